@@ -1,0 +1,21 @@
+"""Find objects in photos with a trained model: ``python predict.py --help``."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from instseg.cli import friendly_errors
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="predict")
+def main(config: DictConfig) -> None:
+    from instseg.run import predict  # torch is imported here, so that --help and tab completion answer at once
+
+    with friendly_errors("predict"):
+        sys.exit(predict(config))
+
+
+if __name__ == "__main__":
+    with friendly_errors("predict"):
+        main()

@@ -1,0 +1,130 @@
+"""From a composed config to the parts of a run: dataset, loaders, model, trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ProgressBar
+from torch import nn
+
+from instseg.categories import Categories
+from instseg.checkpoint import AtomicCheckpointIO, TrainedModel, load_checkpoint, load_trained_model
+from instseg.data.datamodule import InstanceDataModule
+from instseg.data.prepare import PreparedDataset
+from instseg.errors import InstsegError
+from instseg.models.mask_rcnn import MaskRCNN, check_options
+from instseg.models.weight_files import coco_category_names
+from instseg.module import InstanceSegmentationModule
+from instseg.run_folders import find_checkpoint
+
+COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
+
+
+def _build(node: Any, *args: Any, **kwargs: Any) -> Any:
+    """Hydra's instantiate to plain containers; what the user can mend is raised as it was, not wrapped."""
+    try:
+        return instantiate(node, *args, **kwargs, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InstsegError):
+            raise error.__cause__ from error
+        raise
+
+
+def build_dataset(config: DictConfig) -> PreparedDataset:
+    prepared = _build(without_suggestions(config.dataset))
+    assert isinstance(prepared, PreparedDataset)
+    return prepared
+
+
+def build_model(config: DictConfig, categories: Categories, **overrides: Any) -> MaskRCNN:
+    model = _build(without_suggestions(config.model), categories, **overrides)
+    assert isinstance(model, MaskRCNN)
+    return model
+
+
+def resumed_model(config: DictConfig, categories: Categories, last: Path) -> MaskRCNN:
+    """The network of a checkpoint, still without its weights: what it once started from is not read again."""
+    norm = load_checkpoint(last)["instseg"]["config"]["model"]["norm"]
+    return build_model(config, categories, load=False, norm=norm)
+
+
+def check_parts(config: DictConfig) -> None:
+    """Build what needs no data, on something tiny, so that a wrong value is not found after a long download."""
+    options = {key: value for key, value in plain(config)["model"].items() if key not in ("_target_", "suggested")}
+    if not config.resume and config.stage == "fit":
+        check_options(**options)
+    _build(config.augmentation)
+    optimizer = _build(config.optimizer)(nn.Linear(1, 1), 1)
+    _build(config.scheduler)(optimizer, 100)
+
+
+def without_suggestions(node: DictConfig) -> dict[str, Any]:
+    """What ``suggested`` holds are defaults for other groups, not arguments of this one."""
+    return {str(key): value for key, value in node.items() if key != "suggested"}
+
+
+def build_datamodule(config: DictConfig, prepared: PreparedDataset) -> InstanceDataModule:
+    augmentation = _build(config.augmentation)
+    return InstanceDataModule(
+        prepared, augmentation, config.batch_size, config.num_workers, config.seed, config.overfit_images
+    )
+
+
+def build_module(config: DictConfig, model: MaskRCNN, categories: Categories) -> InstanceSegmentationModule:
+    return InstanceSegmentationModule(
+        model,
+        categories,
+        _build(config.optimizer),
+        _build(config.scheduler),
+        config.batch_size,
+    )
+
+
+def build_trainer(config: DictConfig) -> pl.Trainer:
+    """Lightning's Trainer with the configured callbacks and loggers; InstsegError for what it refuses."""
+    callbacks = [_build(c) for c in config.callbacks.values() if c is not None]
+    loggers = [_build(c) for c in config.logger.values() if c is not None]
+    if not config.trainer.enable_progress_bar:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+    options = OmegaConf.to_container(config.trainer, resolve=True)
+    assert isinstance(options, dict)
+    del options["_target_"]
+    try:
+        return pl.Trainer(
+            **{str(key): value for key, value in options.items()},
+            callbacks=callbacks,
+            logger=loggers or False,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=config.run_dir,
+            enable_model_summary=False,
+        )
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        raise InstsegError(f"trainer: {error}") from error
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved config as plain containers."""
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def build_trained_model(config: DictConfig, typed: Mapping[str, Any]) -> TrainedModel:
+    """From a checkpoint with the prediction options that were typed, or from published weights with COCO's names."""
+    if config.checkpoint:
+        return load_trained_model(find_checkpoint(config.checkpoint, Path(config.outputs)), typed)
+    categories = Categories(coco_category_names())
+    model = build_model(config, categories, weights=config.weights)
+    if model.weights_report is None or not model.weights_report.is_complete:
+        raise InstsegError(
+            f"weights={config.weights} does not hold all of the network for COCO's categories, it would guess: "
+            "use weights=coco, or checkpoint= for a model of your own"
+        )
+    return TrainedModel(model.eval(), categories, COCO_MIN_SIZE, COCO_MAX_SIZE, {})

@@ -1,0 +1,1 @@
+"""From folders of labels to batches."""

@@ -1,0 +1,47 @@
+"""Named members out of zip archives, and nothing outside the folder they are meant for."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from instseg.atomic import sync_and_rename
+from instseg.errors import InstsegError
+
+COPY_BYTES = 1 << 18
+
+
+def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: Path) -> list[Path]:
+    """Write the named members to ``target_dir / name``, each atomically, and return their paths in order.
+
+    Raises InstsegError for a name that would leave ``target_dir`` (absolute, ``..``, backslash, drive), a member
+    that is not there, and an archive that is no zip or is damaged (every member's CRC is checked).
+    """
+    for name in member_names:
+        _check_stays_inside(archive, name)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            missing = sorted(set(member_names) - set(opened.namelist()))
+            if missing:
+                raise InstsegError(f"{archive}: expected members {missing}, found {opened.namelist()[:10]}")
+            return [_extract(opened, name, target_dir / name) for name in member_names]
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InstsegError(f"{archive}: damaged or not a zip archive ({error}); delete it to fetch it again") from error
+
+
+def _check_stays_inside(archive: Path, name: str) -> None:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        raise InstsegError(f"{archive}: expected a member name that stays inside the target folder, got {name!r}")
+
+
+def _extract(archive: zipfile.ZipFile, name: str, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")  # always the same: what a killed process left is overwritten
+    with archive.open(name) as source, part.open("wb") as target:
+        shutil.copyfileobj(source, target, COPY_BYTES)
+    sync_and_rename(part, path)
+    return path

@@ -1,0 +1,118 @@
+"""The LightningDataModule: loaders whose content is decided by seed, epoch and position alone."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import cv2
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from instseg.categories import Categories
+from instseg.data.dataset import EvalSampler, InstanceDataset, TrainSampler, collate
+from instseg.data.prepare import PreparedDataset
+from instseg.data.transforms import Augmentation
+from instseg.types import Sample
+
+MAX_AUTO_WORKERS = 8
+
+
+class InstanceDataModule(pl.LightningDataModule):
+    """Loaders over a prepared dataset.
+
+    Args:
+        prepared: the indices of train, val and test.
+        augmentation: resize for all three, random transforms for training.
+        batch_size: images per process in training; evaluation takes them one by one on CPU, where padding two
+            photos of different shape to a common size only costs time.
+        num_workers: loader processes; "auto" takes half the cores of this process, 8 at most.
+        seed: decides order and augmentation.
+        overfit_images: train, validate and test on this many training images with instances, and on no other.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedDataset,
+        augmentation: Augmentation,
+        batch_size: int = 2,
+        num_workers: int | str = "auto",
+        seed: int = 0,
+        overfit_images: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.prepared = prepared.on_training_images(overfit_images) if overfit_images else prepared
+        self.augmentation = augmentation
+        self.batch_size, self.seed = batch_size, seed
+        self.num_workers = auto_workers() if num_workers == "auto" else int(num_workers)
+
+    @property
+    def categories(self) -> Categories:
+        return self.prepared.categories
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        dataset = self._dataset("train", training=True)
+        sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank())
+        sampler.resume(*self._progress())
+        return self._loader(dataset, sampler, self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        return self._eval_loader("test")
+
+    def _progress(self) -> tuple[int, int]:
+        """Epoch and samples of this rank that are done, as the trainer has restored them from a checkpoint.
+
+        A plain loader would replay the epoch's first batches after a stop in its middle. Lightning asks for the
+        loader after it has read the checkpoint and before it tells the sampler the epoch, when workers already load.
+        """
+        if self.trainer is None:
+            return 0, 0
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        batches: Any = progress.current  # "completed" lags behind where a batch's end is just being announced
+        if epochs.ready == epochs.processed:  # between two epochs
+            return epochs.processed, 0
+        if progress.is_last_batch and batches.processed == batches.ready:
+            return epochs.processed + 1, 0
+        # Lightning cannot know that the sampler starts there.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+        return epochs.processed, batches.processed * self.batch_size
+
+    def _eval_loader(self, split: str) -> DataLoader[Sample]:
+        dataset = self._dataset(split, training=False)
+        batch_size = self.batch_size if torch.cuda.is_available() else 1
+        return self._loader(dataset, EvalSampler(len(dataset), *self._rank()), batch_size)
+
+    def _dataset(self, split: str, training: bool) -> InstanceDataset:
+        return InstanceDataset(self.prepared.indices[split], self.augmentation, training, self.seed)
+
+    def _rank(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _loader(
+        self, dataset: InstanceDataset, sampler: TrainSampler | EvalSampler, batch_size: int
+    ) -> DataLoader[Sample]:
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            worker_init_fn=_single_threaded,
+        )
+
+
+def auto_workers() -> int:
+    """Half of the cores this process may use: the other half trains, on a machine without a GPU."""
+    return min(MAX_AUTO_WORKERS, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 2)
+
+
+def _single_threaded(_worker_id: int) -> None:
+    cv2.setNumThreads(0)

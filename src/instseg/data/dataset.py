@@ -1,0 +1,117 @@
+"""From the index to samples and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from instseg.data.images import read_image
+from instseg.data.index import Index
+from instseg.data.transforms import Augmentation
+from instseg.errors import InstsegError
+from instseg.types import Batch, Sample, Target
+
+SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
+
+
+class SampleKey(NamedTuple):
+    """Everything that decides a training sample: with the seed, the same image is augmented the same way
+    by any worker of any rank."""
+
+    epoch: int
+    position: int  # of the image in the index
+
+
+class InstanceDataset(Dataset[Sample]):
+    """Images of one split; ``training`` decides between augmentation and ground truth for evaluation."""
+
+    def __init__(self, index: Index, augmentation: Augmentation, training: bool, seed: int) -> None:
+        self.index, self.augmentation, self.training, self.seed = index, augmentation, training, seed
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, key: SampleKey) -> Sample:
+        epoch, position = key
+        index = self.index
+        image = read_image(index.path(position), rotate=index.rotate(position))
+        expected = index.image_size(position)
+        if image.shape[:2] != expected:
+            then, now = f"{expected[1]}x{expected[0]}", f"{image.shape[1]}x{image.shape[0]}"
+            raise InstsegError(f"{index.path(position)} was {then} when it was indexed, is {now} now")
+        random = np.random.default_rng([self.seed, epoch, position]) if self.training else None
+        image, boxes, labels, box_masks = self.augmentation(image, index.instances(position), random)
+        target = Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks))
+        truth = index.ground_truth(position, with_instances=not self.training)
+        return Sample(torch.from_numpy(image).permute(2, 0, 1), target, truth)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Pad with zeros at the right and bottom to a common size that the pyramid's strides divide."""
+    sizes = [(sample.image.shape[1], sample.image.shape[2]) for sample in samples]
+    height, width = (-(-max(side) // SIZE_DIVISOR) * SIZE_DIVISOR for side in zip(*sizes, strict=True))
+    images = torch.zeros(len(samples), height, width, 3, dtype=torch.uint8)
+    for padded, sample in zip(images, samples, strict=True):
+        padded[: sample.image.shape[1], : sample.image.shape[2]] = sample.image.permute(1, 2, 0)
+    targets = _in_common_storage([sample.target for sample in samples])
+    return Batch(images.permute(0, 3, 1, 2), sizes, targets, [sample.ground_truth for sample in samples])
+
+
+def _in_common_storage(targets: list[Target]) -> list[Target]:
+    """Every tensor that comes from a worker keeps a file open: three for all images of a batch, not three for each."""
+    counts = [len(target) for target in targets]
+    boxes, labels, box_masks = (
+        torch.split(torch.cat([getattr(target, name) for target in targets]), counts)
+        for name in ("boxes", "labels", "box_masks")
+    )
+    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, strict=True)]
+
+
+class TrainSampler(Sampler[SampleKey]):
+    """A seeded permutation per epoch, cut into equal parts for the ranks, that can start in the middle.
+
+    Every rank draws the same permutation and takes every ``world_size``-th entry. It is filled up with its own
+    beginning to a whole number of batches on every rank, so no batch is short and no rank waits for another.
+    """
+
+    def __init__(self, num_images: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        self.num_images, self.seed, self.rank, self.world_size = num_images, seed, rank, world_size
+        self.num_samples = -(-num_images // (batch_size * world_size)) * batch_size
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        if epoch != self.epoch:
+            self.epoch, self.start = epoch, 0
+
+    def resume(self, epoch: int, num_samples_done: int) -> None:
+        """Go on in the middle of an epoch, after this many samples of this rank."""
+        self.epoch, self.start = epoch, min(num_samples_done, self.num_samples)
+
+    def __iter__(self) -> Iterator[SampleKey]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_images)
+        padded = np.resize(order, self.num_samples * self.world_size)
+        start, self.start = self.start, 0
+        for index in padded[self.rank :: self.world_size][start:]:
+            yield SampleKey(self.epoch, int(index))
+
+
+class EvalSampler(Sampler[SampleKey]):
+    """Every image exactly once over all ranks, in order; ranks may get unequal numbers."""
+
+    def __init__(self, num_images: int, rank: int = 0, world_size: int = 1) -> None:
+        self.indices = range(rank, num_images, world_size)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[SampleKey]:
+        return (SampleKey(0, index) for index in self.indices)

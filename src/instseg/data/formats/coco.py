@@ -1,0 +1,200 @@
+"""COCO folders: find the annotation files and the image folders, whatever the layout.
+
+Layouts that are recognised, in this order:
+
+- ``annotations/instances_<split>*.json`` with images in ``<split>*/``, ``images/<split>*/`` or ``images/``
+- ``labels.json`` with ``data/`` (FiftyOne), at the top or in one folder per split
+- ``<split>/_annotations.coco.json`` with the images beside it (Roboflow)
+- a single json with the images beside it or in a folder beside it
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+from instseg.errors import InstsegError
+from instseg.types import CocoDict
+
+SPLIT_PATTERNS = {"train": r"train", "val": r"val(id(ation)?)?", "test": r"test"}
+OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "stuff_", "panoptic_")
+COCO_KEYS = re.compile(rb'"(images|annotations|categories|info|licenses)"')
+UNSPLIT = "all"
+NUM_PROBED_IMAGES = 20
+REQUIRED_KEYS: dict[str, dict[str, Any]] = {
+    "images": {"id": int, "file_name": str},
+    "annotations": {"id": int, "image_id": int, "category_id": int},
+    "categories": {"id": int, "name": (str, int)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedFolder:
+    """One annotation file and the folder its file names start from."""
+
+    annotation_file: Path
+    split: str | None = None  # None: all images in one file
+    image_root: Path | None = None  # None: to be found
+
+
+@dataclass(frozen=True, slots=True)
+class CocoReader:
+    """``root`` is a folder or one json; ``splits`` may name ``{annotations, images}`` for each split by hand."""
+
+    root: Path
+    splits: Mapping[str, Mapping[str, str | None] | None]
+
+    def find(self) -> dict[str, AnnotatedFolder]:
+        """Split name -> where it is; the key is ``all`` when the folder has no splits."""
+        given = {name: self._given(name, paths) for name, paths in self.splits.items() if paths and any(paths.values())}
+        if given:
+            return given
+        files = find_annotation_files(self.root)
+        if len(files) == 1:
+            split = split_of(files[0], self.root)
+            return {split or UNSPLIT: AnnotatedFolder(files[0], split)}
+        found: dict[str, AnnotatedFolder] = {}
+        for file in files:
+            split = split_of(file, self.root)
+            if split is None or split in found:
+                names = [str(f.relative_to(self.root)) for f in files]
+                raise InstsegError(
+                    f"{self.root}: cannot tell which of these json is which split: {names}. Name them: "
+                    "dataset.splits.train.annotations=… dataset.splits.val.annotations=…"
+                )
+            found[split] = AnnotatedFolder(file, split)
+        return found
+
+    def _given(self, split: str, paths: Mapping[str, str | None]) -> AnnotatedFolder:
+        if split not in SPLIT_PATTERNS:
+            raise InstsegError(f"dataset.splits.{split}: the splits are {', '.join(SPLIT_PATTERNS)}")
+        annotations, images = paths.get("annotations"), paths.get("images")
+        if not annotations:
+            raise InstsegError(f"dataset.splits.{split}.images needs dataset.splits.{split}.annotations beside it")
+        folder = AnnotatedFolder(self.root / annotations, split, self.root / images if images else None)
+        if not folder.annotation_file.is_file():
+            raise InstsegError(f"dataset.splits.{split}.annotations: no such file: {folder.annotation_file}")
+        if folder.image_root is not None and not folder.image_root.is_dir():
+            raise InstsegError(f"dataset.splits.{split}.images: no such folder: {folder.image_root}")
+        return folder
+
+
+def split_of(file: Path, root: Path) -> str | None:
+    """train, val or test, from the name of a file or of its folder below ``root``; None when neither says."""
+    return split_named(file.stem) or (split_named(file.parent.name) if root in file.parent.parents else None)
+
+
+def split_named(name: str) -> str | None:
+    """train, val or test when the name has it as a word: train2017, valid, my-test_set."""
+    for split, pattern in SPLIT_PATTERNS.items():
+        if re.search(rf"(^|[^a-z]){pattern}([^a-z]|$)", name.lower()):
+            return split
+    return None
+
+
+def find_annotation_files(root: Path) -> list[Path]:
+    """The instance annotation files of a folder, by the layouts above. InstsegError when there is none."""
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise InstsegError(f"dataset.root: no such folder: {root}")
+    for pattern in (
+        "annotations/instances_*.json",
+        "annotations/*.json",
+        "*.json",
+        "*/_annotations.coco.json",
+        "*/labels.json",
+        "*/*.json",
+    ):
+        files = [f for f in sorted(root.glob(pattern)) if not f.name.startswith(OTHER_TASKS) and _looks_like_coco(f)]
+        if files:
+            return files
+    found = sorted(path.name for path in root.iterdir())[:8]
+    raise InstsegError(
+        f"{root}: no COCO annotations found. Expected annotations/instances_*.json, labels.json or one json "
+        f"beside the images; found {found or 'an empty folder'}"
+    )
+
+
+def _looks_like_coco(path: Path) -> bool:
+    """Keeps result files (a list), LabelMe's json of one image and others out, without parsing gigabytes."""
+    with path.open("rb") as file:
+        head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return head.startswith(b"{") and b'"shapes"' not in head and COCO_KEYS.search(head) is not None
+
+
+def load_coco(folder: AnnotatedFolder) -> tuple[CocoDict, Path]:
+    """Parse and check one annotation file; also return the folder its (cleaned) file names start from."""
+    path = folder.annotation_file
+    try:
+        coco = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InstsegError(f"{path}: not a json file: {error}") from error
+    missing = [key for key in REQUIRED_KEYS if not isinstance(coco, dict) or not isinstance(coco.get(key), list)]
+    if missing:
+        found = sorted(coco)[:8] if isinstance(coco, dict) else type(coco).__name__
+        raise InstsegError(f"{path}: not a COCO file: no list named {', '.join(missing)}; found {found}")
+    if not coco["images"]:
+        raise InstsegError(f"{path}: its list of images is empty")
+    for section, keys in REQUIRED_KEYS.items():
+        _check_entries(coco[section], keys, f"{path}: {section}")
+    for section in ("images", "categories"):  # annotations are not looked up by their id
+        _check_ids([entry["id"] for entry in coco[section]], f"{path}: {section}")
+    for image in coco["images"]:
+        image["file_name"] = clean_file_name(image["file_name"], path)
+    for category in coco["categories"]:
+        category["name"] = str(category["name"])
+    return cast(CocoDict, coco), folder.image_root or find_image_root(folder, [i["file_name"] for i in coco["images"]])
+
+
+def _check_entries(entries: list[Any], keys: Mapping[str, Any], where: str) -> None:
+    for position, entry in enumerate(entries):
+        has = entry if isinstance(entry, dict) else {}
+        wrong = [key for key, kind in keys.items() if not isinstance(has.get(key), kind)]
+        if wrong:
+            raise InstsegError(f"{where}[{position}] has no usable {', '.join(wrong)}: {str(entry)[:120]}")
+
+
+def _check_ids(ids: list[int], where: str) -> None:
+    twice = [entry_id for entry_id, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise InstsegError(f"{where} holds the id {twice[0]} more than once")
+
+
+def clean_file_name(file_name: str, path: Path) -> str:
+    """Forward slashes, no leading ``./``; InstsegError for a name that climbs out of its folder."""
+    name = PurePosixPath(file_name.replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or not name.name:
+        raise InstsegError(f"{path}: file_name {file_name!r} is empty or leads out of the image folder")
+    return name.as_posix()
+
+
+def find_image_root(folder: AnnotatedFolder, file_names: Iterable[str]) -> Path:
+    """The folder near the json that holds most of a sample of the images; InstsegError when none holds any."""
+    names = sorted(file_names)
+    sample = names[:: max(1, len(names) // NUM_PROBED_IMAGES)]
+    candidates = list(dict.fromkeys(_image_root_candidates(folder.annotation_file, folder.split)))
+    hits = [sum((candidate / name).is_file() for name in sample) for candidate in candidates]
+    if not any(hits):
+        tried = ", ".join(str(c) for c in candidates)
+        raise InstsegError(f"{folder.annotation_file}: its images, such as {names[:1]}, are in none of: {tried}")
+    return candidates[hits.index(max(hits))]
+
+
+def _image_root_candidates(annotation_file: Path, split: str | None) -> Iterator[Path]:
+    """The likeliest first. Never a folder named after another split: it may hold other images of the same names."""
+    base = annotation_file.parent
+    stem = re.sub(r"^(instances|labels|annotations|coco)[_-]?", "", annotation_file.stem)
+    homes = (base.parent, base) if base.name == "annotations" else (base, base.parent)
+    nearest, *others = [[home, home / "images", home / "data"] for home in homes]
+    places = [place for place in (*nearest, *others[0]) if place.is_dir()]
+    yield from (place / stem for place in places if stem and (place / stem).is_dir())
+    subfolders = [f for place in nearest if place.is_dir() for f in sorted(place.iterdir()) if f.is_dir()]
+    yield from (folder for folder in subfolders if split and split_named(folder.name) == split)
+    yield from sorted(places, key=lambda place: place in homes)  # images/ and data/ before the homes themselves
+    yield from (folder for folder in subfolders if split is None or split_named(folder.name) is None)

@@ -1,0 +1,253 @@
+"""Find and read pictures as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
+
+One decoder, Pillow. OpenCV gives the same pixels on plain JPEG and is 1.1 times as fast, which does not pay for a
+second route with its own ideas of palettes, alpha, CMYK and orientation.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PilImage
+from PIL import UnidentifiedImageError
+
+from instseg.errors import InstsegError
+from instseg.types import Image, ImageSize
+
+IMAGE_EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"}
+    | {".webp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"}
+)
+"""Lower case. HEIC is listed so that a folder of phone photos is answered with what to do, not with silence."""
+
+MAX_PIXELS = 600_000_000
+"""1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
+# Pillow's own limit is a global that warns from 89 and stops at 179 megapixels, within reach of stitched photos.
+PilImage.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+ORIENTATION_TAG, WIDTH_TAG, HEIGHT_TAG = 0x0112, 0x0100, 0x0101  # of TIFF, which EXIF builds on
+_TRANSPOSE = {
+    2: PilImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PilImage.Transpose.ROTATE_180,
+    4: PilImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PilImage.Transpose.TRANSPOSE,
+    6: PilImage.Transpose.ROTATE_270,
+    7: PilImage.Transpose.TRANSVERSE,
+    8: PilImage.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the stored pixels upright."""
+
+
+END_MARKERS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}  # by how a file starts: of JPEG, of PNG
+NUM_TAIL_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What a file says about its picture before any pixel is decoded."""
+
+    size: ImageSize  # (height, width) as stored, before it is turned
+    orientation: int  # EXIF, 1..8; 1 where the file has none
+
+    @property
+    def displayed_size(self) -> ImageSize:
+        """(height, width) as a person sees it: swapped where the orientation turns by a quarter."""
+        return self.size if self.orientation < 5 else (self.size[1], self.size[0])
+
+
+def read_image(path: str | Path, rotate: bool = True) -> Image:
+    """Decode a picture into (H, W, 3) uint8 RGB, writable and contiguous.
+
+    ``rotate`` applies the EXIF orientation. Alpha is laid on white, 16-bit gray is scaled to 8 bits over its full
+    range, CMYK is converted without a colour profile, of an animation the first frame counts.
+    Raises InstsegError, naming the file and the reason, when it is no picture or not a whole one.
+    """
+    with _opened(path) as image:
+        header = _header(image)
+        upright = _turned(image, header.orientation, rotate)
+        return np.array(_to_rgb(upright))
+
+
+def read_image_header(path: str | Path) -> ImageHeader:
+    """Size and orientation from the header alone; no pixel is decoded. Raises InstsegError as read_image does."""
+    with _opened(path) as image:
+        return _header(image)
+
+
+def lacks_its_end(path: str | Path) -> bool:
+    """Whether a JPEG or PNG, its header known to be good, shows no end marker in its last bytes, as when cut short.
+
+    Cheap, and only a suspicion: some cameras append a kilobyte and more of their own. Decoding decides.
+    """
+    with Path(path).open("rb", buffering=0) as file:
+        start = file.read(2)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - NUM_TAIL_BYTES))
+        marker = END_MARKERS.get(start)
+        return marker is not None and marker not in file.read()
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[PilImage.Image]:
+    """An open, not yet decoded image; whatever its decoding raises becomes an InstsegError with the file's name."""
+    try:
+        with PilImage.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise InstsegError(f"{width} x {height} pixels, at most {MAX_PIXELS:,} are read")
+            yield image
+    except FileNotFoundError as error:
+        raise InstsegError(f"{path}: no such file") from error
+    except UnidentifiedImageError as error:
+        raise InstsegError(f"{path}: {_why_unidentified(Path(path))}") from error
+    except Exception as error:  # a damaged file makes the decoders raise nearly anything
+        raise InstsegError(f"{path}: cannot be read as an image: {error or type(error).__name__}") from error
+
+
+def _why_unidentified(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    with path.open("rb") as file:
+        start = file.read(12)
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1"):
+        return "HEIC photos cannot be read here: convert them to JPEG or PNG first"
+    return f"not an image that can be read (it starts with {start[:8]!r})"
+
+
+def _header(image: PilImage.Image) -> ImageHeader:
+    """Call before decoding: Pillow turns TIFFs on its own then, and forgets that they were turned."""
+    orientation = _orientation(image)
+    width, height = image.size
+    if image.format == "TIFF":  # its size is reported as displayed by some versions of Pillow, as stored by others
+        width, height = image.tag_v2[WIDTH_TAG], image.tag_v2[HEIGHT_TAG]  # type: ignore[attr-defined]
+    return ImageHeader((height, width), orientation)
+
+
+def _orientation(image: PilImage.Image) -> int:
+    """1..8. A damaged EXIF block counts as none, as in every viewer; XMP is not asked, as in browsers."""
+    if image.format == "TIFF":
+        value = image.tag_v2.get(ORIENTATION_TAG, 1)  # type: ignore[attr-defined]
+    else:
+        exif = PilImage.Exif()
+        try:
+            exif.load(image.info.get("exif") or _late_png_exif(image))
+            value = exif.get(ORIENTATION_TAG, 1)
+        except (SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error):
+            value = 1
+    return value if value in _TRANSPOSE else 1
+
+
+def _late_png_exif(image: PilImage.Image) -> bytes:
+    """EXIF that stands behind the pixels of a PNG. Hops from chunk to chunk, where Pillow would decode the file."""
+    if image.format != "PNG":
+        return b""
+    with Path(os.fsdecode(image.filename)).open("rb") as file:  # type: ignore[attr-defined]
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"eXIf":
+                return b"Exif\0\0" + file.read(length)
+            file.seek(length + 4, os.SEEK_CUR)
+    return b""
+
+
+def _turned(image: PilImage.Image, orientation: int, rotate: bool) -> PilImage.Image:
+    if image.format == "TIFF":
+        image.load()  # comes out upright
+        undo = {6: 8, 8: 6}.get(orientation, orientation)  # the quarter turns undo each other, the rest themselves
+        return image if rotate or undo == 1 else image.transpose(_TRANSPOSE[undo])
+    return image.transpose(_TRANSPOSE[orientation]) if rotate and orientation != 1 else image
+
+
+def _to_rgb(image: PilImage.Image) -> PilImage.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return _gray_from_16_bits(image)
+    if image.mode == "F":
+        raise InstsegError("pixels are 32-bit floats, whose range is not known: convert the file to 8 or 16 bits")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        straight = image.convert("RGBA")
+        white = PilImage.new("RGBA", image.size, "white")
+        return PilImage.alpha_composite(white, straight).convert("RGB")
+    return image.convert("RGB")
+
+
+def _gray_from_16_bits(image: PilImage.Image) -> PilImage.Image:
+    """Modes I;16 and I. Pillow's own conversion cuts everything above 255 to white."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise InstsegError(f"pixels run from {values.min()} to {values.max()}, expected 0 to 65535 (16 bits)")
+    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return PilImage.fromarray(gray).convert("RGB")
+
+
+Source = str | Path | Sequence[str | Path]
+"""A file, a folder, a glob pattern, or a list of these."""
+
+
+def find_images(source: Source) -> list[Path]:
+    """All pictures of the source, each once: folders searched recursively and sorted as a person counts (2 before 10).
+
+    A file named directly is taken whatever its extension; in folders and globs IMAGE_EXTENSIONS decide, in either
+    case, and hidden files and folders are passed over. The entries of a list keep their order.
+    Raises InstsegError naming an entry that does not exist or holds no picture.
+    """
+    entries = [source] if isinstance(source, str | Path) else list(source)
+    if not entries:
+        raise InstsegError("source: expected a file, folder, glob or a list of these, found an empty list")
+    return list(dict.fromkeys(path for entry in entries for path in _find_entry(Path(entry).expanduser())))
+
+
+def _find_entry(entry: Path) -> list[Path]:
+    if entry.is_file():
+        return [entry]
+    if entry.is_dir():
+        found = list(_walk(entry))
+    elif glob.has_magic(str(entry)):
+        found = list(_match(str(entry)))
+    else:
+        raise InstsegError(f"source {entry}: no such file or folder")
+    if not found:
+        raise InstsegError(f"source {entry}: no image found; extensions are {' '.join(sorted(IMAGE_EXTENSIONS))}")
+    return sorted(set(found), key=natural_key)
+
+
+def _match(pattern: str) -> Iterator[Path]:
+    for path in map(Path, glob.iglob(pattern, recursive=True)):  # noqa: PTH207  (takes absolute patterns)
+        if path.is_dir():
+            yield from _walk(path)
+        elif path.suffix.lower() in IMAGE_EXTENSIONS:
+            yield path
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Follows links, as data sets are often linked into place, but enters no folder twice."""
+    entered: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [] if real in entered else _not_hidden(folders)
+        if real not in entered:
+            yield from (Path(parent, name) for name in _not_hidden(names) if _has_image_extension(name))
+        entered.add(real)
+
+
+def _not_hidden(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not name.startswith(".")]
+
+
+def _has_image_extension(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS  # noqa: PTH122  (100,000 Paths take a second)
+
+
+def natural_key(path: Path) -> tuple[list[str | int], str]:
+    """Sorts numbers in names by value: img2 before img10, folder by folder."""
+    parts = re.split(r"(\d+)", str(path).casefold().replace(os.sep, "\0"))
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)

@@ -1,0 +1,178 @@
+"""The index: one split's images and instances as flat, memory-mapped columns.
+
+A table of Python objects costs every loader worker its own copy as soon as reference counts touch the pages;
+flat arrays are mapped once and shared by all workers and ranks. Columns, I images, N instances:
+
+======================  =======================  ==================================================================
+``image_ids``           (I,) int64               as in the json
+``image_sizes``         (I, 2) int32             height, width in the frame of the labels
+``rotate``              (I,) bool                whether the labels were drawn on the EXIF-rotated photo
+``file_names``          bytes + offsets (I + 1)  relative to ``image_root``, UTF-8
+``instance_offsets``    (I + 1,) int64           instances of image i are ``offsets[i] : offsets[i + 1]``
+``annotation_ids``      (N,) int64               as in the json
+``labels``              (N,) int16               1..num_categories
+``iscrowd``             (N,) bool
+``areas``               (N,) float64             px², as annotated
+``boxes``               (N, 4) float64           xyxy
+``part_offsets``        (N + 1,) int64           polygon parts of instance n; none when it is a bitmap
+``point_offsets``       (parts + 1,) int64       vertices of a part
+``points``              (vertices, 2) float64    x, y
+``rle_counts``          bytes + offsets (N + 1)  compressed run lengths; empty when it is vector
+======================  =======================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.categories import Categories
+from instseg.masks import polygons_to_rle
+from instseg.types import GroundTruth, ImageSize, Instances, Polygon, Rle
+
+DTYPES: dict[str, Any] = {
+    "image_ids": np.int64,
+    "image_sizes": np.int32,
+    "rotate": np.bool_,
+    "instance_offsets": np.int64,
+    "annotation_ids": np.int64,
+    "labels": np.int16,
+    "iscrowd": np.bool_,
+    "areas": np.float64,
+    "boxes": np.float64,
+    "part_offsets": np.int64,
+    "point_offsets": np.int64,
+    "points": np.float64,
+}
+BYTE_COLUMNS = ("file_names", "rle_counts")
+ROW_SHAPES = {"image_sizes": (-1, 2), "boxes": (-1, 4), "points": (-1, 2)}
+
+
+class Index:
+    """Read access to the columns; cheap to open, cheap to pickle (workers map the same files).
+
+    ``rows`` restricts it to some of the images; every ``index`` below counts within that choice.
+    """
+
+    def __init__(self, folder: Path, rows: NDArray[np.int64] | None = None) -> None:
+        self.folder = folder
+        meta = json.loads((folder / "meta.json").read_text())
+        self.image_root = Path(meta["image_root"])
+        self.categories = Categories(tuple(meta["categories"]))
+        # As plain arrays over the maps: indexing np.memmap itself costs a Python call each time.
+        self._columns = {path.stem: np.load(path, mmap_mode="r").view(np.ndarray) for path in folder.glob("*.npy")}
+        self.rows = np.arange(len(self._columns["image_ids"])) if rows is None else rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Index, (self.folder, self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def first_with_instances(self, num_images: int) -> Index:
+        """The first images that have an instance, categories taking turns so that each is there if it can be."""
+        chosen: dict[int, None] = {}  # in order
+        counts = self._instances_per_image_and_category()[self.rows]
+        queues = [list(self.rows[counts[:, c] > 0]) for c in np.argsort(np.count_nonzero(counts, axis=0))]
+        while len(chosen) < num_images and any(queues):
+            for queue in filter(None, queues):
+                while queue and queue[0] in chosen:
+                    queue.pop(0)
+                if queue and len(chosen) < num_images:
+                    chosen[queue.pop(0)] = None
+        return Index(self.folder, np.sort(np.fromiter(chosen, dtype=np.int64)))
+
+    def _instances_per_image_and_category(self) -> NDArray[np.int64]:
+        """(all images, num_categories) without crowds."""
+        table = np.zeros((len(self._columns["image_ids"]), len(self.categories)), dtype=np.int64)
+        image_of = np.repeat(np.arange(len(table)), np.diff(self._columns["instance_offsets"]))
+        counted = ~self._columns["iscrowd"]
+        np.add.at(table, (image_of[counted], self._columns["labels"][counted] - 1), 1)
+        return table
+
+    def instances_per_image(self) -> NDArray[np.int64]:
+        """(all images,) how many instances each has, without crowds."""
+        counted = np.concatenate([[0], np.cumsum(~self._columns["iscrowd"])])
+        per_image: NDArray[np.int64] = np.diff(counted[self._columns["instance_offsets"]])
+        return per_image
+
+    def instances_per_category(self) -> NDArray[np.int64]:
+        """(num_categories,) how many instances of each label 1.. the images have, without crowds."""
+        counts = np.diff(self._columns["instance_offsets"])
+        chosen = np.repeat(np.isin(np.arange(len(counts)), self.rows), counts) & ~self._columns["iscrowd"]
+        labels = self._columns["labels"][chosen].astype(np.int64)
+        return np.bincount(labels, minlength=self.categories.num_classes)[1:].astype(np.int64)
+
+    @property
+    def num_instances(self) -> int:
+        return int(self.instances_per_category().sum())
+
+    @property
+    def num_empty_images(self) -> int:
+        return int(np.count_nonzero(self.instances_per_image()[self.rows] == 0))
+
+    def image_id(self, index: int) -> int:
+        return int(self._columns["image_ids"][self.rows[index]])
+
+    def image_size(self, index: int) -> ImageSize:
+        height, width = self._columns["image_sizes"][self.rows[index]]
+        return int(height), int(width)
+
+    def rotate(self, index: int) -> bool:
+        return bool(self._columns["rotate"][self.rows[index]])
+
+    def file_name(self, index: int) -> str:
+        return self._bytes("file_names", self.rows[index]).decode()
+
+    def path(self, index: int) -> Path:
+        return self.image_root / self.file_name(index)
+
+    def position(self, image_id: int) -> int:
+        """Index of the image with this id."""
+        return int(np.flatnonzero(self._columns["image_ids"][self.rows] == image_id)[0])
+
+    def instances(self, index: int) -> Instances:
+        """Training instances of one image: vector where the labels are, crowd regions left out."""
+        numbers = [n for n in self._instance_rows(index) if not self._columns["iscrowd"][n]]
+        labels = self._columns["labels"][numbers].astype(np.int64)
+        polygons = [self._polygons(n) for n in numbers]
+        rles = [None if parts else self._rle(n, index) for n, parts in zip(numbers, polygons, strict=True)]
+        return Instances(labels, polygons, rles)
+
+    def ground_truth(self, index: int, with_instances: bool = True) -> GroundTruth:
+        """Everything a person drew on one image, crowds included, as RLE in the original frame."""
+        numbers = list(self._instance_rows(index)) if with_instances else []
+        size = self.image_size(index)
+        rles = [polygons_to_rle(parts, size) if (parts := self._polygons(n)) else self._rle(n, index) for n in numbers]
+        return GroundTruth(
+            image_id=self.image_id(index),
+            image_size=size,
+            boxes=np.array(self._columns["boxes"][numbers], dtype=np.float64).reshape(-1, 4),
+            labels=self._columns["labels"][numbers].astype(np.int64),
+            areas=np.array(self._columns["areas"][numbers], dtype=np.float64),
+            iscrowd=np.array(self._columns["iscrowd"][numbers], dtype=np.bool_),
+            rles=rles,
+        )
+
+    def _instance_rows(self, index: int) -> Iterable[int]:
+        row = self.rows[index]
+        start, end = self._columns["instance_offsets"][row : row + 2]
+        return range(int(start), int(end))
+
+    def _polygons(self, n: int) -> list[Polygon]:
+        first, last = self._columns["part_offsets"][n : n + 2]
+        bounds = self._columns["point_offsets"][first : last + 1]
+        return [np.array(self._columns["points"][a:b]) for a, b in pairwise(bounds)]
+
+    def _rle(self, n: int, index: int) -> Rle:
+        return {"size": list(self.image_size(index)), "counts": self._bytes("rle_counts", n)}
+
+    def _bytes(self, name: str, row: int) -> bytes:
+        start, end = self._columns[f"{name}_offsets"][row : row + 2]
+        return bytes(self._columns[name][start:end])

@@ -1,0 +1,99 @@
+"""Resize and augmentation of an image with its instances.
+
+Polygon vertices travel through albumentations as keypoints, bitmap-only instances as packed label maps; both are
+turned into boxes and box masks only at the end, so N instances cost about as much as the image alone.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.data.targets import MovingInstances
+from instseg.errors import InstsegError
+from instseg.types import Image, ImageSize, Instances
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for a newer version otherwise
+import albumentations as A
+
+
+class Resize:
+    """Scale so that the shorter side is ``min_size`` but the longer at most ``max_size``; aspect is kept."""
+
+    def __init__(self, min_size: int, max_size: int) -> None:
+        if not 0 < min_size <= max_size:
+            raise InstsegError(f"min_size={min_size} must be in 1..max_size={max_size}")
+        self.min_size, self.max_size = min_size, max_size
+
+    def output_size(self, image_size: ImageSize, scale: float = 1.0) -> ImageSize:
+        """(height, width) after the resize, times ``scale``."""
+        ratio = min(self.min_size / min(image_size), self.max_size / max(image_size)) * scale
+        return max(1, round(image_size[0] * ratio)), max(1, round(image_size[1] * ratio))
+
+    def __call__(self, image: Image) -> Image:
+        return resize_image(image, self.output_size(image.shape[:2]))
+
+
+def resize_image(image: Image, size: ImageSize) -> Image:
+    """Bilinear; when shrinking to less than half, averaged over the covered pixels so that nothing aliases."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] * 2 < image.shape[0]
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=False)
+
+
+class Augmentation:
+    """Resize for everyone, then random transforms for training.
+
+    Args:
+        min_size, max_size: see ``Resize``; px. Kept in the checkpoint, so prediction uses the same.
+        train: name -> albumentations transform, applied in this order, in training only. To change the size use
+            ``scale_range`` or an affine transform: albumentations' own resizes leave points (scale - 1) / 2 px off.
+        scale_range: in training the resize is multiplied by a factor drawn from here (large-scale jitter).
+        min_visibility: an instance of which less than this share is left after cropping is no target.
+    """
+
+    def __init__(
+        self,
+        min_size: int,
+        max_size: int,
+        train: Mapping[str, A.BasicTransform | None] | None = None,
+        scale_range: tuple[float, float] | Sequence[float] = (1.0, 1.0),
+        min_visibility: float = 0.1,
+    ) -> None:
+        self.resize = Resize(min_size, max_size)
+        if len(scale_range) != 2 or not 0 < scale_range[0] <= scale_range[1]:
+            raise InstsegError(f"augmentation.scale_range={list(scale_range)}: expected [low, high], 0 < low <= high")
+        self.scale_range = (float(scale_range[0]), float(scale_range[1]))
+        if not 0 <= min_visibility <= 1:
+            raise InstsegError(f"augmentation.min_visibility={min_visibility}: expected a share from 0 to 1")
+        self.min_visibility = min_visibility
+        transforms = [transform for transform in (train or {}).values() if transform is not None]
+        # Called with its own seed for every image, so the result is the same whichever worker makes it.
+        self.pipeline = self._compose(transforms) if transforms else None
+
+    @staticmethod
+    def _compose(transforms: list[A.BasicTransform]) -> A.Compose:
+        keypoints = A.KeypointParams(format="xy", remove_invisible=False, check_each_transform=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*no transform to process it")  # colours alone: nothing moves
+            return A.Compose(transforms, keypoint_params=keypoints)
+
+    def __call__(
+        self, image: Image, instances: Instances, random: np.random.Generator | None
+    ) -> tuple[Image, NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
+        """Returns image (H, W, 3), boxes (N, 4) xyxy, labels (N,), box_masks (N, M, M); random=None: resize only."""
+        moving = MovingInstances(instances, image.shape[:2])
+        size = self.resize.output_size(image.shape[:2], random.uniform(*self.scale_range) if random else 1.0)
+        moving.resize(size)
+        image = resize_image(image, size)
+        if random is not None and self.pipeline is not None:
+            self.pipeline.set_random_seed(int(random.integers(2**31)))
+            image = moving.transform(self.pipeline, image)
+        return np.ascontiguousarray(image), *moving.targets(self.min_visibility)

@@ -1,0 +1,168 @@
+"""COCO average precision and recall of masks and boxes, gathered over ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch.distributed
+from numpy.typing import NDArray
+from torch.nn import Module
+from torchmetrics import Metric
+
+from instseg.categories import Categories
+from instseg.errors import InstsegError
+from instseg.matching import (
+    AREAS,
+    MAX_DETECTIONS,
+    ImageRecord,
+    box_areas,
+    box_ious,
+    mask_areas,
+    mask_ious,
+    matched_ious,
+    precision_and_recall,
+    unique_images,
+)
+from instseg.types import GroundTruth, ImageSize, Prediction, Rle
+
+
+class CocoMaskMetrics(Metric):
+    """The COCO numbers of a detector, equal to pycocotools', computed from run-length masks.
+
+    ``compute()`` returns a flat dictionary; for each of ``bbox`` and ``segm``:
+
+    - ``segm_map``, ``segm_map_50``, ``segm_map_75``: average precision over IoU 0.50:0.95, at 0.50, at 0.75;
+      ``segm_map_small | _medium | _large``: of instances below 32², between, and above 96² px² as annotated;
+    - ``segm_mar_1 | _10 | _100``: average recall with so many detections per image and category;
+      ``segm_mar_small | _medium | _large``: with 100, by size;
+    - ``segm_map/<category>``: average precision of one category;
+
+    and for the instances that were found:
+
+    - ``mean_mask_iou``: detections with a score of at least 0.5, best first, each take the free non-crowd instance
+      of their category with the highest mask IoU, if that is at least 0.5; the mean of these IoUs. It says how well
+      the masks of found instances fit, nothing of how many were found: that is
+      ``matched_instances`` (their number) out of ``num_instances`` (non-crowd instances in ``num_images`` images).
+
+    A number without any ground truth behind it is NaN (pycocotools writes -1, which would be drawn as a score).
+
+    On several ranks every rank must call ``compute``. The records go to the first rank of the group, which drops
+    images that a distributed sampler repeated (the first record of an image_id counts), evaluates once and sends the
+    result to all; ranks may hold different numbers of images, or none. Between ``sync`` and ``unsync`` the other
+    ranks hold no records. Records are numpy arrays and bytes on the CPU, about 60 bytes and the mask's RLE for each
+    instance and 2 kB for each image; moving the metric to a device changes nothing.
+
+    ``kwargs`` are those of ``torchmetrics.Metric``, such as ``process_group`` and ``sync_on_compute``.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    is_differentiable = False
+    records: list[ImageRecord]
+
+    def __init__(self, categories: Categories, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.categories = categories
+        self._synced_group: Any = None
+        self.add_state("records", default=[], dist_reduce_fx=None)
+
+    def update(self, predictions: Sequence[Prediction], ground_truth: Sequence[GroundTruth]) -> None:
+        """Add images: one prediction for each ground truth, same order, both in the original frame.
+
+        Raises InstsegError when the two do not belong together, or a label, a mask's size or a score is not valid.
+        """
+        if len(predictions) != len(ground_truth):
+            raise InstsegError(f"metrics: {len(ground_truth)} images with ground truth, {len(predictions)} predictions")
+        for prediction, truth in zip(predictions, ground_truth, strict=True):
+            self._check_image(prediction, truth)
+        self.records.extend(ImageRecord.build(*pair) for pair in zip(predictions, ground_truth, strict=True))
+
+    def compute(self) -> dict[str, float]:
+        """The table described above, the same on every rank."""
+        if not self._is_synced:
+            return evaluate_records(self.records, self.categories)
+        result: list[dict[str, float] | None] = [None]
+        try:
+            if torch.distributed.get_rank(self._synced_group) == 0:
+                result[0] = evaluate_records(self.records, self.categories)
+        finally:  # also after an error: the other ranks are waiting
+            torch.distributed.broadcast_object_list(result, group=self._synced_group, group_src=0)
+        if result[0] is None:
+            raise RuntimeError("metrics: the evaluation failed on the first rank; its own error tells why")
+        return result[0]
+
+    def _check_image(self, prediction: Prediction, truth: GroundTruth) -> None:
+        where = f"metrics, image {truth.image_id}"
+        if prediction.image_id != truth.image_id:
+            raise InstsegError(f"{where}: the prediction is of image {prediction.image_id}")
+        for name, instances in (("ground truth", truth), ("prediction", prediction)):
+            self._check_labels(instances.labels, f"{where}, {name}")
+            _check_sizes(instances.rles, truth.image_size, f"{where}, {name}")
+        if not np.isfinite(prediction.scores).all():
+            raise InstsegError(f"{where}: expected finite scores, found {prediction.scores.tolist()}")
+
+    def _check_labels(self, labels: NDArray[np.int64], where: str) -> None:
+        outside = labels[(labels < 1) | (labels > len(self.categories))]
+        if outside.size:
+            raise InstsegError(f"{where}: expected labels 1..{len(self.categories)}, found {outside[0]}")
+
+    # --- what torchmetrics does with tensor states, for records that are Python objects ---
+
+    def _sync_dist(self, dist_sync_fn: Any = None, process_group: Any = None) -> None:
+        """Bring all records to the first rank, in the order of the ranks."""
+        self._synced_group = group = process_group or self.process_group
+        is_first = torch.distributed.get_rank(group) == 0
+        gathered: list[Any] | None = [None] * torch.distributed.get_world_size(group) if is_first else None
+        torch.distributed.gather_object(self.records, gathered, group=group, group_dst=0)
+        self.records = [record for records in gathered or () for record in records]
+
+    def _copy_state_dict(self) -> dict[str, Any]:
+        return {"records": list(self.records)}  # records are never changed, only the list is
+
+    def _apply(self, fn: Callable[..., Any], exclude_state: Sequence[str] = ()) -> Module:
+        return super()._apply(fn, exclude_state=[*exclude_state, "records"])
+
+    def _move_list_states_to_cpu(self) -> None:
+        """Nothing to move."""
+
+
+def _check_sizes(rles: Sequence[Rle], image_size: ImageSize, where: str) -> None:
+    for rle in rles:
+        if tuple(rle["size"]) != tuple(image_size):  # overlaps with it would silently be -1
+            raise InstsegError(f"{where}: expected masks of size {list(image_size)}, found {list(rle['size'])}")
+
+
+def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> dict[str, float]:
+    """The flat table of ``CocoMaskMetrics.compute``."""
+    images = unique_images(records)
+    ious = mask_ious(images)
+    values = _table("bbox", *precision_and_recall(images, box_ious(images), box_areas(images), categories), categories)
+    values |= _table("segm", *precision_and_recall(images, ious, mask_areas(images), categories), categories)
+    matched = matched_ious(images, ious)
+    values["mean_mask_iou"] = float(np.mean(matched)) if matched else math.nan
+    values["matched_instances"] = float(len(matched))
+    values["num_instances"] = float(sum(int((~image.truth_iscrowd).sum()) for image in images))
+    values["num_images"] = float(len(images))
+    return values
+
+
+def _table(
+    iou_type: str, precision: NDArray[np.float64], recall: NDArray[np.float64], categories: Categories
+) -> dict[str, float]:
+    """The 12 COCO numbers and the AP of each category, all read from the same two arrays."""
+    ap = precision[..., -1]  # (IoU, recall, category, area) at 100 detections
+    values = {"map": ap[..., 0], "map_50": ap[0, ..., 0], "map_75": ap[5, ..., 0]}
+    values |= {f"map_{area}": ap[..., index] for index, area in enumerate(AREAS) if index}
+    values |= {f"mar_{limit}": recall[:, :, 0, index] for index, limit in enumerate(MAX_DETECTIONS)}
+    values |= {f"mar_{area}": recall[..., index, -1] for index, area in enumerate(AREAS) if index}
+    values |= {f"map/{name}": ap[:, :, index, 0] for index, name in enumerate(categories.names)}
+    return {f"{iou_type}_{key}": _mean_defined(value) for key, value in values.items()}
+
+
+def _mean_defined(values: NDArray[np.float64]) -> float:
+    """Mean without the -1 of absent categories; NaN when there is nothing else."""
+    defined = values[values > -1]
+    return float(np.mean(defined)) if defined.size else math.nan

@@ -1,0 +1,1 @@
+"""Mask R-CNN, its parts and its weights."""

@@ -1,0 +1,82 @@
+"""ResNet with a feature pyramid, at any depth, width and normalisation; parameter names are torchvision's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torchvision
+from torch import nn
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.ops import FrozenBatchNorm2d
+
+from instseg.errors import InstsegError
+
+HALF = "resnet18_half"
+BACKBONES = (HALF, "resnet18", "resnet34", "resnet50", "resnet101")
+NORMS = ("frozen_bn", "bn", "gn", "sync_bn")
+STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1")  # in the order in which they become trainable
+STRIDES = (4, 8, 16, 32)  # of the pyramid levels that RoIs are pooled from; the RPN also sees stride 64
+
+NormLayer = Callable[[int], nn.Module]
+
+
+def group_norm(num_channels: int) -> nn.GroupNorm:
+    """32 groups (Wu & He, 2018), or the largest divisor of 32 that divides a narrow layer."""
+    return nn.GroupNorm(math.gcd(32, num_channels), num_channels)
+
+
+def norm_layer(norm: str) -> NormLayer:
+    """The constructor behind a name of ``NORMS``."""
+    layers: dict[str, NormLayer] = {
+        "frozen_bn": FrozenBatchNorm2d,
+        "bn": nn.BatchNorm2d,
+        "gn": group_norm,
+        "sync_bn": nn.SyncBatchNorm,
+    }
+    return layers[norm]
+
+
+class HalfResNet18(ResNet):  # type: ignore[misc]
+    """ResNet-18 with half the channels: a quarter of the arithmetic, for training from scratch on a CPU."""
+
+    def __init__(self, norm: NormLayer) -> None:
+        super().__init__(BasicBlock, [2, 2, 2, 2], norm_layer=norm)
+        self.conv1 = nn.Conv2d(3, 32, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.bn1 = norm(32)
+
+    def _make_layer(self, block: type[nn.Module], planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+        if planes == 64:
+            self.inplanes = 32  # what the stem, replaced above, hands to the first stage
+        stage: nn.Sequential = super()._make_layer(block, planes // 2, *args, **kwargs)
+        return stage
+
+
+def build_backbone(name: str, norm: str, trainable_layers: int, fpn_channels: int, fpn_norm: str | None) -> nn.Module:
+    """ResNet body and FPN: (B, 3, H, W) -> {"0", "1", "2", "3", "pool"}: (B, fpn_channels, H / stride, W / stride).
+
+    ``trainable_layers`` counts stages from the last one: 0 freezes the body, 5 trains all of it. ``fpn_norm`` None
+    leaves the pyramid without normalisation (Lin et al., 2017), as torchvision's first Mask R-CNN does.
+    """
+    if not 0 <= trainable_layers <= len(STAGES):
+        raise InstsegError(f"trainable_layers={trainable_layers} must lie in 0..{len(STAGES)}")
+    norms = norm_layer(norm)
+    body = HalfResNet18(norms) if name == HALF else torchvision.models.get_model(name, weights=None, norm_layer=norms)
+    freeze_stages(body, trainable_layers)
+    widths = [body.inplanes // 2 ** (3 - stage) for stage in range(4)]
+    layers = {f"layer{stage + 1}": str(stage) for stage in range(4)}
+    pyramid: nn.Module = BackboneWithFPN(
+        body, layers, widths, fpn_channels, norm_layer=norm_layer(fpn_norm) if fpn_norm else None
+    )
+    return pyramid
+
+
+def freeze_stages(body: nn.Module, trainable_layers: int) -> None:
+    """Leave gradients to the first ``trainable_layers`` of ``STAGES``; the first norm goes with conv1."""
+    trained = STAGES[:trainable_layers] + (("bn1",) if trainable_layers == len(STAGES) else ())
+    for name, parameter in body.named_parameters():
+        if name.split(".")[0] not in trained:
+            parameter.requires_grad_(False)

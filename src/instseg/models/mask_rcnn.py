@@ -1,0 +1,155 @@
+"""Mask R-CNN on whole uint8 batches; parameter names are those of torchvision's, whose state dicts load strictly."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.image_list import ImageList
+
+from instseg.categories import Categories
+from instseg.models.backbones import STAGES, build_backbone
+from instseg.models.heads import build_roi_heads, build_rpn
+from instseg.models.options import (
+    AnchorOptions,
+    BoxOptions,
+    MaskOptions,
+    RpnOptions,
+    check_choices,
+    check_keys,
+    read_groups,
+    resolve_norm,
+    weights_name,
+)
+from instseg.models.roi_heads import RoIHeads
+from instseg.models.rpn import RegionProposalNetwork
+from instseg.models.weight_files import read_weights
+from instseg.models.weights import WeightsReport, apply_weights, report_without_weights
+from instseg.types import Detections, ImageSize, Target
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB, pixel values 0..1: what the published weights were trained on
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+class Normalize(nn.Module):
+    """Batch of uint8 pictures -> what the backbone expects, in one go on the device."""
+
+    def __init__(self, mean: Sequence[float] = IMAGE_MEAN, std: Sequence[float] = IMAGE_STD) -> None:
+        super().__init__()
+        # Not persistent: torchvision's state dicts hold no such entries.
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, image_sizes: list[ImageSize]) -> ImageList:
+        """images: uint8 (B, 3, H, W) RGB. The padding becomes 0 *after* normalisation, as the weights are used to."""
+        mean, std = self.get_buffer("mean"), self.get_buffer("std")
+        pixels = images.to(mean.dtype, memory_format=torch.channels_last, copy=True).div_(255).sub_(mean).div_(std)
+        for picture, (height, width) in zip(pixels, image_sizes, strict=True):
+            picture[:, height:] = 0
+            picture[:, :, width:] = 0
+        return ImageList(pixels, image_sizes)
+
+
+class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
+    """Mask R-CNN (He et al., 2017) with a feature pyramid; made by ``build_mask_rcnn``."""
+
+    def __init__(self, backbone: nn.Module, rpn: RegionProposalNetwork, roi_heads: RoIHeads) -> None:
+        super().__init__(backbone, rpn, roi_heads, Normalize())
+        self.norm = ""  # the resolved choice of ``NORMS``
+        self.weights_report: WeightsReport | None = None
+
+    def forward(
+        self, images: Tensor, image_sizes: list[ImageSize], targets: list[Target] | None = None
+    ) -> tuple[dict[str, Tensor], list[Detections]]:
+        """images: uint8 (B, 3, H, W) RGB, padded at the right and bottom; image_sizes: without the padding.
+
+        Training: (losses, []). Evaluation: (losses where targets are given else {}, one ``Detections`` per image),
+        from a single pass; the same input then gives the same losses, and no global random state is touched.
+        Losses: loss_classifier, loss_box_reg, loss_mask, loss_objectness, loss_rpn_box_reg. Targets and detections
+        are in the network frame.
+        """
+        if self.training and targets is None:
+            raise ValueError("training needs targets")
+        pictures = self.transform(images, image_sizes)
+        wanted = None if targets is None else [_as_dict(target) for target in targets]
+        features = self.backbone(pictures.tensors)
+        proposals, rpn_losses = self.rpn(pictures, features, wanted)
+        detections, roi_losses = self.roi_heads(features, proposals, image_sizes, wanted)
+        return {**roi_losses, **rpn_losses}, detections
+
+
+def _as_dict(target: Target) -> dict[str, Tensor]:
+    """The form in which torchvision's matching reads a target."""
+    return {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
+
+
+def build_mask_rcnn(
+    categories: Categories | Sequence[str] | int,
+    *,
+    backbone: str = "resnet50",
+    variant: str = "v1",
+    weights: str | Path | None = "none",
+    load: bool = True,
+    trainable_layers: int | None = None,
+    norm: str = "auto",
+    fpn_channels: int = 256,
+    anchors: AnchorOptions | Mapping[str, Any] = AnchorOptions(),  # noqa: B008 - frozen
+    rpn: RpnOptions | Mapping[str, Any] = RpnOptions(),  # noqa: B008
+    box: BoxOptions | Mapping[str, Any] = BoxOptions(),  # noqa: B008
+    mask: MaskOptions | Mapping[str, Any] = MaskOptions(),  # noqa: B008
+) -> MaskRCNN:
+    """Mask R-CNN with its weights loaded and their report in ``model.weights_report``.
+
+    Args:
+        categories: the categories; a bare number where there are no names (nothing is then transferred by name).
+        backbone: resnet18, resnet34, resnet50, resnet101, or resnet18_half, which has no published weights.
+        variant: "v1" (He et al., 2017) or "v2" (Li et al., 2021: normalised FPN and heads, convolutions in the box
+            head, two in the RPN); the architectures of torchvision's maskrcnn_resnet50_fpn and ..._fpn_v2.
+        weights: "coco", "imagenet" (backbone only), "none", a path or an http(s) URL.
+        load: False builds the same architecture without reading weights, for a state dict that follows.
+        trainable_layers: 0..5 stages of the backbone from the last; None is 3 with weights and 5 without.
+        norm: "frozen_bn", "bn", "gn", "sync_bn"; "auto" is what the weights were made with, and gn without weights.
+        fpn_channels: width of the pyramid and of the RPN.
+        anchors, rpn, box, mask: the options dataclasses of this module, or mappings of the fields to be changed.
+
+    Raises:
+        InstsegError: on an unknown name, an impossible combination, or weights that cannot be had or do not fit.
+    """
+    anchors, rpn, box, mask = read_groups(anchors, rpn, box, mask)
+    weights = weights_name(weights)
+    check_choices(backbone, variant, norm, weights, trainable_layers, fpn_channels, load)
+    file = read_weights(weights, backbone, variant) if load and weights != "none" else None
+    norm = resolve_norm(norm, variant, weights, file)
+    if trainable_layers is None:
+        trainable_layers = len(STAGES) if weights == "none" else 3
+    head_norm = norm if variant == "v2" else None
+    pyramid = build_backbone(backbone, norm, trainable_layers, fpn_channels, head_norm)
+    num_classes = (categories if isinstance(categories, int) else len(categories)) + 1
+    model = MaskRCNN(
+        pyramid,
+        build_rpn(fpn_channels, anchors, rpn, 2 if variant == "v2" else 1),
+        build_roi_heads(num_classes, fpn_channels, box, mask, head_norm),
+    )
+    model.norm = norm
+    if load:
+        model.weights_report = apply_weights(model, file, categories) if file else report_without_weights(model)
+    model.to(memory_format=torch.channels_last)
+    return model
+
+
+def check_options(**options: Any) -> None:
+    """Raise the InstsegError of ``build_mask_rcnn`` for whatever can be known without reading weights.
+
+    Takes its keywords but ``categories`` and ``load``, and its defaults; nothing is built or downloaded.
+    """
+    parameters = inspect.signature(build_mask_rcnn).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.name not in ("categories", "load")}
+    check_keys(options, list(defaults), "model")
+    given = {**defaults, **options}
+    read_groups(*(given.pop(key) for key in ("anchors", "rpn", "box", "mask")))
+    check_choices(**given | {"weights": weights_name(given["weights"])}, load=True)

@@ -1,0 +1,212 @@
+"""Options of Mask R-CNN: groups, whose defaults are those of the papers and of torchvision, and what goes together."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from instseg.errors import InstsegError
+from instseg.models.backbones import BACKBONES, NORMS, STAGES, STRIDES
+from instseg.models.weight_files import WeightsFile, find_weights
+
+VARIANTS = ("v1", "v2")
+PUBLISHED = ("none", "coco", "imagenet")
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorOptions:
+    """Anchor boxes of the RPN."""
+
+    sizes: Sequence[float | Sequence[float]] = (32, 64, 128, 256, 512)  # px, one entry per level (strides 4..64)
+    ratios: Sequence[float] = (0.5, 1.0, 2.0)  # height / width
+
+    def __post_init__(self) -> None:
+        lengths = {len(size) if isinstance(size, Sequence) else 1 for size in self.sizes}
+        if len(self.sizes) != len(STRIDES) + 1 or len(lengths) != 1:
+            raise InstsegError(
+                f"model.anchors.sizes={list(self.sizes)}: expected {len(STRIDES) + 1} entries, one per pyramid level, "
+                "each a number or a list of the same length"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RpnOptions:
+    """Region proposals."""
+
+    num_convs: int | None = None  # None: 1 in v1, 2 in v2
+    pre_nms_top_n_train: int = 2000  # per level
+    pre_nms_top_n_test: int = 1000
+    post_nms_top_n_train: int = 2000  # per image
+    post_nms_top_n_test: int = 1000
+    nms_threshold: float = 0.7
+    score_threshold: float = 0.0
+    fg_iou: float = 0.7  # anchors from here on are positive
+    bg_iou: float = 0.3  # anchors below are negative
+    batch_size_per_image: int = 256  # anchors the loss is taken from
+    positive_fraction: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class BoxOptions:
+    """Box head and detections."""
+
+    num_convs: int | None = None  # None: 0 in v1, 4 in v2
+    conv_channels: int = 256
+    head_channels: int = 1024
+    pool_size: int = 7
+    sampling_ratio: int = 2
+    batch_size_per_image: int = 512  # RoIs the loss is taken from
+    positive_fraction: float = 0.25
+    fg_iou: float = 0.5
+    bg_iou: float = 0.5
+    score_threshold: float = 0.05
+    nms_threshold: float = 0.5
+    detections_per_image: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOptions:
+    """Mask head."""
+
+    num_convs: int = 4
+    channels: int = 256
+    size: int = 28  # side of the predicted masks, even
+    sampling_ratio: int = 2
+
+    def __post_init__(self) -> None:
+        if self.size < 2 or self.size % 2:
+            raise InstsegError(
+                f"model.mask.size={self.size} must be 2 or more and even: the last layer of its head doubles its input"
+            )
+
+
+Options = TypeVar("Options", AnchorOptions, RpnOptions, BoxOptions, MaskOptions)
+
+
+def read_options(kind: type[Options], given: Options | Mapping[str, Any], key: str) -> Options:
+    """A group from the mapping of the fields that differ; InstsegError on a field it does not have."""
+    if not isinstance(given, Mapping):
+        return given
+    check_keys(given, [field.name for field in fields(kind)], key)
+    for field in fields(kind):
+        _check_value(f"{key}.{field.name}", given.get(field.name, field.default), field.default)
+    return kind(**given)
+
+
+def _check_value(key: str, value: Any, default: Any) -> None:
+    """Raise InstsegError where ``value`` is not of the kind of ``default``; numbers are never negative."""
+    accepted, wanted = {
+        int: (int, "a whole number from 0"),
+        float: (int | float, "a number from 0"),
+        tuple: (list | tuple, "a list"),
+    }.get(type(default), (object, ""))
+    if not isinstance(value, accepted) or (isinstance(value, int | float) and value < 0):
+        raise InstsegError(f"{key}={value!r} must be {wanted}")
+
+
+def check_keys(given: Iterable[str], known: Sequence[str], key: str) -> None:
+    """Raise InstsegError on the first of ``given`` that the group ``key`` does not have."""
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            meant = f"did you mean {key}.{close[0]}? " if close else ""
+            raise InstsegError(f"{key}.{name} is no option; {meant}{key} has {', '.join(known)}")
+
+
+def read_groups(
+    anchors: AnchorOptions | Mapping[str, Any],
+    rpn: RpnOptions | Mapping[str, Any],
+    box: BoxOptions | Mapping[str, Any],
+    mask: MaskOptions | Mapping[str, Any],
+) -> tuple[AnchorOptions, RpnOptions, BoxOptions, MaskOptions]:
+    return (
+        read_options(AnchorOptions, anchors, "model.anchors"),
+        read_options(RpnOptions, rpn, "model.rpn"),
+        read_options(BoxOptions, box, "model.box"),
+        read_options(MaskOptions, mask, "model.mask"),
+    )
+
+
+def weights_name(weights: str | Path | None) -> str:
+    """``None``, as null in a config, means none."""
+    return "none" if weights is None else str(weights)
+
+
+def check_choices(
+    backbone: str,
+    variant: str,
+    norm: str,
+    weights: str,
+    trainable_layers: int | None,
+    fpn_channels: int,
+    load: bool,
+) -> None:
+    """Raise InstsegError on unknown names and impossible combinations, before any download.
+
+    ``load`` False leaves out what matters only to weights that are read.
+    """
+    for key, value, known in (
+        ("backbone", backbone, BACKBONES),
+        ("variant", variant, VARIANTS),
+        ("norm", norm, ("auto", *NORMS)),
+    ):
+        if value not in known:
+            raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
+    if trainable_layers not in (None, *range(len(STAGES) + 1)):
+        raise InstsegError(f"model.trainable_layers={trainable_layers} must be null or lie in 0..{len(STAGES)}")
+    if not isinstance(fpn_channels, int) or fpn_channels < 1:
+        raise InstsegError(f"model.fpn_channels={fpn_channels} must be a whole number from 1")
+    if not load:
+        return
+    if weights == "none":
+        _check_from_scratch(norm, trainable_layers)
+        return
+    find_weights(weights, backbone, variant)
+    if weights in PUBLISHED:
+        resolve_norm(norm, variant, weights, None)
+
+
+def _check_from_scratch(norm: str, trainable_layers: int | None) -> None:
+    if norm == "frozen_bn":
+        raise InstsegError(
+            "model.norm=frozen_bn keeps the statistics of trained weights, and model.weights=none has none: use gn"
+        )
+    if trainable_layers is not None and trainable_layers < len(STAGES):
+        raise InstsegError(
+            f"model.trainable_layers={trainable_layers} with model.weights=none would freeze random layers: "
+            "use 5 or null"
+        )
+
+
+def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None) -> str:
+    """The norm meant by ``norm``, one of ``NORMS``; InstsegError where the weights were made with another kind."""
+    if norm == "auto":
+        return _norm_of_weights(variant, weights, file)
+    if weights in ("coco", "imagenet") or file is not None:
+        trained = file.norm if file is not None else "bn"
+        if (norm == "gn") != (trained == "gn"):
+            raise InstsegError(
+                f"model.norm={norm} does not go with model.weights={weights}, trained with {trained}: "
+                "use model.norm=auto"
+            )
+    if norm == "frozen_bn" and variant == "v2" and (weights == "imagenet" or (file is not None and file.backbone_only)):
+        raise InstsegError(
+            f"model.norm=frozen_bn with model.variant=v2 would freeze norms of the heads that model.weights={weights} "
+            "does not hold: use model.norm=bn, model.norm=sync_bn or model.variant=v1"
+        )
+    return norm
+
+
+def _norm_of_weights(variant: str, weights: str, file: WeightsFile | None) -> str:
+    if weights == "none":
+        return "gn"
+    if weights in ("coco", "imagenet") or (file is not None and file.backbone_only):
+        return "frozen_bn" if variant == "v1" else "bn"
+    if file is None:
+        raise InstsegError(
+            f"model.norm=auto follows the file model.weights={weights}, which load=False does not read: name the norm"
+        )
+    return file.norm

@@ -1,0 +1,177 @@
+"""Box and mask heads: mask targets sampled from box masks, detections and validation losses in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHeads
+from torchvision.models.detection.roi_heads import fastrcnn_loss
+from torchvision.ops import roi_align
+
+from instseg.models.rpn import BalancedSampler, full_precision
+from instseg.types import Detections, ImageSize
+
+Features = dict[str, Tensor]
+
+
+@dataclass(slots=True)
+class SampledRois:
+    """The RoIs the losses are taken from; every list has one entry per image, of S_i RoIs."""
+
+    candidates: list[Tensor]  # (R_i + N_i, 4) the proposals followed by the boxes of the targets
+    chosen: list[Tensor]  # int64 (S_i,) rows of candidates
+    rois: list[Tensor]  # (S_i, 4) those rows
+    instances: list[Tensor]  # int64 (S_i,) the instance of the image that the RoI matches
+    labels: list[Tensor]  # int64 (S_i,) 0 is background
+    regression_targets: list[Tensor]  # (S_i, 4)
+
+    @property
+    def rows(self) -> Tensor:
+        """Rows of all images' candidates together, (sum S_i,)."""
+        return offset_indices(self.chosen, [len(boxes) for boxes in self.candidates])
+
+
+def offset_indices(indices: list[Tensor], lengths: list[int]) -> Tensor:
+    """Indices into each image's own rows -> indices into all rows, one after the other."""
+    offsets = [sum(lengths[:image]) for image in range(len(lengths))]
+    return torch.cat([index + offset for index, offset in zip(indices, offsets, strict=True)])
+
+
+class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
+    """torchvision's RoIHeads on ``Target``s; losses whenever targets are given, detections whenever in evaluation."""
+
+    def __init__(self, *args: Any, batch_size_per_image: int, positive_fraction: float, **kwargs: Any) -> None:
+        super().__init__(
+            *args, batch_size_per_image=batch_size_per_image, positive_fraction=positive_fraction, **kwargs
+        )
+        self.fg_bg_sampler = BalancedSampler(batch_size_per_image, positive_fraction)
+
+    def forward(
+        self,
+        features: Features,
+        proposals: list[Tensor],
+        image_shapes: list[ImageSize],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[Detections], dict[str, Tensor]]:
+        """targets: per image boxes (N, 4), labels (N,), box_masks (N, M, M), all in the network frame."""
+        if self.training:
+            assert targets is not None
+            sampled = self.sample(proposals, targets)
+            logits, deltas = self.box_outputs(features, sampled.rois, image_shapes)
+            return [], self.losses(features, image_shapes, sampled, logits, deltas, targets)
+        if targets is None:
+            logits, deltas = self.box_outputs(features, proposals, image_shapes)
+            return self.detect(features, image_shapes, proposals, logits, deltas), {}
+        return self.detect_and_score(features, proposals, image_shapes, targets)
+
+    def detect_and_score(
+        self,
+        features: Features,
+        proposals: list[Tensor],
+        image_shapes: list[ImageSize],
+        targets: list[dict[str, Tensor]],
+    ) -> tuple[list[Detections], dict[str, Tensor]]:
+        """Detections and losses from one run of the box head: the sampled RoIs are a part of its rows."""
+        sampled = self.sample(proposals, targets)
+        logits, deltas = self.box_outputs(features, sampled.candidates, image_shapes)
+        losses = self.losses(features, image_shapes, sampled, logits[sampled.rows], deltas[sampled.rows], targets)
+        num_candidates = [len(boxes) for boxes in sampled.candidates]
+        own = [torch.arange(len(boxes), device=logits.device) for boxes in proposals]
+        rows = offset_indices(own, num_candidates)
+        return self.detect(features, image_shapes, proposals, logits[rows], deltas[rows]), losses
+
+    def sample(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> SampledRois:
+        """Match proposals and the true boxes to the instances and draw a balanced set."""
+        self.fg_bg_sampler.repeatable = not self.training
+        boxes = [target["boxes"].to(proposals[0].dtype) for target in targets]
+        candidates = self.add_gt_proposals(proposals, boxes)
+        instances, labels = self.assign_targets_to_proposals(candidates, boxes, [t["labels"] for t in targets])
+        chosen = self.subsample(labels)
+        instances = [index[rows] for index, rows in zip(instances, chosen, strict=True)]
+        labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
+        rois = [candidate[rows] for candidate, rows in zip(candidates, chosen, strict=True)]
+        # An image without instances has no box to regress to; its RoIs are all background and never regressed.
+        matched = [own[index] if len(own) else roi for own, index, roi in zip(boxes, instances, rois, strict=True)]
+        return SampledRois(candidates, chosen, rois, instances, labels, self.box_coder.encode(matched, rois))
+
+    def box_outputs(
+        self, features: Features, rois: list[Tensor], image_shapes: list[ImageSize]
+    ) -> tuple[Tensor, Tensor]:
+        """-> class logits (sum R, num_classes) and box deltas (sum R, num_classes * 4)."""
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, rois, image_shapes)))
+        return full_precision(logits), full_precision(deltas)
+
+    def mask_outputs(self, features: Features, rois: list[Tensor], image_shapes: list[ImageSize]) -> Tensor:
+        """-> mask logits (sum R, num_classes, m, m)."""
+        logits: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, rois, image_shapes)))
+        return logits
+
+    def losses(
+        self,
+        features: Features,
+        image_shapes: list[ImageSize],
+        sampled: SampledRois,
+        class_logits: Tensor,
+        deltas: Tensor,
+        targets: list[dict[str, Tensor]],
+    ) -> dict[str, Tensor]:
+        """Losses of Fast R-CNN and Mask R-CNN; class_logits and deltas are those of the sampled RoIs."""
+        loss_classifier, loss_box = fastrcnn_loss(class_logits, deltas, sampled.labels, sampled.regression_targets)
+        positive = [torch.where(labels > 0)[0] for labels in sampled.labels]
+        rois = [boxes[rows] for boxes, rows in zip(sampled.rois, positive, strict=True)]
+        labels = torch.cat([label[rows] for label, rows in zip(sampled.labels, positive, strict=True)])
+        matched = [index[rows] for index, rows in zip(sampled.instances, positive, strict=True)]
+        instances = offset_indices(matched, [len(target["labels"]) for target in targets])
+        mask_logits = self.mask_outputs(features, rois, image_shapes)
+        boxes = torch.cat([target["boxes"] for target in targets])
+        box_masks = torch.cat([target["box_masks"] for target in targets])
+        mask_targets = sample_mask_targets(
+            box_masks[instances], boxes[instances], torch.cat(rois), mask_logits.shape[-1]
+        )
+        loss_mask = mask_loss(mask_logits, labels, mask_targets)
+        return {"loss_classifier": loss_classifier, "loss_box_reg": loss_box, "loss_mask": loss_mask}
+
+    def detect(
+        self,
+        features: Features,
+        image_shapes: list[ImageSize],
+        proposals: list[Tensor],
+        class_logits: Tensor,
+        deltas: Tensor,
+    ) -> list[Detections]:
+        """Boxes after NMS per category, and the masks inside them."""
+        boxes, scores, labels = self.postprocess_detections(class_logits, deltas, proposals, image_shapes)
+        mask_logits = self.mask_outputs(features, boxes, image_shapes)
+        every = torch.cat(labels)
+        mask_probs = full_precision(mask_logits[torch.arange(len(every), device=every.device), every]).sigmoid()
+        split = torch.split(mask_probs, [len(label) for label in labels])
+        return [Detections(*fields) for fields in zip(boxes, labels, scores, split, strict=True)]
+
+
+def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: int) -> Tensor:
+    """What the mask head should answer for RoIs that each match an instance: (R, size, size) float, 0..1.
+
+    box_masks: (R, M, M) of the matched instances, 0 or 1; boxes: (R, 4) their boxes; rois: (R, 4), both xyxy in the
+    network frame. torchvision crops pixel masks with ``aligned=False``, where the value read at x is that of the point
+    x + 0.5: the same shift here, so that weights trained either way fit. Outside its box an instance reads 0.
+    """
+    side, boxes = box_masks.shape[-1], boxes.to(rois)
+    padded = F.pad(box_masks[:, None].to(rois), (1, 1, 1, 1))  # roi_align repeats its border cell: make that a zero
+    origin, extent = boxes[:, :2].repeat(1, 2), (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).repeat(1, 2)
+    in_box = (rois + 0.5 - origin) * (side / extent) + 1
+    index = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
+    ratio = -(-side // size)  # samples per bin and axis that miss no cell of a box mask
+    sampled: Tensor = roi_align(padded, torch.cat([index, in_box], 1), (size, size), 1.0, ratio, aligned=True)
+    return sampled[:, 0]
+
+
+def mask_loss(mask_logits: Tensor, labels: Tensor, mask_targets: Tensor) -> Tensor:
+    """Binary cross-entropy on the mask of the true category (He et al., 2017); zero, but in the graph, without RoIs."""
+    if not len(labels):
+        return full_precision(mask_logits).sum() * 0
+    own = full_precision(mask_logits[torch.arange(len(labels), device=labels.device), labels])
+    return F.binary_cross_entropy_with_logits(own, mask_targets.to(own.dtype))

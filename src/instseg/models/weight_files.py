@@ -1,0 +1,224 @@
+"""Weights as published by torchvision, from a file or a URL: fetching and reading, with errors that help.
+
+Files are read with ``weights_only=True``: a file of weights can run no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor
+from torchvision.models import get_model_weights
+from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, MaskRCNN_ResNet50_FPN_Weights
+
+from instseg.errors import InstsegError
+from instseg.models.backbones import HALF
+
+StateDict = dict[str, Tensor]
+
+COCO_URLS: dict[tuple[str, str], str] = {
+    ("resnet50", "v1"): MaskRCNN_ResNet50_FPN_Weights.COCO_V1.url,
+    ("resnet50", "v2"): MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.url,
+}
+"""(backbone, variant) -> where torchvision publishes Mask R-CNN weights trained on COCO."""
+
+COCO_ROWS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
+"""Category of each of the 91 predictor rows: the background, 80 names, and "N/A" for ids COCO never used."""
+
+COCO_V1_DIGEST = "bf2d0c1e"  # sha256 of the published v1 file begins so
+BACKGROUND = "__background__"
+BODY = "backbone.body."
+FROZEN_EPS = 1e-5  # torchvision's FrozenBatchNorm2d
+DOWNLOAD_TIMEOUT_SECONDS = 30.0
+
+
+def coco_category_names() -> tuple[str, ...]:
+    """The 80 categories of COCO, in the order of its ids."""
+    return tuple(name for name in COCO_ROWS if name not in (BACKGROUND, "N/A"))
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A state dict with this package's names and, where known, the category of each predictor row."""
+
+    source: str
+    state_dict: StateDict
+    row_names: tuple[str, ...] | None = None  # row_names[0] is the background
+    backbone_only: bool = False
+
+    @property
+    def norm(self) -> str:
+        """What the backbone was normalised with: gn, bn or frozen_bn."""
+        if BODY + "bn1.running_mean" not in self.state_dict:
+            return "gn"
+        return "bn" if BODY + "bn1.num_batches_tracked" in self.state_dict else "frozen_bn"
+
+    @property
+    def architecture(self) -> str:
+        """The backbone by name, and the variant where there are heads."""
+        blocks = {key.split(".")[3] for key in self.state_dict if key.startswith(BODY + "layer3.")}
+        bottleneck = BODY + "layer1.0.conv3.weight" in self.state_dict
+        depths = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}
+        depth = depths.get((len(blocks), bottleneck))
+        name = f"resnet{depth}" if depth else "an unknown backbone"
+        if self.backbone_only:
+            return name
+        return f"{name} {'v1' if 'roi_heads.box_head.fc6.weight' in self.state_dict else 'v2'}"
+
+
+def read_weights(weights: str | Path, backbone: str, variant: str) -> WeightsFile:
+    """Fetch and read; InstsegError naming file, URL and the ways out when they cannot be had.
+
+    A path may be a state dict of torchvision's Mask R-CNN or of its ResNet, or a checkpoint of this package.
+    """
+    text = str(weights)
+    place = find_weights(text, backbone, variant)
+    url = place if isinstance(place, str) else None
+    path = download(place, check_hash=text in ("coco", "imagenet")) if isinstance(place, str) else place
+    file = _parse(_load(path, url), text)
+    if (text == "coco" and variant == "v1") or _is_published_v1(file, path):
+        return WeightsFile(file.source, _without_eps(file.state_dict), file.row_names)
+    return file
+
+
+def find_weights(weights: str, backbone: str, variant: str) -> str | Path:
+    """The URL or the existing file that is meant, not fetched yet; InstsegError where there is none."""
+    if weights == "coco":
+        return _coco_url(backbone, variant)
+    if weights == "imagenet":
+        return _imagenet_url(backbone)
+    if urlparse(weights).scheme in ("http", "https"):
+        return weights
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise InstsegError(
+            f"model.weights={weights!r}: no such file; expected coco, imagenet, none, an http(s) URL or the path of a "
+            "file"
+        )
+    return path
+
+
+def _coco_url(backbone: str, variant: str) -> str:
+    if (backbone, variant) not in COCO_URLS:
+        ways_out = "Use model.weights=none." if backbone == HALF else "Or use model.weights=imagenet."
+        published = ", ".join(f"model.backbone={name} model.variant={kind}" for name, kind in COCO_URLS)
+        raise InstsegError(
+            f"model.weights=coco with model.backbone={backbone} model.variant={variant}: no such weights are "
+            f"published; there are {published}. {ways_out}"
+        )
+    return COCO_URLS[backbone, variant]
+
+
+def _imagenet_url(backbone: str) -> str:
+    if backbone == HALF:
+        raise InstsegError(
+            f"model.weights=imagenet: {backbone} has none; use model.weights=none, or model.backbone=resnet18"
+        )
+    url: str = get_model_weights(backbone).IMAGENET1K_V1.url
+    return url
+
+
+def download(url: str, check_hash: bool = False) -> Path:
+    """The file in torch.hub's cache, fetched when it is not there; ``check_hash`` trusts the digest in its name."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = re.search(r"-([0-9a-f]{8,})\.", path.name) if check_hash else None
+    try:
+        with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS):
+            torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
+    except (OSError, HTTPException, RuntimeError, ValueError) as error:
+        raise InstsegError(
+            f"model.weights: {url} could not be downloaded: {error}\n"
+            f"Ways out: download it by hand to {path}; name another file with model.weights=<path>; "
+            f"or use model.weights=imagenet or model.weights=none."
+        ) from error
+    return path
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """torch.hub sets no timeout: a stalled connection would hang for good."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load(path: Path, url: str | None) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().split("\n")[0]
+        again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
+        raise InstsegError(
+            f"model.weights: {path} ({path.stat().st_size:,} bytes) cannot be read, most often because its download "
+            f"was cut short: {reason}\nWays out: {again}; name another file with model.weights=<path>; "
+            f"or use model.weights=imagenet or model.weights=none."
+        ) from error
+
+
+def _parse(content: Any, source: str) -> WeightsFile:
+    """Recognise a state dict, torchvision's training checkpoint or this package's checkpoint."""
+    state, names = content, None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        names = content.get("instseg", {}).get("categories")
+        state = {k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")}
+    elif isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
+        state = content["model"]
+    if isinstance(state, Mapping) and "conv1.weight" in state:
+        body = {BODY + key: value for key, value in state.items() if not key.startswith("fc.")}
+        return WeightsFile(source, body, backbone_only=True)
+    if not isinstance(state, Mapping) or BODY + "conv1.weight" not in state:
+        raise InstsegError(
+            f"model.weights={source!r}: expected a Mask R-CNN or ResNet state dict in torchvision's naming"
+        )
+    named = {_new_name(key): value for key, value in state.items()}
+    num_rows = len(named.get("roi_heads.box_predictor.cls_score.bias", ()))
+    rows = (BACKGROUND, *names) if names else COCO_ROWS if num_rows == len(COCO_ROWS) else None
+    if rows is not None and len(rows) != num_rows:
+        raise InstsegError(
+            f"model.weights={source!r}: {len(rows) - 1} category names for {num_rows - 1} predicted categories"
+        )
+    return WeightsFile(source, named, rows)
+
+
+def _new_name(key: str) -> str:
+    """torchvision's names of before 0.13, as in its published v1 file, -> today's."""
+    key = re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", key)
+    return re.sub(r"mask_fcn(\d+)\.", lambda match: f"{int(match[1]) - 1}.0.", key)
+
+
+def _is_published_v1(file: WeightsFile, path: Path) -> bool:
+    if file.backbone_only or file.row_names != COCO_ROWS or file.norm != "frozen_bn":
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest().startswith(COCO_V1_DIGEST)
+
+
+def _without_eps(state: StateDict) -> StateDict:
+    """Weights trained at batch-norm eps 0 -> the same function at torchvision's eps.
+
+    The published v1 weights were trained when FrozenBatchNorm2d left eps out. A model whose eps is set to 0 forgets
+    it in its next checkpoint, which holds tensors only; the factor sqrt((var + eps) / var) in the weight stays.
+    """
+    state = dict(state)
+    for key in [key for key in state if key.startswith(BODY) and key.endswith(".running_var")]:
+        weight, variance = key.replace("running_var", "weight"), state[key].double()
+        factor = ((variance + FROZEN_EPS) / variance.clamp(min=1e-30)).sqrt()
+        state[weight] = (state[weight].double() * factor).to(state[weight].dtype)
+    return state

@@ -1,0 +1,151 @@
+"""What ``train.py`` and ``predict.py`` do: train, evaluate, write down, say where everything lies."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+
+from instseg.build import (
+    build_datamodule,
+    build_dataset,
+    build_model,
+    build_module,
+    build_trained_model,
+    build_trainer,
+    check_parts,
+    plain,
+    resumed_model,
+)
+from instseg.check_config import check_config, check_predict_config
+from instseg.checkpoint import DescribeCheckpoint, check_resumable, finite, load_checkpoint
+from instseg.coco_format import write_json
+from instseg.data.datamodule import InstanceDataModule
+from instseg.data.prepare import PreparedDataset
+from instseg.data.transforms import Resize
+from instseg.hydra_job import one_job, typed_model_options
+from instseg.manifest import write_manifest
+from instseg.prediction_output import write_predictions
+from instseg.predictor import Predictor
+from instseg.run_folders import BEST, LAST
+from instseg.summary import print_dataset, print_summary
+
+log = logging.getLogger(__name__)
+
+NOISE = (  # warnings of libraries that a user can do nothing about
+    ".*isinstance.treespec, LeafSpec.*",
+    ".*does not have many workers.*",
+    ".*number of training batches .* is smaller than the logging interval.*",
+)
+
+
+def train(config: DictConfig) -> float | None:
+    """Run one stage of one config in its run folder; returns the monitored metric, for sweeps.
+
+    Raises:
+        InstsegError: on anything the user can mend, before any work where it can be known before.
+    """
+    for pattern in NOISE:
+        warnings.filterwarnings("ignore", pattern)
+    if not config.trainer.profiler:  # whose table Lightning says at INFO, the level that its import sets
+        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with one_job():
+        run_dir = Path(config.run_dir)
+        check_config(config)
+        check_parts(config)
+        pl.seed_everything(config.seed, workers=True, verbose=False)
+        trainer = build_trainer(config)
+        prepared = build_dataset(config)
+        if config.resume:  # before anything of that run is written to
+            check_resumable(load_checkpoint(run_dir / "checkpoints" / LAST), prepared.categories, plain(config))
+        data = build_datamodule(config, prepared)
+        print_dataset(data.prepared)
+        write_record(config, prepared, run_dir)
+        stage = fit_and_test if config.stage == "fit" else evaluate
+        metrics = stage(config, trainer, data, run_dir)
+        if trainer.is_global_zero:
+            write_json(run_dir / "metrics.json", dict(sorted(metrics.items())), indent=2)
+            print_summary(metrics, data, run_dir, config.stage)
+        return metrics.get(config.monitor.metric)
+
+
+def fit_and_test(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, run_dir: Path) -> dict[str, float]:
+    """Train, then measure the best checkpoint on the test split; all metrics."""
+    last, best = (run_dir / "checkpoints" / name for name in (LAST, BEST))
+    model = resumed_model(config, data.categories, last) if config.resume else build_model(config, data.categories)
+    if trainer.is_global_zero and model.weights_report is not None:
+        log.info("%s", model.weights_report)
+    module = build_module(config, model, data.categories)
+    stored = plain(config)
+    stored["model"]["norm"] = model.norm  # what 'auto' became depends on the weights, which are not read again
+    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, stored))  # type: ignore[attr-defined]
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=last if config.resume else None, weights_only=True)
+        metrics = finite(trainer.callback_metrics)
+        tested = best if trainer.strategy.broadcast(best.is_file()) else None
+        if tested is not None:
+            metrics |= load_checkpoint(best)["instseg"]["metrics"]  # of the validation that made it the best
+        elif trainer.is_global_zero:
+            log.warning("There is no best.ckpt, because no validation ran: the last weights are tested.")
+        trainer.test(module, datamodule=data, ckpt_path=tested, weights_only=True, verbose=False)
+    except (SystemExit, KeyboardInterrupt):
+        _explain_interruption(last, run_dir)
+        raise
+    return metrics | finite(trainer.callback_metrics)
+
+
+def evaluate(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, run_dir: Path) -> dict[str, float]:
+    """Measure a checkpoint on the val or test split; all metrics."""
+    trained = build_trained_model(config, typed_model_options(config))
+    trained.categories.check_same(data.categories, "checkpoint", "dataset")
+    module = build_module(config, trained.model, data.categories)
+    run = trainer.validate if config.stage == "validate" else trainer.test
+    run(module, datamodule=data, verbose=False)
+    return finite(trainer.callback_metrics)
+
+
+@rank_zero_only
+def _explain_interruption(last: Path, run_dir: Path) -> None:
+    if last.is_file():
+        log.info("Interrupted. Everything up to here is in %s", last)
+        log.info("Go on with the same command and resume=%s", run_dir)
+    else:
+        log.info("Interrupted before the first checkpoint was written.")
+
+
+@rank_zero_only
+def write_record(config: DictConfig, prepared: PreparedDataset, run_dir: Path) -> None:
+    """What is needed to know, later, what this run was: config, manifest, split, findings."""
+    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+    write_manifest(run_dir / "manifest.json", config.seed, prepared.fingerprint)
+    for name in ("splits.json", "findings.json"):
+        (run_dir / name).write_bytes((prepared.folder / name).read_bytes())
+
+
+def predict(config: DictConfig) -> int:
+    """Find objects in photos and write what was found; returns the exit code of the program."""
+    check_predict_config(config)
+    trained = build_trained_model(config, typed_model_options(config))
+    min_size = config.min_size or trained.min_size
+    max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
+    resize = Resize(min_size, max_size)
+    source = OmegaConf.to_object(config.source) if OmegaConf.is_list(config.source) else config.source
+    console = Console()
+    summary = write_predictions(
+        Predictor(trained.model, trained.categories, resize, config.device),
+        source,  # type: ignore[arg-type]
+        Path(config.output),
+        score_threshold=config.score_threshold,
+        categories=config.categories,
+        limit=config.limit,
+        batch_size=config.batch_size,
+        overwrite=config.overwrite,
+        console=console,
+    )
+    summary.print(console)
+    return summary.exit_code

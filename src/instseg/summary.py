@@ -1,0 +1,94 @@
+"""What is printed before and after a run."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from instseg.data.datamodule import InstanceDataModule
+from instseg.data.prepare import PreparedDataset
+
+
+@rank_zero_only
+def print_dataset(prepared: PreparedDataset) -> None:
+    """Images and instances per split and category."""
+    table = Table(title=f"Dataset {prepared.fingerprint}", title_justify="left")
+    table.add_column("category")
+    for split in prepared.indices:
+        table.add_column(split, justify="right")
+    per_category = [index.instances_per_category() for index in prepared.indices.values()]
+    for position, name in enumerate(prepared.categories.names):
+        table.add_row(escape(name), *(str(counts[position]) for counts in per_category))
+    table.add_section()
+    table.add_row("instances", *(str(index.num_instances) for index in prepared.indices.values()))
+    table.add_row("images", *(str(len(index)) for index in prepared.indices.values()))
+    table.add_row("… without any", *(str(index.num_empty_images) for index in prepared.indices.values()))
+    console = Console()
+    console.print(table)
+    for note in prepared.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
+
+
+@rank_zero_only
+def print_summary(metrics: Mapping[str, float], data: InstanceDataModule, run_dir: Path, stage: str) -> None:
+    """AP per category, where everything lies, what to type next; the last line is the run folder."""
+    prefix = "val" if stage == "validate" else "test"
+    index = data.prepared.indices[prefix]
+    console = Console()
+    console.print(_ap_table(metrics, prefix, data))
+    if len(index) < 100:
+        console.print(
+            f"[yellow]note:[/] measured on {len(index)} images: differences of a few hundredths are chance.",
+        )
+    console.print(
+        f"\n{_places(run_dir)}\n{_next_commands(run_dir, stage)}", markup=False, highlight=False, soft_wrap=True
+    )
+    print(run_dir)
+
+
+def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModule) -> Table:
+    table = Table(title=f"Average precision on {prefix} (IoU 0.50:0.95)", title_justify="left")
+    for column, justify in (("category", "left"), ("mask AP", "right"), ("box AP", "right"), ("instances", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    counts = data.prepared.indices[prefix].instances_per_category()
+    for name, count in zip(data.categories.names, counts, strict=True):
+        table.add_row(
+            escape(name), *(_number(metrics, f"{prefix}/{kind}_map/{name}") for kind in ("segm", "bbox")), str(count)
+        )
+    table.add_section()
+    for title, key in (("all", "map"), ("AP at IoU 0.50", "map_50"), ("AP at IoU 0.75", "map_75")):
+        table.add_row(title, *(_number(metrics, f"{prefix}/{kind}_{key}") for kind in ("segm", "bbox")), "")
+    table.add_row("mask IoU of matched", _number(metrics, f"{prefix}/mean_mask_iou"), "", "")
+    return table
+
+
+def _number(metrics: Mapping[str, float], key: str) -> str:
+    value = metrics.get(key, math.nan)
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _places(run_dir: Path) -> str:
+    best = (run_dir / "checkpoints/best.ckpt").exists()
+    places = {
+        "best checkpoint" if best else "last checkpoint": f"checkpoints/{'best' if best else 'last'}.ckpt",
+        "metrics": "metrics.json",
+        "curves": "curves.png",
+        "pictures": "pictures",
+        "log": "train.log",
+    }
+    return "\n".join(f"{title + ':':<17}{run_dir / p}" for title, p in places.items() if (run_dir / p).exists())
+
+
+def _next_commands(run_dir: Path, stage: str) -> str:
+    commands = {
+        "predict": f"python predict.py {shlex.quote(f'checkpoint={run_dir}')} source=my_photos/ output=out/",
+        "look": f"tensorboard --logdir {shlex.quote(str(run_dir.parents[1]))}",
+    }
+    return "\n".join(f"{title + ':':<17}{command}" for title, command in commands.items() if stage == "fit")

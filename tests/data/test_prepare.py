@@ -1,0 +1,377 @@
+"""From a folder of labels to indices, once: what is checked, how it is divided, when it is built again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from factories import (
+    CATEGORY_IDS,
+    SHARED,
+    coco_annotation,
+    coco_dict,
+    coco_image,
+    rectangle,
+    write_coco_folder,
+    write_json,
+    write_picture,
+)
+
+from instseg.data import prepare, sources
+from instseg.data.prepare import PreparedDataset
+from instseg.errors import InstsegError
+
+SQUARE = rectangle(2, 2, 9, 9)
+
+
+def prepared(root: Path, **options) -> PreparedDataset:
+    return sources.coco(name="test", root=str(root), cache_dir=str(root / "cache"), **options)
+
+
+def file_names(dataset: PreparedDataset, split: str) -> list[str]:
+    index = dataset.indices[split]
+    return [index.file_name(i) for i in range(len(index))]
+
+
+def write_split(root: Path, split: str, names: list[str], categories=CATEGORY_IDS) -> None:
+    """Every photo has one instance of each category."""
+    images = [coco_image(i, name, (12, 16)) for i, name in enumerate(names)]
+    pairs = [(image["id"], category_id) for image in images for category_id in categories.values()]
+    annotations = [coco_annotation(n, image_id, category_id, SQUARE) for n, (image_id, category_id) in enumerate(pairs)]
+    write_json(root / f"annotations/instances_{split}.json", coco_dict(images, annotations, categories))
+    for name in names:
+        write_picture(root / split / name, (12, 16))
+
+
+# ---- categories
+
+
+def test_all_categories_of_the_labels_are_taken_in_their_order(tmp_path):
+    dataset = prepared(write_coco_folder(tmp_path))
+    assert dataset.categories.names == ("car", "dog", "cake")
+    assert dataset.indices["train"].instances_per_category().tolist() == [2, 1, 1]
+
+
+def test_categories_are_chosen_by_name_in_the_given_order(tmp_path):
+    dataset = prepared(write_coco_folder(tmp_path), categories=["cake", "car"])
+    assert dataset.categories.names == ("cake", "car")
+    assert dataset.indices["train"].instances_per_category().tolist() == [1, 2]
+    assert len(dataset.indices["train"]) == 4, "images without any of them stay"
+
+
+def test_one_category_need_not_be_a_list(tmp_path):
+    assert prepared(write_coco_folder(tmp_path), categories="dog").categories.names == ("dog",)
+
+
+def test_names_that_are_numbers_are_matched_as_text(tmp_path):
+    for split in ("train", "val"):
+        write_split(tmp_path, split, ["a.png"], {"1": 4, "2": 9})
+    assert prepared(tmp_path, categories=[2]).categories.names == ("2",)
+
+
+def test_a_name_that_is_misspelt_is_told_with_the_names_there_are(tmp_path):
+    with pytest.raises(InstsegError, match=r"no category named 'dgo'; it has \['car', 'dog', 'cake'\]"):
+        prepared(write_coco_folder(tmp_path), categories=["dgo"])
+
+
+def test_a_val_split_that_lacks_a_category_stops_with_the_difference(tmp_path):
+    write_split(tmp_path, "train", ["a.png"], {"car": 1, "dog": 2})
+    write_split(tmp_path, "val", ["b.png"], {"car": 1})
+    with pytest.raises(InstsegError, match="split val and split train differ; only in split train: dog"):
+        prepared(tmp_path)
+    with pytest.raises(InstsegError, match="split val: no category named 'dog'"):
+        prepared(tmp_path, categories=["dog", "car"])
+    assert prepared(tmp_path, categories=["car"]).categories.names == ("car",)
+
+
+def test_splits_may_number_their_categories_differently(tmp_path):
+    write_split(tmp_path, "train", ["a.png"], {"car": 1, "dog": 2})
+    write_split(tmp_path, "val", ["b.png"], {"dog": 1, "car": 2})
+    dataset = prepared(tmp_path)
+    assert dataset.indices["val"].categories == dataset.categories
+    assert dataset.indices["val"].instances(0).labels.tolist() == [2, 1]
+
+
+def test_two_ids_of_one_name_are_one_category(tmp_path):
+    for split in ("train", "val"):
+        write_split(tmp_path, split, [f"{split}.png"])
+        path = tmp_path / f"annotations/instances_{split}.json"
+        labels = json.loads(path.read_text())
+        labels["categories"].append({"id": 99, "name": "car"})
+        labels["annotations"][0]["category_id"] = 99
+        path.write_text(json.dumps(labels))
+    dataset = prepared(tmp_path)
+    assert dataset.categories.names == ("car", "dog", "cake")
+    assert dataset.indices["train"].instances_per_category().tolist() == [1, 1, 1]
+
+
+def test_training_images_without_any_instance_are_refused(tmp_path):
+    for split in ("train", "val"):
+        write_split(tmp_path, split, ["a.png"])
+        path = tmp_path / f"annotations/instances_{split}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"annotations": []}))
+    with pytest.raises(InstsegError, match="split train: no image has an instance of car, dog, cake"):
+        prepared(tmp_path)
+
+
+# ---- splits
+
+
+def test_a_single_set_is_divided_by_the_seed_and_the_division_is_written_down(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(20)])
+    dataset = prepared(tmp_path)
+    sizes = {split: len(dataset.indices[split]) for split in ("train", "val", "test")}
+    assert sizes == {"train": 14, "val": 3, "test": 3}
+    written = json.loads((dataset.folder / "splits.json").read_text())
+    assert {split: sorted(names) for split, names in written.items()} == {
+        split: sorted(file_names(dataset, split)) for split in sizes
+    }
+    assert len({name for names in written.values() for name in names}) == 20
+    assert dataset.notes == ["The labels have no splits: divided by seed 0 into train 14, val 3, test 3 (splits.json)."]
+    assert file_names(prepared(tmp_path, seed=1), "val") != file_names(dataset, "val")
+
+
+def test_a_missing_val_split_is_taken_from_train_and_test_stays(tmp_path):
+    write_split(tmp_path, "train", [f"{i}.png" for i in range(10)])
+    write_split(tmp_path, "test", ["t.png"])
+    dataset = prepared(tmp_path)
+    assert file_names(dataset, "test") == ["t.png"]
+    assert sorted(file_names(dataset, "train") + file_names(dataset, "val")) == [f"{i}.png" for i in range(10)]
+    assert dataset.notes == ["The labels have no val: divided by seed 0 into train 8, val 2 (splits.json)."]
+
+
+def test_the_ratio_of_the_division_can_be_given_and_zero_makes_no_such_split(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(20)])
+    dataset = prepared(tmp_path, split_ratio={"train": 1, "val": 1, "test": 0})
+    assert (len(dataset.indices["train"]), len(dataset.indices["val"])) == (10, 10)
+    assert "There is no test split" in dataset.notes[1]
+
+
+def test_without_a_test_split_val_is_tested_and_a_note_says_so(tmp_path):
+    dataset = prepared(write_coco_folder(tmp_path))
+    assert file_names(dataset, "test") == file_names(dataset, "val")
+    assert dataset.notes == ["There is no test split: 'test' is the val images, and best.ckpt was chosen on them."]
+
+
+def test_two_images_cannot_make_three_splits(tmp_path):
+    write_split(tmp_path, "everything", ["a.png", "b.png"])
+    with pytest.raises(InstsegError, match=r"2 image\(s\) cannot be split into train, val, test"):
+        prepared(tmp_path)
+
+
+def test_images_are_limited_per_split(tmp_path):
+    write_coco_folder(tmp_path, {"train": 12, "val": 8})
+    dataset = prepared(tmp_path, max_images={"train": 5, "val": None})
+    assert (len(dataset.indices["train"]), len(dataset.indices["val"])) == (5, 8)
+
+
+def test_empty_images_are_kept_in_the_ratio(tmp_path):
+    write_coco_folder(tmp_path, {"train": 12, "val": 4})
+    dataset = prepared(tmp_path, empty_ratio=0)
+    assert len(dataset.indices["train"]) == 9
+    assert dataset.indices["train"].num_empty_images == 0
+
+
+def test_learning_by_heart_uses_the_same_few_occupied_images_everywhere(tmp_path):
+    few = prepared(write_coco_folder(tmp_path, {"train": 8, "val": 2})).on_training_images(3)
+    assert file_names(few, "train") == file_names(few, "val") == file_names(few, "test")
+    assert few.indices["train"].num_empty_images == 0
+    assert few.notes == ["Training and evaluation both look at the same 3 training images."]
+
+
+# ---- the record
+
+
+def test_every_split_is_written_as_coco_for_other_tools(tmp_path):
+    dataset = prepared(write_coco_folder(tmp_path), categories=["dog"])
+    coco = json.loads((dataset.folder / "train.json").read_text())
+    assert [category["name"] for category in coco["categories"]] == ["dog"]
+    assert len(coco["images"]) == 4
+    assert (Path(coco["info"]["image_root"]) / coco["images"][0]["file_name"]).is_file()
+
+
+def test_what_was_left_out_is_written_down_and_warned_of_each_time(tmp_path, caplog):
+    write_coco_folder(tmp_path)
+    (tmp_path / "train/train_0.png").unlink()
+    dataset = prepared(tmp_path)
+    findings = json.loads((dataset.folder / "findings.json").read_text())
+    assert findings["train"]["image_missing"]["names"] == ["train_0.png"]
+    assert findings["val"] == {}
+    caplog.clear()
+    prepared(tmp_path)
+    assert caplog.messages == ["train: 1 image files do not exist; left out: train_0.png"]
+
+
+def test_dangling_annotations_are_told_even_where_only_part_of_the_images_is_used(tmp_path):
+    write_coco_folder(tmp_path)
+    path = tmp_path / "annotations/instances_train.json"
+    labels = json.loads(path.read_text())
+    labels["annotations"] += [{**labels["annotations"][0], "id": 900, "image_id": 12345}]
+    path.write_text(json.dumps(labels))
+    dataset = prepared(tmp_path, max_images={"train": 2})
+    findings = json.loads((dataset.folder / "findings.json").read_text())
+    assert findings["train"]["image_unknown"]["names"] == ["annotation 900 (image 12345)"]
+
+
+def test_square_photos_of_one_split_follow_what_another_split_shows(tmp_path):
+    for split, size in (("train", (12, 16)), ("val", (12, 12))):
+        labels = coco_dict([coco_image(1, "a.jpg", size)], [coco_annotation(1, 1, "car", SQUARE)])
+        write_json(tmp_path / f"annotations/instances_{split}.json", labels)
+        write_picture(tmp_path / split / "a.jpg", size, orientation=6)
+    dataset = prepared(tmp_path)
+    assert not dataset.indices["train"].rotate(0), "labelled as stored: the size tells"
+    assert not dataset.indices["val"].rotate(0), "square: nothing but the other split can tell"
+
+
+def test_an_empty_info_is_no_obstacle(tmp_path):
+    write_coco_folder(tmp_path)
+    path = tmp_path / "annotations/instances_train.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"info": None}))
+    assert prepared(tmp_path)
+
+
+# ---- the cache
+
+
+@pytest.fixture
+def count_parses(monkeypatch):
+    parses = []
+    monkeypatch.setattr(prepare, "load_coco", lambda where, load=prepare.load_coco: parses.append(where) or load(where))
+    return parses
+
+
+def test_a_second_call_finds_the_indices_without_parsing(tmp_path, count_parses):
+    write_coco_folder(tmp_path)
+    first = prepared(tmp_path)
+    assert len(count_parses) == 2
+    second = prepared(tmp_path)
+    assert len(count_parses) == 2
+    assert second.folder == first.folder
+    assert second.fingerprint.startswith("test-")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"seed": 1},
+        {"categories": ["dog"]},
+        {"max_images": {"train": 2}},
+        {"empty_ratio": 0.0},
+        {"split_ratio": {"train": 1, "val": 1}},
+        {"splits": {"train": {"annotations": "annotations/instances_train.json", "images": "train"},
+                    "val": {"annotations": "annotations/instances_val.json", "images": "val"}}},
+    ],
+    ids=lambda option: next(iter(option)),
+)  # fmt: skip
+def test_another_option_builds_anew(tmp_path, option):
+    write_coco_folder(tmp_path)
+    assert prepared(tmp_path, **option).folder != prepared(tmp_path).folder
+
+
+def test_a_changed_json_builds_anew(tmp_path):
+    write_coco_folder(tmp_path)
+    before = prepared(tmp_path)
+    path = tmp_path / "annotations/instances_train.json"
+    labels = json.loads(path.read_text())
+    labels["annotations"].pop(0)
+    path.write_text(json.dumps(labels))
+    after = prepared(tmp_path)
+    assert after.folder != before.folder
+    assert after.indices["train"].num_instances == before.indices["train"].num_instances - 1
+    os.utime(path, ns=(1, 1))
+    assert prepared(tmp_path).folder not in (before.folder, after.folder), "its time alone counts too"
+
+
+def test_an_image_that_was_missing_and_has_come_is_taken_in(tmp_path, count_parses):
+    write_coco_folder(tmp_path)
+    away = (tmp_path / "train/train_0.png").rename(tmp_path / "away.png")
+    assert len(prepared(tmp_path).indices["train"]) == 3
+    assert len(prepared(tmp_path).indices["train"]) == 3
+    assert len(count_parses) == 2, "still missing: nothing to do"
+    away.rename(tmp_path / "train/train_0.png")
+    assert len(prepared(tmp_path).indices["train"]) == 4
+
+
+@pytest.mark.parametrize("first", [b"broken", None], ids=["broken", "of another size"])
+def test_an_image_that_could_not_be_used_and_was_replaced_is_taken_in(tmp_path, first):
+    write_coco_folder(tmp_path)
+    path = tmp_path / "train/train_0.png"
+    good = path.read_bytes()
+    path.write_bytes(first) if first else write_picture(path, (5, 5))
+    os.utime(path, ns=(1, 1))
+    assert len(prepared(tmp_path).indices["train"]) == 3
+    path.write_bytes(good)
+    assert len(prepared(tmp_path).indices["train"]) == 4
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, InstsegError])
+def test_an_interrupted_build_leaves_nothing_and_the_next_one_is_whole(tmp_path, monkeypatch, error):
+    write_coco_folder(tmp_path)
+    with monkeypatch.context() as patched:
+
+        def interrupted(*_args, **_kwargs):
+            raise error
+
+        patched.setattr(prepare, "write_findings", interrupted)
+        with pytest.raises(error):
+            prepared(tmp_path)
+    assert list((tmp_path / "cache/index").iterdir()) == []
+    assert len(prepared(tmp_path).indices["train"]) == 4
+
+
+def test_another_process_that_was_faster_is_no_error(tmp_path, monkeypatch):
+    write_coco_folder(tmp_path)
+
+    def slow_build(*args, build=prepare._build):
+        build(*args)
+        monkeypatch.setattr(prepare, "_build", build)
+        prepared(tmp_path)
+
+    monkeypatch.setattr(prepare, "_build", slow_build)
+    dataset = prepared(tmp_path)
+    assert len(dataset.indices["train"]) == 4
+    assert list((tmp_path / "cache/index").iterdir()) == [dataset.folder]
+
+
+def test_images_that_are_not_there_at_all_are_an_error_that_says_where_they_were_sought(tmp_path):
+    write_coco_folder(tmp_path)
+    for path in (tmp_path / "val").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(InstsegError, match=r"split val: none of its images could be used; they were sought in .*val"):
+        prepared(tmp_path)
+
+
+# ---- real folders
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared photos")
+@pytest.mark.parametrize(
+    ("folder", "num_images", "per_category"),
+    [
+        ("coco_tiny", 160, {"cake": 8, "car": 72, "dog": 6, "person": 359, "cat": 8}),
+        ("coco128", 128, {"cake": 4, "car": 47, "dog": 9, "person": 259, "cat": 4}),
+        ("labelstudio_car_truck", 45, {"mobil": 20, "truk": 25}),
+        ("labelstudio_cans_bbox_only", 24, None),
+    ],
+)
+def test_real_folders_have_the_instances_they_are_said_to_have(tmp_path, folder, num_images, per_category):
+    load = {"name": "x", "root": str(SHARED / folder), "cache_dir": str(tmp_path)}
+    dataset = sources.coco(**load)
+    again = time.perf_counter()
+    dataset = sources.coco(**load)
+    assert time.perf_counter() - again < 0.5
+    splits = {index.folder: index for index in dataset.indices.values()}.values()
+    assert sum(map(len, splits)) == num_images
+    counts = dict(zip(dataset.categories.names, sum(i.instances_per_category() for i in splits), strict=True))
+    findings = json.loads((dataset.folder / "findings.json").read_text())
+    if per_category is None:
+        assert sum(counts.values()) == 106
+        assert sum(len(found["box_only"]["names"]) for found in findings.values() if found) == 106
+    else:
+        crowds = sum(sum(i.ground_truth(n).iscrowd.sum() for n in range(len(i))) for i in splits)
+        assert sum(counts.values()) + crowds == {"coco_tiny": 1520, "coco128": 939}.get(folder, 45)
+        assert all(per_category[name] - crowds <= counts[name] <= per_category[name] for name in per_category)
+        assert not any(findings.values())

@@ -1,0 +1,56 @@
+"""Help, completion, and errors that say what was meant."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def train(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("optimizer.lrr=1", "optimizer.lrr: there is no such key. Did you mean optimizer.lr?"),
+        ("lr=1", "lr: there is no such key. Did you mean optimizer.lr?"),
+        ("mdel=r50fpn", "mdel: there is no such key. Did you mean model?"),
+        ("model=r50", "model=r50: there is no such option. Did you mean r50fpn?"),
+        ("datset.root=x", "datset.root: there is no such key. Did you mean dataset"),
+        ("dataset.root=x", "dataset.root: there is no such key. dataset=coco would have it."),
+        ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
+        ("photo.jpg", "photo.jpg: not of the form key=value"),
+    ],
+)
+def test_a_misspelt_override_is_answered_with_what_was_meant(argument, message):
+    result = train(argument)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_shows_groups_and_keys_with_examples():
+    result = train("--help")
+    assert "model: r18fpn, r50fpn, r50fpn_v2, small" in result.stdout
+    assert "python train.py dataset=coco dataset.root=DIR" in result.stdout
+    assert len(result.stdout.splitlines()) < 60
+
+
+def test_shell_completion_knows_the_options():
+    environment = {**os.environ, "COMP_LINE": "train.py model=r"}
+    command = [sys.executable, "train.py", "-sc", "query=bash"]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "model=r50fpn" in result.stdout
+
+
+def test_a_command_that_stops_before_any_work_leaves_no_folder(tmp_path):
+    result = train(f"outputs={tmp_path}/outputs", "batch_size=0")
+    assert "batch_size=0: expected 1 or more" in result.stderr
+    assert not list(tmp_path.glob("outputs/*/*"))

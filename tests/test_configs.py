@@ -1,0 +1,124 @@
+"""Every config file is composed and instantiated; every target has the keys it is given."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from instseg.build import build_model, build_trainer, check_parts
+from instseg.categories import Categories
+from instseg.check_config import check_config
+from instseg.data.transforms import Augmentation
+from instseg.errors import InstsegError
+
+CONF = Path(__file__).parents[1] / "conf"
+GROUPED = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml") if p.parent != CONF and "hydra" not in p.parts)
+NEEDED = {"coco": ["dataset.root=somewhere"], "gpu": []}
+
+
+def composed(tmp_path, *overrides: str, name: str = "train"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose(name, overrides=list(overrides))
+    if name == "train":
+        OmegaConf.update(config, "run_dir", str(tmp_path))
+    return config
+
+
+def option(path: Path) -> str:
+    return f"{path.parent}={path.stem}"
+
+
+@pytest.mark.parametrize("path", GROUPED, ids=str)
+def test_every_option_composes_and_passes_the_checks(path, tmp_path):
+    config = composed(tmp_path, option(path), *NEEDED.get(path.stem, []))
+    if path.stem == "gpu" and not torch.cuda.is_available():
+        with pytest.raises(InstsegError, match="finds no GPU"):
+            check_config(config)
+    else:
+        check_config(config)
+    OmegaConf.to_container(config, resolve=True)
+
+
+@pytest.mark.parametrize("path", [p for p in GROUPED if str(p.parent) == "model"], ids=lambda p: p.stem)
+def test_every_model_is_built(path, tmp_path):
+    config = composed(tmp_path, option(path), "model.weights=none", "model.norm=gn")
+    model = build_model(config, Categories(("car", "person")))
+    assert model.roi_heads.box_predictor.cls_score.out_features == 3
+
+
+@pytest.mark.parametrize("path", [p for p in GROUPED if str(p.parent) == "augmentation"], ids=lambda p: p.stem)
+def test_every_augmentation_is_built(path, tmp_path):
+    config = composed(tmp_path, option(path))
+    assert isinstance(instantiate(config.augmentation, _convert_="all"), Augmentation)
+
+
+@pytest.mark.parametrize("group", ["optimizer", "scheduler"])
+def test_every_optimizer_and_scheduler_runs_a_step(group, tmp_path):
+    for path in (p for p in GROUPED if str(p.parent) == group):
+        config = composed(tmp_path, option(path))
+        network = torch.nn.Linear(2, 1)
+        optimizer = instantiate(config.optimizer, _convert_="all")(network, 4)
+        scheduler = instantiate(config.scheduler, _convert_="all")(optimizer, 100)
+        network(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("group", ["trainer", "callbacks", "logger"])
+def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
+    for path in (p for p in GROUPED if str(p.parent) == group and p.stem != "gpu"):
+        config = composed(tmp_path, option(path), "trainer.accelerator=cpu", "trainer.devices=1")
+        build_trainer(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["augmentation.min_size=2000", "augmentation.max_size=1000"], "min_size=2000"),
+        (["model.weights=coco", "model=r18fpn"], "no such weights are published"),
+        (["model.backbone=resnet51"], "resnet51"),
+        (["+model.rpn.tpyo=1"], "tpyo"),
+        (["optimizer.lr_scaling=cubic"], "lr_scaling=cubic"),
+        (["scheduler=warmup_multistep", "scheduler.milestones=[8,11]"], "shares of the run"),
+    ],
+)
+def test_a_part_that_cannot_be_built_stops_before_any_data_is_touched(overrides, message, tmp_path):
+    with pytest.raises(InstsegError, match=message):
+        check_parts(composed(tmp_path, *overrides))
+
+
+def test_the_learning_rate_of_an_experiment_does_not_outlive_its_optimizer(tmp_path):
+    assert composed(tmp_path, "experiment=coco4").optimizer.lr == 1e-3
+    assert composed(tmp_path, "experiment=coco4", "optimizer=adamw").optimizer.lr == 1e-4
+
+
+def test_predict_composes():
+    config = composed(None, "source=photos", name="predict")
+    assert config.score_threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["stage=tset"], "stage=tset: expected one of fit, validate, test"),
+        (
+            ["+optimizer.weight_decai=0.1"],
+            r"optimizer\.weight_decai: there is no such key\. Did you mean .*weight_decay",
+        ),
+        (["+bach_size=4"], "bach_size: there is no such key. Did you mean batch_size"),
+        (["batch_size=0"], "batch_size=0: expected 1 or more"),
+        (["num_workers=many"], "num_workers=many: expected auto"),
+        (["dataset=coco"], r"a value is needed for dataset\.root"),
+        (["checkpoint=best.ckpt"], r"To go on with its training use resume=best\.ckpt"),
+        (["stage=test", "resume=auto"], "does not fit stage=test"),
+        (["trainer=cpu", "trainer.precision=16-mixed"], "needs a GPU"),
+        (["trainer=cpu", "model.norm=sync_bn"], "averages over GPUs"),
+        (["+callbacks.mine._target_=nowhere.Mine"], "callbacks.mine._target_=nowhere.Mine: cannot be imported"),
+    ],
+)
+def test_what_cannot_work_stops_before_any_work_and_says_what_was_meant(overrides, message, tmp_path):
+    with pytest.raises(InstsegError, match=message):
+        check_config(composed(tmp_path, *overrides))

@@ -1,0 +1,120 @@
+"""The LightningModule and its callbacks, on a two-image data set and a very small network."""
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from instseg.callbacks import Throughput, read_scalars, training_tiles
+from instseg.categories import Categories
+from instseg.checkpoint import finite
+from instseg.masks import bitmask_to_rle
+from instseg.module import LOSS_NAMES, InstanceSegmentationModule, NonFiniteLossError
+from instseg.types import Batch, Detections, GroundTruth, Target
+
+CATEGORIES = Categories(("car", "person"))
+
+
+class PerfectNetwork(nn.Module):
+    """Finds exactly what the targets hold; its losses are its one weight times 1, 2, ..., 5."""
+
+    def __init__(self, start: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(start))
+
+    def forward(self, images: Tensor, image_sizes, targets):
+        losses = {name: self.weight * factor for factor, name in enumerate(LOSS_NAMES, start=1)}
+        if self.training:
+            return losses, []
+        found = [Detections(t.boxes, t.labels, torch.ones(len(t)), torch.ones(len(t), 28, 28)) for t in targets]
+        return losses, found
+
+
+def batch(image_id: int = 7) -> Batch:
+    """A 32x64 image with one car that fills its left half."""
+    bitmask = np.zeros((32, 64), np.uint8)
+    bitmask[:, :32] = 1
+    box = [[0.0, 0.0, 32.0, 32.0]]
+    truth = GroundTruth(
+        image_id,
+        (32, 64),
+        np.array(box),
+        np.array([1]),
+        np.array([1024.0]),
+        np.array([False]),
+        [bitmask_to_rle(bitmask)],
+    )
+    target = Target(torch.tensor(box), torch.tensor([1]), torch.ones(1, 112, 112, dtype=torch.uint8))
+    return Batch(torch.zeros(1, 3, 32, 64, dtype=torch.uint8), [(32, 64)], [target], [truth])
+
+
+def module_of(network: nn.Module) -> InstanceSegmentationModule:
+    return InstanceSegmentationModule(
+        network,
+        CATEGORIES,
+        build_optimizer=lambda model, images: torch.optim.SGD(model.parameters(), lr=0.01 * images),
+        build_scheduler=lambda optimizer, steps: torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 1 / (1 + step)
+        ),
+        batch_size=2,
+    )
+
+
+def trainer_of(tmp_path, **options) -> pl.Trainer:
+    logger = pl.loggers.TensorBoardLogger(tmp_path, name="", version="")
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu", "devices": 1}
+    return pl.Trainer(logger=logger, default_root_dir=tmp_path, log_every_n_steps=1, **quiet, **options)
+
+
+def loader(*batches: Batch) -> DataLoader:
+    return DataLoader(list(batches), batch_size=None)
+
+
+def test_training_logs_every_loss_the_learning_rate_and_the_speed(tmp_path):
+    trainer = trainer_of(tmp_path, max_epochs=1, callbacks=[Throughput()], limit_val_batches=0)
+    trainer.fit(module_of(PerfectNetwork()), loader(*[batch()] * 4))
+    scalars = read_scalars(tmp_path)
+    assert {f"train/{name}" for name in (*LOSS_NAMES, "loss")} | {"lr", "images_per_second"} <= scalars.keys()
+    assert scalars["train/loss"][1][0] == pytest.approx(15.0)
+
+
+def test_the_effective_batch_counts_accumulation(tmp_path):
+    trainer = trainer_of(tmp_path, max_epochs=1, accumulate_grad_batches=4, limit_val_batches=0)
+    module = module_of(PerfectNetwork())
+    trainer.fit(module, loader(*[batch()] * 4))
+    assert trainer.optimizers[0].defaults["lr"] == pytest.approx(0.08)
+
+
+def test_the_schedule_moves_with_every_optimizer_step(tmp_path):
+    trainer = trainer_of(tmp_path, max_epochs=1, limit_val_batches=0)
+    trainer.fit(module_of(PerfectNetwork()), loader(*[batch()] * 3))
+    assert read_scalars(tmp_path)["lr"][1] == pytest.approx([0.02, 0.01, 0.02 / 3])
+
+
+def test_validation_gives_losses_and_average_precision_from_one_pass(tmp_path):
+    trainer = trainer_of(tmp_path)
+    (metrics,) = trainer.validate(module_of(PerfectNetwork()), loader(batch(1), batch(2)), verbose=False)
+    assert metrics["val/segm_map"] == pytest.approx(1.0)
+    assert metrics["val/segm_map/car"] == pytest.approx(1.0)
+    assert metrics["val/loss"] == pytest.approx(15.0)
+    assert metrics["val/mean_mask_iou"] > 0.95  # torchvision's pasting, which we follow, is a pixel generous
+
+
+def test_what_has_no_ground_truth_is_not_written_down_as_a_number(tmp_path):
+    trainer = trainer_of(tmp_path)
+    trainer.validate(module_of(PerfectNetwork()), loader(batch()), verbose=False)
+    assert "val/segm_map/person" not in finite(trainer.callback_metrics)
+    assert "val/segm_map/car" in finite(trainer.callback_metrics)
+
+
+def test_a_loss_that_is_no_number_stops_with_step_terms_and_image_ids(tmp_path):
+    trainer = trainer_of(tmp_path, max_epochs=1, limit_val_batches=0)
+    with pytest.raises(NonFiniteLossError, match=r"step 0: .*loss_mask=nan.*image ids \[41\].*optimizer\.lr"):
+        trainer.fit(module_of(PerfectNetwork(float("nan"))), loader(batch(41)))
+
+
+def test_training_tiles_show_the_image_without_its_padding():
+    (tile,) = training_tiles(batch(), CATEGORIES)
+    assert tile.shape[1] == 2 * tile.shape[0]

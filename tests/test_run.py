@@ -1,0 +1,151 @@
+"""The commands of the README, typed as a user types them, on a few generated pictures."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+TINY = ("trainer.accelerator=cpu", "dataset.num_images={train: 8, val: 3, test: 3}", "batch_size=4", "num_workers=0")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+def command(place: Path, script: str, *arguments: str) -> list[str]:
+    cache = [f"cache_dir={place}/data"] if script == "train.py" else []
+    return [sys.executable, script, f"outputs={place}/outputs", *cache, *arguments]
+
+
+def run(place: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        command(place, script, *arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result
+
+
+def last_line(result: subprocess.CompletedProcess[str]) -> Path:
+    return Path(result.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    """The folder of a run of two epochs."""
+    return last_line(run(place, "train.py", *TINY, "trainer.max_epochs=2"))
+
+
+def test_a_run_owns_a_folder_that_the_last_line_names_and_that_holds_everything(trained, place):
+    assert trained.parent == place / "outputs" / "shapes_small"
+    expected = {
+        ".hydra", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "manifest.json", "metrics.json",
+        "curves.png", "train.log", "splits.json", "findings.json", "pictures/train_batch.png",
+        "pictures/val_predictions_00.png", "pictures/test_predictions_00.png",
+    }  # fmt: skip
+    assert not {name for name in expected if not (trained / name).exists()}
+    assert list(trained.glob("events.out.tfevents.*"))
+
+
+def test_metrics_are_flat_and_hold_losses_and_average_precision_of_val_and_test(trained):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert {"val/segm_map", "val/bbox_map", "val/loss_mask", "test/segm_map", "test/segm_map_50"} <= metrics.keys()
+    assert all(isinstance(value, float) for value in metrics.values())
+
+
+def test_the_manifest_says_what_the_run_was_made_of(trained):
+    (start,) = json.loads((trained / "manifest.json").read_text())["starts"]
+    assert start["packages"]["torch"] == torch.__version__.split("+")[0] or start["packages"]["torch"]
+    assert {"seed", "git", "hardware", "data_fingerprint", "command"} <= start.keys()
+
+
+def test_a_checkpoint_alone_is_enough_and_loads_without_pickled_code(trained):
+    checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    about = checkpoint["instseg"]
+    assert about["categories"] == ["disc", "triangle", "ring"]
+    assert about["preprocessing"] == {"min_size": 128, "max_size": 160}
+    assert about["config"]["model"]["backbone"] == "resnet18_half"
+
+
+def test_stage_test_measures_the_checkpoint_again_with_the_same_result(trained, place):
+    again = last_line(run(place, "train.py", "stage=test", f"checkpoint={trained}", "trainer=cpu"))
+    assert again.parent == trained.parent
+    before, after = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, again))
+    tested = {name for name in before if name.startswith("test/")}
+    assert tested
+    assert {name: after[name] for name in tested} == pytest.approx({name: before[name] for name in tested}, abs=1e-5)
+
+
+def test_resume_goes_on_in_the_same_folder_and_ends_where_an_uninterrupted_run_ends(trained, place):
+    before = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    resumed = last_line(run(place, "train.py", *TINY, "trainer.max_epochs=3", f"resume={trained}"))
+    assert resumed == trained
+    after = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (before["epoch"], after["epoch"]) == (1, 2)
+    assert after["global_step"] == 6
+    assert len(json.loads((trained / "manifest.json").read_text())["starts"]) == 2
+
+
+def test_predict_turns_the_checkpoint_into_pictures_and_files(trained, place):
+    photos = next((place / "data").glob("shapes_*")) / "test"
+    (place / "broken.jpg").write_bytes(b"no photo")
+    arguments = (f"checkpoint={trained}", "score_threshold=0.0", "limit=2", "device=cpu", f"output={place}/predictions")
+    run(place, "predict.py", f"source={photos}", *arguments)
+    content = json.loads((place / "predictions" / "predictions.json").read_text())
+    assert [category["name"] for category in content["categories"]] == ["disc", "triangle", "ring"]
+    assert len(content["images"]) == 2
+    assert len(list((place / "predictions" / "overlays").rglob("*.*"))) == 2
+    assert (place / "predictions" / "predictions.csv").read_text().startswith("file")
+
+
+def test_predict_names_what_it_cannot_read_and_says_so_by_its_exit_code(trained, place):
+    photo = next((next((place / "data").glob("shapes_*")) / "test").iterdir())
+    broken = place / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    arguments = (f"checkpoint={trained}", f"source=[{photo},{broken}]", "device=cpu", f"output={place}/mixed")
+    result = subprocess.run(
+        command(place, "predict.py", *arguments), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "broken.jpg" in result.stdout + result.stderr
+    assert len(json.loads((place / "mixed" / "predictions.json").read_text())["images"]) == 1
+
+
+def test_a_sweep_of_two_process_jobs_gives_each_job_its_own_folder(place):
+    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1")
+    arguments = (*TINY[1:], *ddp, "optimizer.lr=1e-3,2e-3", f"outputs={place}/sweep", "-m")
+    run(place, "train.py", *arguments)
+    jobs = sorted((place / "sweep" / "shapes_small").iterdir())
+    assert [job.name[-2:] for job in jobs] == ["_0", "_1"]
+    for job in jobs:
+        assert (job / "checkpoints" / "best.ckpt").is_file()
+        assert "test/segm_map" in json.loads((job / "metrics.json").read_text())
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_and_curves(place):
+    process = subprocess.Popen(
+        command(place, "train.py", *TINY, "trainer.max_epochs=500", f"outputs={place}/interrupted"),
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    pattern = "interrupted/shapes_small/*/checkpoints/last.ckpt"
+    deadline = time.monotonic() + 120
+    while not list(place.glob(pattern)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode not in (0, None)
+    (last,) = place.glob(pattern)
+    assert "resume=" in output
+    assert "Traceback" not in output
+    assert torch.load(last, weights_only=True)["global_step"] >= 2
+    assert (last.parents[1] / "curves.png").is_file()
+    step = torch.load(last, weights_only=True)["global_step"]
+    more = ("resume=auto", "trainer.max_epochs=500", f"trainer.max_steps={step + 3}", f"outputs={place}/interrupted")
+    run(place, "train.py", *TINY, *more)
+    assert torch.load(last, weights_only=True)["global_step"] == step + 3

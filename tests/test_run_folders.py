@@ -1,0 +1,86 @@
+"""Run folders are never shared, and a command that goes on from a run inherits what that run was started with."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from instseg.errors import InstsegError
+from instseg.run_folders import complete_arguments, find_checkpoint, run_folder
+
+
+def folder(outputs: Path, name="shapes_small", resume=None) -> Path:
+    run_folder.cache_clear()
+    return Path(run_folder(str(outputs), name, resume, ""))
+
+
+def made_run(outputs: Path, name: str, date: str, *overrides: str, checkpoints=("last.ckpt",)) -> Path:
+    run = outputs / name / date
+    for part in ("checkpoints", ".hydra"):
+        (run / part).mkdir(parents=True)
+    for checkpoint in checkpoints:
+        (run / "checkpoints" / checkpoint).write_bytes(b"weights")
+    (run / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
+    time.sleep(0.02)
+    return run
+
+
+def test_a_run_lies_under_its_dataset_and_model_and_is_created_at_once(tmp_path):
+    run = folder(tmp_path)
+    assert run.parent == tmp_path / "shapes_small"
+    assert run.is_dir()
+
+
+def test_two_runs_of_the_same_second_get_two_folders(tmp_path):
+    assert len({folder(tmp_path) for _ in range(5)}) == 5
+
+
+def test_a_resumed_run_stays_in_its_folder(tmp_path):
+    run = made_run(tmp_path, "shapes_small", "a")
+    assert folder(tmp_path, resume=str(run)) == run
+    assert folder(tmp_path, resume=str(run / "checkpoints" / "last.ckpt")) == run
+
+
+def test_resume_auto_takes_the_newest_run_or_the_newest_of_what_is_typed(tmp_path):
+    shapes = made_run(tmp_path, "shapes_small", "2026-01-02")
+    coco = made_run(tmp_path, "coco_r50fpn", "2026-01-01", "dataset=coco", "dataset.root=here", "model=r50fpn")
+    outputs = f"outputs={tmp_path}"
+    assert f"resume={coco}" in complete_arguments(["resume=auto", outputs])
+    assert f"resume={shapes}" in complete_arguments(["resume=auto", "dataset=shapes", outputs])
+    with pytest.raises(InstsegError, match=r"resume=auto: no run model=r18fpn"):
+        complete_arguments(["resume=auto", "model=r18fpn", outputs])
+
+
+def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_path):
+    started = ("dataset=coco", "dataset.root=here", "trainer=gpu", "trainer.devices=4", "seed=3", "outputs=elsewhere")
+    run = made_run(tmp_path, "coco_r50fpn", "a", *started)
+    typed = [f"resume={run}", "trainer=cpu", "seed=4"]
+    assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
+
+
+def test_measuring_a_checkpoint_of_a_run_uses_the_data_of_that_run(tmp_path):
+    run = made_run(tmp_path, "coco_r50fpn", "a", "dataset=coco", "dataset.root=here")
+    for checkpoint in (run, run / "checkpoints" / "last.ckpt", "latest"):
+        typed = ["stage=test", f"checkpoint={checkpoint}", f"outputs={tmp_path}"]
+        assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
+
+
+def test_a_training_does_not_go_on_from_the_best_checkpoint(tmp_path):
+    run = made_run(tmp_path, "shapes_small", "a", checkpoints=("best.ckpt", "last.ckpt"))
+    with pytest.raises(InstsegError, match=r"goes on from last\.ckpt.*model\.weights="):
+        complete_arguments([f"resume={run}/checkpoints/best.ckpt"])
+
+
+def test_other_commands_are_left_as_typed():
+    assert complete_arguments(["model=r50fpn", "resume=null"]) == ["model=r50fpn", "resume=null"]
+
+
+def test_a_checkpoint_is_found_by_file_by_run_folder_and_as_the_latest(tmp_path):
+    older = made_run(tmp_path, "coco_r18fpn", "b", checkpoints=("best.ckpt", "last.ckpt"))
+    newer = made_run(tmp_path, "coco_r18fpn", "a")
+    assert find_checkpoint(str(older / "checkpoints" / "last.ckpt"), tmp_path).name == "last.ckpt"
+    assert find_checkpoint(str(older), tmp_path).name == "best.ckpt"
+    assert find_checkpoint("latest", tmp_path) == newer / "checkpoints" / "last.ckpt"
+    for wrong in (str(tmp_path), "nowhere.ckpt"):
+        with pytest.raises(InstsegError, match=r"no checkpoints/best\.ckpt|no such file or run folder"):
+            find_checkpoint(wrong, tmp_path)
