@@ -24,6 +24,7 @@ class Site:
     faults: dict[str, list[str | bytes]] = field(default_factory=dict)  # each request for the path uses up the first
     etag: str | None = '"v1"'
     honours_if_range: bool = True
+    honours_range: bool = True
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # (path, Range header)
     gathering: threading.Barrier | None = None  # requests wait here for each other
     over: threading.Event = field(default_factory=threading.Event)  # frees the stalled ones
@@ -63,20 +64,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_file(self, content: bytes, fault: str) -> None:
         headers = {"ETag": self.site.etag} if self.site.etag else {}
-        start = self.range_start() if fault != "ignores range" else 0
-        if start >= len(content) > 0:
-            self.answer(416, b"", headers)
-        elif start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self.answer(206, content[start:], headers, fault)
-        else:
-            self.answer(200, content, headers, fault)
-
-    def range_start(self) -> int:
         wanted = self.headers["Range"]
-        if wanted is None or (self.site.honours_if_range and self.headers["If-Range"] != self.site.etag):
-            return 0
-        return int(wanted.removeprefix("bytes=").removesuffix("-"))
+        another = self.site.honours_if_range and self.headers["If-Range"] not in (None, self.site.etag)
+        if wanted is None or another or not self.site.honours_range or fault == "ignores range":
+            self.answer(200, content, headers, fault)
+            return
+        first, last = wanted.removeprefix("bytes=").split("-")
+        start = int(first) if first else max(0, len(content) - int(last))
+        stop = min(int(last) + 1, len(content)) if first and last else len(content)
+        if start >= len(content):
+            self.answer(416, b"", headers)
+        else:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+            self.answer(206, content[start:stop], headers, fault)
 
     def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None, fault: str = "") -> None:
         self.send_response(status)

@@ -9,9 +9,10 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "instseg"
 ORDER = [
-    "errors", "atomic", "types", "categories", "masks", "coco_format", "data", "models", "optim", "matching", "metrics",
-    "module", "lettering", "visualize", "sheets", "curves", "callbacks", "checkpoint", "predictor",
-    "prediction_output", "summary", "manifest", "check_config", "run_folders", "hydra_job", "cli", "build", "run",
+    "errors", "atomic", "types", "categories", "masks", "outlines", "coco_format", "data", "models", "optim",
+    "matching", "metrics", "module", "lettering", "visualize", "sheets", "augmentation_sheet", "audit", "exports",
+    "curves", "callbacks", "checkpoint", "predictor", "prediction_folder", "prediction_summary", "prediction_output",
+    "summary", "manifest", "check_config", "run_folders", "hydra_job", "cli", "build", "run",
 ]  # fmt: skip
 KNOW_HYDRA = {"run", "build", "cli", "hydra_job", "check_config"}
 FILES = sorted(SRC.rglob("*.py"))

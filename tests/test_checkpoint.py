@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from instseg import __version__
 from instseg.categories import Categories
 from instseg.checkpoint import (
     FORMAT,
@@ -49,6 +50,27 @@ def test_a_checkpoint_rebuilds_its_model_with_categories_and_sizes(tmp_path):
     assert not trained.model.training
     for name, value in trained.model.state_dict().items():
         torch.testing.assert_close(value, weights[f"model.{name}"])
+
+
+def test_a_trained_model_knows_its_run_epoch_and_how_good_it_was(tmp_path):
+    path = tmp_path / "signs_r18fpn/2026-01-31_12-00-00/checkpoints/best.ckpt"
+    config = {**CONFIG, "run_dir": str(path.parents[1]), "monitor": {"metric": "val/segm_map"}}
+    model = build_mask_rcnn(CATEGORIES, **SMALL)
+    checkpoint = {
+        "state_dict": {f"model.{name}": value for name, value in model.state_dict().items()},
+        "epoch": 3,
+        "global_step": 40,
+    }
+    DescribeCheckpoint(CATEGORIES, config).on_save_checkpoint(TRAINER, None, checkpoint)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    assert load_trained_model(path).identity == {
+        "checkpoint": str(path),
+        "run": "signs_r18fpn/2026-01-31_12-00-00",
+        "epoch": 3,
+        "step": 40,
+        "metrics": {"val/segm_map": 0.5},
+        "trained_with": __version__,
+    }
 
 
 def test_a_failed_write_leaves_the_checkpoint_before_it_untouched(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("mdel=r50fpn", "mdel: there is no such key. Did you mean model?"),
         ("model=r50", "model=r50: there is no such option. Did you mean r50fpn?"),
         ("datset.root=x", "datset.root: there is no such key. Did you mean dataset"),
-        ("dataset.root=x", "dataset.root: there is no such key. dataset=coco would have it."),
+        ("dataset.root=x", "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, "),
         ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
         ("photo.jpg", "photo.jpg: not of the form key=value"),
     ],
@@ -39,7 +39,7 @@ def test_a_misspelt_override_is_answered_with_what_was_meant(argument, message):
 def test_help_shows_groups_and_keys_with_examples():
     result = train("--help")
     assert "model: r18fpn, r50fpn, r50fpn_v2, small" in result.stdout
-    assert "python train.py dataset=coco dataset.root=DIR" in result.stdout
+    assert "python train.py dataset=auto dataset.root=DIR" in result.stdout
     assert len(result.stdout.splitlines()) < 60
 
 

@@ -9,14 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from instseg.categories import Categories
-from instseg.summary import print_dataset, print_summary
+from instseg.summary import print_summary
 
 NAMES = ("[/x]", "[red]car")
 
 
 class OneImage:
-    num_instances, num_empty_images = 2, 0
-
     def __len__(self) -> int:
         return 1
 
@@ -24,12 +22,9 @@ class OneImage:
         return np.array([1, 1])
 
 
-def data_of(notes=()):
-    categories = Categories(NAMES)
-    prepared = SimpleNamespace(
-        fingerprint="f00", categories=categories, indices={"val": OneImage(), "test": OneImage()}, notes=list(notes)
-    )
-    return SimpleNamespace(prepared=prepared, categories=categories)
+def data_of():
+    prepared = SimpleNamespace(indices={"val": OneImage(), "test": OneImage()})
+    return SimpleNamespace(prepared=prepared, categories=Categories(NAMES))
 
 
 def run_folder(tmp_path: Path, *checkpoints: str) -> Path:
@@ -41,12 +36,10 @@ def run_folder(tmp_path: Path, *checkpoints: str) -> Path:
 
 
 def test_names_and_folders_are_printed_as_they_are(tmp_path, capsys):
-    data = data_of(["taken from [/data]"])
-    print_dataset(data.prepared)
-    print_summary({"test/segm_map/[/x]": 0.5}, data, run_folder(tmp_path, "best.ckpt"), "fit")
+    print_summary({"test/segm_map/[/x]": 0.5}, data_of(), run_folder(tmp_path, "best.ckpt"), "fit")
     printed = capsys.readouterr().out
-    assert printed.count("[/x]") == 2 and printed.count("[red]car") == 2
-    assert "taken from [/data]" in printed and "my [/runs]" in printed
+    assert "[/x]" in printed and "[red]car" in printed
+    assert "my [/runs]" in printed
 
 
 def test_printed_commands_can_be_pasted_into_a_shell(tmp_path, capsys):

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 from torch import nn
 
+from instseg.audit.options import AuditOptions
 from instseg.categories import Categories
 from instseg.checkpoint import AtomicCheckpointIO, TrainedModel, load_checkpoint, load_trained_model
 from instseg.data.datamodule import InstanceDataModule
@@ -68,6 +69,19 @@ def check_parts(config: DictConfig) -> None:
 def without_suggestions(node: DictConfig) -> dict[str, Any]:
     """What ``suggested`` holds are defaults for other groups, not arguments of this one."""
     return {str(key): value for key, value in node.items() if key != "suggested"}
+
+
+def build_audit_options(config: DictConfig) -> AuditOptions:
+    """The settings of this run that decide which objects can be learnt."""
+    model = config.model
+    return AuditOptions(
+        min_size=config.augmentation.min_size,
+        max_size=config.augmentation.max_size,
+        anchor_sizes=OmegaConf.to_object(model.anchors.sizes),  # type: ignore[arg-type]
+        anchor_ratios=OmegaConf.to_object(model.anchors.ratios),  # type: ignore[arg-type]
+        anchor_iou=model.rpn.fg_iou,
+        detections_per_image=model.box.detections_per_image,
+    )
 
 
 def build_datamodule(config: DictConfig, prepared: PreparedDataset) -> InstanceDataModule:

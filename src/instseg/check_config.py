@@ -13,16 +13,18 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from instseg.errors import InstsegError
+from instseg.exports.formats import check_formats
 
-STAGES = ("fit", "validate", "test")
+STAGES = ("fit", "validate", "test", "audit", "show_augmentation")
+MEASURING = ("validate", "test")
 TOP_LEVEL = (
     "dataset", "model", "optimizer", "scheduler", "augmentation", "trainer", "callbacks", "logger", "stage",
-    "checkpoint", "resume", "batch_size", "num_workers", "overfit_images", "seed", "monitor", "outputs", "cache_dir",
-    "run_dir",
+    "checkpoint", "resume", "batch_size", "num_workers", "overfit_images", "seed", "monitor", "audit", "outputs",
+    "cache_dir", "run_dir",
 )  # fmt: skip
 PREDICT_KEYS = (
-    "model", "checkpoint", "weights", "source", "output", "overwrite", "score_threshold", "categories", "batch_size",
-    "device", "limit", "min_size", "max_size", "outputs",
+    "model", "checkpoint", "weights", "source", "output", "save", "overwrite", "score_threshold", "min_score",
+    "categories", "batch_size", "device", "limit", "min_size", "max_size", "outputs",
 )  # fmt: skip
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
@@ -49,7 +51,9 @@ def check_predict_config(config: DictConfig) -> None:
     for path, node in _target_nodes(config, ""):
         _check_call(path, node)
     _check_number(config, "batch_size", 1)
-    _check_number(config, "score_threshold", 0)
+    check_formats(OmegaConf.to_container(config.save) if OmegaConf.is_list(config.save) else config.save)
+    for key in ("score_threshold", "min_score"):
+        _check_number(config, key, 0)
     for key in ("limit", "min_size", "max_size"):
         _check_number(config, key, 1, or_null=True)
 
@@ -93,9 +97,9 @@ def _check_values(config: DictConfig) -> None:
         _check_number(config, "num_workers", 0, otherwise="auto or a number of processes")
     if config.resume and config.stage != "fit":
         raise InstsegError(f"resume={config.resume} goes on with a training; it does not fit stage={config.stage}")
-    if config.stage != "fit" and not config.checkpoint:
+    if config.stage in MEASURING and not config.checkpoint:
         raise InstsegError(f"stage={config.stage} needs checkpoint=: a .ckpt, a run folder, or latest")
-    if config.checkpoint and config.stage == "fit":
+    if config.checkpoint and config.stage not in MEASURING:
         raise InstsegError(
             f"checkpoint={config.checkpoint} is for stage=validate and stage=test. To go on with its training use "
             f"resume={config.checkpoint}, to start a new one from its weights model.weights={config.checkpoint}"

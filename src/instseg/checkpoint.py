@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,8 @@ class TrainedModel:
     min_size: int
     max_size: int
     config: dict[str, Any]
+    identity: dict[str, Any] = field(default_factory=dict)
+    """Which checkpoint, run and epoch this is and how good it was, to stand beside its predictions."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -144,5 +146,20 @@ def load_trained_model(path: Path, typed: Mapping[str, Any] | None = None) -> Tr
     model = build_mask_rcnn(categories, **options, load=False)
     weights = checkpoint["state_dict"]
     model.load_state_dict({k.removeprefix(MODEL_PREFIX): v for k, v in weights.items() if k.startswith(MODEL_PREFIX)})
-    preprocessing = about["preprocessing"]
-    return TrainedModel(model.eval(), categories, preprocessing["min_size"], preprocessing["max_size"], about["config"])
+    sizes = about["preprocessing"]
+    identity = describe_origin(path, checkpoint)
+    return TrainedModel(model.eval(), categories, sizes["min_size"], sizes["max_size"], about["config"], identity)
+
+
+def describe_origin(path: Path, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Path, run (dataset_model/date_time), epoch and step (both from 0), and the metric that was watched."""
+    about = checkpoint["instseg"]
+    run_dir, monitor = about["config"].get("run_dir"), about["config"].get("monitor", {}).get("metric")
+    return {
+        "checkpoint": str(path.absolute()),
+        "run": "/".join(Path(run_dir).parts[-2:]) if run_dir else None,
+        "epoch": checkpoint.get("epoch"),
+        "step": checkpoint.get("global_step"),
+        "metrics": {name: value for name, value in about["metrics"].items() if name == monitor},
+        "trained_with": about["version"],
+    }

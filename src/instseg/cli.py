@@ -99,8 +99,17 @@ def _in_other_options(name: str) -> str:
     """Which options of the key's group have it, where the chosen one has not."""
     group, _, leaf = name.partition(".")
     files = sorted((CONFIG_DIR / group).glob("*.yaml")) if leaf else []
-    having = [f"{group}={file.stem}" for file in files if re.search(rf"^{re.escape(leaf)}:", file.read_text(), re.M)]
-    return f" {' and '.join(having)} would have it." if having else ""
+    having = [file.stem for file in files if _has_key(file, leaf)]
+    return f" {group}={', '.join(having)} would have it." if having else ""
+
+
+def _has_key(file: Path, key: str) -> bool:
+    """Whether an option has a key at its top, of its own or from the option of its group that it starts from."""
+    text = file.read_text(encoding="utf-8")
+    parents = re.search(r"^defaults: \[(.*)\]", text, re.M)
+    bases = [file.with_name(f"{name.strip()}.yaml") for name in parents[1].split(",")] if parents else []
+    own = re.search(rf"^{re.escape(key)}:", text, re.M) is not None
+    return own or any(_has_key(base, key) for base in bases if base.is_file())
 
 
 def known_keys(config_name: str) -> list[str]:

@@ -127,4 +127,5 @@ def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     Raises ValueError for NaN and infinity, which JSON does not have.
     """
     with replacing(path) as scratch:
-        scratch.write_text(json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+        scratch.write_text(text, "utf-8", "backslashreplace")  # file names that are no UTF-8 become JSON's own escapes

@@ -1,4 +1,4 @@
-"""What ``train.py`` and ``predict.py`` do: train, evaluate, write down, say where everything lies."""
+"""What ``train.py`` and ``predict.py`` do: look at the data, train, evaluate, write down, say where everything lies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from rich.markup import escape
 
+from instseg.audit.dataset import audit_dataset
+from instseg.audit.page import write_audit_page
+from instseg.audit.report import write_audit_json
+from instseg.audit.terminal import print_audit, print_short
+from instseg.augmentation_sheet import draw_augmentation_sheet
 from instseg.build import (
+    build_audit_options,
     build_datamodule,
     build_dataset,
     build_model,
@@ -33,7 +40,8 @@ from instseg.manifest import write_manifest
 from instseg.prediction_output import write_predictions
 from instseg.predictor import Predictor
 from instseg.run_folders import BEST, LAST
-from instseg.summary import print_dataset, print_summary
+from instseg.sheets import write_image
+from instseg.summary import print_summary
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +67,59 @@ def train(config: DictConfig) -> float | None:
         check_config(config)
         check_parts(config)
         pl.seed_everything(config.seed, workers=True, verbose=False)
+        if config.stage in LOOKS:
+            look(config, run_dir)
+            return None
         trainer = build_trainer(config)
         prepared = build_dataset(config)
         if config.resume:  # before anything of that run is written to
             check_resumable(load_checkpoint(run_dir / "checkpoints" / LAST), prepared.categories, plain(config))
         data = build_datamodule(config, prepared)
-        print_dataset(data.prepared)
         write_record(config, prepared, run_dir)
+        open_run(config, data.prepared)
         stage = fit_and_test if config.stage == "fit" else evaluate
         metrics = stage(config, trainer, data, run_dir)
         if trainer.is_global_zero:
             write_json(run_dir / "metrics.json", dict(sorted(metrics.items())), indent=2)
             print_summary(metrics, data, run_dir, config.stage)
         return metrics.get(config.monitor.metric)
+
+
+def look(config: DictConfig, run_dir: Path) -> None:
+    """The stages that look at the data and train nothing."""
+    prepared = build_dataset(config)
+    write_record(config, prepared, run_dir)
+    LOOKS[config.stage](config, prepared, run_dir)
+    print(run_dir)
+
+
+def audit(config: DictConfig, prepared: PreparedDataset, run_dir: Path) -> None:
+    """Everything that is wrong or doubtful about the dataset: on the screen, as a page and as json."""
+    report = audit_dataset(prepared, build_audit_options(config), thorough=True, folder=run_dir)
+    console = Console()
+    print_audit(report, console)
+    write_audit_page(report, run_dir / "audit.html")
+    write_audit_json(report, run_dir / "audit.json")
+    console.print(f"\nwith pictures:   {escape(str(run_dir / 'audit.html'))}", highlight=False, soft_wrap=True)
+
+
+def show_augmentation(config: DictConfig, prepared: PreparedDataset, run_dir: Path) -> None:
+    """A few training photos, as labelled and as the network will see them."""
+    dataset = build_datamodule(config, prepared).train_dataset()
+    write_image(run_dir / "augmentation.png", draw_augmentation_sheet(dataset))
+    Console().print(f"augmentation:    {escape(str(run_dir / 'augmentation.png'))}", highlight=False, soft_wrap=True)
+
+
+LOOKS = {"audit": audit, "show_augmentation": show_augmentation}
+
+
+@rank_zero_only
+def open_run(config: DictConfig, prepared: PreparedDataset) -> None:
+    """What the data is, and what is wrong with it; a training that would be pointless stops here."""
+    report = audit_dataset(prepared, build_audit_options(config), thorough=False)
+    print_short(report, Console())
+    if config.stage == "fit":
+        report.stop_if_fatal(config.audit.accept)
 
 
 def fit_and_test(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, run_dir: Path) -> dict[str, float]:
@@ -129,22 +177,26 @@ def write_record(config: DictConfig, prepared: PreparedDataset, run_dir: Path) -
 
 def predict(config: DictConfig) -> int:
     """Find objects in photos and write what was found; returns the exit code of the program."""
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts are drawn as boxes
     check_predict_config(config)
     trained = build_trained_model(config, typed_model_options(config))
     min_size = config.min_size or trained.min_size
     max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
     resize = Resize(min_size, max_size)
-    source = OmegaConf.to_object(config.source) if OmegaConf.is_list(config.source) else config.source
+    asked = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(asked, dict)
     console = Console()
     summary = write_predictions(
         Predictor(trained.model, trained.categories, resize, config.device),
-        source,  # type: ignore[arg-type]
+        asked["source"],
         Path(config.output),
-        score_threshold=config.score_threshold,
-        categories=config.categories,
+        save=asked["save"],
+        score_threshold=config.min_score,
+        categories=asked["categories"],
         limit=config.limit,
         batch_size=config.batch_size,
         overwrite=config.overwrite,
+        identity=trained.identity or {"weights": config.weights, "backbone": config.model.backbone},
         console=console,
     )
     summary.print(console)

@@ -1,4 +1,4 @@
-"""What is printed before and after a run."""
+"""What is printed after a run."""
 
 from __future__ import annotations
 
@@ -13,27 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.prepare import PreparedDataset
-
-
-@rank_zero_only
-def print_dataset(prepared: PreparedDataset) -> None:
-    """Images and instances per split and category."""
-    table = Table(title=f"Dataset {prepared.fingerprint}", title_justify="left")
-    table.add_column("category")
-    for split in prepared.indices:
-        table.add_column(split, justify="right")
-    per_category = [index.instances_per_category() for index in prepared.indices.values()]
-    for position, name in enumerate(prepared.categories.names):
-        table.add_row(escape(name), *(str(counts[position]) for counts in per_category))
-    table.add_section()
-    table.add_row("instances", *(str(index.num_instances) for index in prepared.indices.values()))
-    table.add_row("images", *(str(len(index)) for index in prepared.indices.values()))
-    table.add_row("… without any", *(str(index.num_empty_images) for index in prepared.indices.values()))
-    console = Console()
-    console.print(table)
-    for note in prepared.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}")
 
 
 @rank_zero_only

@@ -164,6 +164,7 @@ class CocoImage(TypedDict, total=False):
     file_name: str
     height: int
     width: int
+    source: str  # which of several sets of labels it came with
 
 
 class CocoAnnotation(TypedDict, total=False):

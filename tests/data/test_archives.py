@@ -45,3 +45,15 @@ def test_a_missing_member_and_a_damaged_archive_are_named(tmp_path: Path) -> Non
     archive.write_bytes(archive.read_bytes()[:100])
     with pytest.raises(InstsegError, match="not a zip archive"):
         extract_zip_members(archive, ["a.json"], tmp_path / "out")
+
+
+def test_an_archive_with_a_password_says_that_it_cannot_be_unpacked(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", b"text")
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags of both headers: encrypted
+        content[content.index(signature) + offset] |= 1
+    path.write_bytes(content)
+    with pytest.raises(InstsegError, match=r"a\.zip: cannot be unpacked .*unpack it and give"):
+        extract_zip_members(path, ["a.txt"], tmp_path / "out")

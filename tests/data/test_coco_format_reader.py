@@ -16,7 +16,8 @@ from factories import (
     write_picture,
 )
 
-from instseg.data.formats.coco import AnnotatedFolder, CocoReader, clean_file_name, find_annotation_files, load_coco
+from instseg.data.formats.coco import AnnotatedFolder, CocoReader, find_annotation_files, load_coco
+from instseg.data.formats.files import clean_file_name
 from instseg.errors import InstsegError
 
 SQUARE = rectangle(2, 2, 9, 9)
@@ -35,7 +36,8 @@ def write_pictures(folder: Path, *names: str) -> None:
 def found(root: Path, splits=None) -> dict[str, Path]:
     """Split -> where its images are, relative to the root."""
     return {
-        split: load_coco(where)[1].relative_to(root) for split, where in CocoReader(root, splits or {}).find().items()
+        split: load_coco(where).image_root.relative_to(root)
+        for split, where in CocoReader(root, splits or {}).find().items()
     }
 
 
@@ -161,7 +163,7 @@ def test_json_files_that_cannot_be_told_apart_are_named_with_what_to_type(tmp_pa
 
 def test_a_folder_without_labels_is_answered_with_what_was_expected_and_found(tmp_path):
     write_pictures(tmp_path, "photo.png")
-    with pytest.raises(InstsegError, match=r"no COCO annotations found.*found \['photo.png'\]"):
+    with pytest.raises(InstsegError, match=r"no COCO annotations found.*found photo\.png"):
         find_annotation_files(tmp_path)
     with pytest.raises(InstsegError, match="no such folder"):
         find_annotation_files(tmp_path / "nowhere")
@@ -193,7 +195,8 @@ def test_file_names_that_lead_out_of_the_image_folder_are_refused(name):
 def test_images_are_found_by_names_with_backslashes(tmp_path):
     write_json(tmp_path / "result.json", labels("images\\a.png"))
     write_pictures(tmp_path / "images", "a.png")
-    coco, root = load_coco(AnnotatedFolder(tmp_path / "result.json"))
+    loaded = load_coco(AnnotatedFolder(tmp_path / "result.json"))
+    coco, root = loaded.coco, loaded.image_root
     assert (root / coco["images"][0]["file_name"]).is_file()
 
 
@@ -206,7 +209,7 @@ def load(tmp_path: Path, content: str | bytes | dict):
         content = json.dumps(content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     write_pictures(tmp_path, "a.png")
-    return load_coco(AnnotatedFolder(path))[0]
+    return load_coco(AnnotatedFolder(path)).coco
 
 
 def test_info_and_licenses_need_not_be_there(tmp_path):
@@ -271,7 +274,7 @@ def test_what_is_no_coco_file_is_refused_with_the_place_and_the_reason(tmp_path,
 )
 def test_real_folders_are_found_with_all_their_images(folder, counts):
     for split, where in CocoReader(SHARED / folder, {}).find().items():
-        coco, root = load_coco(where)
+        coco, root = load_coco(where).coco, load_coco(where).image_root
         assert (len(coco["images"]), len(coco["annotations"])) == counts.pop(split)
         assert all((root / image["file_name"]).is_file() for image in coco["images"])
     assert not counts

@@ -28,6 +28,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
 from instseg.data.dataset import EvalSampler, InstanceDataset, SampleKey, TrainSampler, collate
+from instseg.data.formats.coco import CocoReader
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Augmentation
 from instseg.errors import InstsegError
@@ -47,7 +48,7 @@ def augmentation() -> Augmentation:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> PreparedDataset:
     root = write_coco_folder(tmp_path_factory.mktemp("photos"), {"train": 12, "val": 5})
-    return sources.coco(name="test", root=str(root), cache_dir=str(root / "cache"))
+    return sources.folder(name="test", reader=CocoReader, root=str(root), cache_dir=str(root / "cache"))
 
 
 def dataset(prepared: PreparedDataset, training: bool = True, seed: int = 0, split: str = "train") -> InstanceDataset:
@@ -137,7 +138,7 @@ def test_a_dataset_is_pickled_without_its_data(prepared):
 
 def test_a_photo_that_changed_its_size_since_it_was_indexed_is_told(tmp_path):
     root = write_coco_folder(tmp_path)
-    changed = sources.coco(name="test", root=str(root), cache_dir=str(root / "cache"))
+    changed = sources.folder(name="test", reader=CocoReader, root=str(root), cache_dir=str(root / "cache"))
     path = changed.indices["train"].path(0)
     path.write_bytes((write_coco_folder(tmp_path / "other", image_size=(10, 20)) / "train/train_0.png").read_bytes())
     with pytest.raises(InstsegError, match=r"train_0.png was 64x48 when it was indexed, is 20x10 now"):
@@ -151,7 +152,7 @@ def test_a_turned_photo_reaches_the_model_in_the_frame_of_its_labels(tmp_path):
     for split in ("train", "val"):
         write_json(tmp_path / f"annotations/instances_{split}.json", labels)
     write_picture(tmp_path / "val/a.jpg", (40, 60), orientation=6)
-    turned = sources.coco(name="test", root=str(tmp_path), cache_dir=str(tmp_path / "cache"))
+    turned = sources.folder(name="test", reader=CocoReader, root=str(tmp_path), cache_dir=str(tmp_path / "cache"))
     sample = InstanceDataset(turned.indices["train"], Augmentation(40, 60), False, 0)[SampleKey(0, 0)]
     assert sample.image.shape == (3, 60, 40)
     assert sample.target.boxes.tolist() == [[4, 10, 20, 55]]

@@ -21,6 +21,8 @@ from factories import (
 )
 
 from instseg.data import prepare, sources
+from instseg.data.formats import coco
+from instseg.data.formats.coco import CocoReader
 from instseg.data.prepare import PreparedDataset
 from instseg.errors import InstsegError
 
@@ -28,7 +30,7 @@ SQUARE = rectangle(2, 2, 9, 9)
 
 
 def prepared(root: Path, **options) -> PreparedDataset:
-    return sources.coco(name="test", root=str(root), cache_dir=str(root / "cache"), **options)
+    return sources.folder(name="test", reader=CocoReader, root=str(root), cache_dir=str(root / "cache"), **options)
 
 
 def file_names(dataset: PreparedDataset, split: str) -> list[str]:
@@ -42,8 +44,8 @@ def write_split(root: Path, split: str, names: list[str], categories=CATEGORY_ID
     pairs = [(image["id"], category_id) for image in images for category_id in categories.values()]
     annotations = [coco_annotation(n, image_id, category_id, SQUARE) for n, (image_id, category_id) in enumerate(pairs)]
     write_json(root / f"annotations/instances_{split}.json", coco_dict(images, annotations, categories))
-    for name in names:
-        write_picture(root / split / name, (12, 16))
+    for seed, name in enumerate(names):
+        write_picture(root / split / name, (12, 16), seed)  # photos that look alike would stay together
 
 
 # ---- categories
@@ -158,7 +160,7 @@ def test_without_a_test_split_val_is_tested_and_a_note_says_so(tmp_path):
 
 def test_two_images_cannot_make_three_splits(tmp_path):
     write_split(tmp_path, "everything", ["a.png", "b.png"])
-    with pytest.raises(InstsegError, match=r"2 image\(s\) cannot be split into train, val, test"):
+    with pytest.raises(InstsegError, match=r"2 image\(s\) .*cannot be split into 3 parts \(train, val, test\)"):
         prepared(tmp_path)
 
 
@@ -193,16 +195,13 @@ def test_every_split_is_written_as_coco_for_other_tools(tmp_path):
     assert (Path(coco["info"]["image_root"]) / coco["images"][0]["file_name"]).is_file()
 
 
-def test_what_was_left_out_is_written_down_and_warned_of_each_time(tmp_path, caplog):
+def test_what_was_left_out_is_written_down(tmp_path):
     write_coco_folder(tmp_path)
     (tmp_path / "train/train_0.png").unlink()
     dataset = prepared(tmp_path)
     findings = json.loads((dataset.folder / "findings.json").read_text())
     assert findings["train"]["image_missing"]["names"] == ["train_0.png"]
     assert findings["val"] == {}
-    caplog.clear()
-    prepared(tmp_path)
-    assert caplog.messages == ["train: 1 image files do not exist; left out: train_0.png"]
 
 
 def test_dangling_annotations_are_told_even_where_only_part_of_the_images_is_used(tmp_path):
@@ -233,13 +232,46 @@ def test_an_empty_info_is_no_obstacle(tmp_path):
     assert prepared(tmp_path)
 
 
+# ---- dividing the same way again
+
+
+def test_images_that_a_limit_leaves_out_are_listed_as_unused_so_that_the_splits_can_be_used_again(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(20)])
+    before = prepared(tmp_path, max_images={"train": 5})
+    written = json.loads((before.folder / "splits.json").read_text())
+    assert {split: len(names) for split, names in written.items()} == {"train": 5, "val": 3, "test": 3, "unused": 9}
+    again = prepared(tmp_path, splits_file=str(before.folder / "splits.json"), seed=7)
+    assert {split: set(file_names(again, split)) for split in ("train", "val", "test")} == {
+        split: set(names) for split, names in written.items() if split != "unused"
+    }
+
+
+def test_every_image_is_val_in_one_of_the_folds_and_the_note_says_which(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(10)])
+    folds = [prepared(tmp_path, folds=5, fold=fold) for fold in range(5)]
+    assert sorted(name for dataset in folds for name in file_names(dataset, "val")) == [f"{i}.png" for i in range(10)]
+    assert folds[3].notes[0] == "Fold 3 of 5 (seed 0): train 8, val 2."
+
+
+def test_photos_that_look_alike_stay_in_one_split_unless_that_is_switched_off(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(12)])
+    for copy in ("7", "8", "9", "10"):
+        (tmp_path / f"everything/{copy}.png").write_bytes((tmp_path / "everything/6.png").read_bytes())
+    dataset = prepared(tmp_path)
+    homes = {split for split in dataset.indices for name in file_names(dataset, split) if name in ("6.png", "7.png")}
+    assert len(homes) == 1
+    assert dataset.notes[1] == "5 images look alike, in 1 groups: each group stays in one split."
+    assert "One of these groups has 5 of 12 images" in dataset.notes[2]
+    assert len(prepared(tmp_path, group_by=None).notes) == 1
+
+
 # ---- the cache
 
 
 @pytest.fixture
 def count_parses(monkeypatch):
     parses = []
-    monkeypatch.setattr(prepare, "load_coco", lambda where, load=prepare.load_coco: parses.append(where) or load(where))
+    monkeypatch.setattr(coco, "load_coco", lambda where, load=coco.load_coco: parses.append(where) or load(where))
     return parses
 
 
@@ -358,10 +390,10 @@ def test_images_that_are_not_there_at_all_are_an_error_that_says_where_they_were
     ],
 )
 def test_real_folders_have_the_instances_they_are_said_to_have(tmp_path, folder, num_images, per_category):
-    load = {"name": "x", "root": str(SHARED / folder), "cache_dir": str(tmp_path)}
-    dataset = sources.coco(**load)
+    load = {"name": "x", "reader": CocoReader, "root": str(SHARED / folder), "cache_dir": str(tmp_path)}
+    dataset = sources.folder(**load)
     again = time.perf_counter()
-    dataset = sources.coco(**load)
+    dataset = sources.folder(**load)
     assert time.perf_counter() - again < 0.5
     splits = {index.folder: index for index in dataset.indices.values()}.values()
     assert sum(map(len, splits)) == num_images

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -12,13 +14,15 @@ from instseg.atomic import sync_and_rename
 from instseg.errors import InstsegError
 
 COPY_BYTES = 1 << 18
+FAULTS_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: Path) -> list[Path]:
     """Write the named members to ``target_dir / name``, each atomically, and return their paths in order.
 
     Raises InstsegError for a name that would leave ``target_dir`` (absolute, ``..``, backslash, drive), a member
-    that is not there, and an archive that is no zip or is damaged (every member's CRC is checked).
+    that is not there, and an archive that is no zip, is damaged (every member's CRC is checked), or holds names that
+    cannot be side by side, or at all, in a folder here.
     """
     for name in member_names:
         _check_stays_inside(archive, name)
@@ -28,8 +32,14 @@ def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: 
             if missing:
                 raise InstsegError(f"{archive}: expected members {missing}, found {opened.namelist()[:10]}")
             return [_extract(opened, name, target_dir / name) for name in member_names]
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, IndexError, struct.error) as error:
         raise InstsegError(f"{archive}: damaged or not a zip archive ({error}); delete it to fetch it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # needs a password, or a packing that Python does not know
+        raise InstsegError(f"{archive}: cannot be unpacked ({error}); unpack it and give the folder") from error
+    except OSError as error:
+        if error.errno in FAULTS_OF_THE_DISK:
+            raise
+        raise InstsegError(f"{archive}: damaged, or holds names that no folder can hold ({error})") from error
 
 
 def _check_stays_inside(archive: Path, name: str) -> None:

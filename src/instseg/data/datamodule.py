@@ -52,8 +52,12 @@ class InstanceDataModule(pl.LightningDataModule):
     def categories(self) -> Categories:
         return self.prepared.categories
 
+    def train_dataset(self) -> InstanceDataset:
+        """The training images, augmented: what ``train_dataloader`` loads from."""
+        return self._dataset("train", training=True)
+
     def train_dataloader(self) -> DataLoader[Sample]:
-        dataset = self._dataset("train", training=True)
+        dataset = self.train_dataset()
         sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank())
         sampler.resume(*self._progress())
         return self._loader(dataset, sampler, self.batch_size)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from instseg.data.images import read_image
 from instseg.data.index import Index
 from instseg.data.transforms import Augmentation
 from instseg.errors import InstsegError
-from instseg.types import Batch, Sample, Target
+from instseg.types import Batch, Image, Instances, Sample, Target
 
 SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
 
@@ -37,17 +39,31 @@ class InstanceDataset(Dataset[Sample]):
 
     def __getitem__(self, key: SampleKey) -> Sample:
         epoch, position = key
+        random = np.random.default_rng([self.seed, epoch, position]) if self.training else None
+        donor = partial(self._another, position)
+        image, boxes, labels, box_masks = self.augmentation(*self._read(position), random, donor)
+        target = Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks))
+        truth = self.index.ground_truth(position, with_instances=not self.training)
+        return Sample(torch.from_numpy(image).permute(2, 0, 1), target, truth)
+
+    def _read(self, position: int) -> tuple[Image, Instances]:
         index = self.index
         image = read_image(index.path(position), rotate=index.rotate(position))
         expected = index.image_size(position)
         if image.shape[:2] != expected:
             then, now = f"{expected[1]}x{expected[0]}", f"{image.shape[1]}x{image.shape[0]}"
             raise InstsegError(f"{index.path(position)} was {then} when it was indexed, is {now} now")
-        random = np.random.default_rng([self.seed, epoch, position]) if self.training else None
-        image, boxes, labels, box_masks = self.augmentation(image, index.instances(position), random)
-        target = Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks))
-        truth = index.ground_truth(position, with_instances=not self.training)
-        return Sample(torch.from_numpy(image).permute(2, 0, 1), target, truth)
+        return image, index.instances(position)
+
+    def _another(self, position: int, random: np.random.Generator) -> tuple[Image, Instances] | None:
+        """One of the other images that have instances, each equally likely: whom copy-paste takes from."""
+        others = self._occupied[self._occupied != position]
+        return self._read(int(random.choice(others))) if len(others) else None
+
+    @cached_property
+    def _occupied(self) -> NDArray[np.int64]:
+        """Positions of the images with instances; found by each worker, so that it need not be sent to them."""
+        return np.flatnonzero(self.index.instances_per_image()[self.index.rows])
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
-
 LEFT_OUT = {
     "image_missing": "image files do not exist; left out",
     "image_unreadable": "image files cannot be read; left out",
     "image_size_differs": "images differ in size from their labels; left out",
     "image_unknown": "annotations belong to no listed image; left out",
+    "image_unlabelled": "image files have no labels; left out",
+    "image_labelled_twice": "image files have labels in a second place too, which are left out",
+    "image_only_embedded": "photos exist only inside their label files, and no cache_dir is given; left out",
+    "label_file_foreign": "files among the labels are of another kind; passed over",
+    "image_not_fetched": "photos could not be fetched from where they are kept",
+    "task_skipped": "tasks were skipped by whoever labelled; left out",
+    "task_unlabelled": "tasks have no annotation yet; left out",
+    "label_invalid": "label files, or entries in them, cannot be read; left out",
+    "category_missing": "instances have no category; left out",
+    "category_ignored": "shapes are marked as no class (__ignore__, _background_); left out",
+    "shape_open": "points and lines enclose no area; left out",
+    "shape_repeated": "instances are listed twice, word for word; one of each is left out",
+    "image_unlisted": "images are in none of the lists of splits; left out",
+    "mask_invalid": "mask files cannot be used; left out",
+    "mask_missing": "masks that the labels list do not exist; left out",
+    "mask_unlisted": "mask files are not in the labels; left out",
+    "mask_unmatched": "masks belong to no photo or to no object; left out",
+    "mask_value_unknown": "pixel values in masks stand for no known category; left out",
+    "split_repeated": "splits are the very photos of another split; left out",
     "category_unknown": "annotations have a category_id that is not listed; left out",
     "shape_invalid": "instances have no usable shape; left out",
     "shape_degenerate": "instances have no area inside the image; left out",
@@ -24,9 +40,24 @@ LEFT_OUT = {
 REPAIRED = {
     "box_only": "instances have a box but no mask; the box is used as the mask",
     "part_degenerate": "instances had a polygon part of fewer than three points; their other parts are used",
+    "image_embedded": "photos exist only inside their label files; written to the cache and read from there",
+    "image_own_name": "label files name another photo than the one that has their own name, which is used",
+    "several_annotators": "photos were labelled more than once; the ground truth is used, else the latest",
+    "several_labels": "instances have several labels; the first is used",
+    "exif_unscaled": "photos turned by EXIF had their polygons scaled to the size before the turn; put right",
+    "score_ignored": "instances have a score, as predictions do; it is not used",
+    "category_unnamed": "categories have no name in the labels; one is made up",
+    "mask_semantic": "photos have masks of categories, which do not tell instances apart; their boxes are used",
+    "mask_softened": "masks have soft edges; cut at half between black and white",
+    "regions_as_instances": "photos have masks that do not tell instances apart; each connected region is one",
+    "split_ambiguous": "images are in the lists of several splits; they are in test, else in val",
     "ignores_exif": "photos are labelled in the frame before EXIF rotation; read that way",
 }
-KINDS = LEFT_OUT | REPAIRED
+NOTED = {
+    "exif_applied": "photos are turned by their EXIF orientation, in which frame they were labelled",
+    "exif_undecided": "photos have an EXIF orientation, and their size does not tell in which frame they were labelled",
+}
+KINDS = LEFT_OUT | REPAIRED | NOTED
 
 
 @dataclass(slots=True)
@@ -37,11 +68,6 @@ class Findings:
 
     def add(self, kind: str, name: str) -> None:
         self.names[kind].append(name)
-
-    def log_warnings(self, where: str) -> None:
-        for kind, names in sorted(self.names.items()):
-            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-            log.warning("%s: %d %s: %s", where, len(names), KINDS[kind], shown)
 
     def to_dict(self) -> dict[str, Any]:
         return {kind: {"count": len(n), "meaning": KINDS[kind], "names": n} for kind, n in sorted(self.names.items())}

@@ -1,13 +1,14 @@
 """In which frame each photo was labelled: as stored in the file, or turned by its EXIF orientation.
 
 The size that the labels declare tells it for photos turned by a quarter. Square photos, half turns and labels
-without a size look alike in both frames: they follow what the others of the same dataset show, all splits
-together, and without any others they are taken as a person sees them.
+without a size look alike in both frames: they follow what the others of the same source show, all splits
+together, and without any others they are taken as a person sees them. ``dataset.exif`` decides it by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from instseg.data.findings import Findings
-from instseg.data.images import ImageHeader, lacks_its_end, read_image, read_image_header
+from instseg.data.images import ImageHeader, read_image, read_image_header, seems_damaged
 from instseg.errors import InstsegError
 from instseg.types import CocoImage, ImageSize
 
@@ -39,6 +40,11 @@ class Photo:
         return (height, width) if height and width else None
 
     @property
+    def source(self) -> str:
+        """Which of several sets of labels it came with; one tool wrote them, so one frame holds for all of a source."""
+        return self.entry.get("source", "")
+
+    @property
     def usable(self) -> bool:
         sizes = (self.header.size, self.header.displayed_size) if self.header else ()
         return self.header is not None and self.declared_size in (None, *sizes)
@@ -53,18 +59,18 @@ class Photo:
 
 
 def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading") -> list[Photo]:
-    """Read the header of every image file; only those that seem cut short are decoded, to see whether they can be."""
+    """Read the header of every image file; only those that seem damaged are decoded, to see whether they can be."""
 
     def read(entry: CocoImage) -> Photo:
         path = image_root / entry["file_name"]
-        if not path.is_file():
-            return Photo(entry, path, None)
         try:
+            if not path.is_file():
+                return Photo(entry, path, None)
             header = read_image_header(path)
-            if lacks_its_end(path):
+            if seems_damaged(path):
                 read_image(path)
             return Photo(entry, path, header)
-        except InstsegError as error:
+        except (InstsegError, OSError, ValueError) as error:  # OSError: a name that no file system takes
             return Photo(entry, path, None, str(error))
 
     hidden = len(images) < MIN_IMAGES_FOR_PROGRESS_BAR
@@ -73,20 +79,34 @@ def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading"
         return list(track(photos, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
 
 
-def labels_are_upright(photos: Iterable[Photo]) -> bool:
-    """What most photos whose size tells it show; True when none does."""
-    votes = [photo.labelled_upright for photo in photos]
-    return votes.count(True) >= votes.count(False)
+def decide_frames(photos: Iterable[Photo], exif: str = "auto") -> Callable[[Photo], bool]:
+    """Tells of each photo whether its labels are in the upright frame.
+
+    ``exif``: ``upright`` or ``stored`` for all of them, or ``auto``: as a photo's size tells, else as most photos of
+    its source show whose size tells it, else upright.
+    """
+    votes: defaultdict[str, int] = defaultdict(int)
+    for photo in photos:
+        votes[photo.source] += {True: 1, False: -1, None: 0}[photo.labelled_upright]
+
+    def is_upright(photo: Photo) -> bool:
+        if exif != "auto":
+            return exif == "upright"
+        shown = photo.labelled_upright
+        return votes[photo.source] >= 0 if shown is None else shown
+
+    return is_upright
 
 
-def labelled_frame(photo: Photo, default_upright: bool, findings: Findings) -> tuple[ImageSize, bool] | None:
+def labelled_frame(
+    photo: Photo, is_upright: Callable[[Photo], bool], findings: Findings
+) -> tuple[ImageSize, bool] | None:
     """Size of the photo in the frame of its labels and whether that is the upright one; None when it is unusable."""
     name, header, declared = photo.entry["file_name"], photo.header, photo.declared_size
     if header is None:
         findings.add("image_unreadable" if photo.error else "image_missing", photo.error or name)
         return None
-    shown = photo.labelled_upright
-    upright = default_upright if shown is None else shown
+    upright = is_upright(photo)
     size = header.displayed_size if upright else header.size
     if declared is not None and declared != size:
         findings.add("image_size_differs", f"{name} (labels {declared[1]}x{declared[0]}, file {size[1]}x{size[0]})")
@@ -106,4 +126,7 @@ def files_changed(last_changes: Mapping[str, int | None]) -> bool:
 
 
 def _mtime(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.is_file() else None
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None

@@ -109,6 +109,11 @@ class Index:
         labels = self._columns["labels"][chosen].astype(np.int64)
         return np.bincount(labels, minlength=self.categories.num_classes)[1:].astype(np.int64)
 
+    def column(self, name: str) -> NDArray[Any]:
+        """A whole column as the table above describes it, whatever ``rows`` are chosen; read-only."""
+        column: NDArray[Any] = self._columns[name]
+        return column
+
     @property
     def num_instances(self) -> int:
         return int(self.instances_per_category().sum())
@@ -128,7 +133,7 @@ class Index:
         return bool(self._columns["rotate"][self.rows[index]])
 
     def file_name(self, index: int) -> str:
-        return self._bytes("file_names", self.rows[index]).decode()
+        return self._bytes("file_names", self.rows[index]).decode("utf-8", "surrogateescape")
 
     def path(self, index: int) -> Path:
         return self.image_root / self.file_name(index)
@@ -141,15 +146,15 @@ class Index:
         """Training instances of one image: vector where the labels are, crowd regions left out."""
         numbers = [n for n in self._instance_rows(index) if not self._columns["iscrowd"][n]]
         labels = self._columns["labels"][numbers].astype(np.int64)
-        polygons = [self._polygons(n) for n in numbers]
-        rles = [None if parts else self._rle(n, index) for n, parts in zip(numbers, polygons, strict=True)]
+        polygons = [self.polygons(n) for n in numbers]
+        rles = [None if parts else self._bitmap(n, index) for n, parts in zip(numbers, polygons, strict=True)]
         return Instances(labels, polygons, rles)
 
     def ground_truth(self, index: int, with_instances: bool = True) -> GroundTruth:
         """Everything a person drew on one image, crowds included, as RLE in the original frame."""
         numbers = list(self._instance_rows(index)) if with_instances else []
         size = self.image_size(index)
-        rles = [polygons_to_rle(parts, size) if (parts := self._polygons(n)) else self._rle(n, index) for n in numbers]
+        rles = [self.rle(n, index) for n in numbers]
         return GroundTruth(
             image_id=self.image_id(index),
             image_size=size,
@@ -165,12 +170,18 @@ class Index:
         start, end = self._columns["instance_offsets"][row : row + 2]
         return range(int(start), int(end))
 
-    def _polygons(self, n: int) -> list[Polygon]:
+    def polygons(self, n: int) -> list[Polygon]:
+        """The parts of the instance in row ``n`` of the columns, none when it is a bitmap."""
         first, last = self._columns["part_offsets"][n : n + 2]
         bounds = self._columns["point_offsets"][first : last + 1]
         return [np.array(self._columns["points"][a:b]) for a, b in pairwise(bounds)]
 
-    def _rle(self, n: int, index: int) -> Rle:
+    def rle(self, n: int, index: int) -> Rle:
+        """The mask of the instance in row ``n`` of the columns, which belongs to image ``index``."""
+        parts = self.polygons(n)
+        return polygons_to_rle(parts, self.image_size(index)) if parts else self._bitmap(n, index)
+
+    def _bitmap(self, n: int, index: int) -> Rle:
         return {"size": list(self.image_size(index)), "counts": self._bytes("rle_counts", n)}
 
     def _bytes(self, name: str, row: int) -> bytes:

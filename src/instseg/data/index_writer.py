@@ -28,7 +28,7 @@ class IndexWriter:
         self.columns["image_sizes"].append(image_size)
         self.columns["rotate"].append(rotate)
         self.columns["instance_offsets"].append(len(self.columns["labels"]))
-        self.bytes["file_names"].append(file_name.encode())
+        self.bytes["file_names"].append(file_name.encode("utf-8", "surrogateescape"))
 
     def add_instance(
         self,

@@ -6,9 +6,9 @@ findings, which are logged, kept beside the index and copied into the run folder
 
 from __future__ import annotations
 
-import math
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,16 @@ from numpy.typing import NDArray
 
 from instseg.categories import Categories
 from instseg.data.findings import Findings
+from instseg.data.formats.labels import MAX_COORDINATE_PX, Labels
 from instseg.data.frames import Photo, labelled_frame
+from instseg.data.images import IMAGE_EXTENSIONS
 from instseg.data.index_writer import IndexWriter
 from instseg.errors import InstsegError
 from instseg.masks import polygon_area, polygons_to_box, rle_area, rle_to_box, segmentation_to_rle
 from instseg.types import CocoAnnotation, CocoDict, ImageSize, Polygon, Rle
+
+MAX_NUMBER = MAX_COORDINATE_PX**2
+"""Of a box or an area; NaN is not below it, and neither are the integers that no float can hold."""
 
 
 def without_dangling(coco: CocoDict, findings: Findings) -> CocoDict:
@@ -39,16 +44,50 @@ def without_dangling(coco: CocoDict, findings: Findings) -> CocoDict:
     return {**coco, "annotations": kept}
 
 
+def note_unlabelled(
+    labels: Mapping[str, Labels], label_files: Iterable[Path], findings: Mapping[str, Findings]
+) -> None:
+    """Add the image files beside the listed ones that no label mentions, unless the reader named such files itself.
+
+    Other folders are not searched: masks, crops and the photos of other datasets may lie there.
+    """
+    if any("image_unlabelled" in found.names for found in findings.values()):
+        return
+    known = {os.path.abspath(file) for file in label_files}  # noqa: PTH100  (Path costs 10 us a file)
+    folders: dict[str, tuple[str, str]] = {}
+    for split, part in labels.items():
+        root = os.path.abspath(part.image_root)  # noqa: PTH100
+        for image in part.coco["images"]:
+            path = f"{root}/{image['file_name']}"
+            known.add(path)
+            folders.setdefault(os.path.dirname(path), (split, root))  # noqa: PTH120
+    for folder, (split, root) in folders.items():
+        for name in _image_files(folder):
+            if f"{folder}/{name}" not in known:
+                findings[split].add("image_unlabelled", os.path.relpath(f"{folder}/{name}", root))
+
+
+def _image_files(folder: str) -> list[str]:
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:  # all of its images are missing, which is told elsewhere
+        return []
+    return [name for name in names if Path(name).suffix.lower() in IMAGE_EXTENSIONS and not name.startswith(".")]
+
+
 def write_index(
     coco: CocoDict,
     photos: Iterable[Photo],
     image_root: Path,
     categories: Categories,
     folder: Path,
-    default_upright: bool,
+    is_upright: Callable[[Photo], bool],
     findings: Findings,
 ) -> None:
-    """Write the index of one split into ``folder`` (must not exist); what was found on the way joins ``findings``."""
+    """Write the index of one split into ``folder`` (must not exist); what was found on the way joins ``findings``.
+
+    ``is_upright``: see ``decide_frames``.
+    """
     id_to_label = categories.id_to_label(coco["categories"])
     annotations = defaultdict(list)
     for annotation in coco["annotations"]:
@@ -56,16 +95,26 @@ def write_index(
             annotations[annotation["image_id"]].append(annotation)
     writer = IndexWriter()
     for photo in photos:
-        frame = labelled_frame(photo, default_upright, findings)
+        frame = labelled_frame(photo, is_upright, findings)
         if frame is None:
             continue
         image_size, upright = frame
+        _note_exif(photo, upright, findings)
         writer.add_image(photo.entry["id"], photo.entry["file_name"], image_size, upright)
         for annotation in annotations[photo.entry["id"]]:
             name = f"annotation {annotation['id']} of {photo.entry['file_name']}"
             label = id_to_label[annotation["category_id"]]
             _add_instance(writer, annotation, label, name, image_size, findings)
     writer.write(folder, image_root, categories)
+
+
+def _note_exif(photo: Photo, upright: bool, findings: Findings) -> None:
+    """Photos that are turned, and those whose frame their size does not tell (``ignores_exif`` names the others)."""
+    if photo.header is not None and photo.header.orientation != 1:
+        if upright:
+            findings.add("exif_applied", photo.entry["file_name"])
+        if photo.labelled_upright is None:
+            findings.add("exif_undecided", photo.entry["file_name"])
 
 
 def _add_instance(
@@ -97,7 +146,7 @@ def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, find
     """Polygons as they are (they may reach out of the image), bitmaps as compressed RLE, a lone box as polygon."""
     segmentation = annotation.get("segmentation")
     if segmentation and not isinstance(segmentation, list):
-        return segmentation_to_rle(segmentation, image_size)
+        return _rle_of(segmentation, image_size)
     parts = [_polygon_of(part) for part in segmentation or [] if part != []]
     if not parts:
         return [_box_polygon(annotation, name, findings)]
@@ -109,13 +158,20 @@ def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, find
     return usable
 
 
+def _rle_of(segmentation: Any, image_size: ImageSize) -> Rle:
+    try:
+        return segmentation_to_rle(segmentation, image_size)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InstsegError(f"an RLE must have a size and counts of numbers, found {str(segmentation)[:60]}") from error
+
+
 def _polygon_of(part: Any) -> Polygon:
     try:
         flat = np.asarray(part, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InstsegError(f"a polygon must be a flat list of numbers, found {str(part)[:60]}") from error
-    if len(flat) % 2 or not np.isfinite(flat).all():
-        raise InstsegError(f"a polygon must be pairs of finite x, y; found {str(part)[:60]}")
+    if len(flat) % 2 or not (np.abs(flat) <= MAX_COORDINATE_PX).all():
+        raise InstsegError(f"a polygon must be pairs of x, y below {MAX_COORDINATE_PX:.0e}; found {str(part)[:60]}")
     return flat.reshape(-1, 2)
 
 
@@ -138,7 +194,7 @@ def _annotated_box(annotation: CocoAnnotation) -> NDArray[np.float64] | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= MAX_NUMBER
 
 
 def _clip_box(box: NDArray[np.float64], image_size: ImageSize) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,22 +19,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.utilities import rank_zero_only
-
 from instseg.atomic import new_folder
 from instseg.categories import Categories, select_names
-from instseg.data.findings import Findings, read_findings, write_findings
-from instseg.data.formats.coco import UNSPLIT, AnnotatedFolder, CocoReader, load_coco
-from instseg.data.frames import files_changed, labels_are_upright, read_photos, unusable_files
+from instseg.data.choose import limit_images, rename_categories, select_categories
+from instseg.data.divide import divide, file_names
+from instseg.data.findings import Findings, write_findings
+from instseg.data.formats.files import mark_as_cache
+from instseg.data.formats.labels import LabelReader, Labels
+from instseg.data.frames import decide_frames, files_changed, read_photos, unusable_files
 from instseg.data.index import Index
 from instseg.data.indexing import without_dangling, write_index
-from instseg.data.splits import SPLITS, Selection, limit_images, select_categories, split_images
+from instseg.data.splits import SPLITS, UNUSED, Selection
 from instseg.errors import InstsegError
 from instseg.types import CocoDict
 
 log = logging.getLogger(__name__)
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 """Raise it whenever the same labels give another index."""
 
 
@@ -60,84 +62,77 @@ class PreparedDataset:
         return PreparedDataset(self.folder, dict.fromkeys(SPLITS, few), notes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Labels:
-    """One split on its way: what its json says and the folder of its images."""
+def prepare_dataset(
+    reader: LabelReader, selection: Selection, cache_dir: Path, name: str, exif: str = "auto"
+) -> PreparedDataset:
+    """Build the indices unless they exist. Atomic: an interrupted build leaves nothing that looks whole.
 
-    coco: CocoDict
-    image_root: Path
-
-
-def prepare_dataset(reader: CocoReader, selection: Selection, cache_dir: Path, name: str) -> PreparedDataset:
-    """Build the indices unless they exist. Atomic: an interrupted build leaves nothing that looks whole."""
-    folders = reader.find()
-    folder = cache_dir.absolute() / "index" / f"{name}-{_key(folders, selection)}"
+    ``exif``: the frame in which the labels were drawn, see ``decide_frames``.
+    """
+    indices = cache_dir.absolute() / "index"
+    mark_as_cache(indices)  # first: it may lie below the labels' root
+    folder = indices / f"{name}-{_key(reader, selection, exif)}"
     if folder.exists() and files_changed(json.loads((folder / "unusable.json").read_text())):
         shutil.rmtree(folder)
     if not folder.exists():
         try:
             with new_folder(folder) as scratch:
-                _build(folders, selection, scratch)
+                _build(reader, selection, exif, scratch)
+        except InstsegError as error:
+            if str(reader.root) in str(error):
+                raise
+            raise InstsegError(f"{reader.root}: {error}") from error
         except OSError:
             if not folder.exists():  # else another process was faster, with the same result
                 raise
-    _warn(folder)
     return _open(folder)
 
 
-def _key(folders: Mapping[str, AnnotatedFolder], selection: Selection) -> str:
-    files = {}
-    for split, where in folders.items():
-        stat = where.annotation_file.stat()
-        root = str(where.image_root and where.image_root.absolute())
-        files[split] = [str(where.annotation_file.absolute()), stat.st_size, stat.st_mtime_ns, root]
-    text = json.dumps([INDEX_VERSION, files, asdict(selection)], sort_keys=True, default=dict)
+def _key(reader: LabelReader, selection: Selection, exif: str) -> str:
+    files = sorted(_state(file) for file in {*reader.label_files(), *selection.files()})
+    text = json.dumps([INDEX_VERSION, repr(reader), files, asdict(selection), exif], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _build(folders: Mapping[str, AnnotatedFolder], selection: Selection, folder: Path) -> None:
+def _state(file: Path) -> tuple[str, int, int]:
+    try:
+        stat = file.stat()
+    except OSError:  # such as a link to nothing: the reader says what it misses
+        return str(file), -1, -1
+    return os.path.abspath(file), stat.st_size, stat.st_mtime_ns  # noqa: PTH100  (Path costs 10 us a file)
+
+
+def _build(reader: LabelReader, selection: Selection, exif: str, folder: Path) -> None:
     findings: defaultdict[str, Findings] = defaultdict(Findings)
-    parts, notes = _divide(_load(folders, findings), selection)
+    labels = _checked(reader.read(findings), reader.root, selection, findings)
+    parts, notes = divide(labels, selection)
     categories = _categories({split: part.coco for split, part in parts.items()}, selection)
+    listed = file_names(parts)
     for split, part in parts.items():
-        parts[split] = _Labels(_selected(part.coco, split, categories, selection), part.image_root)
+        parts[split] = Labels(_selected(part.coco, split, categories, selection), part.image_root)
     photos = {split: read_photos(p.coco["images"], p.image_root, f"Reading {split}") for split, p in parts.items()}
-    upright = labels_are_upright(photo for some in photos.values() for photo in some)
+    is_upright = decide_frames((photo for some in photos.values() for photo in some), exif)
     for split, part in parts.items():
         coco, root = part.coco, part.image_root
         log.info("indexing %s: %d images, %d annotations", split, len(coco["images"]), len(coco["annotations"]))
-        write_index(coco, photos[split], root, categories, folder / split, upright, findings[split])
+        write_index(coco, photos[split], root, categories, folder / split, is_upright, findings[split])
         _write_json(folder / f"{split}.json", {**coco, "info": _info(coco, root)})
         _check_not_empty(Index(folder / split), split, root)
     write_findings(folder / "findings.json", findings)
     _write_json(folder / "unusable.json", unusable_files(photo for some in photos.values() for photo in some))
-    _write_json(folder / "splits.json", {s: [i["file_name"] for i in p.coco["images"]] for s, p in parts.items()})
+    _write_json(folder / "splits.json", _splits(listed, file_names(parts)))
     _write_json(folder / "notes.json", notes)
 
 
-def _load(folders: Mapping[str, AnnotatedFolder], findings: defaultdict[str, Findings]) -> dict[str, _Labels]:
-    labels = {}
-    for split, where in folders.items():
-        coco, image_root = load_coco(where)
-        labels[split] = _Labels(without_dangling(coco, findings[split]), image_root)
-    return labels
-
-
-def _divide(labels: dict[str, _Labels], selection: Selection) -> tuple[dict[str, _Labels], list[str]]:
-    """Train and val at least: where one is missing, or nothing is split, a seeded part of what there is."""
-    parts, notes = dict(labels), []
-    if len(parts) == 1 or not {"train", "val"} <= parts.keys():
-        whole = next(split for split in (UNSPLIT, "train", *parts) if split in parts)
-        source = parts.pop(whole)
-        ratios = selection.ratios([split for split in SPLITS if split not in parts])
-        divided = split_images(source.coco, ratios, selection.seed)
-        parts |= {split: _Labels(coco, source.image_root) for split, coco in divided.items()}
-        counts = ", ".join(f"{split} {len(coco['images'])}" for split, coco in divided.items())
-        missing = "no splits" if whole == UNSPLIT else f"no {' and no '.join(s for s in divided if s != whole)}"
-        notes.append(f"The labels have {missing}: divided by seed {selection.seed} into {counts} (splits.json).")
-    if "test" not in parts:
-        notes.append("There is no test split: 'test' is the val images, and best.ckpt was chosen on them.")
-    return {split: parts[split] for split in SPLITS if split in parts}, notes
+def _checked(
+    labels: Mapping[str, Labels], root: Path, selection: Selection, findings: Mapping[str, Findings]
+) -> dict[str, Labels]:
+    """Without what hangs in the air, and with the names that the user wants."""
+    checked = {split: without_dangling(part.coco, findings[split]) for split, part in labels.items()}
+    if not any(coco["images"] for coco in checked.values()):
+        raise InstsegError(f"{root}: its labels name no image")
+    renamed = rename_categories(checked, selection.rename, selection.drop)
+    return {split: Labels(coco, labels[split].image_root) for split, coco in renamed.items()}
 
 
 def _categories(parts: Mapping[str, CocoDict], selection: Selection) -> Categories:
@@ -162,6 +157,12 @@ def _selected(coco: CocoDict, split: str, categories: Categories, selection: Sel
     return coco
 
 
+def _splits(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What ``dataset.splits_file`` takes; images that a limit has left out are listed as unused."""
+    unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
+    return used | ({UNUSED: unused} if unused else {})
+
+
 def _check_not_empty(index: Index, split: str, image_root: Path) -> None:
     if len(index) == 0:
         raise InstsegError(f"split {split}: none of its images could be used; they were sought in {image_root}")
@@ -176,12 +177,6 @@ def _info(coco: CocoDict, image_root: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content))
-
-
-@rank_zero_only
-def _warn(folder: Path) -> None:
-    for split, found in read_findings(folder / "findings.json").items():
-        found.log_warnings(split)
 
 
 def _open(folder: Path) -> PreparedDataset:

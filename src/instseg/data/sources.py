@@ -2,44 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from instseg.data.coco4 import prepare_coco4
 from instseg.data.formats.coco import CocoReader
+from instseg.data.formats.labels import LabelReader, make_reader
+from instseg.data.formats.openimages import OpenImagesReader
+from instseg.data.openimages_download import prepare_openimages
 from instseg.data.prepare import PreparedDataset, prepare_dataset
+from instseg.data.remote import local_root
 from instseg.data.shapes import prepare_shapes
 from instseg.data.splits import Selection
+from instseg.errors import InstsegError
+
+EXIF_FRAMES = ("auto", "upright", "stored")
 
 
-def coco(
+def folder(
     *,
     name: str,
+    reader: Callable[..., LabelReader],
     root: str,
     cache_dir: str,
-    splits: Mapping[str, Mapping[str, str | None] | None] | None = None,
     categories: str | Sequence[str | int] | None = None,
+    rename: Mapping[str | int, str | int] | None = None,
+    drop: str | Sequence[str | int] | None = None,
     max_images: Mapping[str, int | None] | None = None,
     empty_ratio: float | None = None,
     split_ratio: Mapping[str, float | None] | None = None,
+    group_by: str | None = "similar",
+    folds: int | None = None,
+    fold: int = 0,
+    splits_file: str | None = None,
     seed: int = 0,
+    exif: str = "auto",
+    **reader_options: Any,
 ) -> PreparedDataset:
-    """A folder in COCO format, or one json. See conf/dataset/coco.yaml for the options."""
-    wanted = [categories] if isinstance(categories, str) else categories or ()
-    # Names that are numbers arrive as numbers from the command line.
-    selection = Selection(tuple(map(str, wanted)) or None, max_images, empty_ratio, split_ratio, seed)
-    reader = CocoReader(Path(root).expanduser(), splits or {})
-    return prepare_dataset(reader, selection, Path(cache_dir).expanduser(), name)
+    """A folder of photos with labels in some format, here or elsewhere. See conf/dataset/auto.yaml for the options.
+
+    ``reader`` makes the format's reader from the root and the options that are its own.
+    """
+    if exif not in EXIF_FRAMES:
+        raise InstsegError(f"dataset.exif={exif}: expected one of {', '.join(EXIF_FRAMES)}")
+    selection = Selection(
+        categories=_names(categories),
+        rename={str(old): str(new) for old, new in rename.items()} if rename else None,
+        drop=_names(drop),
+        max_images=max_images,
+        empty_ratio=empty_ratio,
+        split_ratio=split_ratio,
+        group_by=group_by,
+        folds=folds,
+        fold=fold,
+        splits_file=splits_file,
+        seed=seed,
+    )
+    cache = Path(cache_dir).expanduser()
+    labels = make_reader(reader, local_root(root, cache), reader_options, cache)
+    return prepare_dataset(labels, selection, cache, name, exif)
+
+
+def _names(wanted: str | Sequence[str | int] | None) -> tuple[str, ...] | None:
+    """Names that are numbers arrive as numbers from the command line, a single one without brackets."""
+    listed = [wanted] if isinstance(wanted, str | int) else wanted or ()
+    return tuple(map(str, listed)) or None
 
 
 def shapes(*, name: str, cache_dir: str, **options: Any) -> PreparedDataset:
     """Generated pictures of simple shapes. See conf/dataset/shapes.yaml for the options."""
     root = prepare_shapes(Path(cache_dir).expanduser(), **options)
-    return coco(name=name, root=str(root), cache_dir=cache_dir)
+    return folder(name=name, reader=CocoReader, root=str(root), cache_dir=cache_dir)
 
 
 def coco4(*, name: str, cache_dir: str, **options: Any) -> PreparedDataset:
     """Four categories of COCO 2017, downloaded. See conf/dataset/coco4.yaml for the options."""
     root = prepare_coco4(Path(cache_dir).expanduser(), **options)
-    return coco(name=name, root=str(root), cache_dir=cache_dir, categories=options["categories"])
+    return folder(name=name, reader=CocoReader, root=str(root), cache_dir=cache_dir, categories=options["categories"])
+
+
+def openimages(*, name: str, cache_dir: str, **options: Any) -> PreparedDataset:
+    """Some classes of Open Images V7, downloaded. See conf/dataset/openimages_cats.yaml for the options."""
+    root = prepare_openimages(Path(cache_dir).expanduser(), **options)
+    wanted = options["categories"]
+    # Its photos were labelled as they are stored (the tables say by how much photo and labels should be turned).
+    return folder(
+        name=name, reader=OpenImagesReader, root=str(root), cache_dir=cache_dir, categories=wanted, exif="stored"
+    )

@@ -2,20 +2,28 @@
 
 Frames: polygons are in continuous pixels (0 is the outer edge of the first pixel), albumentations' keypoints in
 pixel centres (a flip maps x to W - 1 - x), hence the half pixel added and taken away around it.
+
+What is put on top of an image hides what lies there: label maps are cleared at once, outlines when they are drawn.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.data.label_maps import LabelMaps, pack_label_maps
+from instseg.data.label_maps import MAX_PER_MAP, LabelMaps, pack_label_maps
+from instseg.data.occlusion import Cover, Drawn, draw_outline
 from instseg.errors import InstsegError
 from instseg.masks import (
+    Bitmask,
+    Box,
     bitmask_to_box_mask,
     clip_polygon,
     polygon_area,
@@ -25,26 +33,30 @@ from instseg.masks import (
 )
 from instseg.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
 
-MIN_BOX_SIDE_PX = 1.0
-
-Drawn = tuple[NDArray[np.float64], NDArray[np.uint8]]
-"""Box (4,) xyxy and box mask (M, M) of one instance."""
-
 
 class MovingInstances:
     """All vertices in one array, bitmaps in label maps; ``resize`` and ``transform`` move them with the image."""
 
     def __init__(self, instances: Instances, image_size: ImageSize) -> None:
         self.labels = instances.labels
-        self.part_counts = [len(parts) for parts in instances.polygons]
-        parts = [part for instance in instances.polygons for part in instance]
-        self.splits = np.cumsum([len(part) for part in parts])[:-1]
-        self.points: Polygon = np.concatenate(parts) if parts else np.zeros((0, 2))
+        self._set_polygons(instances.polygons)
+        if (self.points < 0).any() or (self.points > image_size[::-1]).any():
+            # Beyond its border a photo shows nothing that could come into view when it is turned.
+            self._set_polygons([_clipped(parts, image_size) for parts in instances.polygons])
         bitmaps = [rle for rle in instances.rles if rle is not None]
         self.maps: LabelMaps = pack_label_maps(bitmaps, image_size)
+        places = iter(range(len(bitmaps)))
+        self.bitmap_of = [None if rle is None else next(places) for rle in instances.rles]  # index into maps.places
         self.image_size = image_size
         self.frame = _frame_of(image_size)  # (4, 2) corners of the image, moved along; they measure the change of area
         self.bitmap_areas = [rle_area(rle) for rle in bitmaps]
+        self.num_beneath = len(instances)  # those from here on were put on top
+
+    def _set_polygons(self, polygons: list[list[Polygon]]) -> None:
+        parts = [part for instance in polygons for part in instance]
+        self.part_counts = [len(instance) for instance in polygons]
+        self.part_lengths = [len(part) for part in parts]
+        self.points: Polygon = np.concatenate(parts) if parts else np.zeros((0, 2))
 
     def resize(self, size: ImageSize) -> None:
         """Follow a resize of the image."""
@@ -84,18 +96,51 @@ class MovingInstances:
         self.image_size = (image.shape[0], image.shape[1])
         return image
 
+    def put_on_top(self, label: int, parts: list[Polygon], bitmask: Bitmask, corner: tuple[int, int]) -> None:
+        """Add an instance that hides what lies under it.
+
+        Args:
+            label: 1..num_categories.
+            parts: its outline, within the image as it is now; empty where it is only known as a bitmap.
+            bitmask: (h, w) its pixels, the first of them at ``corner`` (x, y).
+        """
+        window = np.s_[corner[1] : corner[1] + bitmask.shape[0], corner[0] : corner[0] + bitmask.shape[1]]
+        for label_map in self.maps.maps:
+            label_map[window][bitmask > 0] = 0
+        self.labels = np.append(self.labels, label)
+        self.part_counts.append(len(parts))
+        self.part_lengths += [len(part) for part in parts]
+        self.points = np.concatenate([self.points, *parts])
+        self.bitmap_of.append(None if parts else self._put_into_maps(bitmask, window))
+
+    def _put_into_maps(self, bitmask: Bitmask, window: tuple[slice, slice]) -> int:
+        """Into the first map with a value to spare: its pixels have just been cleared in all of them."""
+        used = Counter(map_index for map_index, _ in self.maps.places)
+        map_index = next(index for index in count() if used[index] < MAX_PER_MAP)
+        if map_index == len(self.maps.maps):
+            self.maps.maps.append(np.zeros(self.image_size, dtype=np.uint8))
+        value = used[map_index] + 1
+        self.maps.maps[map_index][window][bitmask > 0] = value
+        self.maps.places.append((map_index, value))
+        self.bitmap_areas.append(float(np.count_nonzero(bitmask)))
+        return len(self.maps.places) - 1
+
     def polygons(self) -> list[list[Polygon]]:
         """The parts of each instance, nothing cut off; none where it is a bitmap."""
-        parts = iter(np.split(self.points, self.splits) if len(self.points) else [])
-        return [[next(parts) for _ in range(count)] for count in self.part_counts]
+        parts = iter(np.split(self.points, np.cumsum(self.part_lengths)[:-1]) if self.part_lengths else [])
+        return [[next(parts) for _ in range(num_parts)] for num_parts in self.part_counts]
 
     def targets(self, min_visibility: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
         """Boxes (N, 4), labels (N,) and box masks (N, M, M) of what is visible of each by this share at least."""
         kept: list[int] = []
         drawn: list[Drawn] = []
-        bitmaps = (self._draw_bitmap(i, min_visibility) for i in range(len(self.maps.places)))
-        for position, parts in enumerate(self.polygons()):
-            found = self._draw_polygons(parts, min_visibility) if parts else next(bitmaps)
+        shapes = self.polygons()
+        covers = [self._cover(position, shapes[position]) for position in range(self.num_beneath, len(shapes))]
+        for position, (parts, bitmap) in enumerate(zip(shapes, self.bitmap_of, strict=True)):
+            if bitmap is None:
+                found = self._draw_polygons(position, parts, covers, min_visibility)
+            else:
+                found = self._draw_bitmap(bitmap, min_visibility)
             if found is not None:
                 kept.append(position)
                 drawn.append(found)
@@ -105,18 +150,36 @@ class MovingInstances:
             np.array([mask for _, mask in drawn], dtype=np.uint8).reshape(-1, BOX_MASK_SIZE, BOX_MASK_SIZE),
         )
 
-    def _draw_polygons(self, parts: list[Polygon], min_visibility: float) -> Drawn | None:
+    def _cover(self, position: int, parts: list[Polygon]) -> Cover:
+        bitmap = self.bitmap_of[position]
+        if bitmap is None:
+            return Cover(position, polygons_to_box(parts), partial(polygons_to_box_mask, parts))
+        return Cover(position, self.maps.box_and_bitmask(bitmap)[0], partial(self._sample_bitmap, bitmap))
+
+    def _sample_bitmap(self, i: int, box: Box, size: int) -> Bitmask:
+        """What of bitmap ``i`` lies at the centres of the (size, size) cells of a box within the image."""
+        map_index, value = self.maps.places[i]
+        centres = box[:2, None] + (box[2:] - box[:2])[:, None] * (np.arange(size) + 0.5) / size
+        columns, rows = centres.astype(np.int64)
+        sampled: Bitmask = (self.maps.maps[map_index][np.ix_(rows, columns)] == value).view(np.uint8)
+        return sampled
+
+    def _draw_polygons(
+        self, position: int, parts: list[Polygon], covers: list[Cover], min_visibility: float
+    ) -> Drawn | None:
         visible = [clip_polygon(part, self.image_size) for part in parts]
+        needed = min_visibility
         if any(clipped is not part for clipped, part in zip(visible, parts, strict=True)):
             visible = [part for part in visible if len(part)]
-            if sum(map(polygon_area, visible)) < min_visibility * sum(map(polygon_area, parts)):
+            whole, left = (sum(map(polygon_area, some)) for some in (parts, visible))
+            if left < min_visibility * whole:
                 return None
+            needed *= whole / max(left, 1e-6)
         if not visible:
             return None
         box = polygons_to_box(visible)
-        if (box[2:] - box[:2] < MIN_BOX_SIDE_PX).any():
-            return None
-        return box, polygons_to_box_mask(visible, box, BOX_MASK_SIZE)
+        hiding = [cover for cover in covers if cover.hides(position, box)]
+        return draw_outline(visible, box, hiding, needed)
 
     def _draw_bitmap(self, i: int, min_visibility: float) -> Drawn | None:
         box, bitmask = self.maps.box_and_bitmask(i)
@@ -129,3 +192,7 @@ class MovingInstances:
 def _frame_of(image_size: ImageSize) -> Polygon:
     height, width = image_size
     return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+
+
+def _clipped(parts: list[Polygon], image_size: ImageSize) -> list[Polygon]:
+    return [clipped for part in parts if len(clipped := clip_polygon(part, image_size))]

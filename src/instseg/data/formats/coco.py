@@ -10,22 +10,33 @@ Layouts that are recognised, in this order:
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
+from instseg.data.findings import Findings
+from instseg.data.formats.files import (
+    SPLIT_PATTERNS,
+    clean_file_name,
+    read_json,
+    shown,
+    split_named,
+    split_of,
+    usable_text,
+)
+from instseg.data.formats.labels import UNSPLIT, Labels
 from instseg.errors import InstsegError
 from instseg.types import CocoDict
 
-SPLIT_PATTERNS = {"train": r"train", "val": r"val(id(ation)?)?", "test": r"test"}
 OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "stuff_", "panoptic_")
 COCO_KEYS = re.compile(rb'"(images|annotations|categories|info|licenses)"')
-UNSPLIT = "all"
+OTHER_KEYS = re.compile(rb'"(shapes|mask)"\s*:')  # of LabelMe, and of masks.json
 NUM_PROBED_IMAGES = 20
+MAX_ID = 2**63 - 1
 REQUIRED_KEYS: dict[str, dict[str, Any]] = {
     "images": {"id": int, "file_name": str},
     "annotations": {"id": int, "image_id": int, "category_id": int},
@@ -47,13 +58,19 @@ class CocoReader:
     """``root`` is a folder or one json; ``splits`` may name ``{annotations, images}`` for each split by hand."""
 
     root: Path
-    splits: Mapping[str, Mapping[str, str | None] | None]
+    splits: Mapping[str, Mapping[str, str | None] | None] | None = None
+
+    def label_files(self) -> list[Path]:
+        return [folder.annotation_file for folder in self.find().values()]
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        return {split: load_coco(folder) for split, folder in self.find().items()}
 
     def find(self) -> dict[str, AnnotatedFolder]:
         """Split name -> where it is; the key is ``all`` when the folder has no splits."""
-        given = {name: self._given(name, paths) for name, paths in self.splits.items() if paths and any(paths.values())}
-        if given:
-            return given
+        named = {split: paths for split, paths in (self.splits or {}).items() if paths and any(paths.values())}
+        if named:
+            return {split: self._given(split, paths) for split, paths in named.items()}
         files = find_annotation_files(self.root)
         if len(files) == 1:
             split = split_of(files[0], self.root)
@@ -84,19 +101,6 @@ class CocoReader:
         return folder
 
 
-def split_of(file: Path, root: Path) -> str | None:
-    """train, val or test, from the name of a file or of its folder below ``root``; None when neither says."""
-    return split_named(file.stem) or (split_named(file.parent.name) if root in file.parent.parents else None)
-
-
-def split_named(name: str) -> str | None:
-    """train, val or test when the name has it as a word: train2017, valid, my-test_set."""
-    for split, pattern in SPLIT_PATTERNS.items():
-        if re.search(rf"(^|[^a-z]){pattern}([^a-z]|$)", name.lower()):
-            return split
-    return None
-
-
 def find_annotation_files(root: Path) -> list[Path]:
     """The instance annotation files of a folder, by the layouts above. InstsegError when there is none."""
     if root.is_file():
@@ -114,27 +118,63 @@ def find_annotation_files(root: Path) -> list[Path]:
         files = [f for f in sorted(root.glob(pattern)) if not f.name.startswith(OTHER_TASKS) and _looks_like_coco(f)]
         if files:
             return files
-    found = sorted(path.name for path in root.iterdir())[:8]
     raise InstsegError(
         f"{root}: no COCO annotations found. Expected annotations/instances_*.json, labels.json or one json "
-        f"beside the images; found {found or 'an empty folder'}"
+        f"beside the images; found {shown(sorted(path.name for path in root.iterdir()))}. dataset=auto tells formats "
+        "apart"
     )
 
 
-def _looks_like_coco(path: Path) -> bool:
-    """Keeps result files (a list), LabelMe's json of one image and others out, without parsing gigabytes."""
-    with path.open("rb") as file:
-        head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return head.startswith(b"{") and b'"shapes"' not in head and COCO_KEYS.search(head) is not None
-
-
-def load_coco(folder: AnnotatedFolder) -> tuple[CocoDict, Path]:
-    """Parse and check one annotation file; also return the folder its (cleaned) file names start from."""
-    path = folder.annotation_file
+def recognise(root: Path) -> str | None:
+    """``2 COCO json`` where ``find_annotation_files`` finds some."""
     try:
-        coco = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InstsegError(f"{path}: not a json file: {error}") from error
+        files = find_annotation_files(root)
+    except InstsegError:
+        return None
+    return f"{len(files)} COCO json" if all(map(_looks_like_coco, files)) else None
+
+
+def _looks_like_coco(path: Path) -> bool:
+    """Keeps result files (a list), LabelMe's json, masks.json and others out, without parsing gigabytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError:  # a folder of such a name, or a file that may not be read
+        return False
+    return head.startswith(b"{") and OTHER_KEYS.search(head) is None and COCO_KEYS.search(head) is not None
+
+
+def load_coco(folder: AnnotatedFolder) -> Labels:
+    """One annotation file; file names are cleaned and start from the image root that is returned."""
+    coco = read_coco(folder.annotation_file)
+    for image in coco["images"]:
+        image["file_name"] = clean_file_name(image["file_name"], folder.annotation_file)
+    told = folder.image_root or _told_image_root(coco, folder.annotation_file)
+    return Labels(coco, told or find_image_root(folder, [image["file_name"] for image in coco["images"]]))
+
+
+def _told_image_root(coco: CocoDict, annotation_file: Path) -> Path | None:
+    """Where ``predict.py`` says that the photos of its predictions are, else beside them; None where nothing is said.
+
+    Not sought anywhere else: the folders around hold masks that are called like the photos.
+    """
+    info, beside = coco.get("info"), annotation_file.parent
+    told = usable_text(info.get("image_folder")) if isinstance(info, dict) else ""
+    if not told:
+        return None
+    if os.path.isdir(beside / told):  # noqa: PTH112  (raises for no name)
+        return beside / told
+    if any((beside / image["file_name"]).is_file() for image in coco["images"]):
+        return beside
+    raise InstsegError(
+        f"{annotation_file}: its photos should be in {told}, and there is no such folder: name it in info.image_folder "
+        "of the json, or move the json to where the photos are"
+    )
+
+
+def read_coco(path: Path) -> CocoDict:
+    """Parse and check one annotation file; file names are left as they are, category names become text."""
+    coco = read_json(path)
     missing = [key for key in REQUIRED_KEYS if not isinstance(coco, dict) or not isinstance(coco.get(key), list)]
     if missing:
         found = sorted(coco)[:8] if isinstance(coco, dict) else type(coco).__name__
@@ -145,33 +185,27 @@ def load_coco(folder: AnnotatedFolder) -> tuple[CocoDict, Path]:
         _check_entries(coco[section], keys, f"{path}: {section}")
     for section in ("images", "categories"):  # annotations are not looked up by their id
         _check_ids([entry["id"] for entry in coco[section]], f"{path}: {section}")
-    for image in coco["images"]:
-        image["file_name"] = clean_file_name(image["file_name"], path)
     for category in coco["categories"]:
         category["name"] = str(category["name"])
-    return cast(CocoDict, coco), folder.image_root or find_image_root(folder, [i["file_name"] for i in coco["images"]])
+    return cast(CocoDict, coco)
 
 
 def _check_entries(entries: list[Any], keys: Mapping[str, Any], where: str) -> None:
     for position, entry in enumerate(entries):
         has = entry if isinstance(entry, dict) else {}
-        wrong = [key for key, kind in keys.items() if not isinstance(has.get(key), kind)]
+        wrong = [key for key, kind in keys.items() if not _is_usable(has.get(key), kind)]
         if wrong:
             raise InstsegError(f"{where}[{position}] has no usable {', '.join(wrong)}: {str(entry)[:120]}")
+
+
+def _is_usable(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and (not isinstance(value, int) or abs(value) <= MAX_ID)
 
 
 def _check_ids(ids: list[int], where: str) -> None:
     twice = [entry_id for entry_id, count in Counter(ids).items() if count > 1]
     if twice:
         raise InstsegError(f"{where} holds the id {twice[0]} more than once")
-
-
-def clean_file_name(file_name: str, path: Path) -> str:
-    """Forward slashes, no leading ``./``; InstsegError for a name that climbs out of its folder."""
-    name = PurePosixPath(file_name.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or not name.name:
-        raise InstsegError(f"{path}: file_name {file_name!r} is empty or leads out of the image folder")
-    return name.as_posix()
 
 
 def find_image_root(folder: AnnotatedFolder, file_names: Iterable[str]) -> Path:

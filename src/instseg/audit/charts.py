@@ -1,0 +1,131 @@
+"""Charts as SVG text: no script, no font and no picture from elsewhere; colours follow the page's light or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 560, 200
+LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 36
+NUM_BINS = 18
+MAX_BARS = 40
+BAR_HEIGHT, BAR_GAP = 9, 8
+
+
+def histogram(
+    values: Mapping[str, NDArray[Any]], unit: str, *, marks: Sequence[float] = (), whole: bool = False
+) -> str:
+    """Shares of each split in bins that grow by a constant factor; "" where there is nothing to show.
+
+    ``marks`` are drawn as ticks on the axis; ``whole`` numbers get bins that start at whole numbers, 0 too.
+    """
+    present = {split: v for split, v in values.items() if len(v)}
+    if not present:
+        return ""
+    edges = _whole_edges(present) if whole else _edges(present, marks)
+    shares = {split: np.histogram(v, edges)[0] / len(v) for split, v in present.items()}
+    top = max(float(share.max()) for share in shares.values())
+    body = [_grid(top)]
+    num_bins, inner = len(edges) - 1, WIDTH - LEFT - RIGHT
+    slot = inner / num_bins
+    bar = (slot - 2) / len(present)
+    for number, (split, share) in enumerate(shares.items()):
+        for b, value in enumerate(share):
+            height = value / top * (HEIGHT - TOP - BOTTOM)
+            x, y = LEFT + b * slot + 1 + number * bar, HEIGHT - BOTTOM - height
+            told = f"{split}: {value:.0%}, {_number(edges[b])} to {_number(edges[b + 1])} {unit}"
+            body.append(_rect(x, y, bar, height, split, told))
+    for b in range(0, num_bins + (not whole), -(-num_bins // 8)):
+        x = LEFT + (b + 0.5 * whole) * slot
+        label = _bin_label(edges, b) if whole else _number(edges[b])
+        anchor = "end" if b == num_bins else "middle"
+        body.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{label}</text>')
+    for mark in marks:
+        x = LEFT + inner * np.log(mark / edges[0]) / np.log(edges[-1] / edges[0])
+        body.append(f'<path class="mark" d="M{x:.1f} {TOP} V{HEIGHT - BOTTOM}"><title>{mark:g} px</title></path>')
+    body.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end" class="unit">{escape(unit)}</text>')
+    return _svg(HEIGHT, body)
+
+
+def _edges(values: Mapping[str, NDArray[Any]], marks: Sequence[float]) -> NDArray[np.float64]:
+    low = max(1.0, min([*(float(v.min()) for v in values.values()), *marks]))
+    high = max([*(float(v.max()) for v in values.values()), *marks])
+    if high < 1.5 * low:  # where all are about the same size, they stand in the middle
+        low, high = low / 1.3, high * 1.3
+    edges = np.geomspace(low, high, NUM_BINS + 1)
+    edges[-1] *= 1.001  # or rounding puts the largest out of it
+    return edges
+
+
+def _whole_edges(values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    high = max(int(v.max()) for v in values.values())
+    if high < NUM_BINS:
+        return np.arange(high + 2, dtype=np.float64)
+    grown = np.unique(np.round(np.geomspace(1, high + 1, NUM_BINS)))
+    return np.concatenate([[0.0], grown])
+
+
+def _bin_label(edges: NDArray[np.float64], b: int) -> str:
+    low, high = int(edges[b]), int(edges[b + 1]) - 1
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]]) -> str:
+    """A horizontal bar of each split for the most frequent categories, as shares of the split."""
+    total = np.sum(list(counts.values()), axis=0) if counts else np.zeros(len(names))
+    order = np.argsort(-total, kind="stable")[:MAX_BARS]
+    shares = {split: c / max(1, c.sum()) for split, c in counts.items()}
+    top = max((float(share.max(initial=0)) for share in shares.values()), default=0) or 1.0
+    left = min(180, 20 + 7 * max(map(len, names), default=0))
+    row = BAR_HEIGHT * len(counts) + BAR_GAP
+    body = []
+    for position, c in enumerate(order.tolist()):
+        y = TOP + position * row
+        body.append(
+            f'<text x="{left - 6}" y="{y + row / 2:.1f}" text-anchor="end">{escape(_cut(names[c], left // 7))}</text>'
+        )
+        for number, (split, share) in enumerate(shares.items()):
+            width = float(share[c]) / top * (WIDTH - left - 60)
+            told = f"{names[c]}, {split}: {counts[split][c]:,} ({share[c]:.1%})"
+            body.append(_rect(left, y + number * BAR_HEIGHT, max(width, 0.5), BAR_HEIGHT - 1, split, told))
+            text = f'<text x="{left + width + 5:.1f}" y="{y + number * BAR_HEIGHT + 7.5:.1f}" class="small">'
+            body.append(f"{text}{counts[split][c]:,}</text>")
+    return _svg(2 * TOP + len(order) * row, body)
+
+
+def legend(splits: Sequence[str]) -> str:
+    return "".join(f'<span class="key {_class(split)}"></span>{escape(split)} ' for split in splits)
+
+
+def _grid(top: float) -> str:
+    lines = []
+    for share in (0.0, top / 2, top):
+        y = HEIGHT - BOTTOM - share / top * (HEIGHT - TOP - BOTTOM)
+        lines.append(f'<path class="grid" d="M{LEFT} {y:.1f} H{WIDTH - RIGHT}"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>')
+    return "".join(lines)
+
+
+def _rect(x: float, y: float, width: float, height: float, split: str, told: str) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect {place} class="{_class(split)}"><title>{escape(told)}</title></rect>'
+
+
+def _class(split: str) -> str:
+    return split if split in ("train", "val", "test") else "other"
+
+
+def _svg(height: float, body: Sequence[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(body)}</svg>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,141 @@
+"""Photos that are there twice, above all in two splits: of the same bytes, or alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.audit.overrides import override
+from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
+from instseg.audit.tables import Tables
+from instseg.data.similar import perceptual_hashes, similar_groups
+
+MAX_LEAKED_SHARE = 0.2
+MAX_COMPARED = 2000  # of a group of look-alikes, such as a film, to find the one that is most alike
+SAME = {"identical": "the same file", "similar": "nearly the same picture"}
+LEAK_ADVICE = "The network is praised for what it has seen. {} audit.json names each pair."
+LEAVE_OUT = "This splits file leaves the earlier split's copies out."
+DIVIDE = {
+    "identical": "Take them out of one split (stage=audit writes a splits file for it), or divide the images anew.",
+    "similar": "Look whether they show the same scene; if so, divide the images anew, or leave some out.",
+}
+DIVIDE_COMMAND = "dataset.folds=5 dataset.fold=0 dataset.group_by=similar"
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """All images of all splits, train first, by one number each."""
+
+    tables: Tables
+    splits: list[str]
+    images: list[int]  # index in its split
+    paths: list[Path]
+
+    def spot(self, n: int, detail: str = "", other: Spot | None = None) -> Spot:
+        return replace(self.tables[self.splits[n]].image_spot(self.images[n], detail), other=other)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def photos_of(tables: Tables) -> Photos:
+    places = [(split, i) for split, table in tables.items() for i in range(len(table.index))]
+    paths = [tables[split].index.path(i) for split, i in places]
+    return Photos(tables, [split for split, _ in places], [i for _, i in places], paths)
+
+
+def copy_findings(
+    photos: Photos, copies: Sequence[Sequence[int]], splits_file: Path | None = None
+) -> list[AuditFinding]:
+    """Photos with the same bytes, across splits and within one.
+
+    Args:
+        copies: their groups, as ``identical_files`` gives them.
+        splits_file: one that keeps them apart, to be recommended.
+    """
+    return _duplicates(photos, copies, "identical", lambda n, others: others[0], splits_file)
+
+
+def similar_findings(photos: Photos, copies: Sequence[Sequence[int]]) -> list[AuditFinding]:
+    """Photos that look alike though their bytes differ; every photo is decoded at a small size."""
+    alone = np.ones(len(photos), dtype=np.bool_)
+    for group in copies:  # of which one stands for all
+        alone[list(group)[1:]] = False
+    numbers = np.flatnonzero(alone)
+    hashes = np.zeros((len(photos), 4), dtype=np.uint64)
+    hashes[numbers] = perceptual_hashes([photos.paths[n] for n in numbers])
+
+    def nearest(n: int, others: Sequence[int]) -> int:
+        distances = np.bitwise_count(hashes[list(others)] ^ hashes[n]).sum(axis=1)
+        return others[int(np.argmin(distances))]
+
+    groups = _members(numbers, similar_groups(hashes[numbers]))
+    return _duplicates(photos, groups, "similar", nearest)
+
+
+def _members(numbers: NDArray[np.int64], group_of: NDArray[np.int64]) -> list[list[int]]:
+    """The numbers in each group that has two or more, ascending."""
+    order = np.argsort(group_of, kind="stable")
+    starts = np.flatnonzero(np.diff(group_of[order], prepend=-1))
+    return [group.tolist() for group in np.split(numbers[order], starts[1:]) if len(group) > 1]
+
+
+def _duplicates(
+    photos: Photos,
+    groups: Sequence[Sequence[int]],
+    kind: str,
+    choose: Callable[[int, Sequence[int]], int],
+    splits_file: Path | None = None,
+) -> list[AuditFinding]:
+    """Leaks: photos like one of a split before theirs. Copies: like one before them in their own split."""
+    leaks: list[Spot] = []
+    within: list[Spot] = []
+    for group in groups:
+        for position, n in enumerate(group):
+            earlier = [other for other in group[:position] if photos.splits[other] != photos.splits[n]]
+            own = [other for other in group[:position] if photos.splits[other] == photos.splits[n]]
+            for others, spots in ((earlier, leaks), (own, within)):
+                if others:
+                    other = photos.spot(choose(n, others[:MAX_COMPARED]))
+                    spots.append(photos.spot(n, f"like {other.name} of {other.split}", other))
+    return [*_leaks(leaks, photos.tables, kind, splits_file), *_within(within, kind)]
+
+
+def _leaks(spots: list[Spot], tables: Tables, kind: str, splits_file: Path | None) -> list[AuditFinding]:
+    """Fatal where byte copies of training photos are more than a fifth of a split: its AP measures memory then.
+
+    Photos that look alike are not: a fixed camera sees the same place every day, and only a person can tell.
+    """
+    counts = _counts(spots)
+    if not counts:
+        return []
+    from_train = _counts([spot for spot in spots if spot.other is not None and spot.other.split == "train"])
+    many = any(count > MAX_LEAKED_SHARE * len(tables[split].index) for split, count in from_train.items())
+    shares = ", ".join(f"{count / len(tables[split].index):.0%} of {split}" for split, count in counts.items())
+    return [
+        AuditFinding(
+            f"leak_{kind}",
+            Severity.FATAL if many and kind == "identical" else Severity.WARNING,
+            f"images ({shares}) that are {SAME[kind]} as an image of another split",
+            counts,
+            tuple(spots[:MAX_SPOTS]),
+            LEAK_ADVICE.format(LEAVE_OUT if splits_file else DIVIDE[kind]),
+            (override("dataset.splits_file", str(splits_file)) if splits_file else DIVIDE_COMMAND,),
+        )
+    ]
+
+
+def _within(spots: list[Spot], kind: str) -> list[AuditFinding]:
+    if not spots:
+        return []
+    advice = "They count several times in training; labels of copies that differ contradict each other."
+    title = f"images that are {SAME[kind]} as another of their split"
+    return [AuditFinding(f"copy_{kind}", Severity.INFO, title, _counts(spots), tuple(spots[:MAX_SPOTS]), advice)]
+
+
+def _counts(spots: Sequence[Spot]) -> dict[str, int]:
+    return {split: sum(spot.split == split for spot in spots) for split in dict.fromkeys(s.split for s in spots)}

@@ -1,0 +1,143 @@
+"""Whether the network, as it is configured, can see and tell apart what is in the images."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.audit.anchors import LEEWAY, best_ious, shifted, suggest_sizes
+from instseg.audit.options import AuditOptions
+from instseg.audit.overrides import override
+from instseg.audit.report import AuditFinding, Severity, plural
+from instseg.audit.tables import SplitTable, Tables, worst_images, worst_instances
+
+SMALL_SIDE_PX, SMALL_BOX_PX = 8, 16
+"""In the network frame: two cells of the finest level (stride 4), and four by four."""
+MANY_SMALL_SHARE, TOLERATED_SMALL_SHARE = 0.05, 0.02
+MAX_ENLARGEMENT = 2.0  # memory and time grow with its square
+MIN_BOXES = 30
+"""Fewer boxes suggest no anchors."""
+NOTABLE_GAIN, LARGE_GAIN = 0.05, 0.10
+"""Of the share of instances that other anchors would cover in addition."""
+
+
+def model_findings(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
+    return [*too_small(tables, options), *anchors_miss(tables, options), *too_many_instances(tables, options)]
+
+
+def too_small(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
+    """Instances of whose shape the finest feature level sees next to nothing."""
+    enlarge = {split: _needed_enlargement(table) for split, table in tables.items()}
+    counts, spots = worst_instances(
+        tables,
+        {split: np.where(factors > 1, factors, 0) for split, factors in enlarge.items()},
+        lambda table, n: table.network_size(n),
+    )
+    num_all = sum(map(len, enlarge.values()))
+    if not spots:
+        return []
+    many = sum(counts.values()) > MANY_SMALL_SHARE * num_all
+    advice, commands = _larger(np.concatenate(list(enlarge.values())), options)
+    return [
+        AuditFinding(
+            "too_small",
+            Severity.WARNING if many else Severity.INFO,
+            f"instances ({sum(counts.values()) / num_all:.0%}) smaller than {SMALL_SIDE_PX} px at a side or "
+            f"{SMALL_BOX_PX}² px after the resize",
+            counts,
+            spots,
+            advice,
+            commands,
+        )
+    ]
+
+
+def _needed_enlargement(table: SplitTable) -> NDArray[np.float64]:
+    """(N,) by how much the resize would have to be larger for each instance not to be too small."""
+    sides = np.maximum(table.sides * table.scales[table.images, None], 1e-6)
+    by_side, by_area = SMALL_SIDE_PX / sides.min(axis=1, initial=np.inf), SMALL_BOX_PX / np.sqrt(sides.prod(axis=1))
+    return np.asarray(np.maximum(by_side, by_area))
+
+
+def _larger(needed: NDArray[np.float64], options: AuditOptions) -> tuple[str, tuple[str, ...]]:
+    factor = min(float(np.quantile(needed, 1 - TOLERATED_SMALL_SHARE)), MAX_ENLARGEMENT)
+    if factor <= 1:
+        return "They are few, and will hardly be found; nothing needs to be done.", ()
+    low, high = (32 * math.ceil(size * factor / 32) for size in (options.min_size, options.max_size))
+    left = float(np.mean(needed > low / options.min_size))
+    growth = (low / options.min_size) ** 2
+    advice = f"Larger images help: with these {left:.1%} are too small, and time and memory grow {growth:.1f} times."
+    if left > TOLERATED_SMALL_SHARE:
+        advice += " For the rest, cut the photos into parts before labelling."
+    return advice, (f"augmentation.min_size={low} augmentation.max_size={high}",)
+
+
+def anchors_miss(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
+    """Instances whose best anchor has less than the IoU from which on anchors count as positive.
+
+    Each is still learnt from its one best anchor, so this is a warning only where other sizes would keep many from
+    being missed; sizes that only fit more tightly are a remark.
+    """
+    sizes, arguments = options.sizes_by_level, (options.anchor_ratios, options.strides)
+    ious = {split: best_ious(table.network_boxes, sizes, *arguments) for split, table in tables.items()}
+    missed = {split: np.where(best < options.anchor_iou, 1 - best, 0) for split, best in ious.items()}
+    counts, spots = worst_instances(
+        tables, missed, lambda table, n: f"IoU {ious[table.split][n]:.2f}, {table.network_size(n)}"
+    )
+    if not spots:
+        return []
+    share = sum(counts.values()) / sum(map(len, ious.values()))
+    barely = float(np.mean(np.concatenate(list(ious.values())) < options.anchor_iou - LEEWAY))
+    severity, advice, commands = _better_anchors(tables, options)
+    title = (
+        f"instances ({share:.0%}) without an anchor of IoU {options.anchor_iou:g}; "
+        f"{barely:.0%} have none of {options.anchor_iou - LEEWAY:g}"
+    )
+    return [AuditFinding("anchors_miss", severity, title, counts, spots, advice, commands)]
+
+
+def _better_anchors(tables: Tables, options: AuditOptions) -> tuple[Severity, str, tuple[str, ...]]:
+    boxes = tables["train"].network_boxes if "train" in tables else np.zeros((0, 4))
+    if len(boxes) < MIN_BOXES:
+        return Severity.INFO, f"Fewer than {MIN_BOXES} training instances are too few to suggest other sizes from.", ()
+    boxes, ratios, strides = shifted(boxes, max(options.strides)), options.anchor_ratios, options.strides
+    sizes = suggest_sizes(boxes, options.sizes_by_level, ratios, strides, options.anchor_iou)
+    now, then = (best_ious(boxes, s, ratios, strides) for s in (options.sizes_by_level, sizes))
+    well, barely = options.anchor_iou, round(options.anchor_iou - LEEWAY, 2)
+    gain, gain_barely = (float(np.mean(then >= iou) - np.mean(now >= iou)) for iou in (well, barely))
+    if max(gain, gain_barely) < NOTABLE_GAIN:
+        return Severity.INFO, "Other sizes would cover hardly more; each is learnt from its best anchor.", ()
+    cover = " and ".join(
+        f"{np.mean(then >= iou):.0%} instead of {np.mean(now >= iou):.0%} by an IoU of {iou:g}"
+        for iou in (well, barely)
+    )
+    command = override("model.anchors.sizes", [level[0] if len(level) == 1 else level for level in sizes])
+    advice = f"These sizes cover {cover} of the training instances. Published weights must get used to them."
+    return Severity.WARNING if gain_barely > LARGE_GAIN else Severity.INFO, advice, (command,)
+
+
+def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
+    """Images of which some instances can never be found, because so many detections are not returned."""
+    limit = options.detections_per_image
+    per_image = {split: table.per_image for split, table in tables.items()}
+    over = {split: np.maximum(numbers - limit, 0).astype(np.float64) for split, numbers in per_image.items()}
+    counts, spots = worst_images(
+        tables, over, lambda table, image: plural(int(per_image[table.split][image]), "instance")
+    )
+    if not spots:
+        return []
+    lost = int(sum(values.sum() for values in over.values()))
+    needed = 10 * math.ceil(max(int(numbers.max(initial=0)) for numbers in per_image.values()) / 10)
+    return [
+        AuditFinding(
+            "too_many_instances",
+            Severity.WARNING,
+            f"images with more instances than the {limit} detections that an image can have",
+            counts,
+            spots,
+            f"{lost:,} instances can never be found, which lowers the recall.",
+            (f"model.box.detections_per_image={needed}",),
+        )
+    ]

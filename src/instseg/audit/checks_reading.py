@@ -1,0 +1,100 @@
+"""What was left out or repaired while the labels were read, and whether enough is left to train on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
+from instseg.audit.tables import Tables
+from instseg.data.findings import KINDS, LEFT_OUT, Findings
+
+LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
+MAX_LOST_SHARE = 0.5
+LOUD = ("box_only", "mask_semantic", "regions_as_instances")
+"""Repairs that change what is learnt."""
+HARMLESS = (
+    *("image_unlabelled", "image_labelled_twice", "label_file_foreign", "task_skipped", "task_unlabelled"),
+    *("category_ignored", "shape_repeated"),
+)
+"""What most people leave out on purpose, or lose nothing by."""
+ADVICE = {
+    "image_missing": "Copy the photos to where they were sought, or delete their entries from the labels.",
+    "image_unreadable": "Replace these files by whole copies; they join by themselves in the next run.",
+    "image_size_differs": "The photo was resized or replaced after it was labelled: bring the labelled one back.",
+    "image_unlabelled": "Label them too if they belong to the dataset; otherwise nothing is to be done.",
+    "image_unknown": "Export the labels again: a part of them is lost.",
+    "category_unknown": "Export the labels again: a part of their categories is lost.",
+    "category_unnamed": "Put the table of their names beside the labels, or name them by dataset.rename.",
+    "shape_invalid": "Draw these shapes again in the annotation tool, or delete them.",
+    "shape_degenerate": "Delete these shapes in the annotation tool; most are clicks that went wrong.",
+    "box_only": "The network will draw filled boxes for such objects: draw outlines if masks matter.",
+    "mask_semantic": "Objects that touch are one for the network: draw each on its own if they are to be counted.",
+    "regions_as_instances": "Objects that touch are one for the network, and parted ones are several: check some.",
+    "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",
+}
+MEND = "Mend them in the annotation tool if they matter; findings.json names all."
+NOTHING = "Nothing needs to be done; findings.json names all."
+SHAPE_NAME = re.compile(r"annotation (-?\d+) of ")
+REASON = re.compile(r" \((.*)\)$|: (.*)$", re.DOTALL)
+
+
+def reading_findings(read: Mapping[str, Findings], roots: Mapping[str, str]) -> list[AuditFinding]:
+    """One finding for each kind that was counted while reading; the frame of EXIF has its own check.
+
+    ``roots``: split -> the folder that its photos were sought in.
+    """
+    kinds = dict.fromkeys(kind for found in read.values() for kind in found.names if not kind.startswith("exif_"))
+    return [_finding(kind, read, roots) for kind in kinds if kind != "ignores_exif"]
+
+
+def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str]) -> AuditFinding:
+    names = {split: found.names[kind] for split, found in read.items() if kind in found.names}
+    spots = [
+        spot_of(split, name, roots.get(split, "")) for split, listed in names.items() for name in listed[:MAX_SPOTS]
+    ]
+    severity = _severity(kind)
+    advice = ADVICE.get(kind, NOTHING if severity == Severity.INFO else MEND)
+    if kind == "image_missing":
+        advice += f" Sought in {', '.join(dict.fromkeys(roots.values()))}."
+    counts = {split: len(listed) for split, listed in names.items()}
+    return AuditFinding(kind, severity, KINDS[kind], counts, tuple(spots[:MAX_SPOTS]), advice)
+
+
+def _severity(kind: str) -> Severity:
+    is_loud = (kind in LEFT_OUT and kind not in HARMLESS) or kind in LOUD
+    return Severity.WARNING if is_loud else Severity.INFO
+
+
+def spot_of(split: str, name: str, root: str = "") -> Spot:
+    """What a name in the findings means: ``annotation 7 of a.jpg``, ``a.jpg (why)``, ``a.jpg: why``, or both."""
+    shape = SHAPE_NAME.match(name)
+    start = shape.end() if shape else 0
+    reason = REASON.search(name, start)
+    file_name = name[start : reason.start() if reason else None].removeprefix(f"{root}/")
+    why = (reason[1] or reason[2]) if reason else f"annotation {shape[1]}" if shape else ""
+    return Spot(split, file_name, why, annotation_id=int(shape[1]) if shape else None)
+
+
+def lost_images(read: Mapping[str, Findings], tables: Tables) -> list[AuditFinding]:
+    """Fatal where more than half of the images of train or val cannot be used: what is left is another dataset.
+
+    A wrong folder is the usual reason. Who has only a part of the photos, as after a download that was cut short,
+    can go on with it.
+    """
+    lost = {split: num_lost(read, split) for split in ("train", "val") if split in tables}
+    counts = {
+        split: count for split, count in lost.items() if count > MAX_LOST_SHARE * (count + len(tables[split].index))
+    }
+    if not counts:
+        return []
+    lost_names = [(split, name) for split in counts for kind in LOST_IMAGES for name in read[split].names.get(kind, [])]
+    spots = tuple(spot_of(s, name, str(tables[s].index.image_root)) for s, name in lost_names[:MAX_SPOTS])
+    advice = "Give the folder that holds the photos as dataset.root, or take the missing ones out of the labels."
+    title = f"images that cannot be used, more than half of {' and '.join(counts)}"
+    return [AuditFinding("images_lost", Severity.FATAL, title, counts, spots, advice)]
+
+
+def num_lost(read: Mapping[str, Findings], split: str) -> int:
+    """How many listed images of a split are not in its index."""
+    return sum(len(read[split].names.get(kind, [])) for kind in LOST_IMAGES) if split in read else 0

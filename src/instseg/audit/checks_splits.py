@@ -1,0 +1,183 @@
+"""Whether every split holds enough of every category to be learnt and measured."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from instseg.audit.overrides import override, sayable
+from instseg.audit.report import AuditFinding, Severity, Spot, plural
+from instseg.audit.tables import SplitTable, Tables
+
+FEW_TRAINING_INSTANCES = 10
+TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
+MANY_EMPTY_SHARE = 0.5
+NUM_FOLDS = 5
+
+
+def split_findings(tables: Tables) -> list[AuditFinding]:
+    return [
+        *no_instances(tables),
+        *absent_categories(tables),
+        *rare_categories(tables),
+        *similar_names(tables),
+        *few_images(tables),
+        *many_empty_images(tables),
+    ]
+
+
+def no_instances(tables: Tables) -> list[AuditFinding]:
+    """Fatal in train, of which nothing could be learnt, and in val, where no checkpoint could be told from another."""
+    found = []
+    for split, table in tables.items():
+        if len(table.rows) == 0:
+            severity = Severity.WARNING if split == "test" else Severity.FATAL
+            spots = tuple(table.image_spot(image) for image in range(min(3, len(table.index))))
+            title = f"images of {split}, of which not one has an instance"
+            advice = "Check the labels, and dataset.categories and dataset.drop where they are given."
+            counts = {split: len(table.index)}
+            found.append(AuditFinding(f"no_instances_{split}", severity, title, counts, spots, advice))
+    return found
+
+
+def absent_categories(tables: Tables) -> list[AuditFinding]:
+    """Categories that a split has no instance of; where a split has none of any, ``no_instances`` says it."""
+    found = []
+    for split, table in tables.items():
+        absent = [n for n, count in zip(_names(table), table.per_category, strict=True) if count == 0]
+        if absent and len(absent) < len(_names(table)):
+            found.append(_absent(tables, split, absent))
+    return found
+
+
+def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
+    if split == "train":
+        severity, advice = Severity.WARNING, "They cannot be learnt. Leave them out, or label some."
+        commands: tuple[str, ...] = (override("dataset.drop", names),)
+    else:
+        severity = Severity.WARNING if split == "val" else Severity.INFO
+        advice = f"{split.capitalize()} tells nothing about them: divide the images anew, or label more."
+        commands = cross_validation(tables) if split == "val" else ()
+    spots = tuple(category_spot(tables, split, name) for name in names)
+    title = f"categories without an instance in {split}"
+    return AuditFinding(f"category_absent_{split}", severity, title, {split: len(names)}, spots, advice, commands)
+
+
+def rare_categories(tables: Tables) -> list[AuditFinding]:
+    """Categories with a handful of training instances."""
+    if "train" not in tables:
+        return []
+    counts = dict(zip(_names(tables["train"]), tables["train"].per_category.tolist(), strict=True))
+    rare = [name for name in sorted(counts, key=counts.__getitem__) if 0 < counts[name] < FEW_TRAINING_INSTANCES]
+    if not rare:
+        return []
+    spots = tuple(category_spot(tables, "train", name, plural(counts[name], "instance")) for name in rare)
+    title = f"categories with fewer than {FEW_TRAINING_INSTANCES} training instances"
+    advice = "Label more of them, join them with a similar category by dataset.rename, or leave them out."
+    kept = [name for name, count in counts.items() if count and name not in rare]
+    shorter = override("dataset.drop", rare) if len(rare) <= len(kept) else override("dataset.categories", kept)
+    commands = (shorter,) if kept else ()
+    return [AuditFinding("category_rare", Severity.WARNING, title, {"train": len(rare)}, spots, advice, commands)]
+
+
+def similar_names(tables: Tables) -> list[AuditFinding]:
+    """Categories that differ only in case, spaces, hyphens or underscores."""
+    total: defaultdict[str, int] = defaultdict(int)
+    for table in tables.values():
+        for name, count in zip(_names(table), table.per_category.tolist(), strict=True):
+            total[name] += count
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(total, key=lambda name: (-total[name], name)):
+        groups[re.sub(r"[\s_-]+", "", name).casefold()].append(name)
+    alike = [group for group in groups.values() if len(group) > 1]
+    if not alike:
+        return []
+    rename = {name: group[0].strip() for group in alike for name in group if name != group[0].strip()}
+    names = [name for group in alike for name in group]
+    spots = tuple(category_spot(tables, "train", name, plural(total[name], "instance")) for name in names)
+    advice = "They are probably one category: join them under one name."
+    counts = {"train": len(spots)}
+    return [
+        AuditFinding(
+            "category_names_similar",
+            Severity.WARNING,
+            "categories that differ only in case, spaces or hyphens",
+            counts,
+            spots,
+            advice + _by_hand(rename),
+            (override("dataset.rename", rename),) if all(map(sayable, rename)) else (),
+        )
+    ]
+
+
+def _by_hand(rename: Mapping[str, str]) -> str:
+    """For names that no command line can say."""
+    if all(map(sayable, rename)):
+        return ""
+    mapping = ", ".join(f"{old!r}: {new!r}" for old, new in rename.items())
+    return f" In a file conf/dataset/<name>.yaml: rename: {{{mapping}}}"
+
+
+def few_images(tables: Tables) -> list[AuditFinding]:
+    """Splits whose metrics are mostly chance."""
+    few = {split: len(tables[split].index) for split in ("val", "test") if split in tables}
+    few = {split: count for split, count in few.items() if count < FEW_IMAGES}
+    if not few:
+        return []
+    fewest = min(few.values())
+    severity = Severity.WARNING if fewest < TOO_FEW_IMAGES else Severity.INFO
+    title = f"images to measure on, which are few ({', '.join(f'{split} {count}' for split, count in few.items())})"
+    advice = (
+        f"A share that is measured as 0.5 on {plural(fewest, 'image')} lies between {0.5 - error_bar(fewest):.2f} and "
+        f"{0.5 + error_bar(fewest):.2f} (95 %): smaller differences in AP are chance. Cross-validation measures on "
+        "every image once."
+    )
+    return [AuditFinding("few_images", severity, title, few, (), advice, cross_validation(tables))]
+
+
+def cross_validation(tables: Tables) -> tuple[str, ...]:
+    """The override for it, where there are images enough to divide."""
+    num_images = sum(len(table.index) for table in tables.values())
+    return (f"dataset.folds={NUM_FOLDS} dataset.fold=0",) if num_images >= 2 * NUM_FOLDS else ()
+
+
+def error_bar(num_images: int) -> float:
+    """Half of the 95 % interval of a share of 0.5 measured on independent images (binomial), 0.5 at most.
+
+    Objects of one image are not independent of each other, so images count, not objects.
+    """
+    return min(0.5, 1.96 * math.sqrt(0.25 / max(1, num_images)))
+
+
+def many_empty_images(tables: Tables) -> list[AuditFinding]:
+    """Training images without any instance teach what is none, but cost as much as the others."""
+    if "train" not in tables:
+        return []
+    per_image = tables["train"].per_image
+    empty = [image for image, count in enumerate(per_image.tolist()) if count == 0]
+    if len(empty) <= MANY_EMPTY_SHARE * len(per_image) or len(empty) == len(per_image):
+        return []
+    spots = tuple(tables["train"].image_spot(image) for image in empty[:100])
+    title = "training images without an instance, more than half of them"
+    advice = "If that is not on purpose, take at most as many of them as there are images with instances."
+    counts = {"train": len(empty)}
+    return [AuditFinding("images_empty", Severity.INFO, title, counts, spots, advice, ("dataset.empty_ratio=1.0",))]
+
+
+def category_spot(tables: Tables, split: str, name: str, detail: str = "") -> Spot:
+    """A category, with an instance of it to show: of the split, else of any other that has one."""
+    for candidate in sorted(tables, key=lambda other: other != split):
+        table = tables[candidate]
+        examples = np.flatnonzero(table.labels == table.index.categories.label(name))
+        if len(examples):
+            return replace(table.instance_spot(int(examples[0]), detail), name=name)
+    return Spot(split, name, detail)
+
+
+def _names(table: SplitTable) -> tuple[str, ...]:
+    return table.index.categories.names

@@ -1,0 +1,93 @@
+"""The audit of a prepared dataset: facts, and everything that was found, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from instseg.audit.checks_exif import exif_findings
+from instseg.audit.checks_images import copy_findings, photos_of, similar_findings
+from instseg.audit.checks_model import model_findings
+from instseg.audit.checks_reading import lost_images, num_lost, reading_findings
+from instseg.audit.checks_shapes import shape_findings, thorough_shape_findings
+from instseg.audit.checks_splits import split_findings
+from instseg.audit.copies import identical_files
+from instseg.audit.mended_splits import write_mended_splits
+from instseg.audit.options import AuditOptions
+from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
+from instseg.audit.tables import SplitTable, Tables, read_tables
+from instseg.audit.thumbnails import illustrated
+from instseg.data.findings import Findings, read_findings
+from instseg.data.prepare import PreparedDataset
+
+MAX_QUICK_IMAGES = 20_000
+"""Of more, the sizes of the files are not compared when a training starts: it takes seconds."""
+GRAVITY = tuple(Severity)
+
+
+def audit_dataset(
+    prepared: PreparedDataset, options: AuditOptions, thorough: bool, folder: Path | None = None
+) -> AuditReport:
+    """Look for everything that is wrong or doubtful about a dataset.
+
+    Nothing is changed, and findings do not raise: see ``AuditReport.stop_if_fatal``.
+
+    Args:
+        thorough: read the photos too: look-alikes are found, and every finding gets thumbnails. Otherwise no photo is
+            decoded, and 5,000 images take well under a second.
+        folder: where files that mend something are written: ``splits_without_copies.json``.
+    """
+    tables = read_tables(prepared, options.min_size, options.max_size)
+    read = read_findings(prepared.folder / "findings.json")
+    found = [*_quick_findings(tables, read, options), *_file_findings(prepared, tables, thorough, folder)]
+    if thorough:
+        found += thorough_shape_findings(tables)
+    found.sort(key=lambda finding: GRAVITY.index(finding.severity))
+    return AuditReport(
+        fingerprint=prepared.fingerprint,
+        categories=prepared.categories.names,
+        splits={split: _facts(table, num_lost(read, split)) for split, table in tables.items()},
+        findings=tuple(illustrated(found, prepared) if thorough else found),
+        notes=tuple(prepared.notes),
+        anchor_sizes=tuple(size for level in options.sizes_by_level for size in level),
+        thorough=thorough,
+    )
+
+
+def _quick_findings(tables: Tables, read: Mapping[str, Findings], options: AuditOptions) -> list[AuditFinding]:
+    roots = {split: str(table.index.image_root) for split, table in tables.items()}
+    return [
+        *lost_images(read, tables),
+        *split_findings(tables),
+        *reading_findings(read, roots),
+        *exif_findings(read, tables, options),
+        *shape_findings(tables),
+        *model_findings(tables, options),
+    ]
+
+
+def _file_findings(
+    prepared: PreparedDataset, tables: Tables, thorough: bool, folder: Path | None
+) -> list[AuditFinding]:
+    if not thorough and sum(len(table.index) for table in tables.values()) > MAX_QUICK_IMAGES:
+        return []
+    photos = photos_of(tables)
+    copies = identical_files(photos.paths)
+    mended = folder and write_mended_splits(folder / "splits_without_copies.json", prepared, photos, copies)
+    return [*copy_findings(photos, copies, mended), *(similar_findings(photos, copies) if thorough else [])]
+
+
+def _facts(table: SplitTable, num_lost: int) -> SplitFacts:
+    per_image = table.per_image
+    sides = table.network_boxes[:, 2:] - table.network_boxes[:, :2]
+    return SplitFacts(
+        num_listed=len(table.index) + num_lost,
+        num_empty=int(np.count_nonzero(per_image == 0)),
+        num_crowds=table.num_crowds,
+        per_category=table.per_category,
+        per_image=per_image,
+        image_sizes=table.image_sizes,
+        instance_sides=np.sqrt(sides.prod(axis=1)),
+    )

@@ -1,0 +1,44 @@
+"""Overrides for the command line of train.py, written so that they can be pasted into a shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OTHER_TYPES = re.compile(r"true|false|null|[+-]?(nan|inf|[\d._]+(e[+-]?[\d_]+)?)", re.IGNORECASE)
+"""Unquoted text that is read as something else than text."""
+KEY_CHARACTERS = re.compile(r"[A-Za-z0-9_/\-+.$%*@?| \\()\[\]{}:=,]+")
+"""What a key of a mapping can hold: keys cannot be quoted, but these characters can be escaped."""
+
+
+def override(key: str, value: Any) -> str:
+    """``key=value`` for the shell; of a mapping without keys that the command line cannot say, see ``sayable``."""
+    return shlex.quote(f"{key}={_text(value)}")
+
+
+def sayable(name: str) -> bool:
+    """Whether a name can be a key of a mapping on the command line."""
+    return KEY_CHARACTERS.fullmatch(name) is not None and (name.isdigit() or not OTHER_TYPES.fullmatch(name))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_key(str(k))}:{_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ",".join(map(_text, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else _quoted(value) if isinstance(value, str) else str(value)
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\\()\[\]{}:=, ]", r"\\\g<0>", name)
+
+
+def _quoted(text: str) -> str:
+    if PLAIN.fullmatch(text) and not OTHER_TYPES.fullmatch(text):
+        return text
+    # Backslashes are taken as they are, except before a quote, where they escape and must be escaped.
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text)
+    return f'"{escaped}"'

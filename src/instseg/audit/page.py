@@ -1,0 +1,156 @@
+"""The audit as one HTML file that needs nothing else: pictures, charts and style are inside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from instseg.atomic import write_text_atomically
+from instseg.audit.charts import category_bars, histogram, legend
+from instseg.audit.page_style import SCRIPT, STYLE
+from instseg.audit.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, plural, spread
+
+MAX_LISTED = 50
+"""Names on the page; audit.json has more."""
+HEADINGS = {
+    Severity.FATAL: "Fatal: training would be pointless",
+    Severity.WARNING: "Warnings: to be decided",
+    Severity.INFO: "Remarks: good to know",
+}
+
+
+def write_audit_page(report: AuditReport, path: Path) -> None:
+    """Write the report as a page of a few MB at most, atomically."""
+    write_text_atomically(path, audit_page(report))
+
+
+def audit_page(report: AuditReport) -> str:
+    """The page's HTML."""
+    title = f"Audit of {escape(report.fingerprint)}"
+    sections = [_overview(report), _charts(report), *(_section(report, severity) for severity in Severity)]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body><main><header><h1>{title}</h1>{_verdict(report)}</header>"
+        f"{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _verdict(report: AuditReport) -> str:
+    words = {Severity.FATAL: "fatal finding", Severity.WARNING: "warning", Severity.INFO: "remark"}
+    badges = [
+        f'<a class="badge {severity}" href="#{severity}">{plural(len(report.of(severity)), words[severity])}</a>'
+        for severity in Severity
+        if report.of(severity)
+    ]
+    return f'<p class="verdict">{" ".join(badges) or "Nothing was found."}</p>{_notes(report)}'
+
+
+def _notes(report: AuditReport) -> str:
+    return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
+
+
+def _overview(report: AuditReport) -> str:
+    splits = report.splits
+    rows = [
+        ("images listed", [f"{f.num_listed:,}" for f in splits.values()]),
+        ("images used", [f"{f.num_images:,}" for f in splits.values()]),
+        ("… without any instance", [f"{f.num_empty:,}" for f in splits.values()]),
+        ("instances", [f"{f.num_instances:,}" for f in splits.values()]),
+        ("crowd regions", [f"{f.num_crowds:,}" for f in splits.values()]),
+        ("categories present", [f"{int((f.per_category > 0).sum()):,}" for f in splits.values()]),
+        ("instances per image", [spread(f.per_image) for f in splits.values()]),
+        ("image width, px", [spread(f.image_sizes[:, 1]) for f in splits.values()]),
+        ("image height, px", [spread(f.image_sizes[:, 0]) for f in splits.values()]),
+        ("object side after resize, px", [spread(f.instance_sides) for f in splits.values()]),
+    ]
+    per_category = [
+        (name, [f"{f.per_category[c]:,}" for f in splits.values()]) for c, name in enumerate(report.categories)
+    ]
+    return (
+        f"<section><h2>What there is</h2>{_table(list(splits), rows)}"
+        '<p class="hint">Sizes are smallest / median / largest.</p>'
+        f"<details><summary>Instances of each of the {len(report.categories)} categories</summary>"
+        f"{_table(list(splits), per_category)}</details></section>"
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    head = "".join(f'<th class="number">{escape(column)}</th>' for column in columns)
+    body = "".join(
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
+        for name, values in rows
+    )
+    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _charts(report: AuditReport) -> str:
+    splits = report.splits
+    charts = [
+        ("Class balance", category_bars(report.categories, {s: f.per_category for s, f in splits.items()})),
+        (
+            "Object size after the resize; lines are the anchors",
+            histogram({s: f.instance_sides for s, f in splits.items()}, "px, square root of the box area",
+                      marks=report.anchor_sizes),
+        ),
+        ("Instances per image", histogram({s: f.per_image for s, f in splits.items()}, "instances", whole=True)),
+        (
+            "Image size",
+            histogram({s: f.image_sizes.max(axis=1, initial=0) for s, f in splits.items()}, "px, longer side"),
+        ),
+    ]  # fmt: skip
+    figures = "".join(f"<figure><figcaption>{escape(name)}</figcaption>{svg}</figure>" for name, svg in charts if svg)
+    heading = f"<h2>Distributions <small>{legend(list(splits))}</small></h2>"
+    return f'<section>{heading}<div class="charts">{figures}</div></section>'
+
+
+def _section(report: AuditReport, severity: Severity) -> str:
+    findings = report.of(severity)
+    if not findings:
+        return ""
+    return f'<section id="{severity}"><h2>{HEADINGS[severity]}</h2>{"".join(map(_finding, findings))}</section>'
+
+
+def _finding(finding: AuditFinding) -> str:
+    counts = " · ".join(f"{escape(split)} {count:,}" for split, count in finding.counts.items())
+    pictures = "".join(map(_figure, finding.thumbnails))
+    return (
+        f'<article class="{finding.severity}" id="{escape(finding.kind)}"><h3><b>{finding.count:,}</b> '
+        f"{escape(finding.title)}</h3>"
+        f'<p class="where"><span class="kind">{escape(finding.kind)}</span> {counts}</p>'
+        f"{_names(finding)}<p>{escape(finding.advice)}</p>{''.join(map(_command, finding.commands))}"
+        + (f'<div class="thumbnails">{pictures}</div>' if pictures else "")
+        + "</article>"
+    )
+
+
+def _names(finding: AuditFinding) -> str:
+    if not finding.spots:
+        return ""
+    first, rest = finding.spots[:3], finding.spots[3:MAX_LISTED]
+    shown = f'<ul class="names">{"".join(_name_items(first))}</ul>'
+    if not rest:
+        return shown
+    left = finding.count - len(first)
+    more = "<li>… the rest is in audit.json and findings.json</li>" if left > len(rest) else ""
+    items = "".join(_name_items(rest))
+    return f'{shown}<details><summary>{left:,} more</summary><ul class="names">{items}{more}</ul></details>'
+
+
+def _name_items(spots: Sequence[Spot]) -> Iterator[str]:
+    for spot in spots:
+        detail = f" <span>{escape(spot.detail)}</span>" if spot.detail else ""
+        yield f"<li><code>{escape(spot.name)}</code>{detail}</li>"
+
+
+def _command(command: str) -> str:
+    return f'<pre><code>{escape(command)}</code><button type="button">copy</button></pre>'
+
+
+def _figure(thumbnail: Thumbnail) -> str:
+    data = base64.b64encode(thumbnail.jpeg).decode("ascii")
+    caption = escape(thumbnail.caption)
+    image = f'<img src="data:image/jpeg;base64,{data}" alt="{caption}" loading="lazy">'
+    return f'<figure style="width:{thumbnail.width}px">{image}<figcaption>{caption}</figcaption></figure>'

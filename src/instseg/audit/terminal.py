@@ -1,0 +1,117 @@
+"""The audit in a terminal: one table of numbers, and what to do about each finding below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from instseg.audit.report import AuditFinding, AuditReport, Severity, plural, shortened, spread
+
+STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+MAX_CATEGORIES = 40
+"""More are left to the page, the most frequent are shown."""
+
+
+def print_audit(report: AuditReport, console: Console) -> None:
+    """One table: what every split holds, and how often every finding was seen in it; then the way out of each."""
+    table = _counts_table(report)
+    for row in _size_rows(report):
+        table.add_row(*row)
+    columns = _columns(report)
+    for severity in Severity:
+        findings = report.of(severity)
+        if findings:
+            table.add_section()
+            for finding in findings:
+                counts = (f"{finding.counts[c]:,}" if c in finding.counts else "" for c in columns)
+                table.add_row(f"{_mark(finding)}: {escape(finding.title)}", *counts)
+    console.print(table)
+    _print_notes(report, console)
+    for finding in report.findings:
+        _print_way_out(finding, console)
+
+
+def print_short(report: AuditReport, console: Console) -> None:
+    """What opens a training: images and instances per split and category, and a line for each finding to act on."""
+    console.print(_counts_table(report))
+    _print_notes(report, console)
+    for finding in report.findings:
+        if finding.severity != Severity.INFO:
+            console.print(f"{_mark(finding)}: {escape(finding.told())}", highlight=False)
+    remarks = len(report.of(Severity.INFO))
+    more = f"{plural(remarks, 'remark')} more; " if remarks else ""
+    console.print(f"[dim]{more}the same command with stage=audit looks closer, and shows all with pictures.[/]")
+
+
+def _counts_table(report: AuditReport) -> Table:
+    table = Table(title=f"Dataset {report.fingerprint}", title_justify="left")
+    table.add_column("category", min_width=28)
+    for column in _columns(report):
+        table.add_column(column, justify="right")
+    for row in _category_rows(report):
+        table.add_row(*row)
+    table.add_section()
+    rows: dict[str, list[int]] = {
+        "instances": [facts.num_instances for facts in report.splits.values()],
+        "crowd regions": [facts.num_crowds for facts in report.splits.values()],
+        "images": [facts.num_images for facts in report.splits.values()],
+        "… without any": [facts.num_empty for facts in report.splits.values()],
+        "… that cannot be used": [facts.num_listed - facts.num_images for facts in report.splits.values()],
+    }
+    for name, values in rows.items():
+        if any(values) or name in ("instances", "images"):
+            table.add_row(name, *(f"{value:,}" for value in values))
+    return table
+
+
+def _columns(report: AuditReport) -> list[str]:
+    """The splits, and what was found before the labels were divided."""
+    others = {split for finding in report.findings for split in finding.counts if split not in report.splits}
+    return [*report.splits, *sorted(others)]
+
+
+def _category_rows(report: AuditReport) -> Iterator[list[str]]:
+    totals = sum(facts.per_category for facts in report.splits.values())
+    order = range(len(report.categories))
+    shown = set(sorted(order, key=lambda c: -int(totals[c]))[:MAX_CATEGORIES]) if report.splits else set()  # type: ignore[index]
+    for c in order:
+        if c in shown:
+            yield [escape(report.categories[c]), *(f"{f.per_category[c]:,}" for f in report.splits.values())]
+    rest = [c for c in order if c not in shown]
+    if rest:
+        yield [f"… {len(rest)} more", *(f"{int(f.per_category[rest].sum()):,}" for f in report.splits.values())]
+
+
+def _size_rows(report: AuditReport) -> Iterator[list[str]]:
+    """min, median and max of what has a size."""
+
+    def row(name: str, *values: str) -> list[str]:
+        return [name, *values]
+
+    splits = report.splits.values()
+    yield row("instances per image", *(spread(facts.per_image) for facts in splits))
+    yield row("image height, px", *(spread(facts.image_sizes[:, 0]) for facts in splits))
+    yield row("image width, px", *(spread(facts.image_sizes[:, 1]) for facts in splits))
+    yield row("object side after resize, px", *(spread(facts.instance_sides) for facts in splits))
+
+
+def _mark(finding: AuditFinding) -> str:
+    return f"[{STYLES[finding.severity]}]{finding.severity}[/]"
+
+
+def _print_notes(report: AuditReport, console: Console) -> None:
+    for note in report.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
+
+
+def _print_way_out(finding: AuditFinding, console: Console) -> None:
+    console.print(f"\n{_mark(finding)}: [bold]{escape(finding.title)}: {finding.count:,}[/]", highlight=False)
+    told = dict.fromkeys(f"{spot.name} ({spot.detail})" if spot.detail else spot.name for spot in finding.spots)
+    if told:
+        console.print(f"  {shortened(told)}", markup=False, highlight=False, style="dim")
+    console.print(f"  {finding.advice}", markup=False, highlight=False)
+    for command in finding.commands:
+        console.print(f"  → {command}", markup=False, highlight=False, soft_wrap=True, style="green")

@@ -1,0 +1,208 @@
+"""Small pictures of what was found: the shape in question in its surroundings, a whole photo, or two that are alike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+from rich.console import Console
+from rich.progress import track
+
+from instseg.audit.report import AuditFinding, Spot, Thumbnail
+from instseg.data.formats.files import read_json
+from instseg.data.images import read_image
+from instseg.data.index import Index
+from instseg.data.prepare import PreparedDataset
+from instseg.errors import InstsegError
+from instseg.lettering import Colour
+from instseg.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
+from instseg.outlines import pixel_outlines
+from instseg.sheets import side_by_side
+from instseg.types import Image, Polygon
+
+MAX_THUMBNAILS = 4  # of a finding
+SIDE_PX = 280
+JPEG_QUALITY = 80
+MIN_REGION_PX = 40  # smaller shapes are shown with what is around them
+MARGIN = 0.4  # of the longer side of the shape
+MAX_BEYOND = 0.5  # of the longer side of the photo: how much is shown of what lies outside
+EDGE_PX = 4
+MARKED: Colour = (255, 45, 85)
+OTHERS: Colour = (255, 214, 10)
+OUTSIDE = 110  # gray of what lies beyond the photo
+SMALL_MARK_PX = 10  # a ring is drawn around what is smaller
+
+
+def illustrated(findings: Iterable[AuditFinding], prepared: PreparedDataset) -> list[AuditFinding]:
+    """The findings with thumbnails of their worst spots, where there is something to show."""
+    painter = Painter(prepared)
+    console = Console(stderr=True)
+    shown = track(list(findings), "Drawing findings", console=console, transient=True)
+    return [replace(finding, thumbnails=tuple(painter.paint_some(finding.spots))) for finding in shown]
+
+
+class Painter:
+    """Draws spots of the findings about one dataset. What cannot be read is passed over."""
+
+    def __init__(self, prepared: PreparedDataset) -> None:
+        self.prepared = prepared
+        self.read = lru_cache(maxsize=4)(read_image)
+        self.annotations: dict[str, dict[int, Any]] = {}
+
+    def paint_some(self, spots: Sequence[Spot]) -> list[Thumbnail]:
+        """The worst spot of each image first: a photo with a hundred tiny shapes is not all there is to see."""
+        worst: dict[tuple[str, str], Spot] = {}
+        for spot in spots:
+            worst.setdefault((spot.split, spot.name), spot)
+        rest = [spot for spot in spots[: 3 * MAX_THUMBNAILS] if worst[spot.split, spot.name] is not spot]
+        painted: list[Thumbnail] = []
+        for spot in [*worst.values(), *rest][: 3 * MAX_THUMBNAILS]:
+            picture = self.picture(spot) if len(painted) < MAX_THUMBNAILS else None
+            if picture is not None:
+                caption = ": ".join(filter(None, (spot.name, spot.detail)))
+                painted.append(Thumbnail(_jpeg(picture), picture.shape[1], caption))
+        return painted
+
+    def picture(self, spot: Spot) -> Image | None:
+        """(H, W, 3), the longer side SIDE_PX; None where there is nothing to draw on."""
+        try:
+            if spot.other is not None:
+                pair = self._whole(spot), self._whole(spot.other)
+                return side_by_side(*pair, captions=(spot.split, spot.other.split), height_px=SIDE_PX * 2 // 3)
+            return self._whole(spot) if spot.annotation_id is None and spot.instance is None else self._shape(spot)
+        except InstsegError:
+            return None
+
+    def _photo(self, spot: Spot) -> Image:
+        if spot.image is not None:
+            index = self.prepared.indices[spot.split]
+            return self.read(index.path(spot.image), index.rotate(spot.image))
+        roots = dict.fromkeys(index.image_root for index in self.prepared.indices.values())
+        return self.read(next((path for root in roots if (path := root / spot.name).is_file()), Path(spot.name)))
+
+    def _whole(self, spot: Spot) -> Image:
+        photo = self._photo(spot)
+        height, width = photo.shape[:2]
+        outlines = []
+        if spot.image is not None:
+            index = self.prepared.indices[spot.split]
+            outlines = [p for row in _rows(index, spot.image) for p in _outlines_of(index, row, spot.image)]
+        return draw(photo, np.array([0.0, 0.0, width, height]), [], outlines)
+
+    def _shape(self, spot: Spot) -> Image:
+        photo = self._photo(spot)
+        marked: list[Polygon] = []
+        others: list[Polygon] = []
+        if spot.instance is not None and spot.image is not None:
+            index = self.prepared.indices[spot.split]
+            for row in _rows(index, spot.image):
+                (marked if row == spot.instance else others).extend(_outlines_of(index, row, spot.image))
+        else:
+            marked = self._outlines_in_json(spot, (photo.shape[0], photo.shape[1]))
+        return draw(photo, _region(marked, (photo.shape[0], photo.shape[1])), marked, others)
+
+    def _outlines_in_json(self, spot: Spot, image_size: tuple[int, int]) -> list[Polygon]:
+        """What the labels say of a shape that could not be used, as far as it can be drawn."""
+        if spot.split not in self.annotations:
+            path = self.prepared.folder / f"{spot.split}.json"
+            coco = read_json(path) if path.is_file() else {"annotations": []}
+            self.annotations[spot.split] = {entry["id"]: entry for entry in coco["annotations"]}
+        annotation: Mapping[str, Any] = self.annotations[spot.split].get(spot.annotation_id or 0, {})
+        return _outlines_of_annotation(annotation, image_size)
+
+
+def _outlines_of_annotation(annotation: Mapping[str, Any], image_size: tuple[int, int]) -> list[Polygon]:
+    segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
+    try:
+        if isinstance(segmentation, dict):
+            return pixel_outlines(rle_to_bitmask(segmentation_to_rle(segmentation, image_size)))
+        parts = [np.asarray(part, dtype=np.float64).reshape(-1, 2) for part in segmentation or [] if len(part) >= 2]
+        if not parts and box:
+            x, y, width, height = box
+            parts = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], dtype=np.float64)]
+    except (TypeError, ValueError) as error:
+        raise InstsegError(f"not to be drawn: {error}") from error
+    if not parts or not all(np.isfinite(part).all() for part in parts):
+        raise InstsegError("there is nothing to be drawn")
+    return parts
+
+
+def _rows(index: Index, image: int) -> range:
+    """The rows of the columns that hold the instances of an image."""
+    start, end = index.column("instance_offsets")[index.rows[image] : index.rows[image] + 2]
+    return range(int(start), int(end))
+
+
+def _outlines_of(index: Index, row: int, image: int) -> list[Polygon]:
+    return index.polygons(row) or pixel_outlines(rle_to_bitmask(index.rle(row, image)))
+
+
+def _region(outlines: Sequence[Polygon], image_size: tuple[int, int]) -> NDArray[np.float64]:
+    """(4,) xyxy around the outlines, with a margin; it reaches beyond the photo where they do, but not far."""
+    if not outlines:
+        raise InstsegError("there is nothing to be drawn")
+    photo = np.array([0, 0, image_size[1], image_size[0]], dtype=np.float64)
+    room = MAX_BEYOND * max(image_size)
+    box = np.clip(polygons_to_box(outlines), np.tile(photo[:2] - room, 2), np.tile(photo[2:] + room, 2))
+    if (box[:2] >= photo[2:]).any() or (box[2:] <= photo[:2]).any():  # nothing of it is on the photo: show both
+        return np.concatenate([np.minimum(box[:2], 0), np.maximum(box[2:], photo[2:])])
+    sides = box[2:] - box[:2]
+    grown = np.maximum(sides + 2 * MARGIN * sides.max(), max(MIN_REGION_PX, 0.6 * sides.max()))
+    centre = (box[:2] + box[2:]) / 2
+    low = np.maximum(centre - grown / 2, np.minimum(0, box[:2] - EDGE_PX))
+    return np.concatenate([low, np.minimum(centre + grown / 2, np.maximum(photo[2:], box[2:] + EDGE_PX))])
+
+
+def draw(photo: Image, region: NDArray[np.float64], marked: Sequence[Polygon], others: Sequence[Polygon]) -> Image:
+    """A region (4,) xyxy of a photo, at most SIDE_PX high and wide, with outlines over it.
+
+    Outlines are polylines, so that shapes without any area are seen too.
+    """
+    x1, y1, x2, y2 = np.floor(region[:2]).astype(int).tolist() + np.ceil(region[2:]).astype(int).tolist()
+    scale = SIDE_PX / max(x2 - x1, y2 - y1)
+    crop = _crop(photo, x1, y1, x2, y2)
+    width, height = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas: Image = np.ascontiguousarray(cv2.resize(crop, (width, height), interpolation=way).astype(np.uint8))
+    for outlines, colour, thickness in ((others, OTHERS, 1), (marked, MARKED, 2)):
+        for outline in outlines:
+            _draw_outline(canvas, (outline - (x1, y1)) * scale, colour, thickness)
+    return canvas
+
+
+def _crop(photo: Image, x1: int, y1: int, x2: int, y2: int) -> Image:
+    height, width = photo.shape[:2]
+    if min(x1, y1) >= 0 and x2 <= width and y2 <= height:
+        return photo[y1:y2, x1:x2]
+    crop = np.full((y2 - y1, x2 - x1, 3), OUTSIDE, dtype=np.uint8)
+    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+    if left < right and top < bottom:
+        crop[top - y1 : bottom - y1, left - x1 : right - x1] = photo[top:bottom, left:right]
+    return crop
+
+
+def _draw_outline(canvas: Image, outline: Polygon, colour: Colour, thickness: int) -> None:
+    """A dark rim below the colour keeps it apart from any photo."""
+    limit = 20.0 * SIDE_PX  # OpenCV's coordinates are whole sixteenths in 32 bits
+    points = np.round(np.clip(outline, -limit, limit) * 16 - 8).astype(np.int32)
+    for ink, width in (((20, 20, 20), thickness + 2), (colour, thickness)):
+        smooth = cv2.LINE_AA if width > 1 else cv2.LINE_8  # a smoothed line of one pixel loses its colour
+        cv2.polylines(canvas, [points], True, ink, width, smooth, shift=4)
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    if thickness > 1 and (high - low).max() < SMALL_MARK_PX:
+        centre = np.round(np.clip((low + high) / 2, 0, SIDE_PX)).astype(int).tolist()
+        cv2.circle(canvas, centre, 2 * SMALL_MARK_PX, colour, thickness, cv2.LINE_AA)
+
+
+def _jpeg(picture: Image) -> bytes:
+    buffer = io.BytesIO()
+    PilImage.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()

@@ -1,0 +1,46 @@
+"""What an augmentation does to the photos of a dataset, as one picture: look before a long training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from instseg.data.dataset import InstanceDataset, SampleKey
+from instseg.data.images import read_image
+from instseg.errors import InstsegError
+from instseg.sheets import contact_sheet
+from instseg.types import Image
+from instseg.visualize import draw_ground_truth, draw_target
+
+TILE_PX = 480
+
+
+def draw_augmentation_sheet(dataset: InstanceDataset, num_images: int = 4, num_variants: int = 5) -> Image:
+    """A row for each photo: as it was labelled, crowds hatched, then as the network gets it in the first epochs.
+
+    The photos are the first that have instances, categories taking turns. Needs no weights. The variants are the very
+    samples that a training with the dataset's seed sees. Raises InstsegError where the dataset does not augment.
+    """
+    if not dataset.training:
+        raise InstsegError("augmentation sheet: expected a dataset for training, found one for evaluation")
+    pictures, captions = [], []
+    for position in _positions(dataset, num_images):
+        pictures += [_labelled(dataset, position), *(_augmented(dataset, position, v) for v in range(num_variants))]
+        captions += [dataset.index.path(position).name, *(f"epoch {variant}" for variant in range(num_variants))]
+    return contact_sheet(pictures, columns=1 + num_variants, tile_px=TILE_PX, captions=captions)
+
+
+def _positions(dataset: InstanceDataset, num_images: int) -> list[int]:
+    rows = dataset.index.rows
+    chosen = dataset.index.first_with_instances(num_images).rows
+    return np.flatnonzero(np.isin(rows, chosen)).tolist()
+
+
+def _labelled(dataset: InstanceDataset, position: int) -> Image:
+    index = dataset.index
+    image = read_image(index.path(position), rotate=index.rotate(position))
+    return draw_ground_truth(image, index.ground_truth(position), index.categories)
+
+
+def _augmented(dataset: InstanceDataset, position: int, variant: int) -> Image:
+    sample = dataset[SampleKey(variant, position)]
+    return draw_target(sample.image, sample.target, dataset.index.categories)

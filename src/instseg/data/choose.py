@@ -1,0 +1,89 @@
+"""Which categories and images are taken: pure functions from COCO dictionaries to COCO dictionaries.
+
+What is left to chance depends on the seed and the file names, not on the order in the json: see ``splits``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+
+from instseg.data.formats.files import shown
+from instseg.errors import InstsegError
+from instseg.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
+
+
+def seeded_order(images: Collection[CocoImage], seed: int) -> list[CocoImage]:
+    """Images in a random order that each image's own name and the seed decide."""
+
+    def key(image: CocoImage) -> bytes:
+        text = f"{seed}/{image['file_name']}"  # surrogates stand for bytes of a name that are not UTF-8
+        return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+
+    return sorted(images, key=key)
+
+
+def select_categories(coco: CocoDict, names: Collection[str]) -> CocoDict:
+    """Keep the annotations of the named categories; every image stays."""
+    categories = [category for category in coco["categories"] if category["name"] in names]
+    ids = {category["id"] for category in categories}
+    annotations = [a for a in coco["annotations"] if a["category_id"] in ids]
+    return {**coco, "categories": categories, "annotations": annotations}
+
+
+def select_images(coco: CocoDict, image_ids: Collection[int]) -> CocoDict:
+    """Keep the given images, in the json's order, with their annotations."""
+    ids = set(image_ids)
+    return {
+        **coco,
+        "images": [image for image in coco["images"] if image["id"] in ids],
+        "annotations": [a for a in coco["annotations"] if a["image_id"] in ids],
+    }
+
+
+def limit_images(coco: CocoDict, max_images: int | None, empty_ratio: float | None, seed: int) -> CocoDict:
+    """At most ``empty_ratio`` images without instances per image with some, then at most ``max_images``."""
+    if max_images is None and empty_ratio is None:
+        return coco
+    occupied = {a["image_id"] for a in coco["annotations"] if not a.get("iscrowd")}
+    order = seeded_order(coco["images"], seed)
+    if empty_ratio is not None:
+        empty = [image["id"] for image in order if image["id"] not in occupied]
+        kept = set(empty[: round(empty_ratio * len(occupied))])
+        order = [image for image in order if image["id"] in occupied or image["id"] in kept]
+    return select_images(coco, [image["id"] for image in order[:max_images]])
+
+
+def rename_categories(
+    splits: Mapping[str, CocoDict], rename: Mapping[str, str] | None, drop: Collection[str] | None
+) -> dict[str, CocoDict]:
+    """Leave out the annotations of the dropped categories, give the others their new names, and merge equal names.
+
+    All images stay. All names change at once: ``{a: b, b: a}`` swaps two. InstsegError for a name that no split has.
+    """
+    has = list(dict.fromkeys(category["name"] for coco in splits.values() for category in coco["categories"]))
+    _check_known(rename or (), has, "dataset.rename")
+    _check_known(drop or (), has, "dataset.drop")
+    new_names = {name: (rename or {}).get(name, name) for name in has if name not in (drop or ())}
+    return {split: _renamed(coco, new_names) for split, coco in splits.items()}
+
+
+def _renamed(coco: CocoDict, new_names: Mapping[str, str]) -> CocoDict:
+    """With the categories in ``new_names`` only; of those that get one name, the first gives the id."""
+    categories: dict[str, CocoCategory] = {}
+    new_ids = {}
+    for category in coco["categories"]:
+        if (name := new_names.get(category["name"])) is not None:
+            new_ids[category["id"]] = categories.setdefault(name, {**category, "name": name})["id"]
+    kept = [a for a in coco["annotations"] if a["category_id"] in new_ids]
+    annotations: list[CocoAnnotation] = [{**a, "category_id": new_ids[a["category_id"]]} for a in kept]
+    return {**coco, "categories": list(categories.values()), "annotations": annotations}
+
+
+def _check_known(names: Iterable[str], has: list[str], key: str) -> None:
+    for name in names:
+        if name not in has:
+            close = difflib.get_close_matches(name, has, n=3)
+            hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+            raise InstsegError(f"{key}: the labels have no category {name!r}; {hint}They have {shown(has, 40)}")

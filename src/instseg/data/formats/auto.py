@@ -1,0 +1,80 @@
+"""``dataset=auto``: tell the format of a folder, say what was found, and read it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from instseg.data.findings import Findings
+from instseg.data.formats import coco, labelme, labelstudio, mask_folder, openimages, via, voc, yolo
+from instseg.data.formats.files import check_folder, shown
+from instseg.data.formats.labels import LabelReader, Labels, make_reader
+from instseg.errors import InstsegError
+
+log = logging.getLogger(__name__)
+
+FORMATS: dict[str, tuple[ModuleType, Callable[..., LabelReader]]] = {
+    "coco": (coco, coco.CocoReader),
+    "labelme": (labelme, labelme.LabelmeReader),
+    "labelstudio": (labelstudio, labelstudio.LabelStudioReader),
+    "openimages": (openimages, openimages.OpenImagesReader),
+    "voc": (voc, voc.VocReader),
+    "mask_folder": (mask_folder, mask_folder.MaskFolderReader),
+    "yolo": (yolo, yolo.YoloReader),
+    "via": (via, via.ViaReader),
+}
+"""Name as in ``dataset=<name>`` -> the module that recognises it, its reader."""
+
+MORE_GENERAL = {"labelstudio": "coco", "voc": "mask_folder", "openimages": "mask_folder", "yolo": "mask_folder"}
+"""Format -> another that its folders may be taken for too, and that says less."""
+
+
+def recognise_format(root: Path) -> tuple[str, str]:
+    """Name and a phrase that says what was found; InstsegError when no format, or more than one, fits."""
+    if not root.is_file():
+        check_folder(root)
+    found = {name: phrase for name, (module, _) in FORMATS.items() if (phrase := module.recognise(root))}
+    for name, general in MORE_GENERAL.items():
+        if name in found:
+            found.pop(general, None)
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if found:
+        listed = "; ".join(f"dataset={name} ({phrase})" for name, phrase in found.items())
+        raise InstsegError(f"{root}: labels of more than one format. Choose {listed}, or read all with dataset=multi")
+    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
+    raise InstsegError(
+        f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {shown(names)}. If the labels "
+        "lie deeper, give that folder; photos without labels are labelled by predict.py … save=[labelme]"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AutoReader:
+    """Reads ``root`` with the reader of the format that it is in."""
+
+    root: Path
+    cache_dir: str
+
+    def label_files(self) -> Iterable[Path]:
+        name, phrase = recognise_format(self.root)
+        log.info("%s: found %s; dataset=%s reads it too and has its options", self.root, phrase, name)
+        return self._reader(name).label_files()
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        return self._reader(recognise_format(self.root)[0]).read(findings)
+
+    def _reader(self, name: str) -> LabelReader:
+        return reader_of(name, self.root, {}, Path(self.cache_dir))
+
+
+def reader_of(name: str, root: Path, options: Mapping[str, object], cache_dir: Path) -> LabelReader:
+    """The reader of a format by its name, ``auto`` included; InstsegError for options that it does not have."""
+    if name == "auto":
+        name = recognise_format(root)[0]
+    if name not in FORMATS:
+        raise InstsegError(f"format {name!r} is not known; expected auto, {', '.join(FORMATS)}")
+    return make_reader(FORMATS[name][1], root, options, cache_dir)

@@ -1,0 +1,165 @@
+"""Mask pictures, whatever a tool made of them: one number for each pixel, 0 where nothing is.
+
+- indexed, gray (8, 16 or 32 bits) and 1-bit pictures: their own values
+- colours: 2^24 + red·2^16 + green·2^8 + blue; a gray pixel counts as its gray value, black is 0
+- what is transparent is 0; where everything opaque is black, the opaque pixels are the mask
+- black and white with soft edges, as scaling and JPEG leave them: cut at half
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+
+from instseg.data.formats.mask_values import COLOUR
+from instseg.data.images import MAX_PIXELS
+from instseg.errors import InstsegError
+from instseg.types import ImageSize
+
+VOID = 255
+"""Of indexed pictures, as in VOC: the border that belongs to no instance."""
+MAX_GRAY_VALUES = 16
+"""Of an 8-bit picture before it is looked at whether it is black and white with soft edges …"""
+DARK, BRIGHT, SOFT_SHARE = 24, 232, 0.3
+"""… which it is when less than this share of what is not dark is not bright either."""
+ROWS_AT_A_TIME = 256
+SIZE_TOLERANCE_PX = 1.5
+"""By which the sides of a scaled mask may miss the photo's, in px of the smaller of both: each was rounded once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    values: NDArray[Any]  # (H, W) integers, 0 is the background
+    is_black_and_white: bool  # so that its one value says nothing about instances
+    is_indexed: bool
+    is_softened: bool  # cut at half on the way
+
+    @property
+    def size(self) -> ImageSize:
+        height, width = self.values.shape
+        return height, width
+
+
+def read_mask(path: Path) -> Mask:
+    """Decode a mask; InstsegError, naming the file, for what is no picture, not whole, or cannot be a mask."""
+    try:
+        with PilImage.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InstsegError(f"{image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read")
+            return _mask_of(image)
+    except FileNotFoundError as error:
+        raise InstsegError(f"{path}: no such file") from error
+    except Exception as error:  # a damaged file makes the decoders raise nearly anything
+        raise InstsegError(f"{path}: cannot be read as a mask: {error or type(error).__name__}") from error
+
+
+def _mask_of(image: PilImage.Image) -> Mask:
+    is_jpeg, is_indexed = image.format == "JPEG", image.mode == "P" and not _is_painted(image)
+    values = _values(image.convert("L") if is_jpeg else image, is_indexed)
+    soft = values.dtype == np.uint8 and not is_indexed and _is_soft(values, 0 if is_jpeg else MAX_GRAY_VALUES)
+    if soft:
+        values = (values >= 128).astype(np.uint8) * np.uint8(255)
+    elif is_jpeg and values.any():
+        raise InstsegError("JPEG changes pixel values, and with them what tells instances apart: write masks as PNG")
+    return Mask(values, image.mode == "1" or _is_white_on_black(values), is_indexed, soft)
+
+
+def _values(image: PilImage.Image, is_indexed: bool) -> NDArray[Any]:
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)
+    if is_indexed or image.mode in ("L", "I") or image.mode.startswith("I;16"):
+        return _checked(np.asarray(image))
+    if image.mode == "F":
+        return _checked(_whole(np.asarray(image)))
+    is_opaque = image.mode == "RGB" and "transparency" not in image.info
+    return _colour_values(np.asarray(image if is_opaque else image.convert("RGBA")))
+
+
+def _is_painted(image: PilImage.Image) -> bool:
+    """Whether the colours of an indexed picture count: its numbers are arbitrary when black is not the first."""
+    palette = (image.getpalette() or [])[: 3 * 256]
+    if not any(palette[:3]):
+        return False
+    used = [index for index, count in enumerate(image.histogram()) if count]
+    return any(palette[3 * i : 3 * i + 3] == [0, 0, 0] for i in used)
+
+
+def _checked(values: NDArray[Any]) -> NDArray[Any]:
+    if values.min() < 0:
+        raise InstsegError(f"pixels run from {values.min()} to {values.max()}, expected 0 and more")
+    return values
+
+
+def _whole(values: NDArray[Any]) -> NDArray[np.int32]:
+    if not np.isfinite(values).all() or np.abs(values).max() > COLOUR or (values != np.floor(values)).any():
+        raise InstsegError("pixels are fractions, expected whole numbers")
+    return values.astype(np.int32)
+
+
+def _colour_values(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """(H, W, 3 or 4) -> (H, W), of 8 bits where all is gray. A few rows at a time: this takes most of the memory."""
+    values = np.empty(pixels.shape[:2], dtype=np.int32)
+    for row in range(0, len(pixels), ROWS_AT_A_TIME):
+        values[row : row + ROWS_AT_A_TIME] = _packed(pixels[row : row + ROWS_AT_A_TIME])
+    if values.max() >= COLOUR:
+        return values
+    opaque = pixels[..., 3:] >= 128  # (H, W, 0) where there is no alpha
+    if not values.any() and not opaque.all():
+        return opaque[..., 0].astype(np.uint8) * np.uint8(255)
+    return values.astype(np.uint8)
+
+
+def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    red, green, blue = (pixels[..., channel].astype(np.int32) for channel in range(3))
+    values = np.where((red == green) & (green == blue), red, COLOUR + (red << 16) + (green << 8) + blue)
+    if pixels.shape[2] == 4:
+        values[pixels[..., 3] < 128] = 0
+    return values
+
+
+def _is_soft(values: NDArray[np.uint8], max_values: int) -> bool:
+    """Whether a gray picture is black and white but for its edges. Numbered instances leave most values unused."""
+    counts = cv2.calcHist([values], [0], None, [256], [0, 256])
+    between, bright = float(counts[DARK:BRIGHT].sum()), float(counts[BRIGHT:].sum())
+    return int((counts > 0).sum()) > max_values and between < SOFT_SHARE * (between + bright)
+
+
+def _is_white_on_black(values: NDArray[Any]) -> bool:
+    return int(values.max()) == 255 and bool(((values == 255) | (values == 0)).all())
+
+
+def read_mask_as(path: Path, sizes: Sequence[ImageSize]) -> Mask:
+    """The mask in the size of its photo: in the first of ``sizes`` that it has, else scaled to the first of its shape.
+
+    InstsegError when it has the shape of none, and as for ``read_mask``.
+    """
+    mask = read_mask(path)
+    fitting = [size for size in sizes if is_scaled(mask.size, size)]
+    if not fitting:
+        shown = " or ".join(f"{width}x{height}" for height, width in dict.fromkeys(sizes))
+        raise InstsegError(f"{path}: is {mask.size[1]}x{mask.size[0]}, its photo {shown}")
+    return replace(mask, values=resized(mask.values, mask.size if mask.size in fitting else fitting[0]))
+
+
+def is_scaled(mask_size: ImageSize, image_size: ImageSize) -> bool:
+    """Whether one is the other scaled, but for rounding."""
+    small, large = sorted((mask_size, image_size))
+    by_width, by_height = small[1] / large[1], small[0] / large[0]
+    off = min(abs(large[0] * by_width - small[0]), abs(large[1] * by_height - small[1]))
+    return off <= SIZE_TOLERANCE_PX
+
+
+def resized(values: NDArray[Any], size: ImageSize) -> NDArray[Any]:
+    """(H, W) -> ``size``, each pixel from the one under its centre."""
+    if values.shape == size:
+        return values
+    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(np.int64) for n, m in zip(size, values.shape, strict=True))
+    picked: NDArray[Any] = values[rows][:, columns]
+    return picked

@@ -1,0 +1,60 @@
+"""``dataset=multi``: labels that lie in several folders, maybe of several tools, read as one dataset."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instseg.data.choose import rename_categories
+from instseg.data.findings import Findings
+from instseg.data.formats.auto import reader_of
+from instseg.data.formats.labels import LabelReader, Labels
+from instseg.data.indexing import without_dangling
+from instseg.data.merge import merge_labels, named_source
+from instseg.errors import InstsegError
+
+OWN_KEYS = ("root", "format", "rename", "drop")
+
+
+@dataclass(frozen=True, slots=True)
+class MultiReader:
+    """Named sources, each ``{root, format: auto, rename: {}, drop: [], …options of its format}``; roots start from
+    ``root``. Categories are joined by name, after each source's own ``rename`` and ``drop``."""
+
+    root: Path
+    cache_dir: str
+    sources: Mapping[str, Mapping[str, Any] | None] | None = None
+
+    def label_files(self) -> Iterable[Path]:
+        return [file for reader in self._readers().values() for file in reader.label_files()]
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Sources without splits come as ``UNSPLIT`` beside the splits of the others."""
+        parts: defaultdict[str, list[Labels]] = defaultdict(list)
+        for name, reader in self._readers().items():
+            read = reader.read(findings)
+            cocos = {split: without_dangling(labels.coco, findings[split]) for split, labels in read.items()}
+            source = self._given()[name]
+            for split, coco in rename_categories(cocos, source.get("rename"), source.get("drop")).items():
+                parts[split].append(Labels(named_source(coco, name), read[split].image_root))
+        return {split: merge_labels(labels) for split, labels in parts.items()}
+
+    def _readers(self) -> dict[str, LabelReader]:
+        return {name: self._reader(source) for name, source in self._given().items()}
+
+    def _reader(self, source: Mapping[str, Any]) -> LabelReader:
+        root = self.root / Path(source["root"]).expanduser()
+        options = {key: value for key, value in source.items() if key not in OWN_KEYS}
+        return reader_of(source.get("format") or "auto", root, options, Path(self.cache_dir))
+
+    def _given(self) -> dict[str, Mapping[str, Any]]:
+        given = {name: source for name, source in (self.sources or {}).items() if source}
+        if not given:
+            raise InstsegError("dataset=multi needs sources: dataset.sources='{a: {root: DIR}, b: {root: DIR}}'")
+        for name, source in given.items():
+            if not isinstance(source, Mapping) or not isinstance(source.get("root"), str):
+                raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {source}")
+        return given

@@ -1,0 +1,137 @@
+"""One VOC xml: the objects of a photo, as VOC itself, LabelImg, CVAT, Roboflow and the openimages downloader do it.
+
+Everything is found by its tag, as the order differs. What the corners of a box mean differs too:
+
+- VOC (``<source>`` says VOC2007, …): the first and last pixel, counted from 1, so the box is xmin - 1 … xmax
+- the openimages downloader (``<database>OpenImages``): the first and last pixel, counted from 0: xmin … xmax + 1
+- all others: places between the pixels, as they are drawn: xmin … xmax
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from instseg.data.formats.files import is_file_name
+from instseg.errors import InstsegError
+from instseg.masks import Box
+from instseg.types import ImageSize, Polygon
+
+MAX_XML_BYTES = 64_000_000
+"""Of one photo; the largest real ones have a few hundred kB."""
+MAX_COORDINATE = 1e6
+SHIFTS = ((re.compile(r"VOC\s*20\d\d"), (-1, 0)), (re.compile("OpenImages"), (0, 1)))
+"""What ``<source>`` says -> what is added to the first and to the last corner."""
+
+
+@dataclass(frozen=True, slots=True)
+class VocObject:
+    category: str  # empty where there is none
+    box: Box | None  # as written, swapped corners put right; None where it is unusable
+    polygons: list[Polygon]  # its parts; empty where it has a box only
+    is_difficult: bool
+
+    def same_as(self, other: VocObject) -> bool:
+        if self.box is None or other.box is None or self.category != other.category:
+            return False
+        return np.array_equal(self.box, other.box)
+
+
+@dataclass(frozen=True, slots=True)
+class VocAnnotation:
+    file_name: str  # without folders, which are those of another machine; empty where there is none
+    image_size: ImageSize | None  # None where it is missing or 0, as some tools write it
+    objects: list[VocObject]
+
+
+def read_voc_xml(path: Path) -> VocAnnotation:
+    """InstsegError, naming the file, for what is no xml, no ``<annotation>`` or has a document type."""
+    root = _parse(path)
+    if root.tag != "annotation":
+        raise InstsegError(f"{path}: expected <annotation>, found <{root.tag}>")
+    name = PureWindowsPath((root.findtext("filename") or "").strip()).name  # takes both kinds of slashes
+    source = " ".join(root.findtext(f"source/{tag}") or "" for tag in ("database", "annotation"))
+    shift = next((shift for pattern, shift in SHIFTS if pattern.search(source)), (0, 0))
+    objects = [_object(entry, shift) for entry in root.findall("object")]
+    return VocAnnotation(name if is_file_name(name) else "", _image_size(root), objects)
+
+
+class _TreeBuilder(ElementTree.TreeBuilder):
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        """Entities, which a document type may declare, can grow without bounds and read other files."""
+        raise InstsegError(f"a document type ({name}) is not allowed in labels")
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    try:
+        if (num_bytes := path.stat().st_size) > MAX_XML_BYTES:
+            raise InstsegError(f"{num_bytes / 1e6:.0f} MB, at most {MAX_XML_BYTES / 1e6:.0f} are read for one photo")
+        parser = ElementTree.XMLParser(target=_TreeBuilder())
+        parser.feed(path.read_bytes())
+        root: ElementTree.Element = parser.close()
+        return root
+    except InstsegError as error:
+        raise InstsegError(f"{path}: {error}") from error
+    except (ElementTree.ParseError, OSError, ValueError, LookupError, AssertionError) as error:
+        raise InstsegError(f"{path}: not an xml file: {error or type(error).__name__}") from error
+
+
+def _object(entry: ElementTree.Element, shift: tuple[int, int]) -> VocObject:
+    parts = [part for element in entry.findall("polygon") if (part := _polygon(element)) is not None]
+    return VocObject(
+        (entry.findtext("name") or "").strip(),
+        _box(entry.find("bndbox"), shift),
+        parts,
+        (entry.findtext("difficult") or "").strip().lower() in ("1", "true"),
+    )
+
+
+def _box(element: ElementTree.Element | None, shift: tuple[int, int]) -> Box | None:
+    if element is None:
+        return None
+    corners = [_number(element.findtext(tag)) for tag in ("xmin", "ymin", "xmax", "ymax")]
+    if None in corners:
+        return None
+    x1, y1, x2, y2 = corners
+    points = np.sort(np.array([[x1, y1], [x2, y2]], dtype=np.float64), axis=0)
+    box: Box = (points + np.array(shift)[:, None]).reshape(4)
+    return box
+
+
+def _polygon(element: ElementTree.Element) -> Polygon | None:
+    """``<x1> <y1> <x2> <y2> …`` -> (P, 2); None where numbers are missing or there are fewer than three points."""
+    numbers = {child.tag: _number(child.text) for child in element}
+    points = list(_points(numbers))
+    if len(points) < 3 or 2 * len(points) != len(numbers):
+        return None
+    return np.array(points, dtype=np.float64)
+
+
+def _points(numbers: dict[str, float | None]) -> Iterator[tuple[float, float]]:
+    for i in range(1, len(numbers) // 2 + 1):
+        x, y = numbers.get(f"x{i}"), numbers.get(f"y{i}")
+        if x is None or y is None:
+            return
+        yield x, y
+
+
+def _image_size(root: ElementTree.Element) -> ImageSize | None:
+    height, width = (_number(root.findtext(f"size/{tag}")) for tag in ("height", "width"))
+    if height is None or width is None or height < 1 or width < 1:
+        return None
+    return round(height), round(width)
+
+
+def _number(text: Any) -> float | None:
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and abs(number) <= MAX_COORDINATE else None

@@ -1,0 +1,83 @@
+"""The yaml of a YOLO dataset, and the names of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from instseg.data.formats.files import read_lines, shown, usable_text
+from instseg.errors import InstsegError
+
+SPLIT_KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
+CLASS_FILES = ("classes.txt", "obj.names")
+MAX_CONFIG_BYTES = 2_000_000
+MAX_CLASSES = 100_000
+
+
+def find_configs(root: Path) -> Iterator[Path]:
+    """The yaml files that describe a dataset, at the top or else one folder deeper."""
+    for pattern in ("*.y*ml", "*/*.y*ml"):
+        found = [path for path in sorted(root.glob(pattern)) if path.is_file() and _is_config(path)]
+        if found:
+            yield from found
+            return
+
+
+def _is_config(path: Path) -> bool:
+    try:
+        return bool(read_config(path))
+    except InstsegError:
+        return False
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """InstsegError for what is no yaml that describes a dataset."""
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise InstsegError(f"larger than {MAX_CONFIG_BYTES} bytes")
+        content = yaml.safe_load(path.read_bytes())
+    except Exception as error:  # what is wrong in a yaml raises nearly anything
+        raise InstsegError(f"{path}: not a yaml file that can be read: {error or type(error).__name__}") from error
+    keys = content.keys() if isinstance(content, dict) else set()
+    splits = [key for names in SPLIT_KEYS.values() for key in names if key in keys]
+    if not splits or not {"names", "nc"} & keys:
+        raise InstsegError(f"{path}: expected a YOLO dataset with train, val and names")
+    return dict(content)
+
+
+def names_of_config(config: Mapping[str, Any], path: Path) -> dict[int, str]:
+    """A list, or an object from index to name. InstsegError for anything else, or a number of classes that differs."""
+    names = config.get("names")
+    if not names:
+        return {}
+    listed = dict(enumerate(names)) if isinstance(names, list) else names
+    try:
+        read = {int(key): usable_text(str(name) if type(name) is int else name) for key, name in listed.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InstsegError(f"{path}: names must be a list, or go from class index to name") from error
+    if not all(name.strip() for name in read.values()) or min(read) < 0:
+        raise InstsegError(f"{path}: names must be texts, by indices from 0; found {shown(read.items())}")
+    num_classes = config.get("nc")
+    if num_classes is not None and num_classes != len(read):
+        told = num_classes if type(num_classes) is int else type(num_classes).__name__
+        raise InstsegError(f"{path}: nc is {told}, but there are {len(read)} names: {shown(read.values())}")
+    return read
+
+
+def names_of_files(folder: Path, files: list[Path]) -> dict[int, str]:
+    """From classes.txt or the like, in the folder or in its labels/; the file that is found joins ``files``."""
+    places = (folder / sub / name for sub in (".", "labels") for name in CLASS_FILES)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        return {}
+    files.append(found)
+    return dict(enumerate(read_lines(found)))
+
+
+def numbered_names(num_classes: Any) -> dict[int, str]:
+    """As Ultralytics calls classes that have a number only."""
+    known = type(num_classes) is int and 0 < num_classes <= MAX_CLASSES
+    return {index: f"class_{index}" for index in range(num_classes if known else 0)}

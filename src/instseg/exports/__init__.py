@@ -1,0 +1,1 @@
+"""Predictions in files: one format a file, each: a photo and what was found on it -> pictures, labels, tables."""

@@ -1,0 +1,122 @@
+"""One picture an instance: where it is in the photo, and close up, with its category and score on top."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from instseg.categories import category_colour
+from instseg.exports.photo import Export, Picture
+from instseg.lettering import Colour
+from instseg.masks import rle_to_bitmask, rle_to_box
+from instseg.outlines import pixel_outlines
+from instseg.sheets import write_image
+from instseg.types import Image, Polygon
+
+WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100
+"""Of every picture, whatever the photo's size: the letters are as large in all of them."""
+TOP_PX, GAP_PX = 76, 8  # for the letters; around the panels
+WHOLE_PX, CLOSE_UP_PX = 620, 436  # widths of the panels
+MAX_LETTERS, MAX_LETTERS_BELOW = 60, 140  # of a category; of the line below it
+CLOSE_UP_MARGIN = 0.2  # of the instance's longer side, all around
+MIN_CLOSE_UP_PX = 24  # of the photo
+BRIGHTNESS_AROUND = 0.55
+NOT_IN_NAMES = re.compile(r"[^\w-]+")
+"""What a file is not called after: separators, and what other systems do not allow."""
+SUBPIXEL_BITS = 4  # of the coordinates that OpenCV draws at
+
+
+class InstancePictures(Export):
+    """``instances/<photo>/01_car_0.98.jpg``, … in the order of the scores."""
+
+    writes = "instances"
+
+    def add(self, picture: Picture) -> None:
+        found = picture.prediction
+        sheet = _Sheet(picture.pixels)
+        digits = max(2, len(str(len(found))))
+        for number, (label, score, rle) in enumerate(zip(found.labels, found.scores, found.rles, strict=True), start=1):
+            name = self.run.categories.name(int(label))
+            top = f"{name[:MAX_LETTERS]}  {score:.2f}", f"{number} of {len(found)} in {picture.photo.file}"
+            outlines = pixel_outlines(rle_to_bitmask(rle))
+            drawn = sheet.draw(outlines, rle_to_box(rle), category_colour(int(label)), *top)
+            file = f"{number:0{digits}}_{NOT_IN_NAMES.sub('_', name)[:MAX_LETTERS]}_{score:.2f}.jpg"
+            write_image(self.folder / picture.photo.stem / file, drawn)
+
+
+class _Sheet:
+    """A page that shows one instance of a photo after the other: letters by matplotlib, below them two panels."""
+
+    def __init__(self, photo: Image) -> None:
+        figure = Figure(figsize=(WIDTH_PX / DPI, TOP_PX / DPI), dpi=DPI)
+        self.canvas = FigureCanvasAgg(figure)
+        left = GAP_PX / WIDTH_PX
+        self.title = figure.text(left, 0.88, "", size=21, weight="bold", va="top", parse_math=False)
+        self.below = figure.text(left, 0.35, "", size=10.5, color="0.35", va="top", parse_math=False)
+        self.photo = photo
+        self.region = np.array([0, 0, photo.shape[1], photo.shape[0]])
+        self.small = _fitted(photo, WHOLE_PX)
+
+    def draw(
+        self, outlines: Sequence[Polygon], box: NDArray[np.float64], colour: Colour, title: str, below: str
+    ) -> Image:
+        """The instance (outlines and box xyxy in px of the photo) in its own colours, all else darker and gray."""
+        x1, y1, x2, y2 = region = _close_up(box, self.region)
+        close_up = _fitted(self.photo[y1:y2, x1:x2], CLOSE_UP_PX)
+        page = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
+        page[:TOP_PX] = self._letters(title, below)
+        _place(page, _highlighted(self.small, self.region, outlines, colour), GAP_PX, WHOLE_PX)
+        _place(page, _highlighted(close_up, region, outlines, colour), WHOLE_PX + 2 * GAP_PX, CLOSE_UP_PX)
+        return page
+
+    def _letters(self, title: str, below: str) -> Image:
+        self.title.set_text(_one_line(title))
+        self.below.set_text(_one_line(below))
+        self.canvas.draw()  # type: ignore[no-untyped-call]
+        return np.asarray(self.canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+
+
+def _place(page: Image, panel: Image, left: int, room_px: int) -> None:
+    """Below the letters, in the middle of its room."""
+    height, width = panel.shape[:2]
+    left += (room_px - width) // 2
+    page[TOP_PX : TOP_PX + height, left : left + width] = panel
+
+
+def _one_line(text: str) -> str:
+    """Without what has no letter, line breaks among it, and no longer than the page is wide."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_LETTERS_BELOW])
+
+
+def _highlighted(part: Image, region: NDArray[np.int64], outlines: Sequence[Polygon], colour: Colour) -> Image:
+    """``part`` shows the ``region`` (xyxy) of the photo at any size."""
+    scale = np.array(part.shape[1::-1]) / (region[2:] - region[:2])
+    points = [np.rint(((o - region[:2]) * scale - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32) for o in outlines]
+    inside = cv2.fillPoly(np.zeros(part.shape[:2], np.uint8), points, 255, cv2.LINE_AA, SUBPIXEL_BITS)
+    gray = cv2.convertScaleAbs(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), alpha=BRIGHTNESS_AROUND)
+    picture = np.where(inside[..., None] > 0, part, gray[..., None]).astype(np.uint8)
+    for width, tint in ((4, (0, 0, 0)), (2, colour)):
+        cv2.polylines(picture, points, True, tint, width, cv2.LINE_AA, SUBPIXEL_BITS)
+    return picture
+
+
+def _close_up(box: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The square around a box with its margin, cut at the edges of the photo."""
+    centre = (box[:2] + box[2:]) / 2
+    half = max(float((box[2:] - box[:2]).max()) * (0.5 + CLOSE_UP_MARGIN), MIN_CLOSE_UP_PX / 2)
+    square = np.concatenate([np.floor(centre - half), np.ceil(centre + half)])
+    inside: NDArray[np.int64] = np.clip(square, np.tile(whole[:2], 2), np.tile(whole[2:], 2)).astype(np.int64)
+    return inside
+
+
+def _fitted(part: Image, width_px: int) -> Image:
+    """Scaled to the largest size within a panel."""
+    scale = min((HEIGHT_PX - TOP_PX - GAP_PX) / part.shape[0], width_px / part.shape[1])
+    size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)

@@ -1,0 +1,116 @@
+"""Label Studio: a file of tasks with the predictions in them, the labelling setup to paste, and how to import both."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from instseg.atomic import write_text_atomically
+from instseg.categories import category_colour
+from instseg.coco_format import write_json
+from instseg.exports.photo import Export, ExportRun, Picture, PredictedPhoto
+from instseg.outlines import join_polygons
+from instseg.types import ImageSize, Polygon
+
+LABELS, IMAGE = "label", "image"  # what the labelling setup calls its tags
+
+
+class LabelStudio(Export):
+    """One polygon an instance, in percent of the photo as Label Studio has it; parts and holes are joined by seams."""
+
+    writes = "labelstudio"
+
+    def __init__(self, run: ExportRun) -> None:
+        super().__init__(run)
+        self.results: dict[str, list[dict[str, Any]]] = {}
+
+    def add(self, picture: Picture) -> None:
+        found = picture.prediction
+        self.results[picture.photo.file] = [
+            _region(
+                f"instance_{index + 1}",
+                join_polygons(polygons),
+                self.run.categories.name(int(found.labels[index])),
+                float(found.scores[index]),
+                found.image_size,
+            )
+            for index, polygons in enumerate(picture.polygons)
+            if polygons
+        ]
+
+    def finish(self, photos: Sequence[PredictedPhoto]) -> None:
+        write_json(self.folder / "tasks.json", [self._task(photo) for photo in photos])
+        write_text_atomically(self.folder / "label_config.xml", _label_config(self.run))
+        write_text_atomically(self.folder / "HOW_TO_IMPORT.txt", _how_to(self.run))
+
+    def _task(self, photo: PredictedPhoto) -> dict[str, Any]:
+        """Label Studio sorts tasks by the score of the prediction: the mean over the instances. Where nothing was
+        found there is no prediction, because an empty one is refused by some of its versions."""
+        result = self.results[photo.file]
+        prediction = {
+            "model_version": self.run.model_version,
+            "score": sum(region["score"] for region in result) / max(len(result), 1),
+            "result": result,
+        }
+        # Photos are served from the folder above theirs: Label Studio wants a folder below the one that it serves.
+        path = os.fsencode(f"{self.run.image_folder.name}/{photo.file}")
+        return {
+            "data": {IMAGE: f"/data/local-files/?d={quote(path)}"},
+            "predictions": [prediction] if result else [],
+            "meta": {"instseg": dict(self.run.identity)},
+        }
+
+
+def _region(region_id: str, polygon: Polygon, category: str, score: float, image_size: ImageSize) -> dict[str, Any]:
+    height, width = image_size
+    points = (polygon * 100 / (width, height)).round(4).tolist()
+    return {
+        "id": region_id,
+        "type": "polygonlabels",
+        "from_name": LABELS,
+        "to_name": IMAGE,
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "score": round(score, 6),
+        "value": {"points": points, "closed": True, "polygonlabels": [category]},
+    }
+
+
+def _label_config(run: ExportRun) -> str:
+    labels = "\n".join(
+        f'    <Label value={quoteattr(name)} background="#{"".join(f"{c:02x}" for c in category_colour(label))}"/>'
+        for label, name in enumerate(run.categories.names, start=1)
+    )
+    return (
+        f'<View>\n  <Image name="{IMAGE}" value="${IMAGE}" zoom="true" zoomControl="true"/>\n'
+        f'  <PolygonLabels name="{LABELS}" toName="{IMAGE}" strokeWidth="2" pointSize="small" opacity="0.4">\n'
+        f"{labels}\n  </PolygonLabels>\n</View>\n"
+    )
+
+
+def _how_to(run: ExportRun) -> str:
+    folder, above = (
+        os.fsencode(path).decode("utf-8", "backslashreplace") for path in (run.image_folder, run.image_folder.parent)
+    )
+    return textwrap.dedent(
+        f"""\
+        1. Start Label Studio so that it may show the photos from where they are:
+
+             LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true \\
+             LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT='{above}' label-studio
+
+        2. Create a project. Under Labeling Setup choose Custom template, Code, and paste label_config.xml.
+        3. Under Settings, Cloud Storage, add a source storage of the type Local files with the path
+
+             {folder}
+
+           and save it without Sync, which would make tasks of its own.
+        4. Import tasks.json. Every task shows its predictions; correct them and submit.
+        5. Export as JSON and train: python train.py dataset=labelstudio dataset.root=…
+        """
+    )

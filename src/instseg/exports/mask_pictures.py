@@ -1,0 +1,87 @@
+"""Masks as PNG files of the photo's size: numbered instances, black and white, or in colours on black."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+
+from instseg.atomic import replacing
+from instseg.categories import category_colour
+from instseg.coco_format import write_json
+from instseg.exports.photo import MAX_8_BIT, Export, ExportRun, Picture, PredictedPhoto
+
+
+class Masks(Export):
+    """One PNG a photo whose pixel value k is instance k, and ``masks.json``, which names the values.
+
+    Value 1 has the best score and lies on top, 0 is the background. The palette shows each value in a colour of its
+    own; programs read the values. An instance that others cover altogether has no pixel, and is not in the json::
+
+        {"image_folder": str,
+         "images": {<file, relative to image_folder>: {
+             "mask": <path relative to masks.json>,
+             "instances": [{"value": int, "category": str, "score": float}, …]}}}
+    """
+
+    writes = "masks"
+
+    def __init__(self, run: ExportRun) -> None:
+        super().__init__(run)
+        self.visible: dict[str, set[int]] = {}
+
+    def add(self, picture: Picture) -> None:
+        self.visible[picture.photo.file] = set(np.unique(picture.values).tolist())
+        mask = PilImage.fromarray(picture.values)
+        if picture.values.dtype == np.uint8:
+            mask.putpalette(_colours(MAX_8_BIT).tobytes())
+        _write_png(self.folder / f"{picture.photo.stem}.png", mask)
+
+    def finish(self, photos: Sequence[PredictedPhoto]) -> None:
+        images = {photo.file: self._entry(photo) for photo in photos}
+        write_json(self.folder / "masks.json", {"image_folder": str(self.run.image_folder), "images": images}, indent=1)
+        if crowded := sum(len(photo.prediction) > MAX_8_BIT for photo in photos):
+            self.notes.append(f"{crowded} of the masks hold more than {MAX_8_BIT} instances: 16-bit gray, no colours")
+
+    def _entry(self, photo: PredictedPhoto) -> dict[str, Any]:
+        values = sorted(self.visible[photo.file] - {0})
+        labels, scores = photo.prediction.labels, photo.prediction.scores
+        instances = [
+            {"value": v, "category": self.run.categories.name(int(labels[v - 1])), "score": float(scores[v - 1])}
+            for v in values
+        ]
+        return {"mask": f"{photo.stem}.png", "instances": instances}
+
+
+class BinaryMasks(Export):
+    """One PNG a photo: 255 where any instance is, 0 elsewhere."""
+
+    writes = "binary"
+
+    def add(self, picture: Picture) -> None:
+        white = (picture.values > 0).astype(np.uint8) * np.uint8(255)
+        _write_png(self.folder / f"{picture.photo.stem}.png", PilImage.fromarray(white))
+
+
+class ColouredMasks(Export):
+    """One RGB PNG a photo: every instance in a colour of its own, that of its value in ``masks``, on black."""
+
+    writes = "rgb"
+
+    def add(self, picture: Picture) -> None:
+        coloured = _colours(len(picture.prediction))[picture.values]
+        _write_png(self.folder / f"{picture.photo.stem}.png", PilImage.fromarray(coloured))
+
+
+def _colours(num_instances: int) -> NDArray[np.uint8]:
+    """(num_instances + 1, 3) RGB: black, and a colour for every value."""
+    return np.array([(0, 0, 0), *map(category_colour, range(1, num_instances + 1))], np.uint8)
+
+
+def _write_png(path: Path, picture: PilImage.Image) -> None:
+    with replacing(path) as scratch:
+        picture.save(scratch, "PNG", compress_level=3)

@@ -1,0 +1,18 @@
+"""Photos with masks, boxes, names and scores drawn over them."""
+
+from __future__ import annotations
+
+from instseg.exports.photo import Export, Picture
+from instseg.sheets import write_image
+from instseg.visualize import draw_prediction
+
+MAX_JPEG_SIDE_PX = 65_000
+
+
+class Overlays(Export):
+    writes = "overlays"
+
+    def add(self, picture: Picture) -> None:
+        drawn = draw_prediction(picture.pixels, picture.prediction, self.run.categories, score_threshold=0.0)
+        extension = ".png" if max(drawn.shape) > MAX_JPEG_SIDE_PX else ".jpg"
+        write_image(self.folder / f"{picture.photo.stem}{extension}", drawn)

@@ -1,0 +1,67 @@
+"""What came of a prediction run, on the screen and as an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+NUM_UNREADABLE_SHOWN = NUM_CATEGORIES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PredictSummary:
+    """What came of a source."""
+
+    output: Path
+    num_images: int  # predicted
+    num_instances: dict[str, int]  # category name -> count, most first
+    unreadable: list[tuple[Path, str]]  # file, reason
+    interrupted: bool
+    writes: tuple[str, ...]  # files and folders in the output
+    notes: tuple[str, ...] = ()  # what the user should know about them
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 2 some files could not be read, 1 none could, 130 interrupted by Ctrl-C."""
+        if self.interrupted:
+            return 130
+        if not self.unreadable:
+            return 0
+        return 2 if self.num_images else 1
+
+    def print(self, console: Console) -> None:
+        """Counts, the files that could not be read, and where everything lies."""
+        if self.interrupted:
+            console.print("[yellow]interrupted:[/] what follows covers the images done before")
+        if self.unreadable:
+            console.print(f"[red]{len(self.unreadable)} of {self.num_images + len(self.unreadable)} not readable:[/]")
+        for path, reason in self.unreadable[:NUM_UNREADABLE_SHOWN]:
+            console.print(f"  {escape(str(path))}: {escape(reason)}", highlight=False, soft_wrap=True)
+        if len(self.unreadable) > NUM_UNREADABLE_SHOWN:
+            console.print(f"  … and {len(self.unreadable) - NUM_UNREADABLE_SHOWN} more")
+        if self.num_images:
+            console.print(self._table())
+            for note in self.notes:
+                console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+            for name in self.writes:
+                console.print(f"{name + ':':<18}{escape(str(self.output / name))}", highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
+        if not self.num_instances:
+            return Table(title=f"{images}, nothing found; a lower score_threshold shows more", title_justify="left")
+        table = Table(title=images, title_justify="left")
+        table.add_column("category")
+        table.add_column("instances", justify="right")
+        for name, count in list(self.num_instances.items())[:NUM_CATEGORIES_SHOWN]:
+            table.add_row(escape(name), str(count))
+        if (num_more := len(self.num_instances) - NUM_CATEGORIES_SHOWN) > 0:
+            rest = list(self.num_instances.values())[NUM_CATEGORIES_SHOWN:]
+            table.add_row(f"… {num_more} more", str(sum(rest)))
+        table.add_section()
+        table.add_row("all", str(sum(self.num_instances.values())))
+        return table

@@ -1,0 +1,112 @@
+"""Whether every split has enough of every category."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from audit.made import labelled, one_car_each
+from factories import rectangle
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from instseg.audit.checks_splits import error_bar
+from instseg.audit.report import Severity
+from instseg.errors import InstsegError
+
+CAR = ("car", rectangle(10, 10, 50, 40))
+DOG = ("dog", rectangle(10, 10, 50, 40))
+
+
+def value_of(command: str):
+    return OverridesParser.create().parse_override(shlex.split(command)[0]).value()
+
+
+def with_categories(split: str, counts: dict[str, int]):
+    """One image of one instance for each."""
+    names = [name for name, count in counts.items() for _ in range(count)]
+    images = {f"{split}_{i}.png": [(name, CAR[1])] for i, name in enumerate(names)}
+    return labelled(images, {name: number for number, name in enumerate(counts, start=1)})
+
+
+def test_a_val_split_without_any_instance_is_fatal_and_says_how_to_go_on(audited):
+    report = audited({"val": labelled({"a.png": [], "b.png": []})})
+    (fatal,) = report.of(Severity.FATAL)
+    assert fatal.kind == "no_instances_val" and fatal.count == 2
+    with pytest.raises(
+        InstsegError, match=r"no_instances_val: .*a\.png, b\.png(.|\n)*audit\.accept=\[no_instances_val\]"
+    ):
+        report.stop_if_fatal()
+    report.stop_if_fatal(["no_instances_val"])
+
+
+def test_a_test_split_without_any_instance_does_not_keep_from_training(audited):
+    report = audited({"test": labelled({"a.png": []})})
+    report.stop_if_fatal()
+    assert "no_instances_test" in [finding.kind for finding in report.of(Severity.WARNING)]
+
+
+def test_a_category_that_train_lacks_can_be_dropped_by_a_command(found):
+    counts = {"car": 20, "Sign Board": 0}
+    finding = found("category_absent_train", {s: with_categories(s, counts) for s in ("train", "val")})
+    assert finding.severity == Severity.WARNING and finding.names == ["Sign Board"]
+    assert value_of(finding.commands[0]) == ["Sign Board"]
+
+
+def test_a_category_that_only_val_lacks_is_shown_by_an_instance_of_train(found):
+    splits = {
+        "train": with_categories("train", {"car": 20, "dog": 12}),
+        "val": with_categories("val", {"car": 5, "dog": 0}),
+    }
+    finding = found("category_absent_val", splits)
+    assert finding.names == ["dog"] and finding.spots[0].split == "train"
+    assert finding.spots[0].instance is not None
+
+
+def test_nothing_is_said_of_categories_where_all_are_everywhere(audited):
+    splits = {split: with_categories(split, {"car": 12, "dog": 12}) for split in ("train", "val")}
+    assert not [finding for finding in audited(splits).findings if finding.kind.startswith("category")]
+
+
+def test_categories_of_a_handful_of_instances_are_told_the_rarest_first(found):
+    counts = {"car": 20, "dog": 9, "cake": 2}
+    finding = found("category_rare", {"train": with_categories("train", counts), "val": with_categories("val", counts)})
+    assert finding.names == ["cake", "dog"] and finding.spots[0].detail == "2 instances"
+    assert value_of(finding.commands[0]) == ["car"], "to name the one that stays is shorter"
+
+
+def test_names_that_differ_in_case_spaces_or_hyphens_get_the_name_of_most(found):
+    counts = {"sign-board": 2, "Sign Board": 9, "car": 20, " car": 1, "cart": 5}
+    finding = found("category_names_similar", {s: with_categories(s, counts) for s in ("train", "val")})
+    assert finding.count == 4 and "cart" not in finding.names
+    assert value_of(finding.commands[0]) == {"sign-board": "Sign Board", " car": "car"}
+
+
+def test_names_that_cannot_be_typed_are_told_how_to_be_written_into_a_file(found):
+    counts = {"café": 1, "Café": 5, "car": 9}
+    finding = found("category_names_similar", {s: with_categories(s, counts) for s in ("train", "val")})
+    assert finding.commands == () and "rename: {'café': 'Café'}" in finding.advice
+
+
+def test_few_images_to_measure_on_come_with_an_error_bar(found):
+    finding = found("few_images", {})
+    assert finding.severity == Severity.WARNING and finding.counts == {"val": 10}
+    assert "between 0.19 and 0.81" in finding.advice
+
+
+def test_the_error_bar_shrinks_with_the_root_of_the_number_of_images():
+    assert error_bar(100) == pytest.approx(0.098)
+    assert error_bar(400) == pytest.approx(error_bar(100) / 2)
+    assert error_bar(1) == 0.5
+
+
+def test_a_train_split_that_is_mostly_empty_can_be_thinned_out(found):
+    images = one_car_each("train", 3) | {f"empty_{i}.png": [] for i in range(4)}
+    finding = found("images_empty", {"train": labelled(images)})
+    assert finding.count == 4 and finding.commands == ("dataset.empty_ratio=1.0",)
+    assert found("images_empty", {"train": labelled(one_car_each("train", 4) | {"empty.png": []})}) is None
+
+
+def test_too_few_images_to_fold_are_not_told_to_be_folded(found):
+    assert found("few_images", {}).commands == ("dataset.folds=5 dataset.fold=0",)
+    few = {split: labelled(one_car_each(split, 2)) for split in ("train", "val")}
+    assert found("few_images", few).commands == ()

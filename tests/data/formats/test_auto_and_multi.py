@@ -1,0 +1,164 @@
+"""Folders whose format is told by what lies in them, and several folders as one dataset."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from factories import SHARED, write_coco_folder, write_picture
+from labelme_files import SIZE, shape, write_labels
+
+from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
+from instseg.data.formats.multi import MultiReader
+from instseg.data.prepare import PreparedDataset
+from instseg.data.sources import folder
+from instseg.errors import InstsegError
+
+
+def write_labelme(root: Path, *names: str, label: str = "car") -> Path:
+    """A photo and a json with one triangle for each name, which may have folders."""
+    for seed, name in enumerate(names):
+        write_labels(root, name, shape(label))
+        write_picture(root / f"{name}.png", SIZE, seed)
+    return root
+
+
+def write_yolo(root: Path, *names: str, label: str = "car") -> Path:
+    for seed, name in enumerate(names):
+        write_picture(root / f"images/{name}.jpg", (12, 16), seed + 50)
+        (root / "labels").mkdir(exist_ok=True)
+        (root / f"labels/{name}.txt").write_text("0 0.1 0.1 0.9 0.1 0.1 0.9\n")
+    (root / "data.yaml").write_text(f"train: images\nnames: [{label}]\n")
+    return root
+
+
+def read(root: Path, **options) -> PreparedDataset:
+    return folder(name="x", reader=AutoReader, root=str(root), cache_dir=str(root / ".cache"), **options)
+
+
+def read_sources(root: Path, sources: dict, **options) -> PreparedDataset:
+    cache = str(root / ".cache")
+    return folder(name="x", reader=MultiReader, root=str(root), cache_dir=cache, sources=sources, **options)
+
+
+def photos(dataset: PreparedDataset, root: Path) -> dict[str, set[str]]:
+    """Of each split, as paths from the root."""
+    return {
+        split: {index.path(i).relative_to(root).as_posix() for i in range(len(index))}
+        for split, index in dataset.indices.items()
+    }
+
+
+# ---- auto
+
+
+def test_the_format_is_recognised_and_what_was_found_is_said(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    dataset = read(write_labelme(tmp_path, "a", "b", "c"))
+    assert dataset.categories.names == ("car",)
+    assert "found 3 LabelMe json; dataset=labelme reads it too" in caplog.text
+
+
+def test_coco_and_yolo_are_told_apart(tmp_path):
+    assert recognise_format(write_coco_folder(tmp_path / "a"))[0] == "coco"
+    assert recognise_format(write_yolo(tmp_path / "b", "1"))[0] == "yolo"
+
+
+def test_a_folder_with_two_formats_asks_which(tmp_path):
+    write_labelme(tmp_path, "a")
+    write_yolo(tmp_path, "b")
+    with pytest.raises(InstsegError, match=r"more than one format. Choose dataset=labelme \(.*\); dataset=yolo \("):
+        recognise_format(tmp_path)
+
+
+def test_photos_without_labels_are_answered_with_what_there_is_and_the_way_out(tmp_path):
+    write_picture(tmp_path / "photo.jpg", (4, 4))
+    with pytest.raises(InstsegError, match=r"no labels found in any known format .* it holds photo\.jpg.*save=\["):
+        recognise_format(tmp_path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_format_is_seen_in_a_folder_of_photos_and_notes(tmp_path, name):
+    write_picture(tmp_path / "photo.jpg", (4, 4))
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "settings.json").write_text('{"a": [1, 2]}')
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    assert FORMATS[name][0].recognise(tmp_path) is None
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared photos")
+@pytest.mark.parametrize(
+    ("folder_name", "expected"),
+    [
+        *((name, "coco") for name in ("coco_tiny", "coco128")),
+        *((f"labelme_{name}", "labelme") for name in ("fruits", "official_example", "traffic_signs", "v2_no_version")),
+        ("labelme_vehicles_rectangles", "labelme"),
+        *((f"labelstudio_{name}", "labelstudio") for name in ("cans_bbox_only", "car_truck")),
+        *((f"openimages_{name}", "openimages") for name in ("masks", "v6_tiny_fixture")),
+        *((name, "voc") for name in ("openimages_voc_xml", "voc_instance_png")),
+    ],
+)
+def test_real_folders_are_recognised(folder_name, expected):
+    assert recognise_format(SHARED / folder_name)[0] == expected
+
+
+# ---- multi
+
+
+def test_two_tools_make_one_dataset_whose_categories_are_joined_by_name(tmp_path):
+    write_labelme(tmp_path / "phone", *"abc", label="car")
+    write_yolo(tmp_path / "drone", *"abc", label="auto")
+    sources = {"phone": {"root": "phone"}, "drone": {"root": "drone", "format": "yolo", "rename": {"auto": "car"}}}
+    dataset = read_sources(tmp_path, sources)
+    assert dataset.categories.names == ("car",)
+    everything = {f"phone/{name}.png" for name in "abc"} | {f"drone/images/{name}.jpg" for name in "abc"}
+    written = json.loads((dataset.folder / "splits.json").read_text())
+    assert {name for split in written.values() for name in split} == everything
+    assert all(index.path(i).is_file() for index in dataset.indices.values() for i in range(len(index)))
+
+
+def test_what_one_source_has_split_stays_and_what_the_other_has_not_is_divided(tmp_path):
+    write_labelme(tmp_path / "split", "train/a", "train/b", "val/c")
+    write_yolo(tmp_path / "loose", *"abcd")
+    dataset = read_sources(tmp_path, {"one": {"root": "split"}, "two": {"root": "loose"}})
+    found = photos(dataset, tmp_path)
+    assert {"split/train/a.png", "split/train/b.png"} < found["train"]
+    assert "split/val/c.png" in found["val"]
+    assert {name for split in found.values() for name in split if "loose" in name} == {
+        f"loose/images/{name}.jpg" for name in "abcd"
+    }
+
+
+def test_each_source_has_its_own_exif_frame(tmp_path):
+    for source, size in (("upright", (16, 12)), ("stored", (12, 16))):
+        write_labelme(tmp_path / source, "tells", "square", "third")
+        write_picture(tmp_path / source / "tells.png", (12, 16), 1, orientation=6)
+        write_picture(tmp_path / source / "square.png", (12, 12), 2, orientation=6)
+        for name, (height, width) in (("tells", size), ("square", (12, 12))):
+            path = tmp_path / source / f"{name}.json"
+            content = json.loads(path.read_text()) | {"imageHeight": height, "imageWidth": width}
+            path.write_text(json.dumps(content))
+    dataset = read_sources(tmp_path, {name: {"root": name} for name in ("upright", "stored")}, group_by=None)
+    rotate = {i.file_name(n): i.rotate(n) for i in dataset.indices.values() for n in range(len(i))}
+    assert rotate["upright/square.png"]
+    assert not rotate["stored/square.png"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (None, "dataset=multi needs sources"),
+        ({"a": {"format": "coco"}}, r"dataset.sources.a: expected \{root: DIR"),
+        ({"a": "phone"}, r"dataset.sources.a: expected \{root: DIR"),
+        ({"a": {"root": "phone", "format": "labelmee"}}, "format 'labelmee' is not known; expected auto, coco"),
+        ({"a": {"root": "phone", "colour": 1}}, "dataset.colour: this format has no such option"),
+        ({"a": {"root": "phone", "rename": {"dog": "cat"}}}, "dataset.rename: .*no category 'dog'"),
+        ({"a": {"root": "nowhere"}}, "no such folder: .*nowhere"),
+    ],
+)
+def test_sources_that_cannot_be_read_say_why(tmp_path, sources, message):
+    write_labelme(tmp_path / "phone", *"abc")
+    with pytest.raises(InstsegError, match=message):
+        read_sources(tmp_path, sources)

@@ -1,0 +1,114 @@
+"""Which mask belongs to which photo: layouts that people have, as lists of names; no file is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from instseg.data.formats.mask_pairing import Pairing, compiled, divide_files, pair_by_pattern
+from instseg.errors import InstsegError
+
+
+def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:
+    """Mask -> its photo and category."""
+    photos, masks = divide_files(names)
+    found = {mask: Pairing(photos).pair(mask) for mask in masks}
+    return {mask: None if pair is None else (pair.photo, pair.category) for mask, pair in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("images/a.jpg", "masks/a.png"),
+        ("imgs/a.jpg", "labels/a.png"),
+        ("JPEGImages/a.jpg", "SegmentationObject/a.png"),
+        ("photos/a.JPG", "annotations/a.JPG.png"),
+        ("data/a.jpg", "labels/a.png"),  # FiftyOne
+        ("images/train/a.jpg", "masks/train/a.png"),
+        ("train/images/a.jpg", "train/masks/a.png"),
+        ("images/valid/a.jpg", "masks/val/a.png"),
+        ("train/a.jpg", "train_masks/a_mask.gif"),  # Carvana
+        ("images/cam1/day/a.jpg", "masks/cam1/day/a.png"),
+        ("images/cam1/a.jpg", "masks/a.png"),
+        ("images/a.jpg", "masks/train/a.png"),
+        ("images/a.jpg", "masks/a_1.png"),
+        ("images/a.jpg", "masks/a-mask-12.png"),
+        ("images/a.jpg", "masks/a/1.png"),
+        ("images/a.jpg", "masks/a/instance_1.png"),
+        ("train/x1/images/x1.png", "train/x1/masks/0adbf56cd1.png"),  # nuclei of the Data Science Bowl 2018
+        ("benign/benign (1).png", "benign/benign (1)_mask_1.png"),  # breast ultrasound images
+    ],
+)
+def test_layouts_in_which_a_mask_has_the_name_of_its_photo_and_no_category(photo, mask):
+    assert pairs(photo, mask) == {mask: (photo, None)}
+
+
+@pytest.mark.parametrize(
+    ("mask", "category"),
+    [
+        ("masks/car/a.png", "car"),
+        ("masks/car/a_3.png", "car"),
+        ("masks/car/a/3.png", "car"),
+        ("masks/train/traffic light/a_3.png", "traffic light"),
+        ("masks/a/car_3.png", "car"),
+        ("masks/a/car.png", "car"),
+        ("masks/a_traffic-light_3.png", "traffic-light"),
+        ("masks/a_3_car.png", "car"),
+        ("masks/a_mask_car_3.png", "car"),
+        ("masks/a_object_3.png", None),
+        ("masks/a/0adbf56cd182.png", None),
+    ],
+)
+def test_a_category_is_the_name_of_a_folder_or_the_letters_behind_the_photos_name(mask, category):
+    photo = "images/train/a.jpg" if "train" in mask else "images/a.jpg"
+    assert pairs(photo, mask) == {mask: (photo, category)}
+
+
+def test_the_longest_photo_name_that_fits_is_meant():
+    found = pairs("images/a.jpg", "images/a_1.jpg", "masks/a_1.png", "masks/a_1_2.png", "masks/a_2.png")
+    assert {mask: pair[0] for mask, pair in found.items()} == {
+        "masks/a_1.png": "images/a_1.jpg",
+        "masks/a_1_2.png": "images/a_1.jpg",
+        "masks/a_2.png": "images/a.jpg",
+    }
+
+
+def test_photos_of_the_same_name_are_told_apart_by_their_folders():
+    found = pairs("train/images/a.jpg", "val/images/a.jpg", "train/masks/a.png", "val/masks/a.png", "masks/a.png")
+    assert found == {
+        "train/masks/a.png": ("train/images/a.jpg", None),
+        "val/masks/a.png": ("val/images/a.jpg", None),
+        "masks/a.png": None,
+    }
+
+
+def test_a_photo_may_be_called_mask():
+    assert pairs("images/face_mask.jpg", "masks/face_mask.png") == {
+        "masks/face_mask.png": ("images/face_mask.jpg", None)
+    }
+
+
+def test_where_a_folder_is_called_images_pictures_elsewhere_are_no_photos():
+    assert divide_files(["images/a.jpg", "masks/a.png", "overlays/a.jpg"]) == (["images/a.jpg"], ["masks/a.png"])
+
+
+# ---- patterns
+
+
+def test_a_pattern_names_photo_and_category():
+    names = ["in/a.jpg", "in/sub/b.jpg", "out/car-a-1.png", "out/dog-sub/b-2.png", "out/car-c-1.png", "out/notes.png"]
+    pattern = compiled(r"out/(?P<category>[a-z]+)-(?P<stem>.+)-(?P<instance>\d+)\.png")
+    photos = [name.removeprefix("in/") for name in names[:2]]
+    found, alone = pair_by_pattern(names, photos, pattern)
+    assert [(pair.name, pair.photo, pair.category) for pair in found] == [
+        ("out/car-a-1.png", "a.jpg", "car"),
+        ("out/dog-sub/b-2.png", "sub/b.jpg", "dog"),
+    ]
+    assert alone == ["out/car-c-1.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"), [("(", "not a regular expression"), (r"\d+", r"expected a group .*\(\?P<stem>…\)")]
+)
+def test_a_pattern_that_cannot_be_used_is_refused(pattern, reason):
+    with pytest.raises(InstsegError, match=reason):
+        compiled(pattern)

@@ -1,0 +1,96 @@
+"""What the region of VIA is: outline, box, or open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from instseg.data.formats.via_shapes import outline_of
+from instseg.errors import InstsegError
+from instseg.masks import polygon_area
+
+CENTRE = (8, 6)
+
+
+def points(*xy: tuple[Any, Any], name: str = "polygon") -> dict[str, Any]:
+    return {"name": name, "all_points_x": [x for x, _ in xy], "all_points_y": [y for _, y in xy]}
+
+
+def distances(outline: Any) -> Any:
+    return np.hypot(*(outline - CENTRE).T)
+
+
+def test_a_polygon_has_its_points():
+    assert outline_of(points((2, 2), (9, 2), (9, 9))).tolist() == [[2, 2], [9, 2], [9, 9]]
+
+
+@pytest.mark.parametrize("size", [(6, 5), ("6", "5.0")])
+def test_a_rect_is_a_box_and_its_numbers_may_be_text(size):
+    assert outline_of({"name": "rect", "x": 3, "y": 4, "width": size[0], "height": size[1]}).tolist() == [3, 4, 9, 9]
+
+
+def test_a_rect_drawn_backwards_is_the_same_box():
+    assert outline_of({"name": "rect", "x": 9, "y": 9, "width": -6, "height": -5}).tolist() == [3, 4, 9, 9]
+
+
+def test_a_circle_has_its_radius_and_nearly_its_area():
+    outline = outline_of({"name": "circle", "cx": 8, "cy": 6, "r": 3})
+    assert np.allclose(distances(outline), 3)
+    assert polygon_area(outline) == pytest.approx(np.pi * 9, rel=1e-3)
+
+
+def test_an_ellipse_is_turned_by_radians_from_x_towards_y():
+    flat = {"name": "ellipse", "cx": 8, "cy": 6, "rx": 5, "ry": 2}
+    upright, turned = outline_of(flat), outline_of({**flat, "theta": np.pi / 6})
+    tip = turned[distances(turned).argmax()] - CENTRE
+    assert np.abs(upright - CENTRE).max(axis=0) == pytest.approx([5, 2], abs=0.01)
+    assert np.abs(tip) == pytest.approx([5 * np.cos(np.pi / 6), 2.5], abs=0.01)
+    assert np.prod(tip) > 0, "down to the right, or up to the left: y points down"
+    assert polygon_area(turned) == pytest.approx(np.pi * 10, rel=1e-3)
+
+
+def test_a_box_by_four_points_on_its_edges_and_a_circle_by_three():
+    assert outline_of(points((3, 6), (5, 4), (9, 7), (6, 9), name="extreme_rect")).tolist() == [3, 4, 9, 9]
+    assert np.allclose(distances(outline_of(points((13, 6), (8, 11), (3, 6), name="extreme_circle"))), 5)
+
+
+def test_a_polyline_is_an_outline_when_it_is_closed():
+    closed = points((2, 2), (9, 2), (9, 9), (2, 2), name="polyline")
+    assert outline_of(closed).tolist() == [[2, 2], [9, 2], [9, 9]]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *({"name": "point", "cx": 1, "cy": 1}, points((1, 1), (2, 2), name="line")),
+        *(points((2, 2), (9, 2), (9, 9), name="polyline"), points((2, 2), (9, 2), (2, 2), name="polyline")),
+    ],
+)
+def test_points_and_open_lines_are_no_instances(shape):
+    assert outline_of(shape) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        (points((2, 2), (9, 2)), "needs three points, found 2"),
+        (points((2, 2), (9, 2), (9, float("nan"))), "finite numbers"),
+        (points((2, 2), (9, 2), (9, 1e300)), "within reach of an image"),
+        (points((2, 2), (9, 2), (9, "x")), "not all pairs of numbers"),
+        (points((2, 2), (9, 2), (9, 10**400)), "not all pairs of numbers"),
+        ({**points((2, 2), (9, 2), (9, 9)), "all_points_x": [1, 2]}, "no lists of the same length"),
+        ({"name": "polygon", "all_points_x": "abc", "all_points_y": "abc"}, "no lists of the same length"),
+        ({"name": "rect", "x": 1, "y": 1, "width": 5}, "finite numbers"),
+        ({"name": "ellipse", "cx": 1, "cy": 1, "rx": 5, "ry": 5, "theta": "x"}, "not all pairs of numbers"),
+        (points((1, 1), (2, 2), (3, 3), name="extreme_circle"), "lie on a line"),
+        (points((1, 1), (2, 2), name="extreme_circle"), "needs three points, found 2"),
+        ({"name": ["rect"]}, "shape '' is not known"),
+        ({"name": "blob"}, "shape 'blob' is not known"),
+        ({}, "shape '' is not known"),
+    ],
+)
+def test_what_is_no_shape_is_refused_with_the_reason(shape, told):
+    with pytest.raises(InstsegError, match=told):
+        outline_of(shape)

@@ -1,0 +1,85 @@
+"""The sheet shows each photo as labelled and then the very samples that a training would see."""
+
+from __future__ import annotations
+
+import albumentations as A
+import numpy as np
+import pytest
+from augmenting import GROUPS, configured
+from factories import write_coco_folder
+
+from instseg.augmentation_sheet import TILE_PX, draw_augmentation_sheet
+from instseg.data import sources
+from instseg.data.dataset import InstanceDataset, SampleKey
+from instseg.data.formats.coco import CocoReader
+from instseg.data.index import Index
+from instseg.data.transforms import Augmentation
+from instseg.errors import InstsegError
+from instseg.sheets import contact_sheet
+from instseg.visualize import draw_target
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> Index:
+    root = write_coco_folder(tmp_path_factory.mktemp("photos"), {"train": 8, "val": 2})
+    prepared = sources.folder(name="test", reader=CocoReader, root=str(root), cache_dir=str(root / "cache"))
+    return prepared.indices["train"]
+
+
+def dataset(index: Index, augmentation: Augmentation | None = None, seed: int = 0) -> InstanceDataset:
+    return InstanceDataset(index, augmentation or configured("flip", 48, 64), True, seed)
+
+
+def test_every_photo_has_a_row_of_the_original_and_its_variants(index):
+    sheet = draw_augmentation_sheet(dataset(index), num_images=3, num_variants=2)
+    assert sheet.dtype == np.uint8
+    assert 3 * TILE_PX <= sheet.shape[1] < 3.1 * TILE_PX
+    rows = draw_augmentation_sheet(dataset(index), num_images=1, num_variants=2).shape[0]
+    assert 3 * rows <= sheet.shape[0] < 3.1 * rows
+
+
+def test_the_variants_are_the_samples_of_the_first_epochs(index):
+    data = dataset(index)
+    sample = data[SampleKey(1, 0)]
+    tile = contact_sheet([draw_target(sample.image, sample.target, index.categories)], columns=1, tile_px=TILE_PX)
+    sheet = draw_augmentation_sheet(data, num_images=1, num_variants=2)
+    caption_px = sheet.shape[0] - tile.shape[0]
+    assert np.array_equal(sheet[caption_px:, -TILE_PX:], tile)
+
+
+def test_the_same_seed_gives_the_same_sheet_and_another_seed_another(index):
+    once, again, other = (draw_augmentation_sheet(dataset(index, seed=seed), 2, 4) for seed in (0, 0, 1))
+    assert np.array_equal(once, again)
+    assert not np.array_equal(once, other)
+
+
+def test_the_first_column_is_not_augmented(index):
+    dark = Augmentation(48, 64, {"dark": A.RandomBrightnessContrast(brightness_limit=(-1.0, -1.0), p=1.0)})
+    plain, darkened = (draw_augmentation_sheet(dataset(index, a), 1, 1) for a in (Augmentation(48, 64), dark))
+    assert np.array_equal(plain[:, :TILE_PX], darkened[:, :TILE_PX])
+    assert plain[:, TILE_PX:].mean() > darkened[:, TILE_PX:].mean() + 30
+
+
+def test_fewer_photos_than_wanted_make_a_shorter_sheet(index):
+    few = Index(index.folder, np.array([0, 1, 3]))  # the last has no instances
+    sheets = [draw_augmentation_sheet(dataset(few), num_images=n, num_variants=1) for n in (2, 9)]
+    assert np.array_equal(*sheets)
+
+
+def test_a_choice_of_photos_is_shown_by_its_own_positions(index):
+    chosen = Index(index.folder, np.array([3, 5, 7]))  # only the second has an instance
+    sample = dataset(chosen)[SampleKey(0, 1)]
+    expected = draw_target(sample.image, sample.target, index.categories)
+    tile = contact_sheet([expected], columns=1, tile_px=TILE_PX)
+    assert np.array_equal(draw_augmentation_sheet(dataset(chosen), 1, 1)[-tile.shape[0] :, -TILE_PX:], tile)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_group_can_be_shown(index, name):
+    assert draw_augmentation_sheet(dataset(index, configured(name, 48, 64)), 2, 2).std() > 10
+
+
+def test_a_dataset_that_does_not_augment_is_refused(index):
+    evaluated = InstanceDataset(index, configured("flip"), training=False, seed=0)
+    with pytest.raises(InstsegError, match="expected a dataset for training"):
+        draw_augmentation_sheet(evaluated)

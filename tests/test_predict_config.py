@@ -1,0 +1,48 @@
+"""The options of ``predict.py``: what is taken, and what is refused before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from instseg.check_config import check_predict_config
+from instseg.errors import InstsegError
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("predict", overrides=["source=photos", "checkpoint=latest", *overrides])
+
+
+@pytest.mark.parametrize("save", ["masks", "[masks]", "[overlays,labelme,yolo]"])
+def test_one_format_or_several_are_taken(save):
+    check_predict_config(composed(f"save={save}"))
+
+
+def test_the_score_has_two_names():
+    assert composed().min_score == 0.5
+    assert composed("min_score=0.7").min_score == 0.7
+    assert composed("score_threshold=0.7").min_score == 0.7
+    assert composed("score_threshold=0.7", "min_score=0.6").min_score == 0.6
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("save=label_me", "no format label_me. Did you mean labelme"),
+        ("save=[overlays,mask]", "no format mask. Did you mean masks"),
+        ("save=[]", "expected one or more of overlays"),
+        ("save=null", "expected one or more of overlays"),
+        ("min_score=-1", "min_score=-1: expected 0 or more"),
+        ("score_threshold=high", "score_threshold=high: expected 0 or more"),
+        ("+mini_score=1", "mini_score: there is no such key. Did you mean min_score"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_what_was_meant(override, message):
+    with pytest.raises(InstsegError, match=message):
+        check_predict_config(composed(override))
