@@ -24,7 +24,10 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("mdel=r50fpn", "mdel: there is no such key. Did you mean model?"),
         ("model=r50", "model=r50: there is no such option. Did you mean r50fpn?"),
         ("datset.root=x", "datset.root: there is no such key. Did you mean dataset"),
-        ("dataset.root=x", "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, "),
+        (
+            "dataset.root=x",
+            "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, ",
+        ),
         ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
         ("photo.jpg", "photo.jpg: not of the form key=value"),
     ],

@@ -1,16 +1,19 @@
 """Every config file is composed and instantiated; every target has the keys it is given."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from instseg.build import build_model, build_trainer, check_parts
+from instseg.build import build_model, build_trainer, check_parts, without_suggestions
 from instseg.categories import Categories
 from instseg.check_config import check_config
+from instseg.data import sources
+from instseg.data.formats.labels import make_reader
 from instseg.data.transforms import Augmentation
 from instseg.errors import InstsegError
 
@@ -52,6 +55,19 @@ def test_every_model_is_built(path, tmp_path):
     config = composed(tmp_path, option(path), "model.weights=none", "model.norm=gn")
     model = build_model(config, Categories(("car", "person")))
     assert model.roi_heads.box_predictor.cls_score.out_features == 3
+
+
+@pytest.mark.parametrize("path", [p for p in GROUPED if str(p.parent) == "dataset"], ids=lambda p: p.stem)
+def test_every_dataset_has_a_reader_that_takes_its_options(path, tmp_path):
+    config = composed(tmp_path, option(path), *needed(path, tmp_path))
+    if "reader" in config.dataset:
+        options = instantiate(without_suggestions(config.dataset) | {"_target_": "builtins.dict"}, _convert_="all")
+        shared = inspect.signature(sources.folder).parameters
+        own = {key: value for key, value in options.items() if key not in shared}
+        assert make_reader(options["reader"], tmp_path, own, tmp_path).root == tmp_path
+    else:
+        target = get_method(config.dataset._target_)
+        assert target in (sources.shapes, sources.coco4, sources.openimages)
 
 
 @pytest.mark.parametrize("path", [p for p in GROUPED if str(p.parent) == "augmentation"], ids=lambda p: p.stem)

@@ -81,6 +81,7 @@ def build_audit_options(config: DictConfig) -> AuditOptions:
         anchor_ratios=OmegaConf.to_object(model.anchors.ratios),  # type: ignore[arg-type]
         anchor_iou=model.rpn.fg_iou,
         detections_per_image=model.box.detections_per_image,
+        exif_is_given=config.dataset.get("exif", "auto") != "auto",
     )
 
 

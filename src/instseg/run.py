@@ -113,11 +113,10 @@ def show_augmentation(config: DictConfig, prepared: PreparedDataset, run_dir: Pa
 LOOKS = {"audit": audit, "show_augmentation": show_augmentation}
 
 
-@rank_zero_only
 def open_run(config: DictConfig, prepared: PreparedDataset) -> None:
-    """What the data is, and what is wrong with it; a training that would be pointless stops here."""
+    """What the data is, and what is wrong with it; a training that would be pointless stops here, on every rank."""
     report = audit_dataset(prepared, build_audit_options(config), thorough=False)
-    print_short(report, Console())
+    rank_zero_only(print_short)(report, Console())
     if config.stage == "fit":
         report.stop_if_fatal(config.audit.accept)
 

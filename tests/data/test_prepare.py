@@ -19,10 +19,12 @@ from factories import (
     write_json,
     write_picture,
 )
+from labelme_files import SIZE, shape, write_labels
 
 from instseg.data import prepare, sources
 from instseg.data.formats import coco
 from instseg.data.formats.coco import CocoReader
+from instseg.data.formats.labelme import LabelmeReader
 from instseg.data.prepare import PreparedDataset
 from instseg.errors import InstsegError
 
@@ -31,6 +33,11 @@ SQUARE = rectangle(2, 2, 9, 9)
 
 def prepared(root: Path, **options) -> PreparedDataset:
     return sources.folder(name="test", reader=CocoReader, root=str(root), cache_dir=str(root / "cache"), **options)
+
+
+def indices(root: Path) -> list[Path]:
+    """All folders in the cache, hidden ones too."""
+    return [path for path in (root / "cache/index").iterdir() if path.is_dir()]
 
 
 def file_names(dataset: PreparedDataset, split: str) -> list[str]:
@@ -232,6 +239,23 @@ def test_an_empty_info_is_no_obstacle(tmp_path):
     assert prepared(tmp_path)
 
 
+def test_a_photo_beside_the_others_that_no_label_mentions_is_noted(tmp_path):
+    write_coco_folder(tmp_path)
+    write_picture(tmp_path / "train/new.png", (12, 16))
+    findings = json.loads((prepared(tmp_path).folder / "findings.json").read_text())
+    assert findings["train"]["image_unlabelled"]["names"] == ["new.png"]
+
+
+def test_the_cache_may_lie_below_the_root_without_being_taken_for_labels(tmp_path):
+    write_labels(tmp_path, "a", shape("car"))
+    write_labels(tmp_path, "b", shape("car"))
+    write_picture(tmp_path / "b.png", SIZE, seed=1)
+    options = {"name": "x", "reader": LabelmeReader, "root": str(tmp_path), "split_ratio": {"train": 1, "val": 1}}
+    first, second = (sources.folder(cache_dir=str(tmp_path / "data"), **options) for _ in range(2))
+    assert first.folder == second.folder
+    assert not any(json.loads((second.folder / "findings.json").read_text()).values())
+
+
 # ---- dividing the same way again
 
 
@@ -350,7 +374,7 @@ def test_an_interrupted_build_leaves_nothing_and_the_next_one_is_whole(tmp_path,
         patched.setattr(prepare, "write_findings", interrupted)
         with pytest.raises(error):
             prepared(tmp_path)
-    assert list((tmp_path / "cache/index").iterdir()) == []
+    assert indices(tmp_path) == []
     assert len(prepared(tmp_path).indices["train"]) == 4
 
 
@@ -365,7 +389,7 @@ def test_another_process_that_was_faster_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "_build", slow_build)
     dataset = prepared(tmp_path)
     assert len(dataset.indices["train"]) == 4
-    assert list((tmp_path / "cache/index").iterdir()) == [dataset.folder]
+    assert indices(tmp_path) == [dataset.folder]
 
 
 def test_images_that_are_not_there_at_all_are_an_error_that_says_where_they_were_sought(tmp_path):

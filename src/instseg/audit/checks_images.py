@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from instseg.audit.tables import Tables
 from instseg.data.similar import perceptual_hashes, similar_groups
 
 MAX_LEAKED_SHARE = 0.2
-MAX_COMPARED = 2000  # of a group of look-alikes, such as a film, to find the one that is most alike
+MAX_COMPARED = 1000  # of a split, in a group of look-alikes such as a film, to find the one that is most alike
 SAME = {"identical": "the same file", "similar": "nearly the same picture"}
 LEAK_ADVICE = "The network is praised for what it has seen. {} audit.json names each pair."
 LEAVE_OUT = "This splits file leaves the earlier split's copies out."
@@ -95,13 +96,15 @@ def _duplicates(
     leaks: list[Spot] = []
     within: list[Spot] = []
     for group in groups:
-        for position, n in enumerate(group):
-            earlier = [other for other in group[:position] if photos.splits[other] != photos.splits[n]]
-            own = [other for other in group[:position] if photos.splits[other] == photos.splits[n]]
-            for others, spots in ((earlier, leaks), (own, within)):
+        seen: dict[str, deque[int]] = {}
+        for n in group:
+            own = seen.setdefault(photos.splits[n], deque(maxlen=MAX_COMPARED))
+            earlier = [other for split, others in seen.items() if split != photos.splits[n] for other in others]
+            for others, spots in ((earlier, leaks), (list(own), within)):
                 if others:
-                    other = photos.spot(choose(n, others[:MAX_COMPARED]))
+                    other = photos.spot(choose(n, others))
                     spots.append(photos.spot(n, f"like {other.name} of {other.split}", other))
+            own.append(n)
     return [*_leaks(leaks, photos.tables, kind, splits_file), *_within(within, kind)]
 
 

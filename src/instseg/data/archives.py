@@ -39,7 +39,8 @@ def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: 
     except OSError as error:
         if error.errno in FAULTS_OF_THE_DISK:
             raise
-        raise InstsegError(f"{archive}: damaged, or holds names that no folder can hold ({error})") from error
+        reason = error.strerror or error
+        raise InstsegError(f"{archive}: damaged, or holds names that no folder can hold ({reason})") from error
 
 
 def _check_stays_inside(archive: Path, name: str) -> None:

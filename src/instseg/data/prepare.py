@@ -28,7 +28,7 @@ from instseg.data.formats.files import mark_as_cache
 from instseg.data.formats.labels import LabelReader, Labels
 from instseg.data.frames import decide_frames, files_changed, read_photos, unusable_files
 from instseg.data.index import Index
-from instseg.data.indexing import without_dangling, write_index
+from instseg.data.indexing import note_unlabelled, without_dangling, write_index
 from instseg.data.splits import SPLITS, UNUSED, Selection
 from instseg.errors import InstsegError
 from instseg.types import CocoDict
@@ -104,7 +104,9 @@ def _state(file: Path) -> tuple[str, int, int]:
 
 def _build(reader: LabelReader, selection: Selection, exif: str, folder: Path) -> None:
     findings: defaultdict[str, Findings] = defaultdict(Findings)
-    labels = _checked(reader.read(findings), reader.root, selection, findings)
+    read = reader.read(findings)
+    note_unlabelled(read, reader.label_files(), findings)
+    labels = _checked(read, reader.root, selection, findings)
     parts, notes = divide(labels, selection)
     categories = _categories({split: part.coco for split, part in parts.items()}, selection)
     listed = file_names(parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
 import zipfile
@@ -37,7 +38,9 @@ def local_root(root: str, cache_dir: Path) -> Path:
     """
     scheme = root.partition("://")[0].lower() if "://" in root else "file"
     if scheme == "file":
-        path = Path(root.removeprefix("file://")).expanduser()
+        path = Path(os.path.expanduser(root.removeprefix("file://")))  # noqa: PTH111  (~nobody stays as it is)
+        if not os.path.exists(path):  # noqa: PTH110  (raises for a name that is too long)
+            raise InstsegError(f"dataset.root: no such {'file' if _is_zip(path.name) else 'folder'}: {path}")
         return _unpacked(path, _home(str(path.absolute()), cache_dir)) if _is_zip(path.name) else path
     home = _home(root, cache_dir)
     with exclusive_lock(home / ".lock"):

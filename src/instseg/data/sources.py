@@ -48,7 +48,7 @@ def folder(
         raise InstsegError(f"dataset.exif={exif}: expected one of {', '.join(EXIF_FRAMES)}")
     selection = Selection(
         categories=_names(categories),
-        rename={str(old): str(new) for old, new in rename.items()} if rename else None,
+        rename=rename,  # type: ignore[arg-type]
         drop=_names(drop),
         max_images=max_images,
         empty_ratio=empty_ratio,
@@ -65,9 +65,9 @@ def folder(
 
 
 def _names(wanted: str | Sequence[str | int] | None) -> tuple[str, ...] | None:
-    """Names that are numbers arrive as numbers from the command line, a single one without brackets."""
-    listed = [wanted] if isinstance(wanted, str | int) else wanted or ()
-    return tuple(map(str, listed)) or None
+    """A single one may come without brackets."""
+    listed = wanted if isinstance(wanted, list | tuple) else [] if wanted is None else [wanted]
+    return tuple(listed) or None
 
 
 def shapes(*, name: str, cache_dir: str, **options: Any) -> PreparedDataset:

@@ -11,15 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from instseg.data.choose import seeded_order, select_images
 from instseg.data.formats.files import read_json, shown
+from instseg.data.options import given_path, typed
 from instseg.data.stratify import divide
 from instseg.errors import InstsegError
 from instseg.types import CocoDict
 
 SPLITS = ("train", "val", "test")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
+MAX_FOLDS = 1000
 UNUSED = "unused"
 """In a splits file, the list of images that belong to no split on purpose."""
 SIMILAR = "similar"
@@ -47,6 +50,12 @@ class Selection:
     splits_file: str | None = None
 
     def __post_init__(self) -> None:
+        for option, hint in get_type_hints(Selection).items():
+            object.__setattr__(self, option, typed(option, getattr(self, option), hint))
+        for option in ("max_images", "split_ratio"):
+            for split in getattr(self, option) or ():
+                if split not in SPLITS:
+                    raise InstsegError(f"dataset.{option}.{split}: the splits are {', '.join(SPLITS)}")
         for split, limit in (self.max_images or {}).items():
             if limit is not None and limit < 1:
                 raise InstsegError(f"dataset.max_images.{split}={limit}: expected 1 or more, or null for all")
@@ -77,10 +86,7 @@ class Selection:
 
     def files(self) -> tuple[Path, ...]:
         """What the split depends on besides the labels. InstsegError where it does not exist."""
-        path = Path(self.splits_file).expanduser() if self.splits_file else None
-        if path is not None and not path.is_file():
-            raise InstsegError(f"dataset.splits_file: no such file: {path}")
-        return () if path is None else (path,)
+        return (given_path("splits_file", self.splits_file, is_file=True),) if self.splits_file else ()
 
     def ratios(self, splits: Iterable[str]) -> dict[str, float]:
         """The share of each of these splits; of those without a share there is none. Train and val are needed."""
@@ -137,8 +143,8 @@ def fold_images(
 
 
 def _check_folds(folds: int, fold: int) -> None:
-    if folds < 2:
-        raise InstsegError(f"dataset.folds={folds}: expected 2 or more, or null for no cross-validation")
+    if not 2 <= folds <= MAX_FOLDS:
+        raise InstsegError(f"dataset.folds={folds}: expected 2 or more, up to {MAX_FOLDS}, or null for none")
     if not 0 <= fold < folds:
         raise InstsegError(f"dataset.fold={fold}: expected 0 to {folds - 1}, as dataset.folds={folds}")
 
@@ -172,7 +178,7 @@ def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoD
     Without ``train`` all that is not listed is train: so new images can join without touching val and test.
     Raises InstsegError for what is no such file, and for images that a file with ``train`` does not list.
     """
-    listed = _read_splits_file(Path(path).expanduser())
+    listed = _read_splits_file(given_path("splits_file", str(path), is_file=True))
     split_of = {name: split for split, names in listed.items() for name in names}
     names = [image["file_name"] for image in coco["images"]]
     unlisted = [name for name in names if name not in split_of]

@@ -29,6 +29,7 @@ from instseg.data.formats.files import (
     usable_text,
 )
 from instseg.data.formats.labels import UNSPLIT, Labels
+from instseg.data.options import given_path
 from instseg.errors import InstsegError
 from instseg.types import CocoDict
 
@@ -93,12 +94,8 @@ class CocoReader:
         annotations, images = paths.get("annotations"), paths.get("images")
         if not annotations:
             raise InstsegError(f"dataset.splits.{split}.images needs dataset.splits.{split}.annotations beside it")
-        folder = AnnotatedFolder(self.root / annotations, split, self.root / images if images else None)
-        if not folder.annotation_file.is_file():
-            raise InstsegError(f"dataset.splits.{split}.annotations: no such file: {folder.annotation_file}")
-        if folder.image_root is not None and not folder.image_root.is_dir():
-            raise InstsegError(f"dataset.splits.{split}.images: no such folder: {folder.image_root}")
-        return folder
+        file = given_path(f"splits.{split}.annotations", annotations, self.root, is_file=True)
+        return AnnotatedFolder(file, split, given_path(f"splits.{split}.images", images, self.root) if images else None)
 
 
 def find_annotation_files(root: Path) -> list[Path]:

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instseg.data.findings import Findings
+from instseg.data.options import typed
 from instseg.errors import InstsegError
 from instseg.masks import bitmask_to_rle
 from instseg.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, ImageSize, Polygon, Rle
@@ -58,13 +59,15 @@ def make_reader(
 ) -> LabelReader:
     """The reader of a folder with its own options; those that keep files get ``cache_dir`` as text.
 
-    InstsegError for an option that this format does not have.
+    InstsegError for an option that this format does not have, or that has another type of value.
     """
     known = list(inspect.signature(reader).parameters)
     wrong = [option for option in options if option not in known or option in ("root", "cache_dir")]
     if wrong:
         raise InstsegError(f"dataset.{wrong[0]}: this format has no such option; it has {', '.join(known)}")
-    return reader(root, **({"cache_dir": str(cache_dir)} if "cache_dir" in known else {}), **options)
+    hints = get_type_hints(getattr(reader, "func", reader))  # of a partial: what it calls
+    given = {option: typed(option, value, hints[option]) for option, value in options.items()}
+    return reader(root, **({"cache_dir": str(cache_dir)} if "cache_dir" in known else {}), **given)
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from instseg.data.formats.files import (
 )
 from instseg.data.images import IMAGE_EXTENSIONS
 from instseg.data.merge import common_root, prefix_from
+from instseg.data.options import given_path
 from instseg.data.remote_files import Refused, fetch_files, file_place, list_folder
 from instseg.errors import InstsegError
 
@@ -63,9 +64,7 @@ class LabelStudioPhotos:
 
     def __init__(self, root: Path, images: str | None, cache_dir: str | None) -> None:
         self.address = images.rstrip("/") if images and ADDRESS.match(images) else None
-        self.folder = (root / Path(images).expanduser()).resolve() if images and self.address is None else root
-        if not self.folder.is_dir():
-            raise InstsegError(f"dataset.images: no such folder: {self.folder}")
+        self.folder = given_path("images", images, root).resolve() if images and self.address is None else root
         self.cache = Path(cache_dir).absolute() / CACHE_FOLDER if cache_dir else None
         self._has_labels = images is None
         self.names = self._listed() if self.address else image_names(self.folder)

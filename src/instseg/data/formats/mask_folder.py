@@ -30,6 +30,7 @@ from instseg.data.formats.mask_pairing import MaskFile, Pairing, compiled, divid
 from instseg.data.formats.mask_reading import MaskedPhoto, MaskRules, have_one_value, read_masked_photo
 from instseg.data.formats.mask_values import value_named
 from instseg.data.images import IMAGE_EXTENSIONS
+from instseg.data.options import given_path
 from instseg.errors import InstsegError
 
 
@@ -173,10 +174,7 @@ class MaskFolderReader:
     def _image_folder(self) -> Path | None:
         if self.image_folder is None:
             return None
-        folder = self.root / Path(self.image_folder).expanduser()
-        if not folder.is_dir():
-            raise InstsegError(f"dataset.image_folder: no such folder: {folder}")
-        return folder.resolve()
+        return given_path("image_folder", self.image_folder, self.root).resolve()
 
 
 @dataclass(frozen=True, slots=True)

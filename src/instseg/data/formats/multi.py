@@ -11,12 +11,15 @@ from typing import Any
 from instseg.data.choose import rename_categories
 from instseg.data.findings import Findings
 from instseg.data.formats.auto import reader_of
+from instseg.data.formats.files import usable_text
 from instseg.data.formats.labels import LabelReader, Labels
 from instseg.data.indexing import without_dangling
 from instseg.data.merge import merge_labels, named_source
+from instseg.data.options import given_path, shortened, typed
 from instseg.errors import InstsegError
 
-OWN_KEYS = ("root", "format", "rename", "drop")
+HINTS = {"rename": Mapping[str, str] | None, "drop": tuple[str, ...] | None}
+OWN_KEYS = ("root", "format", *HINTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class MultiReader:
 
     root: Path
     cache_dir: str
-    sources: Mapping[str, Mapping[str, Any] | None] | None = None
+    sources: Mapping[str, Any] | None = None
 
     def label_files(self) -> Iterable[Path]:
         return [file for reader in self._readers().values() for file in reader.label_files()]
@@ -37,16 +40,16 @@ class MultiReader:
         for name, reader in self._readers().items():
             read = reader.read(findings)
             cocos = {split: without_dangling(labels.coco, findings[split]) for split, labels in read.items()}
-            source = self._given()[name]
-            for split, coco in rename_categories(cocos, source.get("rename"), source.get("drop")).items():
+            rename, drop = (typed(f"sources.{name}.{key}", self._given()[name].get(key), HINTS[key]) for key in HINTS)
+            for split, coco in rename_categories(cocos, rename, drop).items():
                 parts[split].append(Labels(named_source(coco, name), read[split].image_root))
         return {split: merge_labels(labels) for split, labels in parts.items()}
 
     def _readers(self) -> dict[str, LabelReader]:
-        return {name: self._reader(source) for name, source in self._given().items()}
+        return {name: self._reader(name, source) for name, source in self._given().items()}
 
-    def _reader(self, source: Mapping[str, Any]) -> LabelReader:
-        root = self.root / Path(source["root"]).expanduser()
+    def _reader(self, name: str, source: Mapping[str, Any]) -> LabelReader:
+        root = given_path(f"sources.{name}.root", source["root"], self.root)
         options = {key: value for key, value in source.items() if key not in OWN_KEYS}
         return reader_of(source.get("format") or "auto", root, options, Path(self.cache_dir))
 
@@ -55,6 +58,6 @@ class MultiReader:
         if not given:
             raise InstsegError("dataset=multi needs sources: dataset.sources='{a: {root: DIR}, b: {root: DIR}}'")
         for name, source in given.items():
-            if not isinstance(source, Mapping) or not isinstance(source.get("root"), str):
-                raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {source}")
+            if not isinstance(source, Mapping) or not usable_text(source.get("root")):
+                raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {shortened(source)}")
         return given

@@ -73,9 +73,8 @@ def _rows(path: Path, kind: str, image_ids: Collection[str]) -> Iterator[list[st
     header = [name.strip() for name in next(rows, [])]
     wanted = COLUMNS[kind]
     if missing := [column for column in wanted if column not in header]:
-        raise InstsegError(
-            f"{path}: expected the columns {', '.join(wanted)}; no {', '.join(missing)} in {[name[:40] for name in header[:14]]}"
-        )
+        found = [name[:40] for name in header[:14]]
+        raise InstsegError(f"{path}: expected the columns {', '.join(wanted)}; no {', '.join(missing)} in {found}")
     positions = [header.index(column) for column in wanted]
     image_id, width = positions[0], max(positions)
     for row in rows:

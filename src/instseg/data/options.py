@@ -1,0 +1,64 @@
+"""Values of dataset options, as they come from a configuration or the command line: their types, and the paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+from instseg.data.formats.files import usable_text
+from instseg.errors import InstsegError
+
+MAX_NUMBER = 1e9
+MEANINGS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: f"a number up to {MAX_NUMBER:g}",
+    Mapping: "{name: value, …}",
+    tuple: "a list",
+}
+
+
+def typed(option: str, value: Any, hint: Any) -> Any:
+    """The value as the type hint (text, number, truth value, mapping, tuple, None, or a union of these) has it.
+
+    Where text is expected a number becomes text: names that are numbers arrive so. InstsegError names the option.
+    """
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if Any in kinds or (value is None and NoneType in kinds):
+        return value
+    for kind in kinds:
+        origin, inner = get_origin(kind) or kind, get_args(kind)
+        if origin is Mapping and isinstance(value, Mapping):
+            return {typed(option, k, inner[0]): typed(f"{option}.{k}", v, inner[1]) for k, v in value.items()}
+        if origin is tuple and isinstance(value, list | tuple):
+            return tuple(typed(option, entry, inner[0]) for entry in value)
+        if origin is str and _is_text(value):
+            return str(value)
+        if type(value) is origin and origin in (int, bool):
+            return value
+        if origin is float and type(value) in (int, float) and abs(value) <= MAX_NUMBER:  # not so of nan
+            return value
+    expected = " or ".join(MEANINGS[get_origin(kind) or kind] for kind in kinds if kind is not NoneType)
+    raise InstsegError(f"dataset.{shortened(option)}: expected {expected}, found {shortened(value)}")
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) in (int, float) or (isinstance(value, str) and usable_text(value) == value)
+
+
+def shortened(value: Any) -> str:
+    """For a message: on one line, in characters that every terminal has."""
+    return str(value)[:60].encode("unicode_escape").decode()
+
+
+def given_path(option: str, text: str, base: Path | None = None, *, is_file: bool = False) -> Path:
+    """The folder (or file) that an option names, from ``base``; ``~`` is the home. InstsegError when there is none."""
+    path = (base or Path()) / os.path.expanduser(text)  # noqa: PTH111  (of no user of that name: it stays as it is)
+    exists = os.path.isfile if is_file else os.path.isdir  # pathlib's raise for a name that is too long
+    if not exists(path):
+        raise InstsegError(f"dataset.{option}: no such {'file' if is_file else 'folder'}: {path}")
+    return path
