@@ -303,25 +303,14 @@ def repaint(file: Path, root: Path, rng: random.Random) -> None:
     rng.choice([_convert, _convert, _resize, _turn, _lie_about_size, _without_pixels])(file, rng)
 
 
+CONVERSIONS = (
+    *(("CMYK", "JPEG"), ("L", "JPEG"), ("L", "PNG"), ("1", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("LA", "PNG")),
+    *(("I;16", "PNG"), ("I", "TIFF"), ("F", "TIFF"), ("RGB", "BMP"), ("P", "GIF"), ("RGB", "WEBP"), ("RGB", "PPM")),
+)
+
+
 def _convert(file: Path, rng: random.Random) -> None:
-    mode, kind = rng.choice(
-        [
-            ("CMYK", "JPEG"),
-            ("L", "JPEG"),
-            ("L", "PNG"),
-            ("1", "PNG"),
-            ("P", "PNG"),
-            ("RGBA", "PNG"),
-            ("LA", "PNG"),
-            ("I;16", "PNG"),
-            ("I", "TIFF"),
-            ("F", "TIFF"),
-            ("RGB", "BMP"),
-            ("P", "GIF"),
-            ("RGB", "WEBP"),
-            ("RGB", "PPM"),
-        ]
-    )
+    mode, kind = rng.choice(CONVERSIONS)
     _save(file, lambda image: (image.convert("I") if mode == "I;16" else image).convert(mode), kind)
 
 
