@@ -29,7 +29,7 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
             "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, ",
         ),
         ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
-        ("photo.jpg", "photo.jpg: not of the form key=value"),
+        ("photo.jpg", "'photo.jpg' is not of the form key=value"),
     ],
 )
 def test_a_misspelt_override_is_answered_with_what_was_meant(argument, message):

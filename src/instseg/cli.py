@@ -77,10 +77,13 @@ def explain(error: Exception, config_name: str) -> str:
         meant = _in_other_options(name) or _meant(name, known_keys(config_name))
         return f"{name}: there is no such key.{meant} See --help and --cfg job."
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override}: not of the form key=value. Photos are given as source=photo.jpg; a value with spaces, "
-            "commas, brackets or = is quoted twice: 'source=\"my photo (1).jpg\"'"
+        example = (
+            "Photos are given as source=photo.jpg; a value with spaces, commas, brackets or = is quoted twice: "
+            "'source=\"my photo (1).jpg\"'"
+            if config_name == "predict"
+            else 'A value with spaces or braces is quoted for the shell: "dataset.rename={mobil: car}"'
         )
+        return f"{error.override!r} is not of the form key=value. {example}"
     return str(error).strip()
 
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.audit.report import AuditFinding, AuditReport, Severity, plural, shortened, spread
+from instseg.data.formats.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 MAX_CATEGORIES = 40
@@ -48,9 +49,9 @@ def print_short(report: AuditReport, console: Console) -> None:
 
 def _counts_table(report: AuditReport) -> Table:
     table = Table(title=f"Dataset {report.fingerprint}", title_justify="left")
-    table.add_column("category", min_width=28)
+    table.add_column("category", min_width=12)
     for column in _columns(report):
-        table.add_column(column, justify="right")
+        table.add_column("undivided" if column == UNSPLIT else column, justify="right")
     for row in _category_rows(report):
         table.add_row(*row)
     table.add_section()

@@ -72,8 +72,9 @@ def _by_ratio(labels: Mapping[str, Labels], selection: Selection) -> Divided:
         parts[split] = merge_labels([parts[split], part]) if split in parts else part
     absent = " and no ".join(split for split in divided if split != whole_is)
     missing = "no splits" if whole_is == UNSPLIT else f"no {absent}"
+    what = "Of the sources, some" if whole_is == UNSPLIT and len(labels) > 1 else "The labels"
     counts = _counts(divided)
-    notes.insert(0, f"The labels have {missing}: divided by seed {selection.seed} into {counts} (splits.json).")
+    notes.insert(0, f"{what} have {missing}: divided by seed {selection.seed} into {counts} (splits.json).")
     return parts, notes
 
 

@@ -49,6 +49,17 @@ def _append(
         )
 
 
+def same_categories(labels: dict[str, Labels]) -> dict[str, Labels]:
+    """Every split lists the categories of all, so that a part of one can join another."""
+    listed = [category for part in labels.values() for category in part.coco["categories"]]
+    categories: list[CocoCategory] = [
+        {"id": position, "name": name}
+        for position, name in enumerate(dict.fromkeys(c["name"] for c in listed), start=1)
+    ]
+    everything: CocoDict = {"images": [], "annotations": [], "categories": categories}
+    return {split: merge_labels([Labels(everything, part.image_root), part]) for split, part in labels.items()}
+
+
 def common_root(roots: Sequence[Path]) -> Path:
     """The deepest folder that holds all of them."""
     return Path(os.path.commonpath([root.absolute() for root in roots]))

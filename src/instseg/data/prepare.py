@@ -23,7 +23,7 @@ from instseg.atomic import new_folder
 from instseg.categories import Categories, select_names
 from instseg.data.choose import limit_images, rename_categories, select_categories
 from instseg.data.divide import divide, file_names
-from instseg.data.findings import Findings, write_findings
+from instseg.data.findings import KINDS, Findings, write_findings
 from instseg.data.formats.files import mark_as_cache
 from instseg.data.formats.labels import LabelReader, Labels
 from instseg.data.frames import decide_frames, files_changed, read_photos, unusable_files
@@ -71,13 +71,14 @@ def prepare_dataset(
     """
     indices = cache_dir.absolute() / "index"
     mark_as_cache(indices)  # first: it may lie below the labels' root
-    folder = indices / f"{name}-{_key(reader, selection, exif)}"
+    label_files = list(reader.label_files())
+    folder = indices / f"{name}-{_key(reader, label_files, selection, exif)}"
     if folder.exists() and files_changed(json.loads((folder / "unusable.json").read_text())):
         shutil.rmtree(folder)
     if not folder.exists():
         try:
             with new_folder(folder) as scratch:
-                _build(reader, selection, exif, scratch)
+                _build(reader, label_files, selection, exif, scratch)
         except InstsegError as error:
             if str(reader.root) in str(error):
                 raise
@@ -88,8 +89,8 @@ def prepare_dataset(
     return _open(folder)
 
 
-def _key(reader: LabelReader, selection: Selection, exif: str) -> str:
-    files = sorted(_state(file) for file in {*reader.label_files(), *selection.files()})
+def _key(reader: LabelReader, label_files: list[Path], selection: Selection, exif: str) -> str:
+    files = sorted(_state(file) for file in {*label_files, *selection.files()})
     text = json.dumps([INDEX_VERSION, repr(reader), files, asdict(selection), exif], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -102,10 +103,10 @@ def _state(file: Path) -> tuple[str, int, int]:
     return os.path.abspath(file), stat.st_size, stat.st_mtime_ns  # noqa: PTH100  (Path costs 10 us a file)
 
 
-def _build(reader: LabelReader, selection: Selection, exif: str, folder: Path) -> None:
+def _build(reader: LabelReader, label_files: list[Path], selection: Selection, exif: str, folder: Path) -> None:
     findings: defaultdict[str, Findings] = defaultdict(Findings)
     read = reader.read(findings)
-    note_unlabelled(read, reader.label_files(), findings)
+    note_unlabelled(read, label_files, findings)
     labels = _checked(read, reader.root, selection, findings)
     parts, notes = divide(labels, selection)
     categories = _categories({split: part.coco for split, part in parts.items()}, selection)
@@ -119,7 +120,7 @@ def _build(reader: LabelReader, selection: Selection, exif: str, folder: Path) -
         log.info("indexing %s: %d images, %d annotations", split, len(coco["images"]), len(coco["annotations"]))
         write_index(coco, photos[split], root, categories, folder / split, is_upright, findings[split])
         _write_json(folder / f"{split}.json", {**coco, "info": _info(coco, root)})
-        _check_not_empty(Index(folder / split), split, root)
+        _check_not_empty(Index(folder / split), split, root, findings)
     write_findings(folder / "findings.json", findings)
     _write_json(folder / "unusable.json", unusable_files(photo for some in photos.values() for photo in some))
     _write_json(folder / "splits.json", _splits(listed, file_names(parts)))
@@ -165,9 +166,11 @@ def _splits(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict
     return used | ({UNUSED: unused} if unused else {})
 
 
-def _check_not_empty(index: Index, split: str, image_root: Path) -> None:
+def _check_not_empty(index: Index, split: str, image_root: Path, findings: Mapping[str, Findings]) -> None:
     if len(index) == 0:
-        raise InstsegError(f"split {split}: none of its images could be used; they were sought in {image_root}")
+        found = (item for some in findings.values() for item in some.names.items())
+        why = "".join(f"; {len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in found)
+        raise InstsegError(f"split {split}: none of its images could be used; they were sought in {image_root}{why}")
     if split == "train" and index.num_instances == 0:
         raise InstsegError(f"split train: no image has an instance of {', '.join(index.categories.names)}")
 

@@ -36,12 +36,19 @@ def divide(
     if num_groups < len(ratios):
         raise InstsegError(
             f"{len(groups)} image(s) in {num_groups} group(s) cannot be split into {len(ratios)} parts "
-            f"({', '.join(ratios)}), a group being never divided: ask for fewer parts (dataset.split_ratio.test=0, "
-            f"a lower dataset.folds), or let every image stand alone (dataset.group_by=null)"
+            f"({', '.join(ratios)}), a group being never divided: {_way_out(len(groups), num_groups, ratios)}"
         )
     division = _Division(_counts(labels, group_of), np.bincount(group_of), np.array(list(ratios.values()), dtype=float))
     names = list(ratios)
     return [names[part] for part in division.run()[group_of].tolist()]
+
+
+def _way_out(num_images: int, num_groups: int, ratios: Collection[str]) -> str:
+    if num_images < 2:
+        return "one photo to learn from and another to measure on are needed; label more"
+    ways = ["ask for fewer parts (dataset.split_ratio.test=0, a lower dataset.folds)"] if len(ratios) > 2 else []
+    ways += ["let every image stand alone (dataset.group_by=null)"] if num_groups < num_images else []
+    return ", or ".join([*ways, "label more"])
 
 
 def _numbered(groups: Sequence[Hashable], order: Sequence[int]) -> Numbers:

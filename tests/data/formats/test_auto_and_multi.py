@@ -131,6 +131,15 @@ def test_what_one_source_has_split_stays_and_what_the_other_has_not_is_divided(t
     }
 
 
+@pytest.mark.parametrize("options", [{}, {"folds": 2}])
+def test_a_split_of_one_source_knows_the_categories_of_the_others(tmp_path, options):
+    write_labelme(tmp_path / "split", "train/a", "train/b", "val/c", "test/d", label="dog")
+    write_yolo(tmp_path / "loose", *"abcdef")
+    dataset = read_sources(tmp_path, {"one": {"root": "split"}, "two": {"root": "loose"}}, **options)
+    assert set(dataset.categories.names) == {"car", "dog"}
+    assert all(index.categories == dataset.categories for index in dataset.indices.values())
+
+
 def test_each_source_has_its_own_exif_frame(tmp_path):
     for source, size in (("upright", (16, 12)), ("stored", (12, 16))):
         write_labelme(tmp_path / source, "tells", "square", "third")

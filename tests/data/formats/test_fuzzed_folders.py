@@ -244,7 +244,10 @@ OWN_OPTIONS = {
 def test_a_readers_own_options_of_any_value_are_refused_with_their_name_or_used(name, number, scratch):
     rng = random.Random(f"own options {name} {number}")
     own = {
-        "sources": {"a": {"root": ".", "rename": {"car": "x"}, "drop": ["dog"]}, "b": {"root": "gone"}},
+        "sources": {
+            "a": {"root": ".", "rename": {"car": "x"}, "drop": ["dog"], "format": "coco"},
+            "b": {"root": "gone"},
+        },
         "splits": {"train": {"annotations": "labels.json", "images": "data"}},
         "names": {1: "car", "#ff0000": None},
         "pattern": r".*/(?P<stem>\w)\.png",

@@ -14,7 +14,7 @@ from instseg.data.formats.auto import reader_of
 from instseg.data.formats.files import usable_text
 from instseg.data.formats.labels import LabelReader, Labels
 from instseg.data.indexing import without_dangling
-from instseg.data.merge import merge_labels, named_source
+from instseg.data.merge import merge_labels, named_source, same_categories
 from instseg.data.options import given_path, shortened, typed
 from instseg.errors import InstsegError
 
@@ -43,7 +43,7 @@ class MultiReader:
             rename, drop = (typed(f"sources.{name}.{key}", self._given()[name].get(key), HINTS[key]) for key in HINTS)
             for split, coco in rename_categories(cocos, rename, drop).items():
                 parts[split].append(Labels(named_source(coco, name), read[split].image_root))
-        return {split: merge_labels(labels) for split, labels in parts.items()}
+        return same_categories({split: merge_labels(labels) for split, labels in parts.items()})
 
     def _readers(self) -> dict[str, LabelReader]:
         return {name: self._reader(name, source) for name, source in self._given().items()}
