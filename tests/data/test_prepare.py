@@ -256,6 +256,15 @@ def test_the_cache_may_lie_below_the_root_without_being_taken_for_labels(tmp_pat
     assert not any(json.loads((second.folder / "findings.json").read_text()).values())
 
 
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refused(self):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
+
+    monkeypatch.setattr(CocoReader, "label_files", refused)
+    with pytest.raises(InstsegError, match=r"dataset.root=.*not allowed to read or write .*secret"):
+        prepared(tmp_path)
+
+
 # ---- dividing the same way again
 
 

@@ -60,8 +60,11 @@ def folder(
         seed=seed,
     )
     cache = Path(cache_dir).expanduser()
-    labels = make_reader(reader, local_root(root, cache), reader_options, cache)
-    return prepare_dataset(labels, selection, cache, name, exif)
+    try:
+        labels = make_reader(reader, local_root(root, cache), reader_options, cache)
+        return prepare_dataset(labels, selection, cache, name, exif)
+    except PermissionError as error:
+        raise InstsegError(f"dataset.root={root}: not allowed to read or write {error.filename}") from error
 
 
 def _names(wanted: str | Sequence[str | int] | None) -> tuple[str, ...] | None:
