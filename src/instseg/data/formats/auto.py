@@ -76,5 +76,5 @@ def reader_of(name: str, root: Path, options: Mapping[str, object], cache_dir: P
     if name == "auto":
         name = recognise_format(root)[0]
     if name not in FORMATS:
-        raise InstsegError(f"format {name!r} is not known; expected auto, {', '.join(FORMATS)}")
+        raise InstsegError(f"dataset.sources: format {name!r} is not known; expected auto, {', '.join(FORMATS)}")
     return make_reader(FORMATS[name][1], root, options, cache_dir)
