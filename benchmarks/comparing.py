@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "pycocotools", "faster-coco-eval")
-PACKAGES += ("albumentations", "opencv-python-headless", "numpy", "pillow")
+PACKAGES: tuple[str, ...] = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "pycocotools")
+PACKAGES += ("faster-coco-eval", "albumentations", "opencv-python-headless", "numpy", "pillow")
 
 
 @dataclass(frozen=True)
