@@ -1,13 +1,21 @@
-"""Region proposals whose loss is to be had in evaluation too, without disturbing any random number."""
+"""Region proposals: what torchvision's RPN computes, without the parts of the arithmetic that nothing depends on.
+
+The loss looks at 256 anchors of an image, the proposals need no gradient. So the head runs over the whole pyramid
+without a graph, and once more, with one, where the sampled anchors are: the backward pass of its convolutions, a sixth
+of a training step, falls to next to nothing. Gradients and losses stay the same numbers.
+"""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork as TorchvisionRegionProposalNetwork
 from torchvision.models.detection.rpn import concat_box_prediction_layers
+
+from instseg.models.feature_rows import FeatureRows
 
 EVALUATION_SEED = 0  # validation losses of two epochs compare only when both drew the same samples
 
@@ -82,21 +90,57 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """-> proposals, per image (R, 4) xyxy in the network frame, best first; and the losses, {} without targets."""
         levels = list(features.values())
-        objectness_levels, delta_levels = self.head(levels)
         anchors = self.anchor_generator(images, levels)
+        with torch.no_grad():
+            proposals = self.propose(levels, anchors[0], images)
+        return proposals, {} if targets is None else self.losses(levels, anchors, targets)
+
+    def propose(self, levels: list[Tensor], anchors: Tensor, images: ImageList) -> list[Tensor]:
+        """anchors: (A, 4), the same for all images of a batch. Only the best of each level are decoded to boxes."""
+        objectness_levels, delta_levels = self.head(levels)
         num_per_level = [level[0].numel() for level in objectness_levels]
         objectness, deltas = concat_box_prediction_layers(objectness_levels, delta_levels)
-        objectness, deltas = full_precision(objectness), full_precision(deltas)
-        decoded = self.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
-        proposals, _ = self.filter_proposals(decoded, objectness, images.image_sizes, num_per_level)
-        losses = {} if targets is None else self._losses(anchors, objectness, deltas, targets)
-        return proposals, losses
+        objectness = full_precision(objectness).view(len(images.image_sizes), -1)
+        best = self._get_top_n_idx(objectness, num_per_level)  # (B, K)
+        deltas = full_precision(deltas.view(*objectness.shape, 4).gather(1, best[:, :, None].expand(-1, -1, 4)))
+        boxes = self.box_coder.decode_single(deltas.flatten(0, 1), anchors[best.flatten()]).view(*best.shape, 4)
+        # What is left per level after the choice; the same filter then finds nothing more to leave out.
+        counts = [min(count, self.pre_nms_top_n()) for count in num_per_level]
+        proposals: list[Tensor]
+        proposals, _ = self.filter_proposals(boxes, objectness.gather(1, best), images.image_sizes, counts)
+        return proposals
 
-    def _losses(
-        self, anchors: list[Tensor], objectness: Tensor, deltas: Tensor, targets: list[dict[str, Tensor]]
+    def losses(
+        self, levels: list[Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
+        """Equations 1 and 2 of Ren et al., 2015, over the sampled anchors."""
         self.fg_bg_sampler.repeatable = not self.training
         labels, matched_boxes = self.assign_targets_to_anchors(anchors, targets)
-        regression_targets = self.box_coder.encode(matched_boxes, anchors)
-        loss_objectness, loss_box = self.compute_loss(objectness, deltas, labels, regression_targets)
-        return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box}
+        positives, negatives = self.fg_bg_sampler(labels)
+        positive, negative = (torch.where(torch.cat(chosen))[0] for chosen in (positives, negatives))
+        sampled = torch.cat([positive, negative])
+        objectness, deltas = self._head_at(levels, sampled, len(anchors[0]))
+        wanted = self.box_coder.encode_single(torch.cat(matched_boxes)[positive], torch.cat(anchors)[positive])
+        distance = F.smooth_l1_loss(deltas[: len(positive)], wanted, beta=1 / 9, reduction="sum")
+        loss_objectness = F.binary_cross_entropy_with_logits(objectness, torch.cat(labels)[sampled])
+        return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": distance / len(sampled)}
+
+    def _head_at(self, levels: list[Tensor], chosen: Tensor, num_anchors: int) -> tuple[Tensor, Tensor]:
+        """Logits (R,) and deltas (R, 4) of chosen anchors: int64 (R,), counted through all images of the batch."""
+        rows = FeatureRows.of(levels)
+        per_pixel = self.anchor_generator.num_anchors_per_location()[0]
+        ends = torch.cumsum(rows.heights * rows.widths * per_pixel, 0)
+        image, anchor = chosen // num_anchors, chosen % num_anchors
+        level = torch.bucketize(anchor, ends, right=True)
+        first = (ends - rows.heights * rows.widths * per_pixel)[level]
+        pixel, shape = (anchor - first) // per_pixel, anchor % per_pixel
+        width = rows.widths[level]
+        hidden, inside = rows.patches(image, level, pixel // width, pixel % width, radius=len(self.head.conv))
+        for layer in self.head.conv:  # a 3x3 convolution each, which takes a ring off the patch
+            inside = inside[:, :, 1:-1, 1:-1]
+            convolution = layer[0]
+            hidden = F.relu(F.conv2d(hidden, convolution.weight, convolution.bias)) * inside
+        own = torch.arange(len(chosen), device=chosen.device)
+        logits = self.head.cls_logits(hidden).flatten(1)[own, shape]
+        deltas = self.head.bbox_pred(hidden).view(len(chosen), per_pixel, 4)[own, shape]
+        return full_precision(logits), full_precision(deltas)
