@@ -7,6 +7,7 @@ a radius of 5 px). Bitmasks are (H, W) uint8 of 0 and 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -46,13 +47,19 @@ def clip_polygon(polygon: Polygon, image_size: ImageSize) -> Polygon:
 def _without_spikes(polygon: Polygon) -> Polygon:
     """Drop the points where the outline runs along the border and back: they have no area but widen the box."""
     while len(polygon) >= 3:
-        polygon = polygon[(polygon != np.roll(polygon, 1, axis=0)).any(axis=1)]
-        before, after = np.roll(polygon, 1, axis=0), np.roll(polygon, -1, axis=0)
-        straight = ((polygon == before) & (polygon == after)).any(axis=1)
+        polygon = polygon[(polygon != _shifted(polygon)).any(axis=1)]
+        level = polygon == _shifted(polygon)  # the side that ends in a point is upright or level
+        straight = (level[:-1] & level[1:]).any(axis=1)
+        straight = np.append(straight, (level[-1:] & level[:1]).any())
         if not straight.any():
             break
         polygon = polygon[~straight]
     return polygon if len(polygon) >= 3 else np.zeros((0, 2))
+
+
+def _shifted(values: NDArray[Any]) -> NDArray[Any]:
+    """What belongs to the vertex before, at the place of each vertex; five times as fast as np.roll."""
+    return np.concatenate([values[-1:], values[:-1]])
 
 
 def _clip_to_half_plane(polygon: Polygon, axis: int, limit: float, sign: float) -> Polygon:
@@ -61,17 +68,14 @@ def _clip_to_half_plane(polygon: Polygon, axis: int, limit: float, sign: float) 
     inside = distance >= 0
     if inside.all():
         return polygon
-    kept: list[NDArray[np.float64]] = []
-    for current in range(len(polygon)):
-        previous = current - 1
-        if inside[current] != inside[previous]:
-            share = distance[previous] / (distance[previous] - distance[current])
-            crossing = polygon[previous] + share * (polygon[current] - polygon[previous])
-            crossing[axis] = limit
-            kept.append(crossing)
-        if inside[current]:
-            kept.append(polygon[current])
-    return np.array(kept).reshape(-1, 2)
+    crosses = inside != _shifted(inside)
+    before, far = _shifted(polygon)[crosses], _shifted(distance)[crosses]
+    crossings = before + (far / (far - distance[crosses]))[:, None] * (polygon[crosses] - before)
+    crossings[:, axis] = limit
+    points, wanted = np.repeat(polygon, 2, axis=0), np.stack([crosses, inside], axis=1).reshape(-1)
+    points[::2][crosses] = crossings  # before each vertex the place where the side that ends in it crosses
+    kept: Polygon = points[wanted]
+    return kept
 
 
 def polygons_to_box(polygons: Sequence[Polygon]) -> Box:
@@ -161,8 +165,35 @@ def rle_runs(counts: bytes) -> NDArray[np.int64]:
 
 def polygons_to_box_mask(polygons: Sequence[Polygon], box: Box, size: int) -> Bitmask:
     """Draw the parts into the (size, size) frame of ``box``."""
-    scale = size / np.maximum(box[2:] - box[:2], 1e-6)
-    return rle_to_bitmask(polygons_to_rle([(polygon - box[:2]) * scale for polygon in polygons], (size, size)))
+    box_mask: Bitmask = polygons_to_box_masks([polygons], box[None], size)[0]
+    return box_mask
+
+
+def polygons_to_box_masks(
+    instances: Sequence[Sequence[Polygon]], boxes: NDArray[np.float64], size: int
+) -> NDArray[np.uint8]:
+    """(N, size, size): the parts of each instance drawn into the frame of its box, all in one go; boxes: (N, 4)."""
+    if not len(instances):
+        return np.zeros((0, size, size), np.uint8)
+    last = np.cumsum([len(parts) for parts in instances]).tolist()
+    boxes_of_parts = boxes.repeat([len(parts) for parts in instances], axis=0)
+    rles = _draw_in_frames([part for parts in instances for part in parts], boxes_of_parts, size)
+    whole = [rles[a] if b - a == 1 else coco_mask.merge(rles[a:b]) for a, b in pairwise([0, *last])]
+    column_by_column = coco_mask.decode(whole).transpose(2, 1, 0)
+    box_masks = np.empty((len(whole), size, size), np.uint8)
+    for drawn, box_mask in zip(column_by_column, box_masks, strict=True):
+        cv2.transpose(drawn, box_mask)  # three times as fast as NumPy's copy
+    return box_masks
+
+
+def _draw_in_frames(parts: Sequence[Polygon], boxes: NDArray[np.float64], size: int) -> list[Rle]:
+    """Each part in the (size, size) frame of the box of its own: (number of parts, 4)."""
+    lengths = [len(part) for part in parts]
+    scales = size / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
+    points = (np.concatenate(parts) - boxes[:, :2].repeat(lengths, 0)) * scales.repeat(lengths, 0)
+    flat, bounds = points.reshape(-1), np.cumsum([0, *(2 * length for length in lengths)]).tolist()
+    rles: list[Rle] = coco_mask.frPyObjects([flat[a:b] for a, b in pairwise(bounds)], size, size)
+    return rles
 
 
 def bitmask_to_box_mask(bitmask: Bitmask, box: Box, size: int) -> Bitmask:
@@ -170,8 +201,7 @@ def bitmask_to_box_mask(bitmask: Bitmask, box: Box, size: int) -> Bitmask:
     x1, y1, x2, y2 = (int(v) for v in box)
     crop = bitmask[y1:y2, x1:x2].astype(np.float32)
     resized = cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR)
-    box_mask: Bitmask = (resized >= 0.5).astype(np.uint8)
-    return box_mask
+    return (resized >= 0.5).view(np.uint8)
 
 
 def mask_probs_to_rle(

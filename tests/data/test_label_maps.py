@@ -20,8 +20,10 @@ def test_bitmaps_that_do_not_touch_share_a_map_and_overlapping_ones_do_not():
     packed = pack_label_maps([bitmask_to_rle(mask) for mask in masks], (2, 6))
     assert len(packed.maps) == 2
     assert [map_index for map_index, _ in packed.places] == [0, 0, 1, 0]
-    boxes, bitmasks = zip(*(packed.box_and_bitmask(i) for i in range(4)), strict=True)
-    assert [box.tolist() for box in boxes] == [[0, 0, 2, 2], [4, 0, 6, 2], [1, 0, 5, 1], [0, 0, 0, 0]]
+    boxes, areas = packed.boxes_and_areas()
+    bitmasks = [packed.bitmask(i, box) for i, box in enumerate(boxes)]
+    assert areas.tolist() == [4, 4, 4, 0]
+    assert boxes.tolist() == [[0, 0, 2, 2], [4, 0, 6, 2], [1, 0, 5, 1], [0, 0, 0, 0]]
     assert [bitmask.shape for bitmask in bitmasks] == [(2, 2), (2, 2), (1, 4), (0, 0)]
     assert all(bitmask.all() for bitmask in bitmasks)
 
@@ -32,11 +34,12 @@ def test_packing_and_taking_out_again_changes_no_pixel(seed, num_masks):
     size = tuple(rng.integers(1, 15, 2))
     masks = [(rng.random(size) < rng.choice([0, 0.02, 0.3, 1])).astype(np.uint8) for _ in range(num_masks)]
     packed = pack_label_maps([bitmask_to_rle(mask) for mask in masks], size)
+    boxes, areas = packed.boxes_and_areas()
     for i, mask in enumerate(masks):
-        (x1, y1, x2, y2), bitmask = packed.box_and_bitmask(i)
+        x1, y1, x2, y2 = boxes[i].astype(int)
         again = np.zeros(size, dtype=np.uint8)
-        again[int(y1) : int(y2), int(x1) : int(x2)] = bitmask
-        assert np.array_equal(again, mask)
+        again[y1:y2, x1:x2] = packed.bitmask(i, boxes[i])
+        assert np.array_equal(again, mask) and areas[i] == mask.sum()
 
 
 def test_one_map_holds_255_instances_and_a_second_one_the_rest():
@@ -47,8 +50,9 @@ def test_one_map_holds_255_instances_and_a_second_one_the_rest():
         masks.append(mask)
     packed = pack_label_maps([bitmask_to_rle(mask) for mask in masks], (20, 20))
     assert len(packed.maps) == 2
+    boxes, _ = packed.boxes_and_areas()
     for i in range(len(masks)):
-        assert packed.box_and_bitmask(i)[0].tolist() == [i % 20, i // 20, i % 20 + 1, i // 20 + 1]
+        assert boxes[i].tolist() == [i % 20, i // 20, i % 20 + 1, i // 20 + 1]
 
 
 def test_more_than_255_bitmaps_all_become_targets():

@@ -5,14 +5,15 @@ Nothing is cut from outlines: the shapes that hide them move along with the imag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.masks import Bitmask, Box, polygons_to_box_mask
+from instseg.data.cropping import Visible
+from instseg.masks import Bitmask, Box, polygons_to_box_mask, polygons_to_box_masks
 from instseg.types import BOX_MASK_SIZE, Polygon
 
 MIN_BOX_SIDE_PX = 1.0
@@ -56,8 +57,17 @@ def draw_outline(parts: Sequence[Polygon], box: Box, hiding: Sequence[Cover], mi
     return box, polygons_to_box_mask(parts, box, BOX_MASK_SIZE)
 
 
+def draw_outlines(outlines: Mapping[int, Visible]) -> dict[int, Drawn]:
+    """Boxes and box masks of outlines that nothing hides, under the same keys; thin ones are left out."""
+    wide = {key: outline for key, outline in outlines.items() if not _is_thin(outline.box)}
+    boxes = np.array([outline.box for outline in wide.values()]).reshape(-1, 4)
+    masks = polygons_to_box_masks([outline.parts for outline in wide.values()], boxes, BOX_MASK_SIZE)
+    return dict(zip(wide, zip(boxes, masks, strict=True), strict=True))
+
+
 def _is_thin(box: Box) -> bool:
-    return bool((box[2:] - box[:2] < MIN_BOX_SIDE_PX).any())
+    x1, y1, x2, y2 = box.tolist()
+    return bool(x2 - x1 < MIN_BOX_SIDE_PX or y2 - y1 < MIN_BOX_SIDE_PX)
 
 
 def _without(mask: Bitmask, box: Box, hiding: Sequence[Cover]) -> Bitmask:

@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.data.cropping import Visible, visible_outlines
 from instseg.data.label_maps import MAX_PER_MAP, LabelMaps, pack_label_maps
-from instseg.data.occlusion import Cover, Drawn, draw_outline
+from instseg.data.occlusion import Cover, Drawn, draw_outline, draw_outlines
 from instseg.errors import InstsegError
 from instseg.masks import (
     Bitmask,
@@ -132,29 +133,45 @@ class MovingInstances:
 
     def targets(self, min_visibility: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
         """Boxes (N, 4), labels (N,) and box masks (N, M, M) of what is visible of each by this share at least."""
-        kept: list[int] = []
-        drawn: list[Drawn] = []
-        shapes = self.polygons()
-        covers = [self._cover(position, shapes[position]) for position in range(self.num_beneath, len(shapes))]
-        for position, (parts, bitmap) in enumerate(zip(shapes, self.bitmap_of, strict=True)):
-            if bitmap is None:
-                found = self._draw_polygons(position, parts, covers, min_visibility)
-            else:
-                found = self._draw_bitmap(bitmap, min_visibility)
-            if found is not None:
-                kept.append(position)
-                drawn.append(found)
+        boxes, areas = self.maps.boxes_and_areas()
+        drawn = self._draw_outlines(boxes, min_visibility) | self._draw_bitmaps(boxes, areas, min_visibility)
+        kept = sorted(drawn)
         return (
-            np.array([box for box, _ in drawn], dtype=np.float32).reshape(-1, 4),
+            np.array([drawn[position][0] for position in kept], np.float32).reshape(-1, 4),
             self.labels[kept],
-            np.array([mask for _, mask in drawn], dtype=np.uint8).reshape(-1, BOX_MASK_SIZE, BOX_MASK_SIZE),
+            np.array([drawn[position][1] for position in kept], np.uint8).reshape(-1, BOX_MASK_SIZE, BOX_MASK_SIZE),
         )
 
-    def _cover(self, position: int, parts: list[Polygon]) -> Cover:
+    def _draw_outlines(self, bitmap_boxes: NDArray[np.float64], min_visibility: float) -> dict[int, Drawn]:
+        """Position -> box and box mask. Those that nothing hides are drawn in one go."""
+        shapes = self.polygons()
+        covers = [self._cover(i, shapes[i], bitmap_boxes) for i in range(self.num_beneath, len(shapes))]
+        drawn: dict[int, Drawn] = {}
+        free: dict[int, Visible] = {}
+        for position, visible in visible_outlines(shapes, self.image_size, min_visibility).items():
+            hiding = [cover for cover in covers if cover.hides(position, visible.box)]
+            if not hiding:
+                free[position] = visible
+            elif found := draw_outline(visible.parts, visible.box, hiding, visible.min_share):
+                drawn[position] = found
+        return drawn | draw_outlines(free)
+
+    def _draw_bitmaps(
+        self, boxes: NDArray[np.float64], areas: NDArray[np.int64], min_visibility: float
+    ) -> dict[int, Drawn]:
+        """Position -> box and box mask."""
+        drawn = {}
+        for position, i in enumerate(self.bitmap_of):
+            if i is not None and areas[i] > 0 and areas[i] >= min_visibility * self.bitmap_areas[i]:
+                bitmask, corner = self.maps.bitmask(i, boxes[i]), np.tile(boxes[i, :2], 2)
+                drawn[position] = boxes[i], bitmask_to_box_mask(bitmask, boxes[i] - corner, BOX_MASK_SIZE)
+        return drawn
+
+    def _cover(self, position: int, parts: list[Polygon], bitmap_boxes: NDArray[np.float64]) -> Cover:
         bitmap = self.bitmap_of[position]
         if bitmap is None:
             return Cover(position, polygons_to_box(parts), partial(polygons_to_box_mask, parts))
-        return Cover(position, self.maps.box_and_bitmask(bitmap)[0], partial(self._sample_bitmap, bitmap))
+        return Cover(position, bitmap_boxes[bitmap], partial(self._sample_bitmap, bitmap))
 
     def _sample_bitmap(self, i: int, box: Box, size: int) -> Bitmask:
         """What of bitmap ``i`` lies at the centres of the (size, size) cells of a box within the image."""
@@ -163,30 +180,6 @@ class MovingInstances:
         columns, rows = centres.astype(np.int64)
         sampled: Bitmask = (self.maps.maps[map_index][np.ix_(rows, columns)] == value).view(np.uint8)
         return sampled
-
-    def _draw_polygons(
-        self, position: int, parts: list[Polygon], covers: list[Cover], min_visibility: float
-    ) -> Drawn | None:
-        visible = [clip_polygon(part, self.image_size) for part in parts]
-        needed = min_visibility
-        if any(clipped is not part for clipped, part in zip(visible, parts, strict=True)):
-            visible = [part for part in visible if len(part)]
-            whole, left = (sum(map(polygon_area, some)) for some in (parts, visible))
-            if left < min_visibility * whole:
-                return None
-            needed *= whole / max(left, 1e-6)
-        if not visible:
-            return None
-        box = polygons_to_box(visible)
-        hiding = [cover for cover in covers if cover.hides(position, box)]
-        return draw_outline(visible, box, hiding, needed)
-
-    def _draw_bitmap(self, i: int, min_visibility: float) -> Drawn | None:
-        box, bitmask = self.maps.box_and_bitmask(i)
-        if bitmask.size == 0 or np.count_nonzero(bitmask) < min_visibility * self.bitmap_areas[i]:
-            return None
-        whole = np.array([0, 0, bitmask.shape[1], bitmask.shape[0]], dtype=np.float64)
-        return box, bitmask_to_box_mask(bitmask, whole, BOX_MASK_SIZE)
 
 
 def _frame_of(image_size: ImageSize) -> Polygon:

@@ -1,0 +1,61 @@
+"""What of the outlines lies within the image, after it was cut, turned or moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.masks import Box, clip_polygon, polygon_area, polygons_to_box
+from instseg.types import ImageSize, Polygon
+
+
+class Visible(NamedTuple):
+    """The outline of one instance, cut off at the border of the image."""
+
+    parts: Sequence[Polygon]
+    box: Box  # (4,) xyxy around them
+    min_share: float  # of them that others may not hide, for the visibility that is asked of the whole
+
+
+def visible_outlines(
+    shapes: Sequence[Sequence[Polygon]], image_size: ImageSize, min_visibility: float
+) -> dict[int, Visible]:
+    """Position -> what is visible of the shape there, where that is at least this share of its area.
+
+    A shape without parts is passed over. The border is compared with the boxes of all at once: in the photos of most
+    datasets few outlines cross it, and only these are looked at one by one.
+    """
+    positions = [position for position, parts in enumerate(shapes) if len(parts)]
+    if not positions:
+        return {}
+    boxes = _boxes([shapes[position] for position in positions])
+    limit = np.array(image_size[::-1])
+    is_inside: NDArray[np.bool_] = ((boxes[:, :2] >= 0) & (boxes[:, 2:] <= limit)).all(axis=1)
+    is_outside: NDArray[np.bool_] = ((boxes[:, 2:] < 0) | (boxes[:, :2] > limit)).any(axis=1)
+    found = {}
+    for i in np.flatnonzero(~is_outside).tolist():
+        parts = shapes[positions[i]]
+        visible = Visible(parts, boxes[i], min_visibility) if is_inside[i] else _cut(parts, image_size, min_visibility)
+        if visible is not None:
+            found[positions[i]] = visible
+    return found
+
+
+def _boxes(shapes: Sequence[Sequence[Polygon]]) -> NDArray[np.float64]:
+    """(N, 4) xyxy around the vertices of each shape; none may be empty."""
+    points = np.concatenate([part for parts in shapes for part in parts])
+    lengths = [sum(map(len, parts)) for parts in shapes]
+    starts = [0, *accumulate(lengths[:-1])]
+    return np.concatenate([np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)], axis=1)
+
+
+def _cut(parts: Sequence[Polygon], image_size: ImageSize, min_visibility: float) -> Visible | None:
+    visible = [part for part in (clip_polygon(part, image_size) for part in parts) if len(part)]
+    whole, left = (sum(map(polygon_area, some)) for some in (parts, visible))
+    if not visible or left < min_visibility * whole:
+        return None
+    return Visible(visible, polygons_to_box(visible), min_visibility * (whole / max(left, 1e-6)))
