@@ -10,9 +10,10 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "instseg"
 ORDER = [
     "errors", "atomic", "types", "categories", "masks", "outlines", "coco_format", "data", "models", "optim",
-    "matching", "metrics", "module", "lettering", "visualize", "sheets", "augmentation_sheet", "audit", "exports",
-    "curves", "callbacks", "checkpoint", "predictor", "prediction_folder", "prediction_summary", "prediction_output",
-    "summary", "manifest", "check_config", "run_folders", "hydra_job", "cli", "build", "run",
+    "image_record", "matching", "precision_recall", "metrics", "module", "lettering", "visualize", "sheets",
+    "augmentation_sheet", "audit", "exports", "curves", "callbacks", "profiling", "checkpoint", "predictor",
+    "prediction_folder", "prediction_summary", "prediction_output", "summary", "manifest", "check_config",
+    "run_folders", "hydra_job", "cli", "build", "run",
 ]  # fmt: skip
 KNOW_HYDRA = {"run", "build", "cli", "hydra_job", "check_config"}
 FILES = sorted(SRC.rglob("*.py"))

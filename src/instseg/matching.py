@@ -1,191 +1,142 @@
-"""COCO evaluation of many images at once, on run-length masks, without a dense mask or a second pass.
+"""Which detection found which instance, decided as in pycocotools' ``COCOeval``, for all images at once.
 
-The numbers are those of pycocotools' ``COCOeval`` (Lin et al., 2014, https://cocodataset.org/#detection-eval); the
-matching and the precision-recall curves run in C++ (faster_coco_eval), the overlaps are pycocotools' own.
+Within an image and a category the detections choose one after the other, best score first, at every IoU threshold and
+range of sizes separately (Lin et al., 2014, https://cocodataset.org/#detection-eval). Images and categories have
+nothing to do with each other, so they all take a step together: every best detection, then every second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
-from instseg.categories import Categories
-from instseg.types import GroundTruth, ImageSize, Prediction, Rle
+from instseg.image_record import MIN_IOU, ImageRecord, Overlaps
 
-AREAS = ("all", "small", "medium", "large")
-MAX_DETECTIONS = (1, 10, 100)  # per image and category
-MATCH_SCORE = 0.5
-MATCH_IOU = 0.5
+IOU_THRESHOLDS = np.linspace(MIN_IOU, 0.95, 10)
+AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px²
+UNMATCHED, IGNORED, FOUND = 0, 1, 2
+STEP_SIZE = 2048  # detections
 
-IouTable = dict[tuple[int, int], NDArray[np.float64]]
-"""(image number from 1, label) -> (D, G) overlaps; detections best score first, ground truth as annotated."""
-
-Rows = NDArray[np.intp]
+Rows = NDArray[np.int64]
 
 
 @dataclass(eq=False, slots=True)
-class PackedRles:
-    """N compressed masks of one image as one string of bytes: 4 bytes of overhead each instead of 300."""
+class Pool:
+    """The rows of all images one after the other: G of ground truth, D of detections."""
 
-    image_size: ImageSize
-    counts: bytes
-    ends: NDArray[np.uint32]  # (N,) where each mask's counts end
-
-    @classmethod
-    def pack(cls, rles: Sequence[Rle], image_size: ImageSize) -> PackedRles:
-        counts = [rle["counts"] for rle in rles]
-        ends = np.cumsum([len(one) for one in counts], dtype=np.uint32)
-        return cls(image_size, b"".join(counts), ends)
-
-    def select(self, rows: Rows) -> list[Rle]:
-        starts = np.concatenate([[0], self.ends[:-1]])[rows] if len(rows) else rows
-        size = list(self.image_size)
-        spans = zip(starts.tolist(), self.ends[rows].tolist(), strict=True)
-        return [{"size": size, "counts": self.counts[start:end]} for start, end in spans]
-
-
-@dataclass(eq=False, slots=True)
-class ImageRecord:
-    """All that evaluation needs of one image: N ground-truth instances, D detections, original frame."""
-
-    image_id: int
-    truth_boxes_xywh: NDArray[np.float64]  # (N, 4)
-    truth_labels: NDArray[np.int64]  # (N,)
-    truth_areas: NDArray[np.float64]  # (N,) px², as annotated
-    truth_iscrowd: NDArray[np.bool_]  # (N,)
-    truth_rles: PackedRles
-    boxes_xywh: NDArray[np.float64]  # (D, 4)
-    labels: NDArray[np.int64]  # (D,)
-    scores: NDArray[np.float64]  # (D,)
-    rles: PackedRles
+    truth_starts: NDArray[np.int64]  # (images,) the first row of each image
+    truth_labels: NDArray[np.int64]  # (G,)
+    truth_iscrowd: NDArray[np.bool_]  # (G,)
+    truth_ignored: NDArray[np.bool_]  # (G, AREAS) crowds, and instances of another size
+    starts: NDArray[np.int64]  # (images,)
+    labels: NDArray[np.int64]  # (D,) ascending within an image
+    scores: NDArray[np.float64]  # (D,) descending within an image and label
+    ranks: NDArray[np.int64]  # (D,) 0 for the best of its image and label
+    order: NDArray[np.int64]  # (D,) the rows by label, best score first, equal ones in the order of the images
 
     @classmethod
-    def build(cls, prediction: Prediction, truth: GroundTruth) -> ImageRecord:
+    def of(cls, images: Sequence[ImageRecord]) -> Pool:
+        iscrowd = joined([image.truth_iscrowd for image in images], np.bool_)
+        within = within_areas(joined([image.truth_areas for image in images], np.float64))
+        labels = joined([image.labels for image in images], np.int64)
+        sizes = [len(image.labels) for image in images]
+        scores = joined([image.scores for image in images], np.float64)
+        groups = np.repeat(np.arange(len(images)), sizes) * (labels.max(initial=0) + 1) + labels
         return cls(
-            image_id=truth.image_id,
-            truth_boxes_xywh=_to_xywh(truth.boxes),
-            truth_labels=np.array(truth.labels, dtype=np.int64),
-            truth_areas=np.array(truth.areas, dtype=np.float64),
-            truth_iscrowd=np.array(truth.iscrowd, dtype=np.bool_),
-            truth_rles=PackedRles.pack(truth.rles, truth.image_size),
-            boxes_xywh=_to_xywh(prediction.boxes),
-            labels=np.array(prediction.labels, dtype=np.int64),
-            scores=np.array(prediction.scores, dtype=np.float64),
-            rles=PackedRles.pack(prediction.rles, prediction.image_size),
+            truth_starts=_starts([len(image.truth_labels) for image in images]),
+            truth_labels=joined([image.truth_labels for image in images], np.int64),
+            truth_iscrowd=iscrowd,
+            truth_ignored=iscrowd[:, None] | ~within,
+            starts=_starts(sizes),
+            labels=labels,
+            scores=scores,
+            ranks=np.arange(len(groups)) - np.searchsorted(groups, groups),
+            order=np.lexsort((-scores, labels)),
+        )
+
+    def overlaps(self, of_images: Sequence[Overlaps]) -> Overlaps:
+        """One of each image -> one whose rows are the pool's."""
+        sizes = [len(one.ious) for one in of_images]
+        return Overlaps(
+            joined([one.areas for one in of_images], np.float64),
+            joined([one.detections for one in of_images], np.int64) + np.repeat(self.starts, sizes),
+            joined([one.truths for one in of_images], np.int64) + np.repeat(self.truth_starts, sizes),
+            joined([one.ious for one in of_images], np.float64),
         )
 
 
-def _to_xywh(boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+def _starts(sizes: list[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *sizes])[:-1]
 
 
-def unique_images(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """One record of each image_id, the first, sorted by id as pycocotools does: ties in score between images then
-    fall the same way whatever order the images came in."""
-    by_id = {record.image_id: record for record in reversed(records)}
-    return [by_id[image_id] for image_id in sorted(by_id)]
+def joined(columns: list[NDArray[Any]], dtype: type) -> NDArray[Any]:
+    return np.concatenate(columns) if columns else np.zeros(0, dtype)
 
 
-def _pairs(images: Sequence[ImageRecord]) -> Iterator[tuple[int, int, Rows, Rows]]:
-    """(image number, label, detections best score first, ground truth) where a label has both."""
-    for number, image in enumerate(images, start=1):
-        for label in np.intersect1d(image.labels, image.truth_labels).tolist():
-            detections = np.flatnonzero(image.labels == label)
-            order = np.argsort(-image.scores[detections], kind="stable")[: MAX_DETECTIONS[-1]]
-            yield number, label, detections[order], np.flatnonzero(image.truth_labels == label)
+def within_areas(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) px² -> (N, AREAS); an area on the border of two ranges is in both."""
+    low, high = np.array(list(AREAS.values())).T
+    outside: NDArray[np.bool_] = (areas[:, None] < low) | (areas[:, None] > high)
+    return ~outside
 
 
-def box_ious(images: Sequence[ImageRecord]) -> IouTable:
-    table: IouTable = {}
-    for number, label, found, true in _pairs(images):
-        image = images[number - 1]
-        iscrowd = image.truth_iscrowd[true]
-        table[number, label] = coco_mask.iou(image.boxes_xywh[found], image.truth_boxes_xywh[true], iscrowd)
-    return table
+@dataclass(eq=False, slots=True)
+class Matches:
+    """What became of the M detections that overlap ground truth of their label; all others match nothing."""
+
+    detections: NDArray[np.int64]  # (M,) rows of the pool
+    outcomes: NDArray[np.uint8]  # (M, IOU_THRESHOLDS, AREAS) UNMATCHED, IGNORED (its ground truth is) or FOUND
+    ious: NDArray[np.float64]  # (M,) with the instance found at the lowest threshold, of any size; otherwise 0
 
 
-def mask_ious(images: Sequence[ImageRecord]) -> IouTable:
-    table: IouTable = {}
-    for number, label, found, true in _pairs(images):
-        image = images[number - 1]
-        iscrowd = image.truth_iscrowd[true]
-        table[number, label] = coco_mask.iou(image.rles.select(found), image.truth_rles.select(true), iscrowd)
-    return table
+def match(pool: Pool, overlaps: Overlaps) -> Matches:
+    """Let the detections choose; the rows of ``overlaps`` are the pool's.
 
-
-def box_areas(images: Sequence[ImageRecord]) -> list[NDArray[np.float64]]:
-    return [image.boxes_xywh[:, 2] * image.boxes_xywh[:, 3] for image in images]
-
-
-def mask_areas(images: Sequence[ImageRecord]) -> list[NDArray[np.float64]]:
-    every = [image.rles.select(np.arange(len(image.labels))) for image in images]
-    return [np.asarray(coco_mask.area(rles), dtype=np.float64) for rles in every]
-
-
-def precision_and_recall(
-    images: Sequence[ImageRecord], ious: IouTable, areas: list[NDArray[np.float64]], categories: Categories
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """COCO's arrays, -1 where undefined; ``ious`` and ``areas`` (of the detections) decide for boxes or masks.
-
-    Precision is (10 IoU thresholds, 101 recalls, category, AREAS, MAX_DETECTIONS), recall is without the 101.
+    At each threshold a detection takes, of what overlaps it enough and is still free, the ground truth with the
+    highest IoU, and ignored ground truth only where there is no other. A crowd is never used up.
     """
-    if not images:
-        shape = (len(categories), len(AREAS), len(MAX_DETECTIONS))
-        return np.full((10, 101, *shape), -1.0), np.full((10, *shape), -1.0)
-    truth = _coco(
-        categories,
-        category_id=[image.truth_labels for image in images],
-        area=[image.truth_areas for image in images],
-        iscrowd=[image.truth_iscrowd for image in images],
+    ranks = pool.ranks[overlaps.detections]
+    # the pairs of a detection from the worst to the best; of two with the same IoU pycocotools takes the later one
+    order = np.lexsort((overlaps.truths, overlaps.ious, overlaps.detections, ranks))
+    detections, truths, ious = overlaps.detections[order], overlaps.truths[order], overlaps.ious[order]
+    firsts = np.flatnonzero(np.diff(detections, prepend=-1))  # of each detection's pairs
+    matches = Matches(
+        detections=detections[firsts],
+        outcomes=np.zeros((len(firsts), len(IOU_THRESHOLDS), len(AREAS)), dtype=np.uint8),
+        ious=np.zeros(len(firsts)),
     )
-    detections = _coco(
-        categories,
-        category_id=[image.labels for image in images],
-        area=areas,
-        score=[image.scores for image in images],
-    )
-    evaluation = COCOeval_faster(truth, detections, "bbox")
-    # The overlaps are ours for boxes and masks alike, so the annotations carry neither; a release that stopped
-    # asking for them would fail on the missing box instead of giving other numbers.
-    evaluation.computeIoU = lambda image, label: ious.get((image, label), [])
-    evaluation.evaluate()
-    evaluation.accumulate()
-    return evaluation.eval["precision"], evaluation.eval["recall"]
+    taken = np.zeros((len(pool.truth_labels), len(IOU_THRESHOLDS), len(AREAS)), dtype=np.bool_)
+    bounds = np.append(firsts, len(detections))
+    for step in _steps(ranks[order][firsts]):
+        pairs = slice(bounds[step.start], bounds[step.stop])
+        choice = _choose(pool, truths[pairs], ious[pairs], firsts[step] - firsts[step.start], taken)
+        matches.outcomes[step], matches.ious[step] = choice
+    return matches
 
 
-def _coco(categories: Categories, **columns: list[NDArray[Any]]) -> COCO:
-    """A COCO index whose annotations have these keys; every column holds one array for each image."""
-    labels = columns["category_id"]
-    columns["image_id"] = [np.full(len(one), number) for number, one in enumerate(labels, start=1)]
-    rows = zip(count(1), *(np.concatenate(column).tolist() for column in columns.values()), strict=False)
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": number} for number in range(1, len(labels) + 1)],
-        "categories": categories.to_coco(),
-        "annotations": [dict(zip(("id", *columns), row, strict=True)) for row in rows],  # id 0 would mean "unmatched"
-    }
-    coco.createIndex()
-    return coco
+def _steps(ranks: NDArray[np.int64]) -> Iterator[slice]:
+    """Slices of equal rank (ascending), no longer than STEP_SIZE so that a step's arrays stay in the cache."""
+    bounds = [*np.flatnonzero(np.diff(ranks, prepend=-1)).tolist(), len(ranks)]
+    for start, end in pairwise(bounds):
+        yield from (slice(first, min(first + STEP_SIZE, end)) for first in range(start, end, STEP_SIZE))
 
 
-def matched_ious(images: Sequence[ImageRecord], table: IouTable) -> list[float]:
-    """Mask IoU of each matched instance: detections scored at least MATCH_SCORE, best first, take the free
-    non-crowd instance of their category that they cover best, if the IoU reaches MATCH_IOU."""
-    matched: list[float] = []
-    for number, label, found, true in _pairs(images):
-        image = images[number - 1]
-        ious = table[number, label][image.scores[found] >= MATCH_SCORE][:, ~image.truth_iscrowd[true]]
-        for row in ious if ious.shape[1] else ():
-            best = int(row.argmax())
-            if row[best] >= MATCH_IOU:
-                matched.append(float(row[best]))
-                ious[:, best] = -1  # taken; indexing by a mask made a copy
-    return matched
+def _choose(
+    pool: Pool, truths: Rows, ious: NDArray[np.float64], firsts: Rows, taken: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """``outcomes`` and ``ious`` of detections whose pairs begin at ``firsts``; marks in ``taken`` what they take."""
+    size = len(truths)
+    preference = np.arange(1, size + 1)[:, None] + size * ~pool.truth_ignored[truths]  # (pairs, AREAS)
+    possible = (ious[:, None] >= IOU_THRESHOLDS)[:, :, None] & ~taken[truths]
+    best = np.maximum.reduceat(np.where(possible, preference[:, None], 0), firsts)  # 0 where nothing is possible
+    outcomes = (best > 0).astype(np.uint8) + (best > size)
+    winners = (best - 1) % size
+    at = np.nonzero(outcomes)
+    chosen = truths[winners[at]]
+    taken[chosen, at[1], at[2]] = ~pool.truth_iscrowd[chosen]
+    return outcomes, np.where(outcomes[:, 0, 0] == FOUND, ious[winners[:, 0, 0]], 0)

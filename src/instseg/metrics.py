@@ -14,19 +14,12 @@ from torchmetrics import Metric
 
 from instseg.categories import Categories
 from instseg.errors import InstsegError
-from instseg.matching import (
-    AREAS,
-    MAX_DETECTIONS,
-    ImageRecord,
-    box_areas,
-    box_ious,
-    mask_areas,
-    mask_ious,
-    matched_ious,
-    precision_and_recall,
-    unique_images,
-)
+from instseg.image_record import ImageRecord, unique_images
+from instseg.matching import AREAS, FOUND, Matches, Pool, match
+from instseg.precision_recall import DETECTION_LIMITS, precision_and_recall
 from instseg.types import GroundTruth, ImageSize, Prediction, Rle
+
+MATCH_SCORE = 0.5
 
 
 class CocoMaskMetrics(Metric):
@@ -52,8 +45,9 @@ class CocoMaskMetrics(Metric):
     On several ranks every rank must call ``compute``. The records go to the first rank of the group, which drops
     images that a distributed sampler repeated (the first record of an image_id counts), evaluates once and sends the
     result to all; ranks may hold different numbers of images, or none. Between ``sync`` and ``unsync`` the other
-    ranks hold no records. Records are numpy arrays and bytes on the CPU, about 60 bytes and the mask's RLE for each
-    instance and 2 kB for each image; moving the metric to a device changes nothing.
+    ranks hold no records. Masks are compared in ``update`` and not kept: a record is a few numpy arrays on the CPU,
+    2 kB and about 80 bytes for each instance, whatever the size of its mask; moving the metric to a device changes
+    nothing.
 
     ``kwargs`` are those of ``torchmetrics.Metric``, such as ``process_group`` and ``sync_on_compute``.
     """
@@ -138,28 +132,35 @@ def _check_sizes(rles: Sequence[Rle], image_size: ImageSize, where: str) -> None
 def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> dict[str, float]:
     """The flat table of ``CocoMaskMetrics.compute``."""
     images = unique_images(records)
-    ious = mask_ious(images)
-    values = _table("bbox", *precision_and_recall(images, box_ious(images), box_areas(images), categories), categories)
-    values |= _table("segm", *precision_and_recall(images, ious, mask_areas(images), categories), categories)
-    matched = matched_ious(images, ious)
-    values["mean_mask_iou"] = float(np.mean(matched)) if matched else math.nan
-    values["matched_instances"] = float(len(matched))
-    values["num_instances"] = float(sum(int((~image.truth_iscrowd).sum()) for image in images))
-    values["num_images"] = float(len(images))
-    return values
+    pool = Pool.of(images)
+    boxes, masks = pool.overlaps([image.boxes for image in images]), pool.overlaps([image.masks for image in images])
+    values: dict[str, float] = {}
+    for iou_type, overlaps in (("bbox", boxes), ("segm", masks)):
+        matches = match(pool, overlaps)
+        values |= _table(iou_type, *precision_and_recall(pool, matches, overlaps.areas, len(categories)), categories)
+    return values | _found_instances(pool, matches) | {"num_images": float(len(images))}  # matches of the masks
 
 
 def _table(
     iou_type: str, precision: NDArray[np.float64], recall: NDArray[np.float64], categories: Categories
 ) -> dict[str, float]:
     """The 12 COCO numbers and the AP of each category, all read from the same two arrays."""
-    ap = precision[..., -1]  # (IoU, recall, category, area) at 100 detections
-    values = {"map": ap[..., 0], "map_50": ap[0, ..., 0], "map_75": ap[5, ..., 0]}
-    values |= {f"map_{area}": ap[..., index] for index, area in enumerate(AREAS) if index}
-    values |= {f"mar_{limit}": recall[:, :, 0, index] for index, limit in enumerate(MAX_DETECTIONS)}
+    values = {"map": precision[..., 0], "map_50": precision[0, ..., 0], "map_75": precision[5, ..., 0]}
+    values |= {f"map_{area}": precision[..., index] for index, area in enumerate(AREAS) if index}
+    values |= {f"mar_{limit}": recall[:, :, 0, index] for index, limit in enumerate(DETECTION_LIMITS)}
     values |= {f"mar_{area}": recall[..., index, -1] for index, area in enumerate(AREAS) if index}
-    values |= {f"map/{name}": ap[:, :, index, 0] for index, name in enumerate(categories.names)}
+    values |= {f"map/{name}": precision[:, :, index, 0] for index, name in enumerate(categories.names)}
     return {f"{iou_type}_{key}": _mean_defined(value) for key, value in values.items()}
+
+
+def _found_instances(pool: Pool, matches: Matches) -> dict[str, float]:
+    found = (matches.outcomes[:, 0, 0] == FOUND) & (pool.scores[matches.detections] >= MATCH_SCORE)
+    ious = matches.ious[found][np.argsort(matches.detections[found])]  # image by image: the mean is always the same
+    return {
+        "mean_mask_iou": float(np.mean(ious)) if ious.size else math.nan,
+        "matched_instances": float(ious.size),
+        "num_instances": float((~pool.truth_iscrowd).sum()),
+    }
 
 
 def _mean_defined(values: NDArray[np.float64]) -> float:
