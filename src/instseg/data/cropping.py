@@ -34,8 +34,8 @@ def visible_outlines(
         return {}
     boxes = _boxes([shapes[position] for position in positions])
     limit = np.array(image_size[::-1])
-    is_inside: NDArray[np.bool_] = ((boxes[:, :2] >= 0) & (boxes[:, 2:] <= limit)).all(axis=1)
-    is_outside: NDArray[np.bool_] = ((boxes[:, 2:] < 0) | (boxes[:, :2] > limit)).any(axis=1)
+    is_inside = np.all((boxes[:, :2] >= 0) & (boxes[:, 2:] <= limit), axis=1)
+    is_outside = np.any((boxes[:, 2:] < 0) | (boxes[:, :2] > limit), axis=1)
     found = {}
     for i in np.flatnonzero(~is_outside).tolist():
         parts = shapes[positions[i]]
