@@ -12,7 +12,7 @@ ORDER = [
     "errors", "atomic", "types", "categories", "masks", "outlines", "coco_format", "data", "models", "optim",
     "image_record", "matching", "precision_recall", "metrics", "module", "lettering", "visualize", "sheets",
     "augmentation_sheet", "audit", "exports", "curves", "callbacks", "profiling", "checkpoint", "predictor",
-    "prediction_folder", "prediction_summary", "prediction_output", "summary", "manifest", "check_config",
+    "prediction_folder", "prediction_summary", "prediction_output", "summary", "manifest", "memory", "check_config",
     "run_folders", "hydra_job", "cli", "build", "run",
 ]  # fmt: skip
 KNOW_HYDRA = {"run", "build", "cli", "hydra_job", "check_config"}

@@ -37,6 +37,7 @@ from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Resize
 from instseg.hydra_job import one_job, typed_model_options
 from instseg.manifest import write_manifest
+from instseg.memory import keep_freed_memory
 from instseg.prediction_output import write_predictions
 from instseg.predictor import Predictor
 from instseg.run_folders import BEST, LAST
@@ -71,6 +72,8 @@ def train(config: DictConfig) -> float | None:
             look(config, run_dir)
             return None
         trainer = build_trainer(config)
+        if trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         prepared = build_dataset(config)
         if config.resume:  # before anything of that run is written to
             check_resumable(load_checkpoint(run_dir / "checkpoints" / LAST), prepared.categories, plain(config))

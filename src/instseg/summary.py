@@ -21,11 +21,12 @@ def print_summary(metrics: Mapping[str, float], data: InstanceDataModule, run_di
     prefix = "val" if stage == "validate" else "test"
     index = data.prepared.indices[prefix]
     console = Console()
-    console.print(_ap_table(metrics, prefix, data))
-    if len(index) < 100:
-        console.print(
-            f"[yellow]note:[/] measured on {len(index)} images: differences of a few hundredths are chance.",
-        )
+    if any(name.startswith(f"{prefix}/") for name in metrics):  # without a test nothing was measured
+        console.print(_ap_table(metrics, prefix, data))
+        if len(index) < 100:
+            console.print(
+                f"[yellow]note:[/] measured on {len(index)} images: differences of a few hundredths are chance.",
+            )
     console.print(
         f"\n{_places(run_dir)}\n{_next_commands(run_dir, stage)}", markup=False, highlight=False, soft_wrap=True
     )

@@ -447,9 +447,7 @@ def test_the_truth_of_real_labels_is_that_of_pycocotools(tmp_path, split):
     findings = Findings()
     photos = read_photos(loaded["images"], root)
     write_index(loaded, photos, root, Categories(names), tmp_path / "i", decide_frames(photos), findings)
-    index, reference = Index(tmp_path / "i"), COCO()
-    reference.dataset = loaded
-    reference.createIndex()
+    index, reference = Index(tmp_path / "i"), COCO(where)
     assert findings.names == {}
     for i in range(len(index)):
         truth = index.ground_truth(i)

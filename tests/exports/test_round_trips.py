@@ -21,6 +21,7 @@ from pycocotools import mask as coco_mask
 from instseg.data.findings import Findings
 from instseg.data.formats.auto import recognise_format
 from instseg.data.formats.coco import CocoReader
+from instseg.data.formats.coco_text import whole
 from instseg.data.formats.labelme import LabelmeReader
 from instseg.data.formats.labels import Labels
 from instseg.data.formats.labelstudio import LabelStudioReader
@@ -95,7 +96,7 @@ def read(reader: Any, findings: dict[str, Findings]) -> dict[str, list[tuple[str
         files = {i["id"]: os.path.realpath(part.image_root / i["file_name"]) for i in part.coco["images"]}
         found |= {file: [] for file in files.values()}
         for annotation in part.coco["annotations"]:
-            mask = rle_to_bitmask(segmentation_to_rle(annotation["segmentation"], SIZE))
+            mask = rle_to_bitmask(segmentation_to_rle(whole(annotation)["segmentation"], SIZE))
             found[files[annotation["image_id"]]].append((names[annotation["category_id"]], mask))
     return found
 

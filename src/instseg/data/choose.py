@@ -77,7 +77,10 @@ def _renamed(coco: CocoDict, new_names: Mapping[str, str]) -> CocoDict:
         if (name := new_names.get(category["name"])) is not None:
             new_ids[category["id"]] = categories.setdefault(name, {**category, "name": name})["id"]
     kept = [a for a in coco["annotations"] if a["category_id"] in new_ids]
-    annotations: list[CocoAnnotation] = [{**a, "category_id": new_ids[a["category_id"]]} for a in kept]
+    annotations: list[CocoAnnotation] = [
+        a if new_ids[a["category_id"]] == a["category_id"] else {**a, "category_id": new_ids[a["category_id"]]}
+        for a in kept
+    ]
     return {**coco, "categories": list(categories.values()), "annotations": annotations}
 
 

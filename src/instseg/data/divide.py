@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from instseg.data.formats.labels import UNSPLIT, Labels
-from instseg.data.merge import merge_labels
+from instseg.data.merge import common_root, merge_labels, prefix_from
 from instseg.data.similar import group_similar
 from instseg.data.splits import (
     SIMILAR,
@@ -111,6 +111,6 @@ def _counts(divided: Mapping[str, CocoDict]) -> str:
 
 def file_names(parts: Mapping[str, Labels]) -> dict[str, list[str]]:
     """Split -> its images, as paths from the folder that all have in common: what ``splits_file`` takes."""
-    whole = merge_labels(list(parts.values()))
-    names: Iterable[str] = iter([image["file_name"] for image in whole.coco["images"]])
-    return {split: [next(names) for _ in part.coco["images"]] for split, part in parts.items()}  # type: ignore[call-overload]
+    root = common_root([part.image_root for part in parts.values()])
+    prefixes = {split: prefix_from(root, part.image_root) for split, part in parts.items()}
+    return {split: [prefixes[split] + i["file_name"] for i in part.coco["images"]] for split, part in parts.items()}

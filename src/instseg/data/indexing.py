@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instseg.categories import Categories
 from instseg.data.findings import Findings
+from instseg.data.formats.coco_text import whole
 from instseg.data.formats.labels import MAX_COORDINATE_PX, Labels
 from instseg.data.frames import Photo, labelled_frame
 from instseg.data.images import IMAGE_EXTENSIONS
@@ -93,19 +93,18 @@ def write_index(
     for annotation in coco["annotations"]:
         if annotation["category_id"] in id_to_label:
             annotations[annotation["image_id"]].append(annotation)
-    writer = IndexWriter()
-    for photo in photos:
-        frame = labelled_frame(photo, is_upright, findings)
-        if frame is None:
-            continue
-        image_size, upright = frame
-        _note_exif(photo, upright, findings)
-        writer.add_image(photo.entry["id"], photo.entry["file_name"], image_size, upright)
-        for annotation in annotations[photo.entry["id"]]:
-            name = f"annotation {annotation['id']} of {photo.entry['file_name']}"
-            label = id_to_label[annotation["category_id"]]
-            _add_instance(writer, annotation, label, name, image_size, findings)
-    writer.write(folder, image_root, categories)
+    with IndexWriter(folder, image_root, categories) as writer:
+        for photo in photos:
+            frame = labelled_frame(photo, is_upright, findings)
+            if frame is None:
+                continue
+            image_size, upright = frame
+            _note_exif(photo, upright, findings)
+            writer.add_image(photo.entry["id"], photo.entry["file_name"], image_size, upright)
+            for annotation in annotations[photo.entry["id"]]:
+                name = f"annotation {annotation['id']} of {photo.entry['file_name']}"
+                label = id_to_label[annotation["category_id"]]
+                _add_instance(writer, whole(annotation), label, name, image_size, findings)
 
 
 def _note_exif(photo: Photo, upright: bool, findings: Findings) -> None:
@@ -129,17 +128,16 @@ def _add_instance(
         area, box = sum(map(polygon_area, shape)), polygons_to_box(shape)
     else:
         area, box = rle_area(shape), rle_to_box(shape)
-    box = _clip_box(box, image_size)
-    if area <= 0 or _is_flat(box):
+    clipped = _clipped(box.tolist(), image_size)
+    if area <= 0 or clipped is None:
         findings.add("shape_degenerate", name)
         return
     annotated_box = _annotated_box(annotation)
-    if annotated_box is not None and not _is_flat(_clip_box(annotated_box, image_size)):
-        box = _clip_box(annotated_box, image_size)
+    clipped = (annotated_box and _clipped(annotated_box, image_size)) or clipped
     annotated_area: Any = annotation.get("area")
     if _is_number(annotated_area) and annotated_area > 0:
         area = float(annotated_area)
-    writer.add_instance(annotation["id"], label, box, area, bool(annotation.get("iscrowd")), shape)
+    writer.add_instance(annotation["id"], label, clipped, area, bool(annotation.get("iscrowd")), shape)
 
 
 def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, findings: Findings) -> list[Polygon] | Rle:
@@ -181,26 +179,26 @@ def _box_polygon(annotation: CocoAnnotation, name: str, findings: Findings) -> P
         raise InstsegError("neither segmentation nor bbox")
     findings.add("box_only", name)
     x1, y1, x2, y2 = box
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64)
 
 
-def _annotated_box(annotation: CocoAnnotation) -> NDArray[np.float64] | None:
+def _annotated_box(annotation: CocoAnnotation) -> list[float] | None:
     """bbox x, y, width, height -> xyxy; None where there is none of four numbers."""
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         return None
     x, y, width, height = box
-    return np.array([x, y, x + width, y + height], dtype=np.float64)
+    return [x, y, x + width, y + height]
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and abs(value) <= MAX_NUMBER
 
 
-def _clip_box(box: NDArray[np.float64], image_size: ImageSize) -> NDArray[np.float64]:
+def _clipped(box: list[float], image_size: ImageSize) -> tuple[float, float, float, float] | None:
+    """The part of xyxy inside the image, None where there is none. In plain Python: four numbers a time."""
     height, width = image_size
-    return np.clip(box, 0, [width, height, width, height])
-
-
-def _is_flat(box: NDArray[np.float64]) -> bool:
-    return bool((box[2:] <= box[:2]).any())
+    x1, y1, x2, y2 = box
+    x1, y1 = min(max(x1, 0.0), width), min(max(y1, 0.0), height)
+    x2, y2 = min(max(x2, 0.0), width), min(max(y2, 0.0), height)
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None

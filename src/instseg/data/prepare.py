@@ -24,6 +24,7 @@ from instseg.categories import Categories, select_names
 from instseg.data.choose import limit_images, rename_categories, select_categories
 from instseg.data.divide import divide, file_names
 from instseg.data.findings import KINDS, Findings, write_findings
+from instseg.data.formats.coco_text import write_coco
 from instseg.data.formats.files import mark_as_cache
 from instseg.data.formats.labels import LabelReader, Labels
 from instseg.data.frames import decide_frames, files_changed, read_photos, unusable_files
@@ -119,7 +120,7 @@ def _build(reader: LabelReader, label_files: list[Path], selection: Selection, e
         coco, root = part.coco, part.image_root
         log.info("indexing %s: %d images, %d annotations", split, len(coco["images"]), len(coco["annotations"]))
         write_index(coco, photos[split], root, categories, folder / split, is_upright, findings[split])
-        _write_json(folder / f"{split}.json", {**coco, "info": _info(coco, root)})
+        write_coco(folder / f"{split}.json", {**coco, "info": _info(coco, root)})
         _check_not_empty(Index(folder / split), split, root, findings)
     write_findings(folder / "findings.json", findings)
     _write_json(folder / "unusable.json", unusable_files(photo for some in photos.values() for photo in some))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from instseg.data.findings import Findings
+from instseg.data.formats.coco_text import read_coco_text, whole
 from instseg.data.formats.files import (
     SPLIT_PATTERNS,
     clean_file_name,
@@ -142,8 +143,12 @@ def _looks_like_coco(path: Path) -> bool:
 
 
 def load_coco(folder: AnnotatedFolder) -> Labels:
-    """One annotation file; file names are cleaned and start from the image root that is returned."""
-    coco = read_coco(folder.annotation_file)
+    """One annotation file; file names are cleaned and start from the image root that is returned.
+
+    Its annotations may be text still: see ``coco_text``.
+    """
+    text = read_coco_text(folder.annotation_file)
+    coco = read_coco(folder.annotation_file) if text is None else checked_coco(text, folder.annotation_file)
     for image in coco["images"]:
         image["file_name"] = clean_file_name(image["file_name"], folder.annotation_file)
     told = folder.image_root or _told_image_root(coco, folder.annotation_file)
@@ -171,7 +176,11 @@ def _told_image_root(coco: CocoDict, annotation_file: Path) -> Path | None:
 
 def read_coco(path: Path) -> CocoDict:
     """Parse and check one annotation file; file names are left as they are, category names become text."""
-    coco = read_json(path)
+    return checked_coco(read_json(path), path)
+
+
+def checked_coco(coco: Any, path: Path) -> CocoDict:
+    """What was parsed, category names as text; InstsegError unless it has what the index needs."""
     missing = [key for key in REQUIRED_KEYS if not isinstance(coco, dict) or not isinstance(coco.get(key), list)]
     if missing:
         found = sorted(coco)[:8] if isinstance(coco, dict) else type(coco).__name__
@@ -192,7 +201,8 @@ def _check_entries(entries: list[Any], keys: Mapping[str, Any], where: str) -> N
         has = entry if isinstance(entry, dict) else {}
         wrong = [key for key, kind in keys.items() if not _is_usable(has.get(key), kind)]
         if wrong:
-            raise InstsegError(f"{where}[{position}] has no usable {', '.join(wrong)}: {str(entry)[:120]}")
+            found = str(whole(entry) if has else entry)[:120]
+            raise InstsegError(f"{where}[{position}] has no usable {', '.join(wrong)}: {found}")
 
 
 def _is_usable(value: Any, kind: Any) -> bool:

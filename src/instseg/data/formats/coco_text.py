@@ -1,0 +1,68 @@
+"""COCO files by the gigabyte: an annotation stays the text it is in the file until its shape is needed.
+
+Fifty coordinates are 350 bytes of text and two kilobytes of Python objects. What decides whether an annotation is
+taken, its ids, lies beside the text under the usual keys, so that all that selects, divides, renames and joins works
+as on any other; ``whole`` gives the rest. Those keys may be changed on the way and count over the text.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from msgspec import DecodeError, Raw
+from msgspec.json import decode
+
+from instseg.types import CocoAnnotation, CocoDict
+
+LIGHT_KEYS = ("id", "image_id", "category_id", "iscrowd")
+TEXT = "json_text"
+"""The key of an annotation's own text, a ``Raw``."""
+
+
+def read_coco_text(path: Path) -> dict[str, Any] | None:
+    """The file with annotations of ``LIGHT_KEYS`` and ``TEXT``; else as ``json.loads``, every annotation parsed once.
+
+    None for what ``json.loads`` alone reads (NaN, UTF-16, a byte order mark) and for what is no COCO or no file.
+    """
+    try:
+        sections = decode(path.read_bytes(), type=dict[str, Raw])
+        texts = decode(sections.pop("annotations"), type=list[Raw])
+        others = {key: decode(text) for key, text in sections.items()}
+        return others | {"annotations": [_light(text) for text in texts]}
+    except (OSError, KeyError, DecodeError, ValueError, RecursionError):  # ValueError: no UTF-8
+        return None
+
+
+def _light(text: Raw) -> dict[str, Any]:
+    entry = decode(text, type=dict)
+    light = {key: entry[key] for key in LIGHT_KEYS if key in entry}
+    light[TEXT] = text
+    return light
+
+
+def whole(annotation: CocoAnnotation) -> CocoAnnotation:
+    """With all its keys, those of the text parsed anew at every call."""
+    entry: Any = annotation
+    if not isinstance(entry.get(TEXT), Raw):
+        return annotation
+    parsed: CocoAnnotation = decode(entry[TEXT]) | {key: entry[key] for key in LIGHT_KEYS if key in entry}
+    return parsed
+
+
+def write_coco(path: Path, coco: CocoDict) -> None:
+    """As ``json.dumps`` would, one annotation in memory at a time; unchanged ones word for word as they were read."""
+    others = {key: value for key, value in coco.items() if key != "annotations"}
+    with path.open("wb") as file:
+        file.write(json.dumps(others).encode().removesuffix(b"}") + (b", " if others else b"") + b'"annotations": [')
+        for position, annotation in enumerate(coco["annotations"]):
+            file.write((b", " if position else b"") + _text_of(annotation))
+        file.write(b"]}")
+
+
+def _text_of(annotation: CocoAnnotation) -> bytes:
+    entry, text = whole(annotation), annotation.get(TEXT)
+    if isinstance(text, Raw) and decode(text) == entry:
+        return bytes(text)
+    return json.dumps(entry).encode()
