@@ -22,6 +22,7 @@ from instseg.masks import (
     polygon_area,
     polygons_to_box,
     polygons_to_box_mask,
+    polygons_to_box_masks,
     polygons_to_rle,
     rle_area,
     rle_runs,
@@ -287,6 +288,21 @@ def test_a_box_mask_covers_the_share_of_the_box_that_the_polygon_does(outline):
     in_frame = (outline - box[:2]) / sides
     perimeter = np.linalg.norm(in_frame - np.roll(in_frame, 1, axis=0), axis=1).sum()
     assert share == pytest.approx(polygon_area(outline) / sides.prod(), abs=perimeter / 4 / 112)
+
+
+@given(st.integers(0, 2**32))
+def test_box_masks_drawn_together_are_what_pycocotools_draws_one_by_one(seed):
+    random = np.random.default_rng(seed)
+    instances = [[star(*random.uniform(0, 90, 2), random.uniform(1, 40)) for _ in range(k)] for k in (1, 3, 1, 2)]
+    boxes = np.stack([polygons_to_box(parts) for parts in instances])
+    for parts, box, box_mask in zip(instances, boxes, polygons_to_box_masks(instances, boxes, 24), strict=True):
+        scale = 24 / (box[2:] - box[:2])
+        alone = polygons_to_rle([(part - box[:2]) * scale for part in parts], (24, 24))
+        assert np.array_equal(box_mask, rle_to_bitmask(alone))
+
+
+def test_no_instances_give_no_box_masks():
+    assert polygons_to_box_masks([], np.zeros((0, 4)), 24).shape == (0, 24, 24)
 
 
 def test_a_box_mask_of_a_bitmap_is_cut_out_and_enlarged():

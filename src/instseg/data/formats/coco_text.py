@@ -14,18 +14,23 @@ from typing import Any
 from msgspec import DecodeError, Raw
 from msgspec.json import decode
 
+from instseg.data.formats.files import check_memory
 from instseg.types import CocoAnnotation, CocoDict
 
 LIGHT_KEYS = ("id", "image_id", "category_id", "iscrowd")
 TEXT = "json_text"
 """The key of an annotation's own text, a ``Raw``."""
+BYTES_IN_MEMORY_PER_BYTE = 3
+"""What indexing such a file takes, its text included; measured 2.2 on COCO 2017."""
 
 
 def read_coco_text(path: Path) -> dict[str, Any] | None:
     """The file with annotations of ``LIGHT_KEYS`` and ``TEXT``; else as ``json.loads``, every annotation parsed once.
 
     None for what ``json.loads`` alone reads (NaN, UTF-16, a byte order mark) and for what is no COCO or no file.
+    InstsegError for a file that would not fit into the memory.
     """
+    check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
     try:
         sections = decode(path.read_bytes(), type=dict[str, Raw])
         texts = decode(sections.pop("annotations"), type=list[Raw])

@@ -23,7 +23,7 @@ MAX_NAME_BYTES = 255  # of file systems
 
 def read_json(path: Path) -> Any:
     """Parse a json file; InstsegError for what is none, is not UTF-8, or would not fit into the memory."""
-    _check_memory(path)
+    check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
@@ -41,10 +41,11 @@ def read_lines(path: Path) -> list[str]:
     return [stripped for line in text.splitlines() if (stripped := line.strip())]
 
 
-def _check_memory(path: Path) -> None:
+def check_memory(path: Path, bytes_per_byte: float) -> None:
+    """InstsegError when so many bytes of memory for each of the file are not to be had."""
     if not path.is_file():
         return
-    needed, free = path.stat().st_size * BYTES_IN_MEMORY_PER_BYTE, free_memory_bytes()
+    needed, free = path.stat().st_size * bytes_per_byte, free_memory_bytes()
     if free is not None and needed > free:
         raise InstsegError(
             f"{path}: {path.stat().st_size / 1e9:.1f} GB of json take about {needed / 1e9:.0f} GB of memory to read, "
