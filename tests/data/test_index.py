@@ -25,7 +25,7 @@ from factories import (
 from pycocotools.coco import COCO
 
 from instseg.categories import Categories
-from instseg.data import frames
+from instseg.data import frames, index_writer
 from instseg.data.findings import Findings, read_findings, write_findings
 from instseg.data.formats.coco import AnnotatedFolder, load_coco
 from instseg.data.frames import decide_frames, read_photos
@@ -217,6 +217,23 @@ def test_the_columns_are_mapped_not_read(tmp_path):
             base = base.base
         assert isinstance(base, np.memmap), name
         assert not column.flags.writeable
+
+
+@pytest.mark.parametrize("rows_in_memory", [1, 2, 3, 5])
+def test_the_columns_are_the_same_however_many_rows_are_written_at_a_time(tmp_path, monkeypatch, rows_in_memory):
+    at_once = three_photos(tmp_path)
+    monkeypatch.setattr(index_writer, "ROWS_IN_MEMORY", rows_in_memory)
+    in_pieces = three_photos(tmp_path)
+    assert at_once.folder != in_pieces.folder
+    for path in at_once.folder.iterdir():
+        assert path.read_bytes() == (in_pieces.folder / path.name).read_bytes(), path.name
+
+
+def test_an_index_whose_making_failed_is_not_taken_for_one(tmp_path):
+    with pytest.raises(ZeroDivisionError), index_writer.IndexWriter(tmp_path / "i", tmp_path, tiny_categories()):
+        _ = 1 / 0
+    with pytest.raises(FileNotFoundError):
+        Index(tmp_path / "i")
 
 
 def test_what_is_read_can_be_changed_without_changing_the_index(tmp_path):
