@@ -1,5 +1,7 @@
 """Learning rates follow the batch, schedules follow the run."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -82,3 +84,24 @@ def test_cosine_falls_to_its_final_factor():
     assert rates[50] == pytest.approx(0.505)
     assert rates[99] == pytest.approx(0.01, abs=0.001)
     assert rates == sorted(rates, reverse=True)
+
+
+def test_the_fused_step_is_the_usual_one_and_leaves_unscaling_to_the_scaler():
+    options = {"weight_decay": 0.1, "base_batch_size": 2, "lr": 0.01, "lr_scaling": "none"}
+    for build, own, usual in (
+        (build_sgd, {"momentum": 0.9, "nesterov": False}, torch.optim.SGD),
+        (build_adamw, {"betas": [0.9, 0.99]}, torch.optim.AdamW),
+    ):
+        torch.manual_seed(0)
+        network = small_network()
+        reference = copy.deepcopy(network)
+        fused = build(network, 2, **own, **options)
+        plain = usual(parameter_groups(reference, 0.1), lr=0.01, fused=False, **own)
+        for optimizer, trained in ((fused, network), (plain, reference)):
+            for step in range(3):
+                for parameter in trained.parameters():
+                    parameter.grad = torch.full_like(parameter, step - 0.5)
+                optimizer.step()
+        for ours, expected in zip(network.parameters(), reference.parameters(), strict=True):
+            torch.testing.assert_close(ours, expected)
+        assert fused.param_groups[0]["fused"] and not fused._step_supports_amp_scaling

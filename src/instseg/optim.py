@@ -39,6 +39,16 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
+def _clippable(optimizer: Optimizer) -> Optimizer:
+    """Fused, the step is one pass over the weights: a tenth of the time for AdamW.
+
+    With precision=16-mixed a fused optimizer would undo the scaling of the gradients on its own, too late for
+    gradient_clip_val; so declared, the scaler does it before.
+    """
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    return optimizer
+
+
 def build_sgd(
     model: nn.Module,
     effective_batch_size: int,
@@ -52,7 +62,9 @@ def build_sgd(
 ) -> Optimizer:
     """SGD over the trainable parameters of ``model``; see ``scaled_lr`` for how ``lr`` is meant."""
     lr = scaled_lr(lr, effective_batch_size, base_batch_size, lr_scaling)
-    return SGD(parameter_groups(model, weight_decay), lr=lr, momentum=momentum, nesterov=nesterov)
+    return _clippable(
+        SGD(parameter_groups(model, weight_decay), lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+    )
 
 
 def build_adamw(
@@ -67,7 +79,7 @@ def build_adamw(
 ) -> Optimizer:
     """AdamW over the trainable parameters of ``model``; see ``scaled_lr`` for how ``lr`` is meant."""
     lr = scaled_lr(lr, effective_batch_size, base_batch_size, lr_scaling)
-    return AdamW(parameter_groups(model, weight_decay), lr=lr, betas=(betas[0], betas[1]))
+    return _clippable(AdamW(parameter_groups(model, weight_decay), lr=lr, betas=(betas[0], betas[1]), fused=True))
 
 
 def _with_warmup(

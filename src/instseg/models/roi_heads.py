@@ -105,10 +105,12 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, rois, image_shapes)))
         return full_precision(logits), full_precision(deltas)
 
-    def mask_outputs(self, features: Features, rois: list[Tensor], image_shapes: list[ImageSize]) -> Tensor:
-        """-> mask logits (sum R, num_classes, m, m)."""
-        logits: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, rois, image_shapes)))
-        return logits
+    def mask_outputs(
+        self, features: Features, rois: list[Tensor], labels: Tensor, image_shapes: list[ImageSize]
+    ) -> Tensor:
+        """-> mask logits (sum R, m, m) of the category that ``labels``, int64 (sum R,), gives each RoI."""
+        pooled = self.mask_roi_pool(features, rois, image_shapes)
+        return full_precision(self.mask_predictor(self.mask_head(pooled), labels))
 
     def losses(
         self,
@@ -126,13 +128,13 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         labels = torch.cat([label[rows] for label, rows in zip(sampled.labels, positive, strict=True)])
         matched = [index[rows] for index, rows in zip(sampled.instances, positive, strict=True)]
         instances = offset_indices(matched, [len(target["labels"]) for target in targets])
-        mask_logits = self.mask_outputs(features, rois, image_shapes)
+        mask_logits = self.mask_outputs(features, rois, labels, image_shapes)
         boxes = torch.cat([target["boxes"] for target in targets])
         box_masks = torch.cat([target["box_masks"] for target in targets])
         mask_targets = sample_mask_targets(
             box_masks[instances], boxes[instances], torch.cat(rois), mask_logits.shape[-1]
         )
-        loss_mask = mask_loss(mask_logits, labels, mask_targets)
+        loss_mask = mask_loss(mask_logits, mask_targets)
         return {"loss_classifier": loss_classifier, "loss_box_reg": loss_box, "loss_mask": loss_mask}
 
     def detect(
@@ -145,9 +147,7 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
     ) -> list[Detections]:
         """Boxes after NMS per category, and the masks inside them."""
         boxes, scores, labels = self.postprocess_detections(class_logits, deltas, proposals, image_shapes)
-        mask_logits = self.mask_outputs(features, boxes, image_shapes)
-        every = torch.cat(labels)
-        mask_probs = full_precision(mask_logits[torch.arange(len(every), device=every.device), every]).sigmoid()
+        mask_probs = self.mask_outputs(features, boxes, torch.cat(labels), image_shapes).sigmoid()
         split = torch.split(mask_probs, [len(label) for label in labels])
         return [Detections(*fields) for fields in zip(boxes, labels, scores, split, strict=True)]
 
@@ -169,9 +169,8 @@ def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: in
     return sampled[:, 0]
 
 
-def mask_loss(mask_logits: Tensor, labels: Tensor, mask_targets: Tensor) -> Tensor:
-    """Binary cross-entropy on the mask of the true category (He et al., 2017); zero, but in the graph, without RoIs."""
-    if not len(labels):
-        return full_precision(mask_logits).sum() * 0
-    own = full_precision(mask_logits[torch.arange(len(labels), device=labels.device), labels])
-    return F.binary_cross_entropy_with_logits(own, mask_targets.to(own.dtype))
+def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
+    """Binary cross-entropy (He et al., 2017), both (R, m, m); zero, but in the graph, without RoIs."""
+    if not len(mask_logits):
+        return mask_logits.sum() * 0
+    return F.binary_cross_entropy_with_logits(mask_logits, mask_targets.to(mask_logits.dtype))

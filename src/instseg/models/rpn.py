@@ -14,8 +14,11 @@ from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork as TorchvisionRegionProposalNetwork
 from torchvision.models.detection.rpn import concat_box_prediction_layers
+from torchvision.ops import clip_boxes_to_image
 
 from instseg.models.feature_rows import FeatureRows
+from instseg.models.nms import nms_in_groups
+from instseg.types import ImageSize
 
 EVALUATION_SEED = 0  # validation losses of two epochs compare only when both drew the same samples
 
@@ -104,11 +107,22 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         best = self._get_top_n_idx(objectness, num_per_level)  # (B, K)
         deltas = full_precision(deltas.view(*objectness.shape, 4).gather(1, best[:, :, None].expand(-1, -1, 4)))
         boxes = self.box_coder.decode_single(deltas.flatten(0, 1), anchors[best.flatten()]).view(*best.shape, 4)
-        # What is left per level after the choice; the same filter then finds nothing more to leave out.
         counts = [min(count, self.pre_nms_top_n()) for count in num_per_level]
-        proposals: list[Tensor]
-        proposals, _ = self.filter_proposals(boxes, objectness.gather(1, best), images.image_sizes, counts)
-        return proposals
+        level = torch.repeat_interleave(torch.tensor(counts)).to(best.device)  # (K,)
+        return self.keep_best(boxes, objectness.gather(1, best).sigmoid(), level, images.image_sizes)
+
+    def keep_best(self, boxes: Tensor, scores: Tensor, level: Tensor, image_sizes: list[ImageSize]) -> list[Tensor]:
+        """Per image the proposals that no better one of their level covers: (B, K, 4), (B, K), (K,) -> (R, 4) each."""
+        inside, likely, levels = [], [], []
+        for own, score, size in zip(boxes, scores, image_sizes, strict=True):
+            own = clip_boxes_to_image(own, size)
+            is_large = ((own[:, 2:] - own[:, :2]) >= self.min_size).all(1)
+            rows = torch.where(is_large & (score >= self.score_thresh))[0]
+            inside.append(own[rows])
+            likely.append(score[rows])
+            levels.append(level[rows])
+        kept = nms_in_groups(inside, likely, levels, self.nms_thresh)
+        return [own[rows[: self.post_nms_top_n()]] for own, rows in zip(inside, kept, strict=True)]
 
     def losses(
         self, levels: list[Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]

@@ -1,0 +1,46 @@
+"""Non-maximum suppression within groups, such as the levels of a pyramid: on a CPU the groups of all images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms, nms
+
+
+def nms_in_groups(
+    boxes: Sequence[Tensor], scores: Sequence[Tensor], groups: Sequence[Tensor], iou_threshold: float
+) -> list[Tensor]:
+    """What ``batched_nms`` keeps of each image's boxes: int64 rows, the highest score first.
+
+    boxes: (N_i, 4) xyxy; scores: (N_i,); groups: int64 (N_i,); a box suppresses none of another group. On other devices
+    than the CPU, whose kernel runs on one thread, each image is one call.
+    """
+    if boxes[0].device.type != "cpu":
+        every = zip(boxes, scores, groups, strict=True)
+        return [batched_nms(own, score, group, iou_threshold) for own, score, group in every]
+    members = [(image, rows) for image, group in enumerate(groups) for rows in _members(group)]
+
+    def suppress(member: tuple[int, Tensor]) -> Tensor:
+        image, rows = member
+        return rows[nms(boxes[image][rows], scores[image][rows], iou_threshold)]
+
+    # The kernel leaves Python to the other threads while it runs.
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        kept = list(threads.map(suppress, members))
+    return [
+        _best_first([rows for (image, _), rows in zip(members, kept, strict=True) if image == number], score)
+        for number, score in enumerate(scores)
+    ]
+
+
+def _members(group: Tensor) -> list[Tensor]:
+    """The rows of each group there is."""
+    return [torch.where(group == value)[0] for value in torch.unique(group)]
+
+
+def _best_first(kept: list[Tensor], scores: Tensor) -> Tensor:
+    rows = torch.cat(kept).sort().values if kept else torch.zeros(0, dtype=torch.int64)
+    return rows[scores[rows].argsort(descending=True)]
