@@ -89,7 +89,7 @@ def settle_norms(model: nn.Module, forward: Callable[[], object]) -> None:
     With random weights and norms that do nothing, activations would grow from block to block. It serves models of
     detectron2 and of torchvision alike; ``forward`` runs the model once.
     """
-    norms = [module for module in model.modules() if type(module).__name__ == "FrozenBatchNorm2d"]
+    norms = [module for module in model.modules() if type(module).__name__.startswith("FrozenBatchNorm")]
     handles = [norm.register_forward_pre_hook(_take_statistics) for norm in norms]
     with torch.no_grad():
         forward()

@@ -4,13 +4,14 @@
     python benchmarks/training.py --device cuda --results benchmarks/results/training_cuda.txt
 
 Both models get the same weights, pictures, instances (theirs as dense masks, ours as box masks) and random numbers, so
-that both sample the same anchors and proposals; a step is forward, backward and SGD. On a CPU the share of the
-arithmetic is told as well: the floating-point operations of our step, counted, over the rate at which this machine
-multiplies matrices in the same run, by the faster of its two libraries.
+that both sample the same anchors and proposals; a step is forward, backward and SGD, each side's own. The share of the
+arithmetic is told as well: the floating-point operations of a step, counted, over the rate at which this machine
+multiplies matrices in the same run, on a CPU by the faster of its two libraries.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -29,9 +31,12 @@ from comparing import Row, alternately, compared, figure, main, timed
 from instseg.masks import bitmask_to_box_mask
 from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
+from instseg.optim import build_sgd
 from instseg.types import BOX_MASK_SIZE, Target
 
-NUM_CATEGORIES, BATCH = 4, 2
+NUM_CATEGORIES = 4
+LEARNING_RATE = 1e-8
+SGD_OPTIONS: dict[str, Any] = {"nesterov": False, "base_batch_size": 1, "lr_scaling": "none"}
 TOLERANCE = 0.01  # of a loss; the mask loss alone is not computed from the same masks
 CPU_CASES = [("resnet18", 400, 10), ("resnet50", 400, 10), ("resnet50", 400, 30), ("resnet50", 800, 10)]
 
@@ -94,13 +99,14 @@ def make_models(architecture: str, short_side: int, device: str) -> tuple[nn.Mod
     return reference.to(device).train(), model.to(device).train()
 
 
-def make_step(model: nn.Module, inputs: Any) -> Step:
+def make_step(model: nn.Module, inputs: Any, optimizer: Optimizer, *, bf16: bool = False) -> Step:
     """One training step that returns its losses; the learning rate is so low that all steps are alike."""
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-8, momentum=0.9)
+    device = next(model.parameters()).device.type
 
     def step() -> dict[str, float]:
         torch.manual_seed(1)
-        output = model(*inputs)
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            output = model(*inputs)
         losses: dict[str, Tensor] = output[0] if isinstance(output, tuple) else output
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
         optimizer.step()
@@ -108,6 +114,17 @@ def make_step(model: nn.Module, inputs: Any) -> Step:
         return {name: loss.item() for name, loss in losses.items()}
 
     return step
+
+
+def make_steps(
+    architecture: str, short_side: int, num_instances: int, batch: int, device: str, bf16: bool
+) -> tuple[Step, Step]:
+    """A step of torchvision's reference training and one of ours, on the same weights and data."""
+    inputs = make_inputs(short_side, num_instances, batch, device)
+    reference, model = make_models(architecture, short_side, device)
+    usual = torch.optim.SGD([p for p in reference.parameters() if p.requires_grad], lr=LEARNING_RATE, momentum=0.9)
+    own = build_sgd(model, 1, lr=LEARNING_RATE, momentum=0.9, weight_decay=0.0, **SGD_OPTIONS)
+    return make_step(reference, inputs[0], usual, bf16=bf16), make_step(model, inputs[1], own, bf16=bf16)
 
 
 def largest_difference(ours: dict[str, float], theirs: dict[str, float]) -> float:
@@ -129,31 +146,98 @@ def flop_rate() -> float:
 
 
 def measure(arguments: Namespace) -> Iterator[Row]:
-    on_cpu = arguments.device == "cpu"
-    if on_cpu:
-        keep_freed_memory()  # as train.py does; both sides profit
-    cases = CPU_CASES[:2] if arguments.quick else CPU_CASES
-    for architecture, short_side, num_instances in cases if on_cpu else [("resnet50", 800, 10)]:
+    yield from on_gpu(arguments) if arguments.device != "cpu" else on_cpu(arguments)
+
+
+def on_cpu(arguments: Namespace) -> Iterator[Row]:
+    keep_freed_memory()  # as train.py does; both sides profit
+    for architecture, short_side, num_instances in CPU_CASES[:2] if arguments.quick else CPU_CASES:
         what = f"training step, {architecture} FPN {short_side} px, {num_instances} instances"
-        inputs = make_inputs(short_side, num_instances, BATCH if on_cpu else 16, arguments.device)
-        reference, model = make_models(architecture, short_side, arguments.device)
-        theirs, ours = make_step(reference, inputs[0]), make_step(model, inputs[1])
+        theirs, ours = make_steps(architecture, short_side, num_instances, 2, "cpu", bf16=False)
         difference = largest_difference(ours(), theirs())
-        seconds = alternately({"theirs": theirs, "ours": ours}, arguments.repeats, 0, arguments.device)
-        goal = "2.5x" if architecture == "resnet18" or not on_cpu else "1.8x"
+        seconds = alternately({"theirs": theirs, "ours": ours}, arguments.repeats, 0)
+        goal = "2.5x" if architecture == "resnet18" else "1.8x"
         agree = f"losses within {difference:.0e}"
         yield compared(what, "torchvision", seconds["ours"], seconds["theirs"], "s", goal, agree)
-        if on_cpu:
-            yield from arithmetic(what, ours, theirs)
+        yield from arithmetic(what, ours, theirs)
+    if torch.cpu._is_avx512_bf16_supported():
+        yield half_precision(arguments)
+
+
+def half_precision(arguments: Namespace) -> Row:
+    """trainer.precision=bf16-mixed, an option: the losses are those of another rounding."""
+    _, full = make_steps("resnet50", 400, 10, 2, "cpu", bf16=False)
+    _, half = make_steps("resnet50", 400, 10, 2, "cpu", bf16=True)
+    seconds = alternately({"full": full, "half": half}, arguments.repeats)
+    what = "training step, resnet50 FPN 400 px, 10 instances, bf16-mixed"
+    return compared(what, "ours in float32", seconds["half"], seconds["full"], "s")
+
+
+def on_gpu(arguments: Namespace) -> Iterator[Row]:
+    """R50 FPN, 800x1333 (here 4:3), 16 images: all in float32 (convolutions in TF32, torch's default) and bf16."""
+    batch, device = 16, arguments.device
+    seconds: dict[str, list[float]] = {}
+    gigabytes, flops = {}, {}
+    for name, bf16 in (("float32", False), ("bf16", True)):
+        theirs, ours = make_steps("resnet50", 800, 10, batch, device, bf16)
+        for side, step in ((f"torchvision {name}", theirs), (f"ours {name}", ours)):
+            torch.cuda.reset_peak_memory_stats(device)
+            flops[side], gigabytes[side] = count_flops(step), torch.cuda.max_memory_allocated(device) / 1e9
+        if not bf16:
+            agree = f"losses within {largest_difference(ours(), theirs()):.0e}"
+        seconds |= {
+            f"{side} {name}": taken
+            for side, taken in alternately({"torchvision": theirs, "ours": ours}, arguments.repeats, 2, device).items()
+        }
+    what = f"training step, resnet50 FPN 800 px, {batch} images"
+    for own, other, goal in (
+        ("float32", "float32", ""),
+        ("bf16", "bf16", ""),
+        ("bf16", "float32", "2.5x"),
+    ):
+        yield compared(
+            f"{what}, {own}",
+            f"torchvision {other}",
+            seconds[f"ours {own}"],
+            seconds[f"torchvision {other}"],
+            "s",
+            goal,
+            agree if own == other == "float32" else "",
+        )
+    peak = {"float32": matrix_rate(device, torch.float32), "bf16": matrix_rate(device, torch.bfloat16)}
+    for side, taken in seconds.items():
+        middle = statistics.median(taken)
+        share = flops[side] / middle / peak[side.split()[1]]
+        value = f"{batch / middle:.1f} images/s, {gigabytes[side]:.1f} GB, {share:.0%} of the matrix rate"
+        yield figure(f"{what}, {side}", value, "100 images/s" if side == "ours bf16" else "")
+
+
+def matrix_rate(device: str, dtype: torch.dtype) -> float:
+    """FLOP/s of a large product of matrices on a GPU, in TF32 for float32."""
+    side = 8192
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    a, b = (torch.rand(side, side, device=device, dtype=dtype) for _ in range(2))
+    seconds = alternately({"mm": lambda: torch.mm(a, b)}, 20, 5, device)["mm"]
+    torch.backends.cuda.matmul.allow_tf32 = before
+    return 2 * side**3 / statistics.median(seconds)
+
+
+def count_flops(call: Callable[[], object]) -> int:
+    """Floating-point operations of one call, a multiplication and an addition being two."""
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.mkldnn._linear_pointwise: _product_flops}) as counter:
+        call()
+    return int(counter.get_total_flops())
+
+
+def _product_flops(x: Any, weight: Any, *_args: Any, **_kwargs: Any) -> int:
+    """Of x @ weight.T, from both shapes: torch's counter does not know this one."""
+    return int(2 * math.prod(x) * weight[0])
 
 
 def arithmetic(what: str, ours: Step, theirs: Step) -> Iterator[Row]:
     """How much of a step is arithmetic, were it done at the rate of a large product of matrices."""
-    flops = []
-    for step in (ours, theirs):
-        with FlopCounterMode(display=False) as counter:
-            step()
-        flops.append(counter.get_total_flops())
+    flops = [count_flops(step) for step in (ours, theirs)]
     share = flops[0] / flop_rate() / timed(ours)
     figures = f"{flops[0] / 1e9:.0f} GFLOP, {share:.0%} of the time"
     yield figure(f"{what}: arithmetic", figures, "80 %", f"torchvision {flops[1] / 1e9:.0f} GFLOP")

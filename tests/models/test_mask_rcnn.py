@@ -260,3 +260,12 @@ def test_the_check_knows_the_keys_and_downloads_nothing(monkeypatch: pytest.Monk
 def test_without_the_file_its_norm_has_to_be_named() -> None:
     with pytest.raises(InstsegError, match="name the norm"):
         small_model(weights="my.ckpt", load=False)
+
+
+def test_compiling_is_asked_for_at_the_first_call_and_renames_no_weights() -> None:
+    model = small_model()
+    names = list(model.state_dict())
+    model.compile_dense_part()
+    assert list(model.state_dict()) == names
+    compiled = [name for name, module in model.named_modules() if module._compiled_call_impl is not None]
+    assert compiled == ["backbone", "rpn.head"]

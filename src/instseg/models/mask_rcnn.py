@@ -82,6 +82,11 @@ class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
         detections, roi_losses = self.roi_heads(features, proposals, image_sizes, wanted)
         return {**roi_losses, **rpn_losses}, detections
 
+    def compile_dense_part(self) -> None:
+        """Compile what runs over whole pictures, for any size of them; the names in the state dict stay."""
+        self.backbone.compile(dynamic=True)
+        self.rpn.head.compile(dynamic=True)
+
 
 def _as_dict(target: Target) -> dict[str, Tensor]:
     """The form in which torchvision's matching reads a target."""
