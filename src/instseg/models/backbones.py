@@ -6,17 +6,22 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch.nn.functional as F
-import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
 from instseg.errors import InstsegError
+from instseg.models.residual_blocks import BasicBlock, Bottleneck
 
 HALF = "resnet18_half"
-BACKBONES = (HALF, "resnet18", "resnet34", "resnet50", "resnet101")
+DEPTHS: dict[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {  # blocks of each stage
+    "resnet18": (BasicBlock, [2, 2, 2, 2]),
+    "resnet34": (BasicBlock, [3, 4, 6, 3]),
+    "resnet50": (Bottleneck, [3, 4, 6, 3]),
+    "resnet101": (Bottleneck, [3, 4, 23, 3]),
+}
+BACKBONES = (HALF, *DEPTHS)
 NORMS = ("frozen_bn", "bn", "gn", "sync_bn")
 STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1")  # in the order in which they become trainable
 STRIDES = (4, 8, 16, 32)  # of the pyramid levels that RoIs are pooled from; the RPN also sees stride 64
@@ -29,17 +34,10 @@ def group_norm(num_channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(32, num_channels), num_channels)
 
 
-class FrozenBatchNorm(FrozenBatchNorm2d):  # type: ignore[misc]
-    """torchvision's in one pass over the pixels instead of two."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-
-
 def norm_layer(norm: str) -> NormLayer:
     """The constructor behind a name of ``NORMS``."""
     layers: dict[str, NormLayer] = {
-        "frozen_bn": FrozenBatchNorm,
+        "frozen_bn": FrozenBatchNorm2d,
         "bn": nn.BatchNorm2d,
         "gn": group_norm,
         "sync_bn": nn.SyncBatchNorm,
@@ -72,7 +70,7 @@ def build_backbone(name: str, norm: str, trainable_layers: int, fpn_channels: in
     if not 0 <= trainable_layers <= len(STAGES):
         raise InstsegError(f"trainable_layers={trainable_layers} must lie in 0..{len(STAGES)}")
     norms = norm_layer(norm)
-    body = HalfResNet18(norms) if name == HALF else torchvision.models.get_model(name, weights=None, norm_layer=norms)
+    body = HalfResNet18(norms) if name == HALF else ResNet(*DEPTHS[name], norm_layer=norms)
     freeze_stages(body, trainable_layers)
     widths = [body.inplanes // 2 ** (3 - stage) for stage in range(4)]
     layers = {f"layer{stage + 1}": str(stage) for stage in range(4)}
