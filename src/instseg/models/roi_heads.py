@@ -12,7 +12,8 @@ from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHea
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import roi_align
 
-from instseg.models.rpn import BalancedSampler, full_precision
+from instseg.models.rpn import full_precision
+from instseg.models.sampling import BalancedSampler, offset_indices
 from instseg.types import Detections, ImageSize
 
 Features = dict[str, Tensor]
@@ -33,12 +34,6 @@ class SampledRois:
     def rows(self) -> Tensor:
         """Rows of all images' candidates together, (sum S_i,)."""
         return offset_indices(self.chosen, [len(boxes) for boxes in self.candidates])
-
-
-def offset_indices(indices: list[Tensor], lengths: list[int]) -> Tensor:
-    """Indices into each image's own rows -> indices into all rows, one after the other."""
-    offsets = [sum(lengths[:image]) for image in range(len(lengths))]
-    return torch.cat([index + offset for index, offset in zip(indices, offsets, strict=True)])
 
 
 class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
@@ -90,7 +85,7 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         boxes = [target["boxes"].to(proposals[0].dtype) for target in targets]
         candidates = self.add_gt_proposals(proposals, boxes)
         instances, labels = self.assign_targets_to_proposals(candidates, boxes, [t["labels"] for t in targets])
-        chosen = self.subsample(labels)
+        chosen = [torch.cat(rows).sort().values for rows in zip(*self.fg_bg_sampler(labels), strict=True)]
         instances = [index[rows] for index, rows in zip(instances, chosen, strict=True)]
         labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
         rois = [candidate[rows] for candidate, rows in zip(candidates, chosen, strict=True)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork as TorchvisionRegionProposalNetwork
 from torchvision.models.detection.rpn import concat_box_prediction_layers
@@ -18,39 +17,8 @@ from torchvision.ops import clip_boxes_to_image
 
 from instseg.models.feature_rows import FeatureRows
 from instseg.models.nms import nms_in_groups
+from instseg.models.sampling import BalancedSampler, Matcher, offset_indices
 from instseg.types import ImageSize
-
-EVALUATION_SEED = 0  # validation losses of two epochs compare only when both drew the same samples
-
-
-class BalancedSampler(BalancedPositiveNegativeSampler):  # type: ignore[misc]
-    """Draws as torchvision's sampler does; where ``repeatable`` is set, the same draw every time.
-
-    The repeatable draw has a generator of its own: the state of the global one stays as it was, on every device.
-    """
-
-    repeatable = False
-
-    def __call__(self, matched_idxs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """matched_idxs: per image (A,), >= 1 positive, 0 negative, -1 ignored -> per image two (A,) uint8 masks."""
-        device = matched_idxs[0].device
-        generator = torch.Generator(device).manual_seed(EVALUATION_SEED) if self.repeatable else None
-        positives, negatives = [], []
-        for matched in matched_idxs:
-            positive, negative = torch.where(matched >= 1)[0], torch.where(matched == 0)[0]
-            num_positives = min(len(positive), int(self.batch_size_per_image * self.positive_fraction))
-            num_negatives = min(len(negative), self.batch_size_per_image - num_positives)
-            positives.append(_draw(positive, num_positives, len(matched), generator))
-            negatives.append(_draw(negative, num_negatives, len(matched), generator))
-        return positives, negatives
-
-
-def _draw(candidates: Tensor, count: int, length: int, generator: torch.Generator | None) -> Tensor:
-    """(length,) uint8, one at ``count`` random candidates."""
-    order = torch.randperm(len(candidates), device=candidates.device, generator=generator)[:count]
-    chosen = torch.zeros(length, dtype=torch.uint8, device=candidates.device)
-    chosen[candidates[order]] = 1
-    return chosen
 
 
 def full_precision(tensor: Tensor) -> Tensor:
@@ -87,6 +55,7 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
             score_thresh,
         )
         self.fg_bg_sampler = BalancedSampler(batch_size_per_image, positive_fraction)
+        self.proposal_matcher = Matcher(fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=True)
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -130,8 +99,9 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         """Equations 1 and 2 of Ren et al., 2015, over the sampled anchors."""
         self.fg_bg_sampler.repeatable = not self.training
         labels, matched_boxes = self.assign_targets_to_anchors(anchors, targets)
-        positives, negatives = self.fg_bg_sampler(labels)
-        positive, negative = (torch.where(torch.cat(chosen))[0] for chosen in (positives, negatives))
+        positive, negative = (
+            offset_indices(rows, [len(own) for own in anchors]) for rows in self.fg_bg_sampler(labels)
+        )
         sampled = torch.cat([positive, negative])
         objectness, deltas = self._head_at(levels, sampled, len(anchors[0]))
         wanted = self.box_coder.encode_single(torch.cat(matched_boxes)[positive], torch.cat(anchors)[positive])
