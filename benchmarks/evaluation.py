@@ -18,19 +18,16 @@ import argparse
 import contextlib
 import gc
 import io
-import multiprocessing
-import os
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing.connection import Connection
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 import faster_coco_eval
 import numpy as np
 import torch
 from made_detections import NUM_CATEGORIES, SIZE, Pairs, make_images
+from processes import apart, cost
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection import MeanAveragePrecision
@@ -196,30 +193,12 @@ def growth(pairs: Pairs, num_runs: int) -> Iterator[Row]:
     sizes = [len(pairs) // 8, len(pairs) // 4, len(pairs) // 2, len(pairs)]
     fastest = []
     for size in sizes:
-        runs = [forked(run_ours, pairs[:size]) for _ in range(num_runs)]
+        runs = [apart(cost, partial(run_ours, pairs[:size])) for _ in range(num_runs)]
         fastest.append(min(seconds for seconds, _ in runs))
         growth_mb = max(megabytes for _, megabytes in runs)
         yield figure(f"{size:,} images", f"{fastest[-1]:.2f} s, RSS +{growth_mb:.0f} MB", "RSS below +1000 MB")
     exponent = np.polyfit(np.log(sizes), np.log(fastest), 1)[0]
     yield figure("time grows with", f"images^{exponent:.2f}", "images^1")
-
-
-def forked(run: Contender, pairs: Pairs) -> tuple[float, float]:
-    """Seconds and growth of the resident set in MB of one run in a fork."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure_growth, args=(run, pairs, sender))
-    process.start()
-    measured: tuple[float, float] = receiver.recv()
-    process.join()
-    return measured
-
-
-def _measure_growth(run: Contender, pairs: Pairs, sender: Connection) -> None:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    seconds = run(pairs)[1]
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sender.send((seconds, peak_kb / 1024 - pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[Row]:
@@ -231,7 +210,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Row]:
     # first, as memory that others gave back would be used again without a trace
     yield from growth(pairs, repeats)
     eighth = pairs[: len(pairs) // 8]
-    seconds, megabytes = forked(DICTIONARIES["pycocotools"], eighth)
+    seconds, megabytes = apart(cost, partial(DICTIONARIES["pycocotools"], eighth))
     yield figure(f"{len(eighth):,} images in pycocotools", f"{seconds:.2f} s, RSS +{megabytes:.0f} MB")
     yield from against(pairs, DICTIONARIES, 1)
     few, more = pairs[:50], pairs[:200]

@@ -17,19 +17,18 @@ import contextlib
 import gc
 import io
 import json
-import multiprocessing
 import os
-import resource
 import shutil
 import tempfile
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from processes import apart, cost, private_mb
 from pycocotools.coco import COCO
 from torch.utils.data import DataLoader, Dataset
 
@@ -123,28 +122,6 @@ def load(root: Path) -> COCO:
         return COCO(annotation_file(root, "train"))
 
 
-def apart(call: Callable[..., Any], *arguments: Any) -> Any:
-    """What a call gives in a process of its own."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(call(*arguments)))
-    process.start()
-    sender.close()
-    result = receiver.recv()
-    process.join()
-    return result
-
-
-def cost(call: Callable[[Path], object], root: Path) -> tuple[float, float]:
-    """Seconds, and the MB by which the process grew at most."""
-    before_mb = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    start = time.perf_counter()
-    result = call(root)
-    seconds = time.perf_counter() - start
-    del result  # after the clock: it takes pycocotools' seconds
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before_mb
-
-
 # ---- a worker
 
 
@@ -158,8 +135,7 @@ class Reading(Dataset[float]):
         for image_id in self.image_ids:
             self.read(image_id)
         gc.collect()
-        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty")) / 1024
+        return private_mb(os.getpid())
 
 
 def worker_mb(read: Callable[[int], object], num_images: int) -> float:
@@ -220,8 +196,10 @@ def _measured_in(scratch: Path, shares: list[float], repeats: int) -> Iterator[R
     for share in shares:
         root, num_instances = scratch / f"{share:g}", round(NUM_INSTANCES["train"] * share)
         apart(make_coco, root, share)
-        built[num_instances] = apart(cost, prepare, root)
-    opened, loaded = zip(*((apart(cost, prepare, root), apart(cost, load, root)) for _ in range(repeats)), strict=True)
+        built[num_instances] = apart(cost, partial(prepare, root))
+    opened, loaded = zip(
+        *((apart(cost, partial(prepare, root)), apart(cost, partial(load, root))) for _ in range(repeats)), strict=True
+    )
     (opened_seconds, opened_mb), (loaded_seconds, loaded_mb) = (zip(*side, strict=True) for side in (opened, loaded))
     coco, agree = "pycocotools COCO()", apart(agreement, root)
     json_mb = sum(annotation_file(root, split).stat().st_size for split in NUM_PHOTOS) / 2**20

@@ -19,16 +19,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
-import os
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache, partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
@@ -39,6 +35,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from made_photos import Kind, World, make_world
 from numpy.typing import NDArray
+from processes import apart, forget_peak, memory_mb
 from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
@@ -220,7 +217,7 @@ def worker_rows(root: Path, seconds: float) -> Iterator[Row]:
 def batch_rows(root: Path, num_images: int) -> Iterator[Row]:
     """30 instances an image, 800x1333; both sides in processes of their own, whose peak of memory they tell."""
     world = make_world(root / "batch", (600, 1000), 30, num_images=num_images)
-    (own, own_peak), (dense, dense_peak) = (in_process(way, world) for way in (our_batch, dense_batch))
+    (own, own_peak), (dense, dense_peak) = (apart(size_and_peak, way, world) for way in (our_batch, dense_batch))
     what = f"targets of {num_images} x 30 instances, {MIN_SIZE}x{MAX_SIZE}"
     yield compared(what, "dense masks", [own], [dense], "MB", "1 % of it")
     yield compared("making that batch: memory with images", "dense masks", [own_peak], [dense_peak], "MB")
@@ -243,22 +240,12 @@ def megabytes(*tensors: Tensor) -> float:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
 
 
-def in_process(way: Callable[[World], tuple[float, object]], world: World) -> tuple[float, float]:
+def size_and_peak(way: Callable[[World], tuple[float, object]], world: World) -> tuple[float, float]:
     """MB of the targets, and by how many MB the resident memory rose at most."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_memory, args=(way, world, sender))
-    process.start()
-    sender.close()
-    found: tuple[float, float] = receiver.recv()
-    process.join()
-    return found
-
-
-def _send_memory(way: Callable[[World], tuple[float, object]], world: World, sender: Connection) -> None:
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    forget_peak()
+    before = memory_mb("VmRSS")
     targets, _batch = way(world)
-    sender.send((targets, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6))
+    return targets, memory_mb("VmHWM") - before
 
 
 def growth_rows(root: Path, repeats: int) -> Iterator[Row]:

@@ -19,15 +19,23 @@ Pairs = list[tuple[Prediction, GroundTruth]]
 Boxes = NDArray[np.int64]
 
 
-def make_images(num_images: int, num_detections: int = 100, seed: int = 0) -> Pairs:
+def make_images(
+    num_images: int,
+    num_detections: int = 100,
+    mean_instances: float = MEAN_INSTANCES,
+    num_categories: int = NUM_CATEGORIES,
+    seed: int = 0,
+) -> Pairs:
     rng = np.random.default_rng(seed)
-    return [make_image(rng, image_id, num_detections) for image_id in range(1, num_images + 1)]
+    return [make_image(rng, i, num_detections, mean_instances, num_categories) for i in range(1, num_images + 1)]
 
 
-def make_image(rng: np.random.Generator, image_id: int, num_detections: int) -> tuple[Prediction, GroundTruth]:
+def make_image(
+    rng: np.random.Generator, image_id: int, num_detections: int, mean_instances: float, num_categories: int
+) -> tuple[Prediction, GroundTruth]:
     """Of the detections NEAR_SHARE lie around an instance, with better scores; the others anywhere."""
-    labels = 1 + rng.choice(NUM_CATEGORIES, LABELS_PER_IMAGE, replace=False)
-    truth = _make_truth(rng, image_id, labels[:TRUE_LABELS_PER_IMAGE])
+    labels = 1 + rng.choice(num_categories, min(LABELS_PER_IMAGE, num_categories), replace=False)
+    truth = _make_truth(rng, image_id, labels[:TRUE_LABELS_PER_IMAGE], mean_instances)
     num_near = round(num_detections * NEAR_SHARE) if len(truth) else 0
     num_other = num_detections - num_near
     source = rng.integers(0, max(len(truth), 1), num_near)
@@ -41,8 +49,10 @@ def make_image(rng: np.random.Generator, image_id: int, num_detections: int) -> 
     return Prediction(image_id, SIZE, boxes[order].astype(np.float32), found_labels[order], scores[order], rles), truth
 
 
-def _make_truth(rng: np.random.Generator, image_id: int, labels: NDArray[np.int64]) -> GroundTruth:
-    boxes = _random_boxes(rng, int(rng.poisson(MEAN_INSTANCES)))
+def _make_truth(
+    rng: np.random.Generator, image_id: int, labels: NDArray[np.int64], mean_instances: float
+) -> GroundTruth:
+    boxes = _random_boxes(rng, int(rng.poisson(mean_instances)))
     rles = [_ellipse(box) for box in boxes]
     areas = np.array([rle_area(rle) for rle in rles], dtype=np.float64)
     iscrowd = rng.random(len(boxes)) < CROWD_SHARE

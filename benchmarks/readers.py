@@ -1,35 +1,30 @@
-"""Claim: every label format is read at thousands of images a second, in memory that grows with the labels alone.
+"""Claim: every label format is read and indexed at hundreds of images a second and core, and opened again at once.
 
-    python benchmarks/readers.py --images 20000
+    python benchmarks/readers.py
 
 A folder is made for each format with the same photos (links to one 640x480 JPEG) and the same five instances on each.
-A process of its own reads it and builds the index (``build``, groups of similar photos left out), which is how the
-peak of its resident memory is told from the others', then opens it again (``reopen``). Everything runs on this
-machine's file cache.
+A process of its own reads it and builds the index, groups of similar photos left out, then opens it again. Everything
+comes from this machine's file cache.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import multiprocessing
 import os
-import platform
-import resource
-import shutil
-import tempfile
-import time
-from collections.abc import Callable
-from importlib.metadata import version
-from multiprocessing.connection import Connection
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from processes import apart, cost
 
+from comparing import Row, figure, main
 from instseg.data.formats.auto import FORMATS
+from instseg.data.prepare import PreparedDataset
 from instseg.data.sources import folder
 
 WIDTH, HEIGHT, NUM_INSTANCES, NUM_POINTS = 640, 480, 5, 24
@@ -198,74 +193,31 @@ MAKERS: dict[str, Callable[[Path, int], None]] = {
 }
 
 
-def measure(name: str, root: Path) -> dict[str, float]:
-    """In a process of its own, forked before anything was read."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_read, args=(name, root, sender))
-    process.start()
-    sender.close()
-    result: dict[str, float] = receiver.recv()
-    process.join()
-    return result
-
-
-def _read(name: str, root: Path, sender: Connection) -> None:
-    before_mb = _resident_mb()
+def prepare(name: str, root: Path) -> PreparedDataset:
     options: dict[str, Any] = {"group_by": None, "cache_dir": str(root.parent / f"cache_{name}")}
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
-        dataset = folder(name=name, reader=FORMATS[name][1], root=str(root), **options)
-        seconds.append(time.perf_counter() - start)
-    splits = {index.folder: index for index in dataset.indices.values()}.values()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sender.send(
-        {
-            "images": sum(map(len, splits)),
-            "instances": sum(index.num_instances for index in splits),
-            "build_seconds": seconds[0],
-            "reopen_seconds": seconds[1],
-            "memory_mb": peak_mb - before_mb,
-        }
-    )
+    return folder(name=name, reader=FORMATS[name][1], root=str(root), **options)
 
 
-def _resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def costs(name: str, root: Path) -> tuple[int, float, float, float]:
+    """Number of instances; seconds and MB of the first time, seconds of the second."""
+    (seconds, megabytes), (again, _) = (cost(lambda: prepare(name, root)) for _ in range(2))
+    splits = {index.folder: index for index in prepare(name, root).indices.values()}  # test may be the val images
+    return sum(index.num_instances for index in splits.values()), seconds, megabytes, again
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--formats", nargs="+", choices=list(MAKERS), default=list(MAKERS))
-    parser.add_argument("--results", type=Path, help="also write the table to this file")
-    arguments = parser.parse_args()
-    lines = [
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"NumPy {version('numpy')}, Pillow {version('pillow')}, pycocotools {version('pycocotools')}",
-        f"{arguments.images} images of 640x480, {NUM_INSTANCES} instances each",
-        "",
-        f"{'format':<12} {'images/s':>9} {'build s':>8} {'reopen s':>9} {'memory MB':>10} {'instances':>10}",
-    ]
-    for name in arguments.formats:
-        scratch = Path(tempfile.mkdtemp())
-        try:
-            MAKERS[name](scratch / name, arguments.images)
-            found = measure(name, scratch / name)
-        finally:
-            shutil.rmtree(scratch)
-        if found["instances"] != arguments.images * NUM_INSTANCES:
-            raise SystemExit(f"{name}: {found['instances']} instances, expected {arguments.images * NUM_INSTANCES}")
-        lines.append(
-            f"{name:<12} {found['images'] / found['build_seconds']:>9.0f} {found['build_seconds']:>8.1f} "
-            f"{found['reopen_seconds']:>9.2f} {found['memory_mb']:>10.0f} {found['instances']:>10.0f}"
+def measure(arguments: Namespace) -> Iterator[Row]:
+    num_images = 1_000 if arguments.quick else 5_000
+    for name, make in MAKERS.items():
+        with TemporaryDirectory() as scratch:
+            make(Path(scratch) / name, num_images)
+            num_instances, seconds, megabytes, again = apart(costs, name, Path(scratch) / name)
+        if num_instances != num_images * NUM_INSTANCES:
+            raise SystemExit(f"{name}: {num_instances} instances, expected {num_images * NUM_INSTANCES}")
+        found = f"{num_images / seconds:.0f} images/s, RSS +{megabytes:.0f} MB; again {again:.2f} s"
+        yield figure(
+            f"reading {name}, {num_images} images x {NUM_INSTANCES}", found, agree=f"all {num_instances} instances"
         )
-        print(lines[-1], flush=True)
-    print("\n".join(lines))
-    if arguments.results:
-        arguments.results.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, measure)

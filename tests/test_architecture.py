@@ -10,12 +10,14 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "instseg"
 ORDER = [
     "errors", "atomic", "types", "categories", "masks", "outlines", "coco_format", "data", "models", "optim",
-    "image_record", "matching", "precision_recall", "metrics", "module", "lettering", "visualize", "sheets",
-    "augmentation_sheet", "audit", "exports", "curves", "callbacks", "profiling", "checkpoint", "predictor",
-    "prediction_folder", "prediction_summary", "prediction_output", "summary", "manifest", "memory", "check_config",
-    "run_folders", "hydra_job", "cli", "build", "run",
+    "image_record", "image_results", "matching", "precision_recall", "metrics", "module", "lettering", "visualize",
+    "sheets", "augmentation_sheet", "audit", "exports", "curves", "callbacks", "profiling", "manifest", "ownership",
+    "starts", "run_folders", "rank_watch", "stopping", "device_slots", "differences", "checkpoint_io", "checkpoint",
+    "event_files", "random_states", "resume", "interruption", "training_state", "last_checkpoint", "averaging", "reproduce",
+    "predictor", "prediction_folder", "prediction_summary", "prediction_output", "summary", "memory",
+    "check_config", "sweeps", "hydra_job", "cli", "build", "run",
 ]  # fmt: skip
-KNOW_HYDRA = {"run", "build", "cli", "hydra_job", "check_config"}
+KNOW_HYDRA = {"run", "build", "cli", "hydra_job", "check_config", "sweeper", "command_line"}
 FILES = sorted(SRC.rglob("*.py"))
 
 

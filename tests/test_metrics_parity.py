@@ -94,6 +94,12 @@ def test_more_than_a_hundred_detections_of_a_category_give_pycocotools_numbers()
     assert result["segm_mar_10"] < result["segm_mar_100"]
 
 
+def test_hundreds_of_instances_on_one_image_give_pycocotools_numbers():
+    made, true = random_image(np.random.default_rng(0), 1, 300, 0, [CAR, DOG])
+    assert len(made) > 255 and len(true) > 255  # pycocotools counts the masks whose areas it is asked for in a byte
+    assert_equal_to_pycocotools([made], [true])
+
+
 def coarse_rectangles(rng, num_rectangles):
     masks = np.zeros((num_rectangles, 4, 4), dtype=bool)
     for mask, (top, left, height, width) in zip(masks, rng.integers([0, 0, 1, 1], 3, (num_rectangles, 4)), strict=True):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from instseg.errors import InstsegError
+
 LOCK_POLL_SECONDS = 0.1
+LOCK_SAY_SECONDS = 60.0
+LOCK_PATIENCE_SECONDS = 6 * 3600.0
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +48,28 @@ def sync_and_rename(scratch: Path, path: Path) -> None:
     scratch.replace(path)
 
 
+def keep_as(path: Path, kept: Path) -> None:
+    """Also name the file ``kept``, in the place of what had that name; ``path`` is never missing in between.
+
+    A file system without hard links gets a rename: the file that takes the name ``path`` next closes the gap.
+    """
+    scratch = kept.with_name(f".{kept.name}.{os.getpid()}.part")
+    try:
+        scratch.unlink(missing_ok=True)
+        os.link(path, scratch)
+    except OSError:
+        path.replace(kept)
+    else:
+        scratch.replace(kept)
+        scratch.unlink(missing_ok=True)  # both names were the same file already: nothing was renamed
+
+
+def remove_scratch(folder: Path) -> None:
+    """What killed processes have left half-written; for who owns the folder."""
+    for scratch in folder.glob(".*.part"):
+        scratch.unlink(missing_ok=True)
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """The file is either as before or whole, never half written, even after a power cut. UTF-8."""
     with replacing(path, sync=True) as scratch:
@@ -65,15 +92,44 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Let one process at a time pass, on this machine; released by the system even if its holder is killed."""
+def exclusive_lock(path: Path, what: str = "") -> Iterator[None]:
+    """Let one process at a time pass, on this machine; released by the system even if its holder is killed.
+
+    ``what`` the holder is busy with is said while waiting; InstsegError after LOCK_PATIENCE_SECONDS.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        if not _try_lock(file.fileno()):
-            logger.info("waiting for another process to finish with %s", path.parent)
-            while not _try_lock(file.fileno()):
-                time.sleep(LOCK_POLL_SECONDS)
+        begun = said = time.monotonic()
+        while not _try_lock(file.fileno()):
+            now, doing = time.monotonic(), what or f"finish with {path.parent}"
+            if now - begun > LOCK_PATIENCE_SECONDS:
+                raise InstsegError(f"waited {now - begun:.0f} s for another process to {doing}; it holds {path}")
+            if said == begun or now - said > LOCK_SAY_SECONDS:
+                said = now
+                logger.info("waiting for another process to %s", doing)
+            time.sleep(LOCK_POLL_SECONDS)
         yield
+
+
+def made_once(path: Path, what: str, make: Callable[[], None]) -> None:
+    """Have ``make`` bring a file or folder into being where it is missing; of several processes one does, others wait.
+
+    Ranks that are started together, and jobs of a sweep, all find the same work undone.
+    """
+    if path.exists():
+        return
+    digest = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]
+    with exclusive_lock(path.parent / f".{digest}.lock", what):
+        if not path.exists():
+            make()
+
+
+@contextlib.contextmanager
+def lock_if_free(path: Path) -> Iterator[bool]:
+    """Whether nobody else holds this lock; if so it is held inside the block, and released even by a killed process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        yield _try_lock(file.fileno())
 
 
 def _try_lock(descriptor: int) -> bool:

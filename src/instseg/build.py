@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,19 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from torch import nn
 
 from instseg.audit.options import AuditOptions
 from instseg.categories import Categories
-from instseg.checkpoint import AtomicCheckpointIO, TrainedModel, load_checkpoint, load_trained_model
+from instseg.check_config import OWN_TRAINER_KEYS
+from instseg.checkpoint import TrainedModel, load_trained_model
+from instseg.checkpoint_io import AtomicCheckpointIO
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.errors import InstsegError
@@ -24,6 +30,7 @@ from instseg.models.mask_rcnn import MaskRCNN, check_options
 from instseg.models.weight_files import coco_category_names
 from instseg.module import InstanceSegmentationModule
 from instseg.run_folders import find_checkpoint
+from instseg.starts import starts_no_processes, this_start
 
 COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
 
@@ -48,12 +55,6 @@ def build_model(config: DictConfig, categories: Categories, **overrides: Any) ->
     model = _build(without_suggestions(config.model), categories, **overrides)
     assert isinstance(model, MaskRCNN)
     return model
-
-
-def resumed_model(config: DictConfig, categories: Categories, last: Path) -> MaskRCNN:
-    """The network of a checkpoint, still without its weights: what it once started from is not read again."""
-    norm = load_checkpoint(last)["instseg"]["config"]["model"]["norm"]
-    return build_model(config, categories, load=False, norm=norm)
 
 
 def check_parts(config: DictConfig) -> None:
@@ -87,6 +88,7 @@ def build_audit_options(config: DictConfig) -> AuditOptions:
 
 def build_datamodule(config: DictConfig, prepared: PreparedDataset) -> InstanceDataModule:
     augmentation = _build(config.augmentation)
+    prepared = prepared.with_share_of_training(config.train_share, config.seed)
     return InstanceDataModule(
         prepared, augmentation, config.batch_size, config.num_workers, config.seed, config.overfit_images
     )
@@ -110,18 +112,48 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     options = OmegaConf.to_container(config.trainer, resolve=True)
     assert isinstance(options, dict)
-    del options["_target_"]
+    for own in ("_target_", *OWN_TRAINER_KEYS):
+        options.pop(own)
+    options.update(started_processes(config.trainer))
+    if OmegaConf.is_dict(config.trainer.strategy):
+        options["strategy"] = _build(config.trainer.strategy)
     try:
         return pl.Trainer(
             **{str(key): value for key, value in options.items()},
             callbacks=callbacks,
             logger=loggers or False,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *cluster_environment()],
             default_root_dir=config.run_dir,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_model_summary=False,
         )
-    except (ValueError, TypeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise InstsegError(f"trainer: {error}") from error
+
+
+def started_processes(trainer: DictConfig) -> dict[str, int]:
+    """``devices`` and ``num_nodes`` as torchrun or srun has started the ranks; InstsegError where others are typed."""
+    start = this_start()
+    if start is None or start.world_size == 1:
+        return {}
+    started = {"devices": start.local_size, "num_nodes": start.world_size // start.local_size}
+    for key, unset in (("devices", "auto"), ("num_nodes", 1)):
+        if trainer[key] not in (unset, started[key], str(started[key])):
+            raise InstsegError(
+                f"trainer.{key}={trainer[key]}, but the launcher has started {started['devices']} processes on each of "
+                f"{started['num_nodes']} machines; leave trainer.{key} out"
+            )
+    return started
+
+
+def cluster_environment() -> list[ClusterEnvironment]:
+    """In a job of SLURM: its ranks without Lightning's requeueing, which ``stopping`` does between two steps.
+
+    A single task starts other ranks itself, as without SLURM; Lightning would wait for tasks that there are not.
+    """
+    if "SLURM_JOB_ID" not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
+        return []
+    return [SLURMEnvironment(auto_requeue=False) if starts_no_processes() else LightningEnvironment()]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

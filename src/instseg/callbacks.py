@@ -19,6 +19,9 @@ from instseg.categories import Categories
 from instseg.curves import plot_curves
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.images import read_image
+from instseg.image_record import ImageRecord
+from instseg.image_results import FILE_NAME, ImageResults, write_image_results
+from instseg.module import InstanceSegmentationModule
 from instseg.sheets import contact_sheet, side_by_side, write_image
 from instseg.types import Batch, Image, Prediction
 from instseg.visualize import draw_ground_truth, draw_prediction, draw_target
@@ -47,6 +50,12 @@ class PictureLogger(Callback):
         self.num_images, self.score_threshold, self.folder = num_images, score_threshold, Path(folder)
         self._drawn: list[Image] = []
         self._shown_training_batch = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"shown_training_batch": self._shown_training_batch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._shown_training_batch = state_dict["shown_training_batch"]
 
     @rank_zero_only
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -124,6 +133,30 @@ def _data(trainer: Trainer) -> InstanceDataModule:
 
 def _split(trainer: Trainer) -> str:
     return "test" if trainer.testing else "val"
+
+
+class ImageResultsWriter(Callback):
+    """Writes what a test found on each image, so that two runs can be compared image by image.
+
+    Args:
+        folder: where ``image_results.FILE_NAME`` is written to.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, InstanceSegmentationModule)
+        pl_module.metrics.compute()  # all ranks together; the module, whose turn comes next, asks for it again
+        self._write(trainer, pl_module.metrics.measured)
+
+    @rank_zero_only
+    def _write(self, trainer: Trainer, records: list[ImageRecord]) -> None:
+        data = _data(trainer)
+        index = data.prepared.indices["test"]
+        names = {index.image_id(i): index.file_name(i) for i in range(len(index))}
+        file_names = [names[record.image_id] for record in records]
+        write_image_results(self.folder / FILE_NAME, ImageResults(records, file_names, data.categories))
 
 
 class Throughput(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class Categories:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
+        duplicates = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if duplicates:
             raise InstsegError(f"categories: names must be unique, found twice: {', '.join(duplicates)}")
 
@@ -60,7 +61,8 @@ class Categories:
 
     def id_to_label(self, coco_categories: Iterable[CocoCategory]) -> dict[int, int]:
         """json category_id -> label, for the categories of the json that are among these."""
-        return {c["id"]: self.label(c["name"]) for c in coco_categories if c["name"] in self.names}
+        labels = {name: label for label, name in enumerate(self.names, start=1)}
+        return {c["id"]: labels[c["name"]] for c in coco_categories if c["name"] in labels}
 
 
 def category_colour(label: int) -> tuple[int, int, int]:
@@ -77,7 +79,8 @@ def select_names(available: Sequence[str], wanted: str | Sequence[str] | None, w
         return tuple(available)
     if isinstance(wanted, str):  # categories=car, typed without brackets
         wanted = [wanted]
-    missing = [name for name in wanted if name not in available]
+    known = set(available)
+    missing = [name for name in wanted if name not in known]
     if missing:
         raise InstsegError(f"{where}: no category named {', '.join(map(repr, missing))}; it has {list(available)}")
     return tuple(wanted)

@@ -19,13 +19,14 @@ STAGES = ("fit", "validate", "test", "audit", "show_augmentation")
 MEASURING = ("validate", "test")
 TOP_LEVEL = (
     "dataset", "model", "optimizer", "scheduler", "augmentation", "trainer", "callbacks", "logger", "stage",
-    "checkpoint", "resume", "batch_size", "num_workers", "overfit_images", "seed", "monitor", "audit", "outputs",
-    "cache_dir", "run_dir",
+    "checkpoint", "resume", "reproduce", "retry_failed", "batch_size", "num_workers", "compile", "train_share", "overfit_images",
+    "seed", "monitor", "audit", "outputs", "cache_dir", "run_dir", "sweep",
 )  # fmt: skip
 PREDICT_KEYS = (
     "model", "checkpoint", "weights", "source", "output", "save", "overwrite", "score_threshold", "min_score",
     "categories", "batch_size", "device", "limit", "min_size", "max_size", "outputs",
 )  # fmt: skip
+OWN_TRAINER_KEYS = ("checkpoint_every_minutes",)  # stand with Lightning's, which does not know them
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
@@ -84,7 +85,8 @@ def _check_call(path: str, node: DictConfig) -> None:
     parameters = inspect.signature(target).parameters
     if any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
         return
-    _check_keys(path, (key for key in node if key not in HYDRA_KEYS and key != "suggested"), list(parameters))
+    known = [*parameters, *(OWN_TRAINER_KEYS if path == "trainer." else ())]
+    _check_keys(path, (key for key in node if key not in HYDRA_KEYS and key != "suggested"), known)
 
 
 def _check_values(config: DictConfig) -> None:
@@ -93,10 +95,14 @@ def _check_values(config: DictConfig) -> None:
     _check_number(config, "batch_size", 1)
     _check_number(config, "seed", 0)
     _check_number(config, "overfit_images", 1, or_null=True)
+    if not (isinstance(config.train_share, int | float) and 0 < config.train_share <= 1):
+        raise InstsegError(f"train_share={config.train_share}: expected more than 0, up to 1 for all training images")
     if config.num_workers != "auto":
         _check_number(config, "num_workers", 0, otherwise="auto or a number of processes")
     if config.resume and config.stage != "fit":
         raise InstsegError(f"resume={config.resume} goes on with a training; it does not fit stage={config.stage}")
+    if config.reproduce and (config.resume or config.stage != "fit"):
+        raise InstsegError(f"reproduce={config.reproduce} trains anew in a folder of its own: leave resume, stage out")
     if config.stage in MEASURING and not config.checkpoint:
         raise InstsegError(f"stage={config.stage} needs checkpoint=: a .ckpt, a run folder, or latest")
     if config.checkpoint and config.stage not in MEASURING:
@@ -104,6 +110,9 @@ def _check_values(config: DictConfig) -> None:
             f"checkpoint={config.checkpoint} is for stage=validate and stage=test. To go on with its training use "
             f"resume={config.checkpoint}, to start a new one from its weights model.weights={config.checkpoint}"
         )
+    minutes = config.trainer.checkpoint_every_minutes
+    if not (minutes is None or (isinstance(minutes, int | float) and minutes > 0)):
+        raise InstsegError(f"trainer.checkpoint_every_minutes={minutes}: expected more than 0, or null for never")
     if config.trainer.max_steps == -1 and config.trainer.max_epochs in (-1, None):
         raise InstsegError("trainer.max_epochs or trainer.max_steps must be given: the schedule needs to know the end")
     _check_monitor(config.monitor.metric, config.monitor.mode)
@@ -138,6 +147,9 @@ def _check_hardware(config: DictConfig) -> None:
     if str(trainer.precision).startswith("16") and not on_gpu:
         raise InstsegError(f"trainer.precision={trainer.precision} needs a GPU; on CPU use 32-true or bf16-mixed")
     if config.model.get("norm") == "sync_bn" and not on_gpu:
-        raise InstsegError("model.norm=sync_bn averages over GPUs, and none is used here; use bn or gn")
+        raise InstsegError(
+            "model.norm=sync_bn averages over GPUs, and none is used here: PyTorch has no such norm for CPU "
+            "processes; use gn, which does not depend on the batch, or bn"
+        )
     if config.model.get("norm") == "sync_bn" and trainer.strategy == "auto" and trainer.devices in (1, "1"):
         raise InstsegError("model.norm=sync_bn averages over processes, and there is one; use bn, or trainer=ddp")

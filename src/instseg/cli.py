@@ -6,6 +6,7 @@ Imports neither torch nor Lightning: ``--help`` and tab completion answer at onc
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import sys
@@ -15,29 +16,40 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
+from instseg.device_slots import gpus_of_a_job, num_slots
 from instseg.errors import InstsegError
 from instseg.run_folders import complete_arguments, remove_unused_folders, run_folder
+from instseg.starts import arguments_of_this_rank
+from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers"}
+PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 CONFIG_DIR = Path(__file__).parents[2] / "conf"
 
 
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+OmegaConf.register_new_resolver("device_slots", num_slots, replace=True)
+OmegaConf.register_new_resolver("gpus_of_a_job", gpus_of_a_job, replace=True)
 
 
 def inherit_arguments() -> None:
-    """``resume=`` and ``checkpoint=`` go on with what that run was started with; see ``complete_arguments``."""
-    if not {"-m", "--multirun"} & set(sys.argv):
+    """``resume=`` and ``checkpoint=`` go on with what that run, or sweep, was started with."""
+    sys.argv[1:] = arguments_of_this_rank(sys.argv[1:])
+    sys.argv[1:] = complete_sweep_arguments(sys.argv[1:])
+    if not starts_a_sweep(sys.argv[1:]):
         sys.argv[1:] = complete_arguments(sys.argv[1:])
 
 
@@ -45,12 +57,26 @@ def inherit_arguments() -> None:
 def friendly_errors(config_name: str) -> Iterator[None]:
     """Print what the user can mend as a few lines, exit code 1; anything unforeseen keeps its traceback."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises to here instead of printing its own summary
+    if _is_job_of_a_sweep():  # which writes every error down and goes on
+        yield
+        return
     try:
         yield
     except InstsegError as error:  # a loader process wraps the message into its traceback
         _stop(str(error).rpartition("InstsegError: ")[2].strip())
-    except (HydraException, OmegaConfBaseException) as error:
+    except KeyboardInterrupt:
+        remove_unused_folders()
+        raise
+    except (HydraException, OmegaConfBaseException) as error:  # some of which are OSErrors
         _stop(explain(error, config_name))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _stop(f"the disk is full: {error}")
+
+
+def _is_job_of_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _stop(message: str) -> None:
@@ -66,6 +92,9 @@ def explain(error: Exception, config_name: str) -> str:
         if isinstance(cause, InstsegError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
+    launcher = str(getattr(error, "missing_cfg_file", "")).partition("hydra/launcher/")[2]
+    if launcher in PACKAGES_OF_LAUNCHERS:
+        return f'This launcher needs a package: pip install "instseg[{PACKAGES_OF_LAUNCHERS[launcher]}]"'
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = str(error.missing_cfg_file).partition("/")
         return f"{group}={option}: there is no such option.{_meant(option, error.options)} Options: " + ", ".join(

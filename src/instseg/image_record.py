@@ -18,6 +18,7 @@ from instseg.types import GroundTruth, Prediction, Rle
 
 MIN_IOU = 0.5  # the lowest threshold of all numbers
 MAX_DETECTIONS = 100  # per image and category
+MAX_AREAS = 255  # at once: pycocotools writes their number into a byte, which NumPy 2 refuses where it does not fit
 
 
 @dataclass(eq=False, slots=True)
@@ -112,4 +113,5 @@ def _mask_overlaps(rles: Sequence[Rle], truth: GroundTruth, same_label: NDArray[
 
 
 def _mask_areas(rles: Sequence[Rle]) -> NDArray[np.float64]:
-    return np.asarray(coco_mask.area(rles), dtype=np.float64)
+    parts = [rles[start : start + MAX_AREAS] for start in range(0, len(rles), MAX_AREAS)]
+    return np.concatenate([np.zeros(0), *(coco_mask.area(part) for part in parts)])

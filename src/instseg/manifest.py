@@ -49,7 +49,13 @@ def package_versions() -> dict[str, str]:
 
 def describe_hardware() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {"platform": platform.platform(), "cpu_cores": os.cpu_count(), "gpus": gpus, "cuda": torch.version.cuda}
+    return {
+        "platform": platform.platform(),
+        "cpu_cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),  # sums are rounded otherwise with another number
+        "gpus": gpus,
+        "cuda": torch.version.cuda,
+    }
 
 
 def describe_git(folder: Path) -> dict[str, str] | None:

@@ -213,7 +213,8 @@ def mask_probs_to_rle(
     same share and cut to whole pixels, bilinear. ``box`` is xyxy in pixels of the image.
     """
     m = mask_probs.shape[0]
-    padded = np.pad(mask_probs, 1)
+    padded = np.zeros((m + 2, m + 2), np.float32)
+    padded[1:-1, 1:-1] = mask_probs
     centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * (m + 2) / m
     x1, y1 = (int(v) for v in centre - half)
     x2, y2 = (int(v) for v in centre + half)
@@ -227,11 +228,13 @@ def mask_probs_to_rle(
 def crop_to_rle(crop: NDArray[np.bool_], left: int, top: int, image_size: ImageSize) -> Rle:
     """RLE of an image that is empty but for ``crop`` (h, w) at (left, top); cost grows with the crop alone."""
     height, width = image_size
-    edges = np.diff(np.pad(crop, ((1, 1), (0, 0))).astype(np.int8), axis=0).T  # (w, h + 1), column by column
-    column, start_row = np.nonzero(edges == 1)
-    end_row = np.nonzero(edges == -1)[1]
-    offset = (left + column) * height + top
-    runs = np.stack([offset + start_row, offset + end_row], axis=1).reshape(-1)
+    rows, columns = crop.shape
+    column_by_column = np.zeros(columns * (rows + 1) + 1, np.uint8)  # a pixel outside before all and after each column
+    if crop.size:
+        inside = np.ascontiguousarray(crop).view(np.uint8)
+        cv2.transpose(inside, column_by_column[1:].reshape(columns, rows + 1)[:, :rows])
+    changes = np.flatnonzero(column_by_column[1:] != column_by_column[:-1])  # where runs start and end, in turn
+    runs = changes + changes // (rows + 1) * (height - rows - 1) + left * height + top
     counts = np.diff(np.concatenate([[0], runs, [height * width]]))
     # A run that reaches the bottom and goes on at the top of the next column leaves a gap of zero between: merge.
     if len(counts) > 3 and not counts[2:-1:2].all():

@@ -47,7 +47,7 @@ class CocoMaskMetrics(Metric):
     result to all; ranks may hold different numbers of images, or none. Between ``sync`` and ``unsync`` the other
     ranks hold no records. Masks are compared in ``update`` and not kept: a record is a few numpy arrays on the CPU,
     2 kB and about 80 bytes for each instance, whatever the size of its mask; moving the metric to a device changes
-    nothing.
+    nothing. ``measured`` are the images of the last ``compute``, of all ranks on the first one, until ``reset``.
 
     ``kwargs`` are those of ``torchmetrics.Metric``, such as ``process_group`` and ``sync_on_compute``.
     """
@@ -61,6 +61,7 @@ class CocoMaskMetrics(Metric):
         super().__init__(**kwargs)
         self.categories = categories
         self._synced_group: Any = None
+        self.measured: list[ImageRecord] = []
         self.add_state("records", default=[], dist_reduce_fx=None)
 
     def update(self, predictions: Sequence[Prediction], ground_truth: Sequence[GroundTruth]) -> None:
@@ -76,12 +77,13 @@ class CocoMaskMetrics(Metric):
 
     def compute(self) -> dict[str, float]:
         """The table described above, the same on every rank."""
+        self.measured = unique_images(self.records)
         if not self._is_synced:
-            return evaluate_records(self.records, self.categories)
+            return evaluate_records(self.measured, self.categories)
         result: list[dict[str, float] | None] = [None]
         try:
             if torch.distributed.get_rank(self._synced_group) == 0:
-                result[0] = evaluate_records(self.records, self.categories)
+                result[0] = evaluate_records(self.measured, self.categories)
         finally:  # also after an error: the other ranks are waiting
             torch.distributed.broadcast_object_list(result, group=self._synced_group, group_src=0)
         if result[0] is None:
@@ -102,6 +104,10 @@ class CocoMaskMetrics(Metric):
         outside = labels[(labels < 1) | (labels > len(self.categories))]
         if outside.size:
             raise InstsegError(f"{where}: expected labels 1..{len(self.categories)}, found {outside[0]}")
+
+    def reset(self) -> None:
+        super().reset()
+        self.measured = []
 
     # --- what torchmetrics does with tensor states, for records that are Python objects ---
 

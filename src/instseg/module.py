@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -68,11 +69,18 @@ class InstanceSegmentationModule(pl.LightningModule):
         loss = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(loss):
             raise self._non_finite(losses, batch)
-        logged = {f"train/{name}": value.detach() for name, value in losses.items()}
-        self.log_dict(logged, batch_size=len(batch))
-        self.log("train/loss", loss.detach(), batch_size=len(batch), prog_bar=True)
+        *values, total = self._mean_over_ranks(torch.stack([*losses.values(), loss]).detach())
+        self.log_dict({f"train/{k}": v for k, v in zip(losses, values, strict=True)}, batch_size=len(batch))
+        self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=len(batch))
         return loss
+
+    def _mean_over_ranks(self, values: Tensor) -> Tensor:
+        """All in one go: ``sync_dist`` of Lightning's log would wait for all ranks, twice for each value."""
+        if self.trainer.world_size > 1:
+            dist.all_reduce(values)
+            values /= self.trainer.world_size
+        return values
 
     def _non_finite(self, losses: dict[str, Tensor], batch: Batch) -> NonFiniteLossError:
         terms = ", ".join(f"{name}={value.item():.4g}" for name, value in losses.items())

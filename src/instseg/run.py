@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -27,21 +29,26 @@ from instseg.build import (
     build_trainer,
     check_parts,
     plain,
-    resumed_model,
 )
 from instseg.check_config import check_config, check_predict_config
-from instseg.checkpoint import DescribeCheckpoint, check_resumable, finite, load_checkpoint
+from instseg.checkpoint import DescribeCheckpoint, finite
+from instseg.checkpoint_io import load_checkpoint
 from instseg.coco_format import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Resize
-from instseg.hydra_job import one_job, typed_model_options
+from instseg.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take_a_device, typed_model_options
 from instseg.manifest import write_manifest
 from instseg.memory import keep_freed_memory
+from instseg.ownership import sole_owner
 from instseg.prediction_output import write_predictions
 from instseg.predictor import Predictor
+from instseg.rank_watch import watched_ranks
+from instseg.reproduce import compare_runs, print_comparison, write_comparison
+from instseg.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.run_folders import BEST, LAST
 from instseg.sheets import write_image
+from instseg.stopping import stopping_together
 from instseg.summary import print_summary
 
 log = logging.getLogger(__name__)
@@ -50,6 +57,9 @@ NOISE = (  # warnings of libraries that a user can do nothing about
     ".*isinstance.treespec, LeafSpec.*",
     ".*does not have many workers.*",
     ".*number of training batches .* is smaller than the logging interval.*",
+    ".*when logging on epoch level in distributed setting.*",  # our metrics are of all ranks, and the same on each
+    ".*`srun` command is available on your system but is not used.*",
+    ".*Grad strides do not match bucket view strides.*",  # of 1x1 convolutions, whose strides have no meaning
 )
 
 
@@ -63,27 +73,38 @@ def train(config: DictConfig) -> float | None:
         warnings.filterwarnings("ignore", pattern)
     if not config.trainer.profiler:  # whose table Lightning says at INFO, the level that its import sets
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with one_job():
+    take_a_device()
+    if is_sweep_of_ranks(config):
+        return in_own_processes(config)
+    with one_job(config), ExitStack() as held:
         run_dir = Path(config.run_dir)
         check_config(config)
         check_parts(config)
         pl.seed_everything(config.seed, workers=True, verbose=False)
         if config.stage in LOOKS:
-            look(config, run_dir)
+            rank_zero_only(look)(config, run_dir)
             return None
         trainer = build_trainer(config)
+        if trainer.is_global_zero:
+            held.enter_context(sole_owner(run_dir))
         if trainer.strategy.root_device.type == "cpu":
             keep_freed_memory()
         prepared = build_dataset(config)
-        if config.resume:  # before anything of that run is written to
-            check_resumable(load_checkpoint(run_dir / "checkpoints" / LAST), prepared.categories, plain(config))
+        resumed = find_resumable(run_dir) if config.resume else None
+        if resumed is not None:  # before anything of that run is written to
+            check_resumable(resumed, prepared.categories, plain(config), prepared.fingerprint, trainer.world_size)
         data = build_datamodule(config, prepared)
         write_record(config, prepared, run_dir)
         open_run(config, data.prepared)
-        stage = fit_and_test if config.stage == "fit" else evaluate
-        metrics = stage(config, trainer, data, run_dir)
+        if config.resume and trainer.is_global_zero:
+            prepare_folder(run_dir, resumed)
+        stage = partial(fit_and_test, resumed=resumed) if config.stage == "fit" else evaluate
+        with watched_ranks(trainer), stopping_together(trainer):
+            metrics = stage(config, trainer, data, run_dir)
         if trainer.is_global_zero:
             write_json(run_dir / "metrics.json", dict(sorted(metrics.items())), indent=2)
+            if config.reproduce:
+                compare_with(Path(config.reproduce), run_dir)
             print_summary(metrics, data, run_dir, config.stage)
         return metrics.get(config.monitor.metric)
 
@@ -124,18 +145,22 @@ def open_run(config: DictConfig, prepared: PreparedDataset) -> None:
         report.stop_if_fatal(config.audit.accept)
 
 
-def fit_and_test(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, run_dir: Path) -> dict[str, float]:
-    """Train, then measure the best checkpoint on the test split; all metrics."""
+def fit_and_test(
+    config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, run_dir: Path, resumed: Resumable | None = None
+) -> dict[str, float]:
+    """Train, from where ``resumed`` was if given, then measure the best checkpoint on the test split; all metrics."""
     last, best = (run_dir / "checkpoints" / name for name in (LAST, BEST))
-    model = resumed_model(config, data.categories, last) if config.resume else build_model(config, data.categories)
+    model = build_model(config, data.categories, **(resumed.model_options if resumed else {}))
     if trainer.is_global_zero and model.weights_report is not None:
         log.info("%s", model.weights_report)
+    if config.compile:
+        model.compile_dense_part()
     module = build_module(config, model, data.categories)
     stored = plain(config)
     stored["model"]["norm"] = model.norm  # what 'auto' became depends on the weights, which are not read again
-    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, stored))  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, stored, data.prepared.fingerprint))  # type: ignore[attr-defined]
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=last if config.resume else None, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=resumed and resumed.path, weights_only=True)
         metrics = finite(trainer.callback_metrics)
         tested = best if trainer.strategy.broadcast(best.is_file()) else None
         if tested is not None:
@@ -147,6 +172,13 @@ def fit_and_test(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModu
         _explain_interruption(last, run_dir)
         raise
     return metrics | finite(trainer.callback_metrics)
+
+
+def compare_with(original: Path, run_dir: Path) -> None:
+    """What this run, which repeats another, does otherwise: on the screen and as reproduce.json."""
+    comparison = compare_runs(original, run_dir)
+    print_comparison(comparison, original, Console())
+    write_comparison(comparison, original, run_dir / "reproduce.json")
 
 
 def evaluate(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, run_dir: Path) -> dict[str, float]:
@@ -188,8 +220,11 @@ def predict(config: DictConfig) -> int:
     asked = OmegaConf.to_container(config, resolve=True)
     assert isinstance(asked, dict)
     console = Console()
+    predictor = Predictor(trained.model, trained.categories, resize, config.device)
+    if predictor.device.type == "cpu":
+        keep_freed_memory()
     summary = write_predictions(
-        Predictor(trained.model, trained.categories, resize, config.device),
+        predictor,
         asked["source"],
         Path(config.output),
         save=asked["save"],

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from instseg.errors import InstsegError
+from instseg.ownership import OWNER_FILE, refuse_if_owned
+from instseg.starts import this_start
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-NOT_INHERITED = ("resume", "stage", "checkpoint", "outputs", "run_dir", "hydra")
+PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is damaged
+NOT_INHERITED = ("resume", "reproduce", "retry_failed", "stage", "checkpoint", "outputs", "run_dir", "hydra", "sweep")
+OF_A_SWEEP = "callbacks.pruning."  # what a sweep adds to its jobs
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # what launchers call the number of a process
 _created: list[Path] = []
+_begun_earlier: set[Path] = set()
 
 
 @cache
 def run_folder(outputs: str, name: str, resume: str | None, suffix: str) -> str:
     """A new folder ``outputs/<name>/<date_time>``, or the one of the run that is resumed.
 
-    The folder is created here, exclusively: two runs started in the same second get two folders. Cached, because
-    Hydra resolves it several times.
+    Ranks that were started together share it, and a job that its scheduler starts again goes on in it. Cached,
+    because Hydra resolves it several times.
     """
-    if resume:
-        return str(folder_of(Path(resume)))
-    base = Path(outputs).absolute() / name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
+
+    def decide() -> Path:
+        return folder_of(Path(resume)) if resume else _new_folder(Path(outputs), name, suffix)
+
+    start = this_start()
+    if start is None:
+        return str(decide())
+    folder, is_again = start.agree(Path(outputs).absolute(), suffix, decide)
+    if is_again:
+        _begun_earlier.add(folder)
+    return str(folder)
+
+
+def is_begun_earlier(run_dir: Path) -> bool:
+    """Whether the folder is an earlier attempt's: the scheduler has started this job again."""
+    return run_dir in _begun_earlier
+
+
+def _new_folder(outputs: Path, name: str, suffix: str) -> Path:
+    """Created here, exclusively: two runs that are started in the same second get two folders."""
+    base = outputs.absolute() / name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
     for attempt in range(1000):
         folder = base if attempt == 0 else base.with_name(f"{base.name}-{attempt + 1}")
         try:
@@ -34,14 +61,14 @@ def run_folder(outputs: str, name: str, resume: str | None, suffix: str) -> str:
         except FileExistsError:
             continue
         _created.append(folder)
-        return str(folder)
+        return folder
     raise InstsegError(f"{base}: a thousand runs started in this second")
 
 
 def remove_unused_folders() -> None:
     """Take back the folders of this process in which nothing but the log of the failure lies."""
     for folder in _created:
-        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
+        if folder.is_dir() and {path.name for path in folder.iterdir()} <= {".hydra", "train.log", OWNER_FILE}:
             shutil.rmtree(folder)
 
 
@@ -83,13 +110,21 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
     """What was typed, and before it what the run that it goes on from was started with, where nothing else is typed.
 
     ``resume=auto`` becomes the folder of the newest run (of the dataset, model or experiment, where one is typed);
-    ``resume=`` and ``checkpoint=`` bring the overrides that are kept in that run's ``.hydra/overrides.yaml``.
+    ``resume=``, ``reproduce=`` and ``checkpoint=`` bring the overrides that are kept in that run's
+    ``.hydra/overrides.yaml``, and ``reproduce=`` the seed of its manifest.
     """
     typed = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     outputs = Path(typed.get("outputs", "outputs"))
     if typed.get("resume") not in (None, "null", ""):
         run = _resumed_run(typed, outputs)
+        if all(os.environ.get(name, "0") == "0" for name in RANKS):  # the others belong to the owner
+            refuse_if_owned(run)
         arguments = [f"resume={run}" if a.startswith("resume=") else a for a in arguments]
+    elif typed.get("reproduce") not in (None, "null", ""):
+        run = Path(typed["reproduce"]).expanduser().absolute()
+        arguments = [f"reproduce={run}" if a.startswith("reproduce=") else a for a in arguments]
+        typed = {"seed": str(_last_start(run)["seed"])} | typed
+        arguments = [f"seed={typed['seed']}", *arguments]
     elif typed.get("checkpoint") not in (None, "null", ""):
         run = folder_of(find_checkpoint(typed["checkpoint"], outputs))
     else:
@@ -97,37 +132,68 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
     return [*(a for a in _overrides_of(run) if not _typed_anew(a, typed)), *arguments]
 
 
+def _last_start(run: Path) -> dict[str, Any]:
+    """What the manifest says of the newest start. InstsegError where there is none."""
+    try:
+        start: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["starts"][-1]
+    except (OSError, ValueError, KeyError) as error:
+        raise InstsegError(f"{run}: expected a run's folder with its manifest.json") from error
+    return start
+
+
 def _overrides_of(run: Path) -> list[str]:
     """What a run was started with, as Hydra keeps it; nothing where the folder is no run's."""
     kept = run / ".hydra" / "overrides.yaml"
-    return yaml.safe_load(kept.read_text()) or [] if kept.is_file() else []
+    if not kept.is_file():
+        return []
+    text = kept.read_text(encoding="utf-8")
+    if not text.strip() and (run / "manifest.json").is_file():  # killed while Hydra was writing it
+        return list(_last_start(run)["command"][1:])
+    return yaml.safe_load(text) or []
 
 
 def _typed_anew(argument: str, typed: Iterable[str]) -> bool:
     """Whether the key itself, or the group around it, is among the typed ones; or belongs to its own run alone."""
     key = argument.split("=", 1)[0].lstrip("+~")
     group = key.partition(".")[0]
+    if key.startswith(OF_A_SWEEP):
+        return True
     return group in NOT_INHERITED or any(t.lstrip("+~") in (key, group) for t in typed)
 
 
 def _resumed_run(typed: dict[str, str], outputs: Path) -> Path:
     resume = typed["resume"]
     if resume == "auto":
-        runs = [run for run in runs_below(outputs) if _is_meant(run, typed)]
-        found = newest(runs, LAST)
-        if found is None:
+        runs = [run for run in trainings_below(outputs) if _is_meant(run, typed)]
+        if not runs:
             what = " ".join(f"{key}={typed[key]}" for key in ("experiment", "dataset", "model") if key in typed)
-            raise InstsegError(f"resume=auto: no run {what} with checkpoints/{LAST} below {outputs.absolute()}")
-        return folder_of(found)
+            raise InstsegError(f"resume=auto: no run {what} to go on with below {outputs.absolute()}")
+        return max(runs, key=_last_alive)
     path = Path(resume).expanduser()
     if path.suffix == ".ckpt" and path.name != LAST:
         raise InstsegError(
             f"resume={resume}: a training goes on from {LAST}, which holds its whole state. "
             f"To start a new training from these weights: model.weights={resume}"
         )
-    if not (folder_of(path) / "checkpoints" / LAST).is_file():
+    if not _last_alive(folder_of(path)):
         raise InstsegError(f"resume={resume}: {folder_of(path)} has no checkpoints/{LAST} to go on from")
     return folder_of(path)
+
+
+def trainings_below(outputs: Path) -> list[Path]:
+    """Folders of trainings, also of those that were killed before their first checkpoint."""
+    begun = {path.parents[1] for path in outputs.glob("*/*/.hydra/overrides.yaml")}
+    return [run for run in begun | set(runs_below(outputs)) if _is_training(run) and _last_alive(run)]
+
+
+def _is_training(run: Path) -> bool:
+    return not any(a.startswith("stage=") and a != "stage=fit" for a in _overrides_of(run))
+
+
+def _last_alive(run: Path) -> float:
+    """When it was last started or has written a checkpoint; 0.0 for what is no training's folder."""
+    signs = (".hydra/overrides.yaml", f"checkpoints/{LAST}", f"checkpoints/{PREVIOUS}")
+    return max(((run / sign).stat().st_mtime for sign in signs if (run / sign).is_file()), default=0.0)
 
 
 def _is_meant(run: Path, typed: dict[str, str]) -> bool:

@@ -196,6 +196,13 @@ def test_a_single_image_for_learning_by_heart_shows_the_rarest_category(tmp_path
     assert index.first_with_instances(1).file_name(0) == "c.png", "the only one with a dog"
 
 
+def test_a_smaller_share_of_the_images_lies_in_a_larger_one(tmp_path):
+    index = three_photos(tmp_path)
+    third, two_thirds, all_ = (index.share(share, seed=1) for share in (0.1, 0.7, 1.0))
+    assert [len(part) for part in (third, two_thirds, all_)] == [1, 2, 3], "one image at least"
+    assert set(third.rows) < set(two_thirds.rows) < set(all_.rows)
+
+
 @pytest.mark.parametrize("rows", [None, np.array([2, 0])])
 def test_a_pickled_index_maps_the_same_files(tmp_path, rows):
     three_photos(tmp_path)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign as Reference
+from torchvision.ops import roi_align
 
-from instseg.models.roi_align import MultiScaleRoIAlign, roi_align_rows
+from instseg.models.roi_align import MultiScaleRoIAlign, roi_align_levels, roi_align_rows
 
 STRIDES = (4, 8, 16, 32)
 IMAGE = (128, 192)
@@ -36,7 +39,7 @@ def random_boxes(count: int, seed: int) -> Tensor:
 @settings(max_examples=25, deadline=None)
 @given(
     size=st.sampled_from([1, 2, 7, 14]),
-    ratio=st.integers(1, 3),
+    ratio=st.integers(0, 3),
     counts=st.tuples(st.integers(0, 12), st.integers(0, 12)),
     num_levels=st.integers(1, 4),
     seed=st.integers(0, 1000),
@@ -63,15 +66,67 @@ def test_gradients_are_those_of_torchvision() -> None:
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_gradient_is_the_derivative_in_float64() -> None:
+EDGE_CASES = torch.tensor(
+    [
+        [3.0, 5.0, 100.0, 60.0],
+        [-40.0, -30.0, 50.0, 20.0],  # across the upper left corner
+        [150.0, 90.0, 260.0, 170.0],  # across the lower right one
+        [-300.0, -300.0, -200.0, -200.0],  # outside
+        [70.0, 40.0, 70.0, 40.0],  # a point
+        [70.0, 40.0, 70.0, 90.0],  # a line
+        [80.0, 70.0, 60.0, 30.0],  # inside out
+        [64.0, 32.0, 128.0, 96.0],  # on the borders of cells
+        [0.0, 0.0, 192.0, 128.0],  # all of it
+    ],
+    dtype=torch.float64,
+)
+
+
+@pytest.mark.parametrize("pool", [roi_align_rows, roi_align_levels])
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("ratio", [-1, 0, 1, 2, 3])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (14, 14)])
+def test_every_sampling_and_alignment_gives_the_values_and_gradients_of_the_kernel(
+    pool: Callable[..., Tensor], aligned: bool, ratio: int, size: tuple[int, int]
+) -> None:
+    level = pyramid(3, (8,), torch.float64)["0"].requires_grad_()
+    boxes = [EDGE_CASES, random_boxes(20, 5).double()]
+    expected = roi_align(level, boxes, size, 1 / 8, ratio, aligned)
+    pooled = pool([level], [1 / 8], boxes, torch.zeros(29, dtype=torch.int64), size, ratio, aligned)
+    torch.testing.assert_close(pooled, expected)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    (wanted,) = torch.autograd.grad(expected, level, weights)
+    (got,) = torch.autograd.grad(pooled, level, weights)
+    torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_the_gradient_is_the_derivative_in_float64(aligned: bool, ratio: int) -> None:
     levels = [level.requires_grad_() for level in pyramid(2, (32, 64), torch.float64).values()]
-    boxes = [random_boxes(2, 3).double(), random_boxes(1, 4).double()]
-    level_of_roi = torch.tensor([0, 1, 0])
+    boxes = [EDGE_CASES, random_boxes(3, 4).double()]
+    level_of_roi = torch.tensor([0, 1, 0] * 4)
 
     def pool(*maps: Tensor) -> Tensor:
-        return roi_align_rows(list(maps), (1 / 32, 1 / 64), boxes, level_of_roi, (3, 3), 2)
+        return roi_align_rows(list(maps), (1 / 32, 1 / 64), boxes, level_of_roi, (3, 3), ratio, aligned)
 
     assert torch.autograd.gradcheck(pool, levels)
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_level_by_level_the_rois_keep_their_order(aligned: bool) -> None:
+    levels, boxes = list(pyramid().values()), [random_boxes(9, 1), random_boxes(7, 2)]
+    level_of_roi = torch.tensor([3, 0, 2, 0, 1, 3, 1, 2] * 2)
+    arguments = ([1 / stride for stride in STRIDES], boxes, level_of_roi, (7, 7), 2, aligned)
+    torch.testing.assert_close(roi_align_levels(levels, *arguments), roi_align_rows(levels, *arguments))
+
+
+def test_an_aligned_layer_differs_from_one_that_is_not() -> None:
+    boxes = [random_boxes(5, 0), random_boxes(5, 1)]
+    layers = [MultiScaleRoIAlign(["0"], 7, 2, strides=(4,), aligned=aligned) for aligned in (True, False)]
+    own, other = (layer(pyramid(), boxes, [IMAGE] * 2) for layer in layers)
+    torch.testing.assert_close(own, roi_align(pyramid()["0"], boxes, 7, 1 / 4, 2, True), rtol=0, atol=1e-4)
+    assert not torch.allclose(own, other)
 
 
 def test_no_roi_at_all_gives_an_empty_result_that_stays_in_the_graph() -> None:
@@ -87,12 +142,6 @@ def test_channels_last_features_give_the_same() -> None:
     last = {name: level.contiguous(memory_format=torch.channels_last) for name, level in maps.items()}
     layer = MultiScaleRoIAlign(list("0123"), 7, 2)
     torch.testing.assert_close(layer(last, boxes, [IMAGE] * 2), layer(maps, boxes, [IMAGE] * 2))
-
-
-def test_an_adaptive_sampling_ratio_is_left_to_torchvision() -> None:
-    boxes = [random_boxes(5, 0), random_boxes(5, 1)]
-    expected = Reference(list("0123"), 7, 0)(pyramid(), boxes, [IMAGE] * 2)
-    torch.testing.assert_close(MultiScaleRoIAlign(list("0123"), 7, 0)(pyramid(), boxes, [IMAGE] * 2), expected)
 
 
 def test_half_precision_features_are_summed_in_float32() -> None:

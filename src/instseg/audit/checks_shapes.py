@@ -148,8 +148,11 @@ def _likely_duplicates(table: SplitTable) -> Iterator[tuple[int, int]]:
     group = table.images * (int(table.labels.max(initial=0)) + 1) + table.labels
     order = np.argsort(group, kind="stable")
     ordered, boxes = group[order], table.boxes[order]
-    for distance in range(1, int(np.bincount(np.unique(group, return_inverse=True)[1]).max(initial=1))):
-        near = np.flatnonzero(ordered[distance:] == ordered[:-distance])
+    near, distance = np.arange(len(order)), 0
+    while len(near):
+        distance += 1
+        near = near[near + distance < len(order)]
+        near = near[ordered[near] == ordered[near + distance]]
         likely = near[_box_ious(boxes[near], boxes[near + distance]) >= LIKELY_BOX_IOU]
         yield from zip(order[likely].tolist(), order[likely + distance].tolist(), strict=True)
 

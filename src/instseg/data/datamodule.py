@@ -46,6 +46,7 @@ class InstanceDataModule(pl.LightningDataModule):
         self.prepared = prepared.on_training_images(overfit_images) if overfit_images else prepared
         self.augmentation = augmentation
         self.batch_size, self.seed = batch_size, seed
+        self._start = 0, 0
         self.num_workers = auto_workers() if num_workers == "auto" else int(num_workers)
 
     @property
@@ -59,7 +60,7 @@ class InstanceDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         dataset = self.train_dataset()
         sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank())
-        sampler.resume(*self._progress())
+        sampler.resume(*self._start)
         return self._loader(dataset, sampler, self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -68,24 +69,15 @@ class InstanceDataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Sample]:
         return self._eval_loader("test")
 
-    def _progress(self) -> tuple[int, int]:
-        """Epoch and samples of this rank that are done, as the trainer has restored them from a checkpoint.
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at ``{"epoch": …, "samples": …}``: samples of this rank that are done in that epoch.
 
-        A plain loader would replay the epoch's first batches after a stop in its middle. Lightning asks for the
-        loader after it has read the checkpoint and before it tells the sampler the epoch, when workers already load.
+        A plain loader would replay the epoch's first batches. Lightning calls this before it asks for the loader, and
+        restores its own progress after.
         """
-        if self.trainer is None:
-            return 0, 0
-        epochs: Any = self.trainer.fit_loop.epoch_progress.current
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        batches: Any = progress.current  # "completed" lags behind where a batch's end is just being announced
-        if epochs.ready == epochs.processed:  # between two epochs
-            return epochs.processed, 0
-        if progress.is_last_batch and batches.processed == batches.ready:
-            return epochs.processed + 1, 0
+        self._start = state_dict["epoch"], state_dict["samples"]
         # Lightning cannot know that the sampler starts there.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
-        return epochs.processed, batches.processed * self.batch_size
 
     def _eval_loader(self, split: str) -> DataLoader[Sample]:
         dataset = self._dataset(split, training=False)
@@ -110,6 +102,7 @@ class InstanceDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_single_threaded,
+            generator=torch.Generator().manual_seed(self.seed),  # else each epoch moves the global one
         )
 
 

@@ -75,6 +75,11 @@ class Index:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def share(self, share: float, seed: int) -> Index:
+        """So large a part of the images, at least one; the smaller of two parts with one seed lies in the larger."""
+        order = np.random.default_rng(seed).permutation(self.rows)
+        return Index(self.folder, np.sort(order[: max(1, round(share * len(order)))]))
+
     def first_with_instances(self, num_images: int) -> Index:
         """The first images that have an instance, categories taking turns so that each is there if it can be."""
         chosen: dict[int, None] = {}  # in order

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from instseg import masks
-from instseg.atomic import new_folder
+from instseg.atomic import made_once, new_folder
 from instseg.data.shapes_drawing import CATEGORIES, Shape, compose, render
 from instseg.errors import InstsegError
 from instseg.types import CocoAnnotation, CocoDict, CocoImage, Image
@@ -144,18 +144,20 @@ def shapes_fingerprint(spec: ShapesSpec) -> str:
 def prepare_shapes(cache_dir: Path, **params: Any) -> Path:
     """The folder ``cache_dir/shapes_<fingerprint>``, generated if it is not there yet; ``params`` as in ShapesSpec.
 
-    Several processes may ask at once: the first to finish wins, the others use its folder.
+    Several processes may ask at once: one draws, the others wait and use its folder.
     """
     spec = ShapesSpec.from_params(**params)
     folder = cache_dir / f"shapes_{shapes_fingerprint(spec)}"
-    if folder.is_dir():
-        return folder
+    made_once(folder, "draw the shapes dataset", lambda: _draw_into(folder, spec))
+    return folder
+
+
+def _draw_into(folder: Path, spec: ShapesSpec) -> None:
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("Drawing the shapes dataset", total=sum(spec.num_images.values()))
         try:
             write_shapes(folder, spec, on_image=lambda: progress.advance(task))
         except InstsegError:
-            if not folder.is_dir():  # otherwise another process was faster, with the same files
+            if not folder.is_dir():  # otherwise another machine was faster, with the same files
                 raise
-    return folder

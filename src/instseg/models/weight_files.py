@@ -22,6 +22,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, MaskRCNN_ResNet50_FPN_Weights
 
+from instseg.atomic import made_once
 from instseg.errors import InstsegError
 from instseg.models.backbones import HALF
 
@@ -132,9 +133,11 @@ def _imagenet_url(backbone: str) -> str:
 def download(url: str, check_hash: bool = False) -> Path:
     """The file in torch.hub's cache, fetched when it is not there; ``check_hash`` trusts the digest in its name."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
-    if path.is_file():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made_once(path, f"download {url}", lambda: _fetch(url, path, check_hash))
+    return path
+
+
+def _fetch(url: str, path: Path, check_hash: bool) -> None:
     digest = re.search(r"-([0-9a-f]{8,})\.", path.name) if check_hash else None
     try:
         with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS):
@@ -145,7 +148,6 @@ def download(url: str, check_hash: bool = False) -> Path:
             f"Ways out: download it by hand to {path}; name another file with model.weights=<path>; "
             f"or use model.weights=imagenet or model.weights=none."
         ) from error
-    return path
 
 
 @contextmanager

@@ -1,0 +1,172 @@
+"""Claim: a training that is killed again and again, at random moments, ends with the same bits as one that is not.
+
+    python benchmarks/kill_storm.py --kills 50
+
+A short training is started with the command line, killed after a random time, and gone on with by ``resume=auto``,
+until it ends; then the next one begins. Most kills are SIGKILL, some SIGTERM, and some cut the newest checkpoint off
+besides, as a power cut may. Each ended run is compared with one that was left alone: last and best weights, the state
+of the optimizer, every point of every curve, and metrics.json. Processes are forked from one that has loaded torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import runpy
+import signal
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import instseg.run  # noqa: F401  # loaded once for all processes
+from comparing import Row, figure, main, parser
+from instseg.callbacks import read_scalars
+
+ROOT = Path(__file__).parents[1]
+SHORT = (
+    "dataset.num_images={train: 12, val: 4, test: 2}", "batch_size=2", "num_workers=0", "trainer=cpu",
+    "trainer.max_epochs=4", "trainer.log_every_n_steps=1", "trainer.enable_progress_bar=false",
+    "trainer.checkpoint_every_minutes=1e-9", "callbacks=ema", "callbacks.ema.decay=0.9", "callbacks.curves=null",
+    "monitor.metric=val/loss", "monitor.mode=min", "augmentation.min_size=64", "augmentation.max_size=64",
+)  # fmt: skip
+"""24 steps, each of which is saved, and four validations, with averaged weights."""
+CUT_OFF = "SIGKILL and the newest checkpoint cut off"
+KINDS = ("SIGKILL",) * 7 + ("SIGTERM",) * 2 + (CUT_OFF,) * 1
+MEASURED_TIME = "images_per_second"
+
+
+def start(place: Path, outputs: Path) -> int:
+    """The command line in a process of its own; goes on with a run that was begun."""
+    begun = any(outputs.glob("*/*/.hydra/overrides.yaml"))
+    arguments = [*(["resume=auto"] if begun else SHORT), f"outputs={outputs}", f"cache_dir={place / 'data'}"]
+    child = os.fork()
+    if child == 0:
+        _run([str(ROOT / "train.py"), *arguments], place / "output.txt")
+    return child
+
+
+def _run(argv: list[str], output: Path) -> None:
+    sys.argv = argv
+    with output.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    code = 99
+    try:
+        runpy.run_path(argv[0], run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        os._exit(code)
+
+
+def ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def has_ended_within(child: int, seconds: float) -> int | None:
+    """The exit code, or None where it still runs then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    return None
+
+
+def kill(child: int, kind: str, outputs: Path, chance: random.Random) -> str:
+    """Stop the process; what of it is worth counting."""
+    os.kill(child, signal.SIGTERM if kind == "SIGTERM" else signal.SIGKILL)
+    code = ended(child)
+    if kind == "SIGTERM" and code not in (128 + signal.SIGTERM, -signal.SIGTERM, 0):
+        raise SystemExit(f"SIGTERM ended the run with code {code}")
+    newest = max(outputs.glob("*/*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        return f"{kind.split(' ')[0]}, before the first checkpoint"
+    if kind == CUT_OFF and newest.with_name("previous.ckpt").is_file():
+        os.truncate(newest, chance.randrange(newest.stat().st_size))
+    return kind
+
+
+def left_by(outputs: Path) -> dict[str, Any]:
+    """All that a run leaves but measured time."""
+    (run,) = outputs.glob("*/*")
+    last, best = (torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("last", "best"))
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics.pop(MEASURED_TIME, None)
+    parts = {"last weights": last["state_dict"], "weights that are averaged": last["current_model_state"]}
+    parts |= {"optimizer": last["optimizer_states"], "best weights": best["state_dict"], "metrics": metrics}
+    curves = {name: curve for name, curve in read_scalars(run).items() if name != MEASURED_TIME}
+    return parts | {"curves": curves}
+
+
+def differing(ours: Any, theirs: Any, where: str) -> list[str]:
+    """Names of what is not the same, bit for bit; undefined numbers are equal."""
+    if isinstance(ours, torch.Tensor):
+        return [] if torch.equal(ours, theirs) else [where]
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        lacking = [f"{where} {key} (only in one)" for key in sorted(map(str, ours.keys() ^ theirs.keys()))]
+        return lacking + [
+            name for key in ours.keys() & theirs for name in differing(ours[key], theirs[key], f"{where} {key}")
+        ]
+    if isinstance(ours, list | tuple) and len(ours) == len(theirs):
+        return [name for pair in zip(ours, theirs, strict=True) for name in differing(*pair, where)]
+    return [] if ours == theirs or (ours != ours and theirs != theirs) else [f"{where}: {ours}, alone {theirs}"]
+
+
+def storm(place: Path, number: int, left: int, seconds: float, chance: random.Random, kills: Counter[str]) -> Path:
+    """One run, killed up to ``left`` times, until it has ended."""
+    outputs = place / f"outputs_{number}"
+    while True:
+        child = start(place, outputs)
+        is_left_alone = kills.total() >= left
+        code = ended(child) if is_left_alone else has_ended_within(child, chance.uniform(0.1, seconds))
+        if code == 0:
+            return outputs
+        if code is not None:
+            raise SystemExit(f"the run has ended with code {code}:\n{(place / 'output.txt').read_text()[-3000:]}")
+        kills[kill(child, chance.choice(KINDS), outputs, chance)] += 1
+
+
+def measure(arguments: Namespace) -> Iterator[Row]:
+    torch.set_num_threads(1)
+    chance, kills = random.Random(arguments.seed), Counter[str]()
+    wanted = 6 if arguments.quick else arguments.kills
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        begin = time.monotonic()
+        if ended(start(place, place / "alone")) != 0:
+            raise SystemExit((place / "output.txt").read_text()[-3000:])
+        seconds = time.monotonic() - begin
+        alone, runs = left_by(place / "alone"), 0
+        while kills.total() < wanted:
+            left = left_by(storm(place, runs, wanted, seconds, chance, kills))
+            found = [name for part in alone for name in differing(left[part], alone[part], part)]
+            if found:
+                raise SystemExit(f"run {runs} differs from the one left alone: {'; '.join(found[:10])}")
+            runs += 1
+        fallen_back = (place / "output.txt").read_text().count("Going on from previous.ckpt")
+    points = sum(len(steps) for steps, _ in alone["curves"].values())
+    yield figure("one run, left alone", f"{seconds:.1f} s, {points} points of {len(alone['curves'])} curves")
+    for kind, count in sorted(kills.items()):
+        yield figure(kind, f"{count} kills")
+    yield figure("gone on from the checkpoint before", f"{fallen_back} times")
+    yield figure(
+        "all kills", f"{kills.total()} in {runs} runs", "all the same", agree=f"{', '.join(alone)}: bit for bit"
+    )
+
+
+if __name__ == "__main__":
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--seed", type=int, default=0, help="of the random moments")
+    main(__doc__, measure, options)

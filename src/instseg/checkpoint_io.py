@@ -1,0 +1,158 @@
+"""Checkpoint files: whole or not there, verified when they are read, without pickled code.
+
+A checkpoint is the zip archive that ``torch.save`` writes. It holds a CRC-32 and the size of each of its records, which
+torch writes and does not look at: they are compared here. So the digest lies in the file that it is about, wherever
+that is copied to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import pickle
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from instseg import __version__
+from instseg.atomic import keep_as, replacing
+from instseg.errors import InstsegError
+from instseg.run_folders import LAST, PREVIOUS
+
+FORMAT = 2
+"""2: what a training needs to go on exactly lies beside what describes the model. 1 predicts, and cannot go on."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CHUNK_BYTES = 1 << 22
+SPARE_BYTES = 1 << 24  # for what is written beside a checkpoint: curves, pictures, the log
+LOCAL_HEADER = struct.Struct("<26x2H")  # of a zip record: at its end the lengths of name and extra field
+
+
+class DamagedCheckpointError(InstsegError):
+    """The file is not what was once written."""
+
+
+class DiskFullError(InstsegError):
+    """There is no room for a checkpoint; those before it are untouched."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside, flush to the disk, then rename: a crash or a full disk never harms the checkpoint before.
+
+    The last one is kept as the one before it, if it is known to be good: it was read or written here.
+    """
+
+    def __init__(self) -> None:
+        self._good: set[Path] = set()
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        path = Path(path).absolute()
+        with _explaining_full_disk(path):
+            _check_room(path, checkpoint)
+            with replacing(path, sync=True) as scratch:
+                with scratch.open("wb") as file:
+                    torch.save(checkpoint, file)
+                if path.name == LAST and path in self._good:
+                    keep_as(path, path.with_name(PREVIOUS))
+        self._good.add(path)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        checkpoint = load_checkpoint(Path(path))
+        self._good.add(Path(path).absolute())
+        return checkpoint
+
+
+def _check_room(path: Path, checkpoint: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    storages = {storage.data_ptr(): storage.nbytes() for storage in _storages(checkpoint)}
+    needed, free = sum(storages.values()) + SPARE_BYTES, shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
+
+
+def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
+    if isinstance(value, Tensor):
+        yield value.untyped_storage()
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _storages(item)
+
+
+@contextlib.contextmanager
+def _explaining_full_disk(path: Path) -> Iterator[None]:
+    """torch reports a failed write as its own error, raised while the system's is being handled, or not at all."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause = next((e for e in (error, error.__cause__, error.__context__) if isinstance(e, OSError)), None)
+        if cause is None or cause.errno not in FULL:
+            raise
+        raise DiskFullError(
+            f"{path} cannot be written, the disk is full: {cause.strerror}. The checkpoints before it are "
+            f"untouched: make room, then go on with resume={path.parents[1]}"
+        ) from error
+
+
+def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
+    """Read and verify a checkpoint of ours on the CPU; InstsegError when it is missing, damaged or not one.
+
+    ``mmap`` leaves tensors on the disk until they are used: for who wants to know what it says about itself.
+    """
+    if not path.is_file():
+        raise InstsegError(f"checkpoint: no such file: {path}")
+    verify(path)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedCheckpointError(f"{path} ({path.stat().st_size} bytes) cannot be read: {reason}") from error
+    if not isinstance(checkpoint, dict) or "instseg" not in checkpoint:
+        raise InstsegError(
+            f"{path} is no checkpoint of instseg; plain weights are used with model.weights={path} in training"
+        )
+    about = checkpoint["instseg"]
+    if about["format"] > FORMAT:
+        raise InstsegError(
+            f"{path} was written by instseg {about['version']} in format {about['format']}; this is {__version__}, "
+            f"which knows formats up to {FORMAT}: please update"
+        )
+    return checkpoint
+
+
+def verify(path: Path) -> None:
+    """DamagedCheckpointError with what was expected and found where a byte of the file's content has changed."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            for record in archive.infolist():
+                found = _crc(file, record)
+                if found != record.CRC:
+                    raise DamagedCheckpointError(
+                        f"{path} is damaged: record {record.filename}: expected checksum {record.CRC:08x}, "
+                        f"got {found:08x}"
+                    )
+    except (zipfile.BadZipFile, struct.error, OSError, NotImplementedError) as error:
+        raise DamagedCheckpointError(
+            f"{path} is damaged: expected an archive with a table of contents at its end, got {size} bytes that end "
+            f"without one; the file may be cut off"
+        ) from error
+
+
+def _crc(file: BinaryIO, record: zipfile.ZipInfo) -> int:
+    """Of the record's bytes as they lie in the file: torch compresses nothing."""
+    file.seek(record.header_offset)
+    name_length, extra_length = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    file.seek(name_length + extra_length, 1)
+    crc, left = 0, record.file_size
+    while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):
+        crc, left = zlib.crc32(chunk, crc), left - len(chunk)
+    return crc

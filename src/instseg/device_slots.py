@@ -1,0 +1,102 @@
+"""Several jobs on one machine at once: a process takes one GPU, or a share of the cores, for as long as it lives.
+
+Knows no torch: a GPU must be chosen before it is loaded.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from instseg.atomic import lock_if_free
+
+log = logging.getLogger(__name__)
+
+JOBS_WITHOUT_GPU = 2
+POLL_SECONDS = 1.0
+_held = ExitStack()  # closed, and its locks released, when the process ends
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What one job at a time may use."""
+
+    number: int
+    gpu: str | None
+    cores: frozenset[int]
+
+    @property
+    def name(self) -> str:
+        return f"gpu-{self.gpu}" if self.gpu is not None else f"cpu-{self.number}"
+
+
+def visible_gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES lists, else every NVIDIA device of this machine."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return [name.strip() for name in listed.split(",") if name.strip() not in ("", "-1")]
+    found = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
+    return sorted((match[1] for match in found if match), key=int)
+
+
+def num_slots() -> int:
+    """How many jobs this machine runs at once: one for each GPU; without any a few."""
+    return len(visible_gpus()) or JOBS_WITHOUT_GPU
+
+
+def slots(number: int) -> list[Slot]:
+    """The GPUs, or as many shares of the CPU as asked for; the cores are divided among them in any case."""
+    gpus: list[str | None] = [*visible_gpus()[:number]] or [None] * number
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    shares = [cores[i :: len(gpus)] or cores[i % len(cores) :][:1] if cores else [] for i in range(len(gpus))]
+    return [Slot(i, gpu, frozenset(share)) for i, (gpu, share) in enumerate(zip(gpus, shares, strict=True))]
+
+
+def gpus_of_a_job(accelerator: str, devices: object) -> int | None:
+    """What to ask SLURM for: none for a training on CPUs; what ``auto`` would find on the node is not known here."""
+    if accelerator == "cpu":
+        return None
+    if isinstance(devices, Sequence) and not isinstance(devices, str):
+        return len(devices)
+    return int(str(devices)) if str(devices).isdecimal() else 1
+
+
+def lock_folder() -> Path:
+    """One for all sweeps of a user on this machine: two of them never share a GPU."""
+    return Path(tempfile.gettempdir()) / f"instseg-devices-{getpass.getuser()}"
+
+
+@cache
+def take_slot(number: int) -> Slot:
+    """Keep this process, and what it starts, to the first slot that is free; waits until one is.
+
+    Once for each process: a GPU that has been used cannot be exchanged for another one.
+    """
+    possible, has_said = slots(number), False
+    while True:
+        for slot in possible:
+            with ExitStack() as attempt:
+                if attempt.enter_context(lock_if_free(lock_folder() / f"{slot.name}.lock")):
+                    _held.push(attempt.pop_all())
+                    _keep_to(slot)
+                    return slot
+        if not has_said:
+            has_said = True
+            log.info("waiting for one of %s, which other jobs are using", ", ".join(slot.name for slot in possible))
+        time.sleep(POLL_SECONDS)
+
+
+def _keep_to(slot: Slot) -> None:
+    if slot.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = slot.gpu
+    if slot.cores:
+        os.sched_setaffinity(0, slot.cores)

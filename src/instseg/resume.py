@@ -1,0 +1,101 @@
+"""Which checkpoint a training goes on from, and what is different from when it was written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_only
+
+from instseg.atomic import remove_scratch
+from instseg.categories import Categories
+from instseg.checkpoint_io import DamagedCheckpointError, load_checkpoint
+from instseg.differences import ABSENT, CHANGES_NOTHING, differences, in_words
+from instseg.errors import InstsegError
+from instseg.event_files import rewind_event_files
+from instseg.manifest import package_versions
+from instseg.run_folders import LAST, PREVIOUS
+
+log = logging.getLogger(__name__)
+
+SHAPES_EPOCHS = (
+    "batch_size", "overfit_images", "train_share", "seed", "trainer.accumulate_grad_batches",
+    "trainer.limit_train_batches", "data", "processes",
+)  # fmt: skip
+"""With another of these the middle of an epoch is another place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """The newest good checkpoint of a run: where it lies and what it says about itself."""
+
+    path: Path
+    about: dict[str, Any]
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """For the same network, still without its weights: what it once started from is not read again."""
+        return {"load": False, "norm": self.about["config"]["model"]["norm"]}
+
+
+def find_resumable(run_dir: Path) -> Resumable | None:
+    """The last checkpoint, or the one before where that is damaged; None where there is none yet.
+
+    Raises InstsegError where both are damaged.
+    """
+    damages = []
+    for path in (run_dir / "checkpoints" / name for name in (LAST, PREVIOUS)):
+        if not path.is_file():
+            continue
+        try:
+            about = load_checkpoint(path, mmap=True)["instseg"]
+        except DamagedCheckpointError as error:
+            damages.append(str(error))
+            continue
+        if damages:
+            rank_zero_only(log.warning)("%s. Going on from %s", damages[0], path.name)
+        return Resumable(path, about)
+    if damages:
+        raise InstsegError("there is nothing left to go on from: " + "; ".join(damages))
+    return None
+
+
+def check_resumable(
+    resumable: Resumable, categories: Categories, config: Mapping[str, Any], data_fingerprint: str, processes: int
+) -> None:
+    """InstsegError with the difference where the training cannot go on; a warning where it will not end the same."""
+    about = resumable.about
+    if "training" not in about:
+        raise InstsegError(
+            f"{resumable.path} was written by instseg {about['version']} in format {about['format']}, from which a "
+            f"training cannot go on. Its weights can be used: model.weights={resumable.path}"
+        )
+    Categories(tuple(about["categories"])).check_same(categories, "checkpoint", "dataset")
+    found = differences(about["config"], config, CHANGES_NOTHING)
+    found.pop("model.norm", None)  # what 'auto' became
+    network = {key: both for key, both in found.items() if key.startswith("model.") and ABSENT not in both}
+    if network:
+        raise InstsegError(f"the checkpoint to resume holds another network: {in_words(network, 'the checkpoint')}")
+    training = about["training"]
+    then = {"data": about["data_fingerprint"], "processes": training["processes"], **about["packages"]}
+    found |= differences(then, {"data": data_fingerprint, "processes": processes, **package_versions()})
+    moving = {key: both for key, both in found.items() if key in SHAPES_EPOCHS}
+    if moving and training["batches"]:
+        raise InstsegError(
+            f"the checkpoint lies in the middle of epoch {training['epochs']}, after {training['batches']} batches. "
+            f"That is another place now: {in_words(moving, 'the checkpoint')}"
+        )
+    if found:
+        rank_zero_only(log.warning)(
+            "Not everything is as it was, so this will not end exactly like a run without interruption: %s",
+            in_words(found, "the checkpoint"),
+        )
+
+
+def prepare_folder(run_dir: Path, resumable: Resumable | None) -> None:
+    """Take back what came after the checkpoint; for the process that owns the folder."""
+    remove_scratch(run_dir / "checkpoints")
+    rewind_event_files(run_dir, resumable.about["training"]["events"] if resumable else {})

@@ -1,0 +1,149 @@
+"""Is one run better than another, or was it luck?  python -m instseg.sweeps.comparison RUN OTHER_RUN
+
+Both must have been tested on the same images. AP is computed again and again on images drawn with replacement, the
+same ones for both runs; how its difference varies says how far it can be trusted (paired bootstrap, Efron, 1979).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from scipy.special import ndtr, stdtrit
+
+from instseg.data.formats.files import shown
+from instseg.errors import InstsegError
+from instseg.image_results import FILE_NAME, ImageResults, read_image_results
+from instseg.run_folders import folder_of
+from instseg.sweeps.resampled_ap import ResampledAp
+
+RESAMPLES = 2000
+LEVEL = 0.95
+MIN_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one run is than another: above 0, the one has the higher AP."""
+
+    one: float  # AP
+    other: float
+    low: float  # of the interval of (one - other)
+    high: float
+    num_images: int
+
+    @property
+    def value(self) -> float:
+        return self.one - self.other
+
+    @property
+    def is_clear(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        """Such as ``better by 0.021 (0.004 to 0.039)``."""
+        if self.low == self.high == self.value == 0:
+            return "exactly equal"
+        sign = 1 if self.value >= 0 else -1
+        low, high = sorted((sign * self.low, sign * self.high))
+        word = "better" if sign > 0 else "worse"
+        return f"{word} by {abs(self.value):.3f} ({low:.3f} to {high:.3f})"
+
+
+def compare(one: ImageResults, other: ImageResults, metric: str, resamples: int = RESAMPLES) -> Difference:
+    """The difference in AP with its interval of 95 %. InstsegError where the two cannot be compared."""
+    check_comparable(one, other)
+    measures = [ResampledAp(results.records, results.categories, metric) for results in (one, other)]
+    whole = np.ones((1, len(one.records)), dtype=np.int64)
+    values = [float(measure(whole)[0]) for measure in measures]
+    if not all(map(math.isfinite, values)):
+        raise InstsegError(f"{metric}: the test images have no instance to find, so there is nothing to compare")
+    drawn = draw(len(one.records), resamples)
+    low, high = interval(measures[0](drawn) - measures[1](drawn), len(one.records))
+    return Difference(values[0], values[1], low, high, len(one.records))
+
+
+def draw(num_images: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
+    """(resamples, num_images) how often each image is drawn; always the same, so that a figure can be repeated."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(num_images, np.full(num_images, 1 / num_images), size=resamples)
+
+
+def interval(resampled: NDArray[np.float64], num_images: int, level: float = LEVEL) -> tuple[float, float]:
+    """From values of the resamples (NaN where undefined) to the interval that holds the true one in ``level`` of cases.
+
+    The percentiles lie a little further out than ``level`` says, because resamples of few images vary too little
+    (Hesterberg, 2015, "expanded percentile"). benchmarks/bootstrap_coverage.py measures how often it holds.
+    """
+    quantile = stdtrit(num_images - 1, (1 + level) / 2) * math.sqrt(num_images / (num_images - 1))
+    outside = float(ndtr(-quantile))
+    low, high = np.nanquantile(resampled, [outside, 1 - outside])
+    return float(low), float(high)
+
+
+def check_comparable(one: ImageResults, other: ImageResults) -> None:
+    """InstsegError with the difference when images, categories or ground truth are not the same."""
+    one.categories.check_same(other.categories, "one run", "the other")
+    alone, others_alone = (set(a.file_names) - set(b.file_names) for a, b in ((one, other), (other, one)))
+    if alone or others_alone:
+        parts = [("only the one", sorted(alone)), ("only the other", sorted(others_alone))]
+        said = "; ".join(f"{who} was tested on {len(names)}: {shown(names, 3)}" for who, names in parts if names)
+        raise InstsegError(f"the runs were tested on different images, and cannot be compared: {said}")
+    for a, b, name in zip(one.records, other.records, one.file_names, strict=True):
+        same = np.array_equal(a.truth_labels, b.truth_labels) and np.array_equal(a.truth_areas, b.truth_areas)
+        if a.image_id != b.image_id or not same or not np.array_equal(a.truth_iscrowd, b.truth_iscrowd):
+            raise InstsegError(
+                f"the labels of {name} are not the same in both runs: test both again on the labels of now"
+            )
+    if len(one.records) < MIN_IMAGES:
+        raise InstsegError(
+            f"{len(one.records)} test image(s) are too few for a comparison: expected {MIN_IMAGES} or more"
+        )
+
+
+def read_run(run: Path) -> ImageResults:
+    """Of a run folder, or of a checkpoint in one."""
+    folder = folder_of(run.expanduser())
+    if not folder.is_dir():
+        raise InstsegError(f"{folder}: no such run folder")
+    return read_image_results(folder / FILE_NAME)
+
+
+def compare_runs(one: Path, other: Path, metric: str, resamples: int = RESAMPLES) -> Difference:
+    return compare(read_run(one), read_run(other), metric, resamples)
+
+
+def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
+    """What a difference means, for people; the names are those of the runs."""
+    figures = (
+        f"{metric} {difference.one:.3f} and {difference.other:.3f} on the same {difference.num_images} test images"
+    )
+    verdict = "" if difference.is_clear else " As the interval holds 0, it may be chance."
+    return f"{one} against {other}: {difference}. {figures}, interval of {100 * LEVEL:g} %.{verdict}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m instseg.sweeps.comparison", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run", type=Path, help="a run folder, such as outputs/shapes_small/2026-01-31_12-00-00")
+    parser.add_argument("other", type=Path, help="the run to compare it with")
+    parser.add_argument(
+        "--metric", default="segm_map", help="segm_map (default), segm_map_50, segm_map/car, bbox_map, …"
+    )
+    parser.add_argument("--resamples", type=int, default=RESAMPLES, help=f"default {RESAMPLES}")
+    given = parser.parse_args(arguments)
+    difference = compare_runs(given.run, given.other, given.metric, given.resamples)
+    text = sentence(difference, given.metric, str(given.run), str(given.other))
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+if __name__ == "__main__":
+    from instseg.sweeps.commands import run_command
+
+    run_command(main)

@@ -1,0 +1,128 @@
+"""What a sweep has found, now or at its end:  python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
+
+A table in the terminal; in the sweep's folder ``leaderboard.csv``, ``leaderboard.png`` and a TensorBoard folder whose
+HPARAMS tab shows the jobs. May be called while the sweep is running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from instseg.data.formats.files import shown
+from instseg.errors import InstsegError
+from instseg.sweeps.comparison import sentence
+from instseg.sweeps.hparams import write_hparams
+from instseg.sweeps.plots import plot_values
+from instseg.sweeps.ranking import Row, compare_records, leaves, ranked, short, write_csv
+from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepFolder, SweepInfo, newest_sweep
+from instseg.sweeps.strategy import Strategy
+
+COLOURS = {DONE: "green", PRUNED: "yellow", FAILED: "red"}
+MAX_REASONS = 10
+"""So many are printed; the CSV has all."""
+
+
+def show_leaderboard(folder: SweepFolder) -> None:
+    """Print the table and what the jobs say together; write CSV, plot and TensorBoard's."""
+    info, records = folder.read_info(), folder.records()
+    rows = ranked(records, info)
+    console = Console()
+    console.print(_table(rows, info))
+    _print_failures(rows, console)
+    lines = [*strategy_of(info).report(records, info, folder.path), *_best_two(rows, info)]
+    for line in lines:
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    write_csv(folder.path / "leaderboard.csv", rows, info)
+    plot_values(rows, info, folder.path / "leaderboard.png")
+    write_hparams(folder.path / "tensorboard", rows, info)
+    if rows and rows[0].rank:
+        console.print(f"{'best run:':<16} {rows[0].record.run_dir}", markup=False, highlight=False, soft_wrap=True)
+    for name, what in (("table", "leaderboard.csv"), ("plot", "leaderboard.png")):
+        console.print(f"{name + ':':<16} {folder.path / what}", markup=False, highlight=False, soft_wrap=True)
+    look = f"tensorboard --logdir {folder.path / 'tensorboard'}"
+    console.print(f"{'look:':<16} {look}   (its HPARAMS tab)", markup=False, highlight=False, soft_wrap=True)
+
+
+def strategy_of(info: SweepInfo) -> Strategy:
+    """The strategy of a sweep's file, to let it say what its jobs mean."""
+    options: dict[str, Any] = dict(info.strategy)
+    module, _, name = str(options.pop("_target_")).rpartition(".")
+    strategy = getattr(importlib.import_module(module), name)(**options)
+    assert isinstance(strategy, Strategy)
+    return strategy
+
+
+def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
+    counts = {state: sum(row.record.state == state for row in rows) for state in (DONE, PRUNED, FAILED)}
+    others = len(rows) - sum(counts.values())
+    said = ", ".join(f"{n} {state}" for state, n in [*counts.items(), ("open", others)] if n) or "no job yet"
+    table = Table(title=f"{info.metric.removeprefix('val/')} of {len(rows)} jobs: {said}", title_justify="left")
+    table.add_column("", justify="right")
+    table.add_column("job", justify="right")
+    for name in leaves(info.values):
+        table.add_column(name, overflow="fold")
+    for name in ("val", "test", "minutes"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for row in rows:
+        table.add_row(*_cells(row, info), style="bold" if row.rank == 1 else None)
+    return table
+
+
+def _cells(row: Row, info: SweepInfo) -> list[str]:
+    record = row.record
+    values = [escape(short(record.values.get(key, ""))) for key in info.values]
+    numbers = ["–" if value is None else f"{value:.3f}" for value in (row.metric, row.tested)]
+    colour = COLOURS.get(record.state, "cyan")
+    state = f"[{colour}]{record.kind or record.state}[/]"
+    rank = str(row.rank) if row.rank else ""
+    return [rank, str(record.number), *values, *numbers, f"{record.seconds / 60:.1f}", state]
+
+
+def _print_failures(rows: Sequence[Row], console: Console) -> None:
+    """Each reason once, with the jobs that it ended."""
+    numbers: dict[str, list[str]] = {}
+    for row in rows:
+        if row.record.state == FAILED:
+            numbers.setdefault(row.record.reason or "", []).append(str(row.record.number))
+    for reason, jobs in list(numbers.items())[:MAX_REASONS]:
+        names = f"job{'s' if len(jobs) > 1 else ''} {shown(jobs)}"
+        console.print(f"[red]{names} failed:[/] {escape(reason)}", soft_wrap=True, highlight=False)
+    if len(numbers) > MAX_REASONS:
+        console.print(f"and {len(numbers) - MAX_REASONS} more reasons: see leaderboard.csv")
+
+
+def _best_two(rows: Sequence[Row], info: SweepInfo) -> list[str]:
+    """Whether the best job is better than the next one beyond chance, on the test images."""
+    best = [row.record for row in rows if row.rank][:2]
+    if len(best) < 2:
+        return []
+    metric = info.metric.removeprefix("val/")
+    names = f"job {best[0].number}", f"job {best[1].number}"
+    try:
+        found = compare_records(best[0], best[1], metric)
+    except InstsegError as error:
+        return [f"The best two, {names[0]} and {names[1]}, are not compared on test images: {error}"]
+    return [f"The best two: {sentence(found, metric, *names)}"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m instseg.sweeps.leaderboard", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("sweep", type=Path, nargs="?", help="its folder; default: the newest one below outputs/sweeps")
+    given = parser.parse_args(arguments)
+    show_leaderboard(SweepFolder(given.sweep or newest_sweep(Path("outputs"))))
+
+
+if __name__ == "__main__":
+    from instseg.sweeps.commands import run_command
+
+    run_command(main)

@@ -1,0 +1,119 @@
+"""Short trainings in processes of their own, killed where a test wants it, and what is left of them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback
+
+from instseg.callbacks import read_scalars
+from instseg.errors import InstsegError
+from instseg.run import train
+
+CONF = Path(__file__).parents[1] / "conf"
+SHORT = (
+    "trainer.accelerator=cpu", "trainer.devices=1", "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
+    "trainer.enable_progress_bar=false", "trainer.num_sanity_val_steps=0",
+    "monitor.metric=val/loss", "monitor.mode=min", "dataset.num_images={train: 8, val: 3, test: 2}", "batch_size=2",
+    "num_workers=0", "callbacks.pictures=null", "callbacks.curves=null", "augmentation.min_size=64", "augmentation.max_size=64",
+)  # fmt: skip
+"""Three epochs of four steps, each followed by a validation of three batches."""
+EVERY_STEP = "trainer.checkpoint_every_minutes=1e-9"
+MEASURED_TIME = "images_per_second"
+
+
+class KillAt(Callback):
+    """The process gets a signal the ``count``-th time that a hook is called."""
+
+    def __init__(self, hook: str, count: int, signum: int = signal.SIGKILL) -> None:
+        self.left, self.signum = count, signum
+        if hook == "half_written":
+            torch.save = functools.partial(self._save_half, torch.save)
+        else:
+            setattr(self, hook, self._count)
+
+    def _count(self, *_: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.signum)
+
+    def _save_half(self, save: Any, content: Any, file: Any) -> None:
+        save(content, file)
+        if self.left == 1:
+            file.truncate(file.tell() // 2)
+        self._count()
+
+
+def run(folder: Path, *overrides: str, kill: str | None = None, resume: bool = False) -> int:
+    """Train in ``folder``; the exit code, negative for a signal. ``kill``: ``hook:count`` or ``hook:count:signal``."""
+    if kill is not None:
+        hook, count, *signum = kill.split(":")
+        added = {"_target_": "killed_runs.KillAt", "hook": hook, "count": int(count)}
+        added |= {"signum": int(signal.Signals[signum[0]])} if signum else {}
+        overrides = (*overrides, "+callbacks.kill=" + json.dumps(added).replace('"', ""))
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os._exit(_train(folder, [*overrides, *([f"resume={folder}"] if resume else [])]))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _train(folder: Path, overrides: list[str]) -> int:
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", overrides=[*SHORT, f"cache_dir={folder.parent}/data", *overrides])
+        OmegaConf.update(config, "run_dir", str(folder))
+        folder.mkdir(exist_ok=True)
+        train(config)
+    except InstsegError as error:
+        (folder / "error.txt").write_text(str(error))
+        return 1
+    except SystemExit as end:
+        return int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        return 99
+    return 0
+
+
+def left_by(folder: Path) -> dict[str, Any]:
+    """Weights and the state of the optimizer at the end, best weights, curves and metrics: all but measured time."""
+    last, best = (torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("last", "best"))
+    scalars = {name: curve for name, curve in read_scalars(folder).items() if name != MEASURED_TIME}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics.pop(MEASURED_TIME, None)
+    return {
+        "weights": last["state_dict"],
+        "current": last.get("current_model_state"),
+        "optimizer": last["optimizer_states"],
+        "schedule": last["lr_schedulers"],
+        "best": best["state_dict"],
+        "curves": scalars,
+        "metrics": metrics,
+    }
+
+
+def assert_equal(ours: Any, theirs: Any, where: str = "") -> None:
+    """Bit for bit; names what differs."""
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), where
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys(), where
+        for key in ours:
+            assert_equal(ours[key], theirs[key], f"{where} {key}")
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), where
+        for number, pair in enumerate(zip(ours, theirs, strict=True)):
+            assert_equal(*pair, f"{where} {number}")
+    else:
+        assert ours == theirs or (ours != ours and theirs != theirs), (where, ours, theirs)

@@ -1,0 +1,50 @@
+"""Sweeps for the tests: the real config and sweeper around a made-up training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+
+import instseg.cli  # noqa: F401  (the run_folder resolver)
+from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
+
+CONF = Path(__file__).parents[1] / "conf"
+GRID = {"_target_": "instseg.sweeps.strategy.Grid"}
+
+
+def swept(folder: Path, train: Callable[[Any], float | None], *typed: str) -> SweepFolder:
+    """Run ``train.py <typed>`` with another training function; the sweep's folder, also where it ends in an error."""
+    GlobalHydra.instance().clear()
+    version.setbase("1.3")
+    hydra = Hydra.create_main_hydra2("train", create_config_search_path(str(CONF)))
+    sweep = folder / "sweeps" / "one"
+    places = [f"outputs={folder}", f"hydra.sweep.dir={sweep}", "hydra.mode=MULTIRUN"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train.py", "-m", *typed])
+        try:
+            hydra.multirun("train", train, [*typed, *places], with_log_configuration=False)
+        finally:
+            GlobalHydra.instance().clear()
+    return SweepFolder(sweep)
+
+
+def states(folder: SweepFolder) -> list[str]:
+    return [record.state for record in folder.records()]
+
+
+def info(**changes: Any) -> SweepInfo:
+    made = SweepInfo(["-m", "optimizer.lr=0.1,0.2"], GRID, "val/segm_map", "max", ["optimizer.lr"])
+    return SweepInfo(**{**vars(made), **changes})
+
+
+def record(number: int, values: Mapping[str, object], metric: float | None = None, **more: Any) -> JobRecord:
+    """A job that is done, unless its state says something else."""
+    return JobRecord(number, {k: str(v) for k, v in values.items()}, (), metric=metric, **{"state": DONE, **more})

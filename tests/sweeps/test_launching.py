@@ -1,0 +1,87 @@
+"""Jobs whose processes die are started again, a few times, and never together with one that still lives."""
+
+import pytest
+from sweeping import states
+
+from instseg.atomic import lock_if_free
+from instseg.errors import InstsegError
+from instseg.sweeps import launching
+from instseg.sweeps.launching import MAX_ATTEMPTS, run_all
+from instseg.sweeps.records import DONE, RUNNING, Job, JobRecord, SweepFolder
+
+JOBS = [Job(number, {"lr": str(number)}, (f"lr={number}",)) for number in range(3)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = SweepFolder(tmp_path)
+    for job in JOBS:
+        folder.write(JobRecord.of(job))
+    return folder
+
+
+def started(folder, job):
+    record = folder.read(job.number)
+    return folder.write(record, state=RUNNING, attempts=record.attempts + 1)
+
+
+def test_after_a_process_was_killed_the_others_and_then_it_are_run_again(folder):
+    launched = []
+
+    def launch(jobs):
+        launched.append([job.number for job in jobs])
+        for job in jobs:
+            record = started(folder, job)
+            if job.number == 1 and record.attempts == 1:
+                raise RuntimeError("a worker was killed")
+            folder.write(record, state=DONE)
+
+    run_all(JOBS, launch, folder)
+    assert launched == [[0, 1, 2], [1], [2]]
+    assert states(folder) == ["done"] * 3
+
+
+def test_a_job_whose_process_always_dies_is_given_up_and_says_so(folder):
+    def launch(jobs):
+        for job in jobs:
+            record = started(folder, job)
+            if job.number == 1:
+                raise RuntimeError("a worker was killed")
+            folder.write(record, state=DONE)
+
+    run_all(JOBS, launch, folder)
+    assert states(folder) == ["done", "failed", "done"]
+    assert (
+        folder.read(1).reason == f"its process died {MAX_ATTEMPTS} times, killed or out of memory (a worker was killed)"
+    )
+
+
+def test_a_launcher_that_starts_nothing_ends_the_sweep_with_its_own_error(folder):
+    def launch(jobs):
+        raise RuntimeError("no queue of this name")
+
+    with pytest.raises(RuntimeError, match="no queue of this name"):
+        run_all(JOBS, launch, folder)
+    with pytest.raises(InstsegError, match="does not start job 0"):
+        run_all(JOBS, lambda jobs: None, folder)
+
+
+def test_a_job_that_lives_on_after_the_launcher_has_stopped_is_waited_for(folder, monkeypatch):
+    """As on a cluster, where the launcher raises for one job while others still train."""
+    job, launched = JOBS[0], []
+    lock = lock_if_free(folder.lock_file(0))
+
+    def launch(jobs):
+        launched.append([job.number for job in jobs])
+        started(folder, job)
+        assert lock.__enter__()
+        raise RuntimeError("another job has failed")
+
+    def time_passes(_seconds):
+        folder.write(folder.read(0), state=DONE)
+        lock.__exit__(None, None, None)
+
+    monkeypatch.setattr(launching.time, "sleep", time_passes)
+    run_all([job], launch, folder)
+    assert launched == [[0]]
+    assert states(folder)[0] == "done"

@@ -1,0 +1,94 @@
+"""The leaderboard: best first in the monitored direction, with files that other programs read."""
+
+import csv
+import json
+
+import pytest
+from sweeping import info, record
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.plugins.hparams import metadata
+from tensorboard.util.tensor_util import make_ndarray
+
+from instseg.errors import InstsegError
+from instseg.sweeps.leaderboard import main
+from instseg.sweeps.ranking import leaves, ranked, short
+from instseg.sweeps.records import SweepFolder, newest_sweep
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three jobs that are done, one given up, one that failed, one that runs."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.json").write_text(json.dumps({"test/segm_map": 0.25}))
+    folder = SweepFolder(tmp_path / "sweeps" / "a")
+    folder.write_info(info(values=["optimizer.lr", "model"]))
+    jobs = [
+        (1e-4, 0.1, {}),
+        (1e-3, 0.3, {"run_dir": str(run), "started": "2026-01-31T12:00:00+00:00", "seconds": 90.0}),
+        (1e-2, 0.2, {}),
+        (3e-2, 0.5, {"state": "pruned", "reason": "given up"}),
+        (1e9, None, {"state": "failed", "kind": "diverged", "reason": "diverged: nan"}),
+        (1e-5, None, {"state": "running"}),
+    ]
+    for number, (lr, metric, more) in enumerate(jobs):
+        folder.write(record(number, {"optimizer.lr": lr, "model": "small"}, metric, **more))
+    return folder
+
+
+@pytest.mark.parametrize(("mode", "order"), [("max", [1, 2, 0, 3, 4, 5]), ("min", [0, 2, 1, 3, 4, 5])])
+def test_done_jobs_come_first_by_the_metric_then_those_given_up_then_the_rest(folder, mode, order):
+    rows = ranked(folder.records(), info(mode=mode))
+    assert [row.record.number for row in rows] == order
+    assert [row.rank for row in rows] == [1, 2, 3, None, None, None]
+
+
+def test_the_command_prints_a_table_the_reasons_and_where_the_files_are(folder, capsys):
+    main([str(folder.path)])
+    printed = capsys.readouterr().out
+    assert "segm_map of 6 jobs: 3 done, 1 pruned, 1 failed, 1 open" in printed
+    assert "job 4 failed: diverged: nan" in printed
+    assert str(folder.path / "leaderboard.png") in printed
+    assert (folder.path / "leaderboard.png").stat().st_size > 10_000
+
+
+def test_the_csv_has_a_line_for_each_job_with_all_digits(folder):
+    main([str(folder.path)])
+    first, *_ = rows = list(csv.DictReader((folder.path / "leaderboard.csv").open()))
+    assert len(rows) == 6
+    assert first == {
+        "rank": "1", "job": "1", "optimizer.lr": "0.001", "model": "small", "val/segm_map": "0.3",
+        "test/segm_map": "0.25", "state": "done", "reason": "", "seconds": "90.0",
+        "run_dir": folder.read(1).run_dir,
+    }  # fmt: skip
+
+
+def test_tensorboard_finds_hyperparameters_and_metrics_of_each_job(folder):
+    main([str(folder.path)])
+    main([str(folder.path)])  # again: nothing is there twice
+    events = EventMultiplexer().AddRunsFromDirectory(str(folder.path / "tensorboard")).Reload()
+    assert len(events.Runs()) == 4
+    best = next(run for run in events.Runs() if run.startswith("001"))
+    assert events.SummaryMetadata(best, metadata.SESSION_START_INFO_TAG).plugin_data.plugin_name == "hparams"
+    (value,) = events.Tensors(best, "val/segm_map")  # as TensorBoard keeps a scalar
+    assert make_ndarray(value.tensor_proto) == pytest.approx(0.3)
+
+
+def test_the_newest_sweep_is_found(tmp_path, folder):
+    SweepFolder(folder.path.with_name("b")).write_info(info())
+    assert newest_sweep(tmp_path).name == "b"
+    with pytest.raises(InstsegError, match="no sweep below"):
+        newest_sweep(tmp_path / "nowhere")
+
+
+def test_a_folder_of_no_sweep_is_refused(tmp_path):
+    with pytest.raises(InstsegError, match="no sweep has written here"):
+        main([str(tmp_path)])
+
+
+def test_values_and_keys_are_shown_short():
+    assert [short(value) for value in ("0.0012345678", "1000000000.0", "r18fpn", "data/a.json")] == [
+        "0.001235", "1e+09", "r18fpn", "a.json",
+    ]  # fmt: skip
+    assert leaves(["optimizer.lr", "model.fpn_channels"]) == ["lr", "fpn_channels"]
+    assert leaves(["optimizer.lr", "other.lr"]) == ["optimizer.lr", "other.lr"]

@@ -1,0 +1,154 @@
+"""A training that was stopped, however, ends with the same weights and curves as one that was not: bit for bit."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from killed_runs import EVERY_STEP, assert_equal, left_by, run
+
+from instseg.categories import Categories
+from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
+from instseg.errors import InstsegError
+from instseg.manifest import package_versions
+from instseg.resume import Resumable, check_resumable, find_resumable
+
+IN_VALIDATION = "on_validation_batch_end"
+KILLED, TERMINATED = -signal.SIGKILL, 128 + signal.SIGTERM
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("resume")
+
+
+def test_a_run_that_is_stopped_at_every_kind_of_moment_ends_like_one_that_is_not(place):
+    assert run(place / "whole") == 0
+    folder = place / "stopped"
+    last, previous = (folder / f"checkpoints/{name}.ckpt" for name in ("last", "previous"))
+
+    def stopped(kill: str) -> int:
+        return run(folder, EVERY_STEP, kill=kill, resume=folder.is_dir())
+
+    assert run(folder, kill="on_after_backward:1") == KILLED  # before there is a checkpoint
+    assert not last.is_file()
+    assert stopped("on_before_optimizer_step:3") == KILLED  # in a step in the middle of an epoch
+    assert last.is_file()
+    assert stopped("half_written:2") == KILLED  # while a checkpoint is written
+    assert list(last.parent.glob(".last.ckpt.*.part"))
+    assert stopped(f"{IN_VALIDATION}:2") == KILLED
+    assert stopped(f"{IN_VALIDATION}:2:SIGTERM") == TERMINATED  # by a scheduler
+    assert torch.load(last, weights_only=True)["instseg"]["training"]["validation_due"]
+    assert stopped("on_after_backward:2:SIGTERM") == TERMINATED
+    assert previous.is_file()
+    last.write_bytes(last.read_bytes()[:-1000])  # by a power cut
+    assert stopped("on_train_epoch_end:1") == KILLED
+    folder = folder.rename(place / "moved")
+    assert stopped("on_test_batch_end:1") == KILLED  # after the training
+    assert run(folder, EVERY_STEP, resume=True) == 0
+    assert_equal(left_by(folder), left_by(place / "whole"))
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
+        "best.ckpt",
+        "last.ckpt",
+        "previous.ckpt",
+    ]
+
+
+EARLY_STOPPING = "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/loss, patience: 2}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "kills"),
+    [
+        pytest.param(
+            ("callbacks=ema", "callbacks.ema.decay=0.5", "trainer.accumulate_grad_batches=2",
+             "trainer.precision=bf16-mixed", "trainer.val_check_interval=0.5"),
+            ("on_after_backward:7", f"{IN_VALIDATION}:2:SIGTERM"),
+            id="moving average, accumulation, bf16, two validations an epoch",
+        ),
+        pytest.param(
+            ("callbacks=swa", "callbacks.swa.start=0.3", EARLY_STOPPING, "trainer.max_steps=11"),
+            (f"{IN_VALIDATION}:5:SIGTERM", "on_after_backward:2"),
+            id="average of epochs, early stopping, a maximum of steps",
+        ),
+    ],
+)  # fmt: skip
+def test_what_lightning_can_do_besides_goes_on_exactly_too(settings, kills, place, request):
+    whole, cut = (place / f"{kind}_{settings[0].partition('=')[2]}" for kind in ("whole", "cut"))
+    settings += ("callbacks.pictures=null", "callbacks.curves=null")
+    assert run(whole, *settings) == 0
+    for kill in kills:
+        assert run(cut, *settings, EVERY_STEP, kill=kill, resume=cut.is_dir()) in (KILLED, TERMINATED)
+    assert run(cut, *settings, EVERY_STEP, resume=True) == 0
+    expected = left_by(whole)
+    assert_equal(left_by(cut), expected)
+    assert not all(torch.equal(expected["current"][name], value) for name, value in expected["weights"].items())
+
+
+def test_the_one_before_takes_the_place_of_a_damaged_checkpoint_and_the_log_says_so(tmp_path, caplog):
+    io = AtomicCheckpointIO()
+    for step in (1, 2):
+        io.save_checkpoint({"instseg": {"format": FORMAT, "step": step}}, tmp_path / "checkpoints/last.ckpt")
+    last = tmp_path / "checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    assert find_resumable(tmp_path).about["step"] == 1
+    assert "last.ckpt is damaged: expected" in caplog.text
+    assert "Going on from previous.ckpt" in caplog.text
+
+
+# --- what is not as it was ---
+
+CATEGORIES = Categories(("car", "person"))
+CONFIG = {"model": {"backbone": "resnet18", "norm": "gn"}, "batch_size": 2, "optimizer": {"lr": 1e-3}}
+
+
+def resumable(batches: int = 0, **about: object) -> Resumable:
+    training = {"epochs": 3, "batches": batches, "processes": 1}
+    written = {"format": FORMAT, "version": "0.1.0", "categories": ["car", "person"], "config": CONFIG,
+               "data_fingerprint": "f00", "packages": package_versions(), "training": training}  # fmt: skip
+    return Resumable(Path("last.ckpt"), written | about)
+
+
+def check(checkpoint: Resumable, config: dict = CONFIG, fingerprint: str = "f00", processes: int = 1) -> None:
+    check_resumable(checkpoint, CATEGORIES, config, fingerprint, processes)
+
+
+def test_nothing_is_said_where_all_is_as_it_was(caplog):
+    check(resumable(batches=7), {**CONFIG, "model": {**CONFIG["model"], "norm": "auto"}})
+    assert not caplog.records
+
+
+def test_other_categories_and_another_network_are_refused_with_the_difference():
+    with pytest.raises(InstsegError, match="only in checkpoint: dog; only in dataset: person"):
+        check(resumable(categories=["car", "dog"]))
+    with pytest.raises(InstsegError, match=r"model\.backbone: resnet18 in the checkpoint, resnet50 now"):
+        check(resumable(), {**CONFIG, "model": {"backbone": "resnet50", "norm": "gn"}})
+
+
+def test_other_settings_packages_and_data_are_named_and_accepted_between_two_epochs(caplog):
+    packages = {**package_versions(), "torch": "1.0"}
+    check(resumable(packages=packages), {**CONFIG, "batch_size": 4, "optimizer": {"lr": 1e-2}}, "ba2", 2)
+    for name, then, now in (("batch_size", 2, 4), ("optimizer.lr", 0.001, 0.01), ("data", "f00", "ba2")):
+        assert f"{name}: {then} in the checkpoint, {now} now" in caplog.text
+    assert "processes: 1 in" in caplog.text
+    assert "torch: 1.0 in" in caplog.text
+
+
+def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():
+    with pytest.raises(InstsegError, match=r"middle of epoch 3, after 5 batches.*batch_size: 2 in the"):
+        check(resumable(batches=5), {**CONFIG, "batch_size": 4})
+
+
+def test_a_format_without_the_state_of_the_training_predicts_but_does_not_go_on():
+    with pytest.raises(InstsegError, match=r"format 1, from which a training cannot go on.*model\.weights=last\.ckpt"):
+        check(Resumable(Path("last.ckpt"), {"format": 1, "version": "0.0.9", "categories": ["car", "person"]}))
+
+
+def test_a_run_both_of_whose_checkpoints_are_damaged_is_not_started_over(tmp_path):
+    for name in ("last.ckpt", "previous.ckpt"):
+        AtomicCheckpointIO().save_checkpoint({"instseg": {"format": FORMAT}}, tmp_path / "checkpoints" / name)
+        (tmp_path / "checkpoints" / name).write_bytes(b"x" * 100)
+    with pytest.raises(InstsegError, match=r"nothing left to go on from: .*last\.ckpt.*previous\.ckpt"):
+        find_resumable(tmp_path)

@@ -1,0 +1,100 @@
+"""Commands as a user types them, without paying seconds of imports each time: processes forked from one that has done
+them. What the commands start themselves, such as the other ranks of Lightning, are processes like any other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from torch.distributed import TCPStore
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_SECONDS = 200
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["instseg.run", "instseg.cli"])
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    output: str
+
+    @property
+    def last_line(self) -> Path:
+        return Path(self.output.strip().splitlines()[-1])
+
+
+class Command:
+    """``python train.py <arguments>`` that has been started."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        descriptor, name = tempfile.mkstemp(suffix=".log")
+        os.close(descriptor)
+        self.log = Path(name)
+        merged = {**os.environ, **(environment or {})}
+        self.process: BaseProcess = _forks.Process(target=_enter, args=(list(arguments), merged, name))
+        self.process.start()
+
+    def press_ctrl_c(self) -> None:
+        """As a terminal does: the command and all that it has started get it."""
+        assert self.process.pid is not None
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def wait(self) -> Done:
+        self.process.join(TIMEOUT_SECONDS)
+        assert self.process.exitcode is not None, self.log.read_text()[-3000:]
+        return Done(self.process.exitcode, self.log.read_text())
+
+
+def _enter(arguments: list[str], environment: dict[str, str], log: str) -> None:
+    os.setsid()
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    sys.argv = ["train.py", *arguments]
+    try:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def wait_until(holds: Callable[[], object], command: Command) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not holds():
+        assert command.process.is_alive() and time.monotonic() < deadline, command.log.read_text()[-3000:]
+        time.sleep(0.1)
+
+
+def train(*arguments: str) -> Done:
+    """Run the command to its good end."""
+    done = Command(arguments).wait()
+    assert done.code == 0, done.output[-3000:]
+    return done
+
+
+def train_as_ranks(world_size: int, *arguments: str) -> list[Done]:
+    """As torchrun starts it: the variables that it sets, and the store that its agent keeps."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
+    environment = {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": str(world_size),
+        "LOCAL_WORLD_SIZE": str(world_size), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "tests",
+        "TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }  # fmt: skip
+    ranks = [
+        Command(arguments, {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(world_size)
+    ]
+    return [rank.wait() for rank in ranks]
