@@ -1,4 +1,4 @@
-"""Claim: photos are predicted in less than half of torchvision's time, with masks of the photo's size as RLE.
+"""Claim: photos are predicted in about half of torchvision's time, with masks of the photo's size as RLE.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --device cuda

@@ -39,7 +39,7 @@ SHORT = (
 )  # fmt: skip
 """24 steps, each of which is saved, and four validations, with averaged weights."""
 CUT_OFF = "SIGKILL and the newest checkpoint cut off"
-KINDS = ("SIGKILL",) * 7 + ("SIGTERM",) * 2 + (CUT_OFF,) * 1
+KINDS = ("SIGKILL",) * 6 + ("SIGTERM",) * 2 + (CUT_OFF,) * 2
 MEASURED_TIME = "images_per_second"
 
 
@@ -129,7 +129,7 @@ def storm(place: Path, number: int, left: int, seconds: float, chance: random.Ra
     while True:
         child = start(place, outputs)
         is_left_alone = kills.total() >= left
-        code = ended(child) if is_left_alone else has_ended_within(child, chance.uniform(0.1, seconds))
+        code = ended(child) if is_left_alone else has_ended_within(child, chance.uniform(0.1, seconds / 2))
         if code == 0:
             return outputs
         if code is not None:

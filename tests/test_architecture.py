@@ -13,7 +13,8 @@ ORDER = [
     "image_record", "image_results", "matching", "precision_recall", "metrics", "module", "lettering", "visualize",
     "sheets", "augmentation_sheet", "audit", "exports", "curves", "callbacks", "profiling", "manifest", "ownership",
     "starts", "run_folders", "rank_watch", "stopping", "device_slots", "differences", "checkpoint_io", "checkpoint",
-    "event_files", "random_states", "resume", "interruption", "training_state", "last_checkpoint", "averaging", "reproduce",
+    "event_files", "random_states", "resume", "interruption", "training_state", "last_checkpoint", "averaging",
+    "reproduce",
     "predictor", "prediction_folder", "prediction_summary", "prediction_output", "summary", "memory",
     "check_config", "sweeps", "hydra_job", "cli", "build", "run",
 ]  # fmt: skip

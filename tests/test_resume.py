@@ -63,7 +63,7 @@ EARLY_STOPPING = "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlySt
     ("settings", "kills"),
     [
         pytest.param(
-            ("callbacks=ema", "callbacks.ema.decay=0.5", "trainer.accumulate_grad_batches=2",
+            ("callbacks=ema", "callbacks.ema.decay=0.9", "trainer.accumulate_grad_batches=2",
              "trainer.precision=bf16-mixed", "trainer.val_check_interval=0.5"),
             ("on_after_backward:7", f"{IN_VALIDATION}:2:SIGTERM"),
             id="moving average, accumulation, bf16, two validations an epoch",

@@ -1,31 +1,41 @@
 """Averages of the weights over the training, which are what is validated, saved as best and predicted with.
 
-Lightning's own callbacks, but for two things: a checkpoint that is tested right after the training is tested with its
-averaged weights, and an average that has not begun takes no part.
+Lightning's own callback, but for this: a checkpoint that is tested right after the training is tested with its averaged
+weights, an average that has not begun takes no part, and what is constant stays so to the bit.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
-from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
+from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
 
 from instseg.errors import InstsegError
 
 
-class ExponentialAverage(EMAWeightAveraging):
-    """``average = decay * average + (1 - decay) * weights`` after every optimizer step, from the first one on."""
+class ExponentialAverage(WeightAveraging):
+    """The average moves by ``1 - decay`` of its distance to the weights after every optimizer step, from the first on.
+
+    Lightning's ``decay * average + (1 - decay) * weights`` rounds: constants that no checkpoint holds, such as the mean
+    of all pictures, drift, and a run that goes on begins with them anew.
+    """
 
     def __init__(self, decay: float) -> None:
         if not 0 <= decay < 1:
             raise InstsegError(f"callbacks.ema.decay={decay}: expected a number from 0 to below 1")
-        super().__init__(decay=decay)
+        super().__init__(avg_fn=partial(_moved, share=1 - decay))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
+
+def _moved(average: Tensor, weights: Tensor, num_averaged: Tensor | int, share: float) -> Tensor:
+    return average + (weights - average) * share
 
 
 class AverageOfEpochs(WeightAveraging):

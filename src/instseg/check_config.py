@@ -19,8 +19,8 @@ STAGES = ("fit", "validate", "test", "audit", "show_augmentation")
 MEASURING = ("validate", "test")
 TOP_LEVEL = (
     "dataset", "model", "optimizer", "scheduler", "augmentation", "trainer", "callbacks", "logger", "stage",
-    "checkpoint", "resume", "reproduce", "retry_failed", "batch_size", "num_workers", "compile", "train_share", "overfit_images",
-    "seed", "monitor", "audit", "outputs", "cache_dir", "run_dir", "sweep",
+    "checkpoint", "resume", "reproduce", "retry_failed", "batch_size", "num_workers", "compile", "train_share",
+    "overfit_images", "seed", "monitor", "audit", "outputs", "cache_dir", "run_dir", "sweep",
 )  # fmt: skip
 PREDICT_KEYS = (
     "model", "checkpoint", "weights", "source", "output", "save", "overwrite", "score_threshold", "min_score",

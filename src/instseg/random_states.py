@@ -11,11 +11,11 @@ import torch
 
 def random_states() -> dict[str, Any]:
     """Of torch (CPU, and the current GPU where one is used), numpy and Python, in this process."""
-    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]  # noqa: NPY002
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002
     keys = torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "numpy": {**numpy_state, "state": {"key": keys, "pos": numpy_state["state"]["pos"]}},
         "python": random.getstate(),
     }

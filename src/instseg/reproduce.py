@@ -46,11 +46,12 @@ def compare_runs(original: Path, repeated: Path) -> Comparison:
     starts = [_start(folder) for folder in (original, repeated)]
     settings = [_flat_config(folder) for folder in (original, repeated)]
     metrics = [_metrics(folder) for folder in (original, repeated)]
+    data = [{"fingerprint": start["data_fingerprint"]} for start in starts]
     environment = [{key: start.get(key) for key in ("packages", "hardware", "git")} for start in starts]
     return Comparison(
         environment=_shortened(differences(environment[0], environment[1])),
         settings=differences(settings[0], settings[1], CHANGES_NOTHING),
-        data=differences(*({"fingerprint": start["data_fingerprint"]} for start in starts)),
+        data=differences(data[0], data[1]),
         metrics=differences(metrics[0], metrics[1], (MEASURED_TIME,)),
         weights={name: _largest_difference(original, repeated, name) for name in (BEST, LAST)},
         num_metrics=len({*metrics[0], *metrics[1]} - {MEASURED_TIME}),

@@ -160,7 +160,7 @@ def fit_and_test(
     stored["model"]["norm"] = model.norm  # what 'auto' became depends on the weights, which are not read again
     trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, stored, data.prepared.fingerprint))  # type: ignore[attr-defined]
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=resumed and resumed.path, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
         metrics = finite(trainer.callback_metrics)
         tested = best if trainer.strategy.broadcast(best.is_file()) else None
         if tested is not None:

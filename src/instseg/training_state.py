@@ -25,8 +25,8 @@ VALIDATION_BATCH = "epoch_loop.val_loop.batch_progress"
 
 def steps_done(trainer: Trainer) -> tuple[int, int]:
     """Whole epochs, and batches of the current one. At the end of the training too, wherever that was in an epoch."""
-    loop = trainer.fit_loop
-    epochs, batches = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
     is_over = epochs.processed == epochs.ready  # the epoch was counted, whole or not
     if is_over and batches.processed < trainer.num_training_batches:
         return epochs.processed - 1, batches.processed
@@ -35,13 +35,14 @@ def steps_done(trainer: Trainer) -> tuple[int, int]:
 
 def is_before_step(trainer: Trainer) -> bool:
     """Whether a batch is there and nothing has been done with it."""
-    batches = trainer.fit_loop.epoch_loop.batch_progress.current
-    return batches.ready == batches.started + 1
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return bool(batches.ready == batches.started + 1)
 
 
 def is_between_optimizer_steps(trainer: Trainer) -> bool:
     """Whether no gradients wait for more: they are not part of a checkpoint."""
-    batches = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+    current: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    batches: int = current.processed
     accumulated: int = trainer.accumulate_grad_batches
     return batches % accumulated == 0 or batches >= trainer.num_training_batches
 

@@ -394,6 +394,7 @@ def test_another_process_that_was_faster_is_no_error(tmp_path, monkeypatch):
     def slow_build(*args, build=prepare._build):
         build(*args)
         monkeypatch.setattr(prepare, "_build", build)
+        monkeypatch.setattr(prepare, "made_once", lambda path, what, make: make())  # of a machine without our locks
         prepared(tmp_path)
 
     monkeypatch.setattr(prepare, "_build", slow_build)

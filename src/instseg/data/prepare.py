@@ -59,7 +59,7 @@ class PreparedDataset:
         return self.folder.name
 
     def with_share_of_training(self, share: float, seed: int) -> PreparedDataset:
-        """With a part of the training images, chosen by the seed; val and test stay. Smaller parts lie in larger ones."""
+        """With a part of the training images, chosen by the seed; val and test stay. Smaller parts lie in larger."""
         if share == 1:
             return self
         part = self.indices["train"].share(share, seed)
