@@ -16,8 +16,9 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from rich.console import Console
 
 import instseg.module
-from instseg.build import build_datamodule, build_dataset, build_model, build_module, build_trainer
+from instseg.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
 from instseg.categories import Categories
+from instseg.checkpoint import DescribeCheckpoint
 from instseg.errors import InstsegError
 from instseg.models.postprocess import detections_to_predictions
 from instseg.profiling import profile as part
@@ -54,6 +55,7 @@ def run(tmp_path_factory):
     data = build_datamodule(config, build_dataset(config))
     module = build_module(config, build_model(config, data.categories), data.categories)
     trainer = build_trainer(config)
+    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, plain(config), data.prepared.fingerprint))
     trainer.fit(module, datamodule=data)
     return SimpleNamespace(folder=folder, module=module, trainer=trainer)
 

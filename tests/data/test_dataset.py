@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
-from pathlib import Path
 
 import albumentations as A
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from factories import (
     coco_annotation,
@@ -23,7 +20,6 @@ from factories import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
@@ -328,61 +324,13 @@ def test_the_automatic_number_of_workers_leaves_half_of_the_cores(prepared, monk
     assert module_of(prepared, "auto").num_workers == 8
 
 
-class Recorder(pl.LightningModule):
-    """Trains nothing; remembers which images came in which step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.seen: list[tuple[int, int, tuple[int, ...]]] = []
-
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        self.seen.append((self.trainer.current_epoch, batch_idx, tuple(batch.image_ids)))
-        return self.weight.sum()
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        pass
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
-def fit(prepared: PreparedDataset, num_workers: int = 0, resume: Path | None = None, **options):
-    recorder = Recorder()
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
-    trainer = pl.Trainer(
-        max_epochs=2, accelerator="cpu", use_distributed_sampler=False,
-        **quiet, **{"enable_checkpointing": False} | options,
-    )  # fmt: skip
-    trainer.fit(recorder, datamodule=module_of(prepared, num_workers), ckpt_path=resume, weights_only=True)
-    return recorder.seen
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    ("when", "limits"),
-    [
-        ({"every_n_train_steps": 1}, {}),
-        ({"every_n_epochs": 1, "save_on_train_epoch_end": True}, {}),
-        ({"every_n_epochs": 1, "save_on_train_epoch_end": False}, {"val_check_interval": 0.5}),
-        ({"every_n_train_steps": 2}, {"limit_train_batches": 4}),
-    ],
-    ids=["every step", "end of epoch", "after each evaluation", "shortened epochs"],
-)
-def test_a_resumed_training_sees_exactly_the_images_that_were_still_to_come(prepared, tmp_path, when, limits):
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    keep = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, **when)
-    seen = fit(prepared, callbacks=[keep], enable_checkpointing=True, **limits)
-    saved = {int(path.stem.removeprefix("step=")): path for path in tmp_path.glob("*.ckpt")}
-    assert len(saved) >= 2
-    for step, path in saved.items():
-        assert fit(prepared, resume=path, **limits) == seen[step:]
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("when", [{"every_n_epochs": 1, "save_on_train_epoch_end": True}, {"every_n_train_steps": 6}])
-def test_a_training_with_workers_resumes_in_the_right_epoch(prepared, tmp_path, when):
-    """Workers begin to load before the trainer tells the sampler the epoch."""
-    keep = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, **when)
-    seen = fit(prepared, callbacks=[keep], enable_checkpointing=True)
-    assert fit(prepared, num_workers=1, resume=tmp_path / "step=6.ckpt") == seen[6:]
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_loader_goes_on_with_exactly_the_images_that_were_still_to_come(prepared, num_workers):
+    for epoch in (0, 1):
+        whole = module_of(prepared).train_dataloader()
+        whole.sampler.set_epoch(epoch)
+        batches = [batch.image_ids for batch in whole]
+        for done in range(len(batches)):
+            data = module_of(prepared, num_workers)
+            data.load_state_dict({"epoch": epoch, "samples": 2 * done})
+            assert [batch.image_ids for batch in data.train_dataloader()] == batches[done:]
