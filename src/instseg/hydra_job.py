@@ -26,7 +26,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from instseg.device_slots import take_slot
 from instseg.errors import InstsegError
 from instseg.rank_watch import NOTE, note_failure
-from instseg.run_folders import LAST, PREVIOUS, is_begun_earlier
+from instseg.run_folders import LAST, PREVIOUS, is_begun_earlier, newest
 from instseg.starts import starts_no_processes
 from instseg.sweeps.failures import Pruned
 
@@ -82,8 +82,7 @@ def _quiet_other_ranks() -> None:
 def _go_on_if_begun(config: DictConfig) -> None:
     """A job that its scheduler has started again resumes the run that it has begun, and so do ranks that it starts."""
     run_dir = Path(config.run_dir)
-    is_saved = any((run_dir / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
-    if config.stage == "fit" and is_begun_earlier(run_dir) and is_saved:
+    if config.stage == "fit" and is_begun_earlier(run_dir) and newest([run_dir], LAST, PREVIOUS):
         config.resume = str(run_dir)
         sys.argv = [*_without_resume(sys.argv), f"resume={run_dir}"]
 

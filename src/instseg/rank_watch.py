@@ -30,7 +30,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.atomic import write_text_atomically
 from instseg.errors import InstsegError
-from instseg.run_folders import LAST
+from instseg.run_folders import LAST, newest
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def connect(die: Die) -> Member:
 
 def _how_to_go_on(trainer: Trainer) -> str:
     run_dir = Path(trainer.default_root_dir)
-    return f" Go on with resume={run_dir}" if (run_dir / "checkpoints" / LAST).is_file() else ""
+    return f" Go on with resume={run_dir}" if newest([run_dir], LAST) else ""
 
 
 def note_failure(kind: str, message: str, value: float | None = None) -> None:

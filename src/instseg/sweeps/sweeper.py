@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.atomic import lock_if_free
 from instseg.errors import InstsegError
+from instseg.run_folders import LAST, folder_of, newest
 from instseg.sweeps.command_line import jobs_at_once, space_of
 from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
@@ -152,8 +153,8 @@ class RecordingSweeper(Sweeper):
     def _resumed(self, job: Job) -> list[str]:
         """What makes a job that was interrupted go on from its last checkpoint."""
         record = self.folder.read(job.number)
-        last = Path(record.run_dir) / "checkpoints" / "last.ckpt" if record and record.run_dir else None
-        return [f'resume="{last.parents[1]}"'] if last and last.is_file() else []
+        last = newest([Path(record.run_dir)], LAST) if record and record.run_dir else None
+        return [f'resume="{folder_of(last)}"'] if last else []
 
     # --- telling ---
 
