@@ -73,7 +73,7 @@ def test_of_two_json_for_one_photo_the_one_with_its_name_counts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "named", ["gone.png", "..\\gone.png", "/home/x/gone.png", "", None, "..", "a\0b.png", "x" * 300]
+    "named", ["gone.png", "..\\gone.png", "/elsewhere/gone.png", "", None, "..", "a\0b.png", "x" * 300]
 )
 def test_a_photo_that_is_nowhere_is_listed_to_be_reported_as_missing(tmp_path, named):
     write_labels(tmp_path, "sub/a", shape(), photo=None, imagePath=named)
