@@ -21,6 +21,7 @@ from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
 
 POOLED_LEVELS = ["0", "1", "2", "3"]
+MIN_ROIS_AT_ONCE = 32  # with fewer a convolution loses more time than it saves memory
 
 
 def build_rpn(channels: int, anchors: AnchorOptions, options: RpnOptions, num_convs: int) -> RegionProposalNetwork:
@@ -58,17 +59,25 @@ class MaskPredictor(MaskRCNNPredictor):  # type: ignore[misc]
 
     Kernels of the transposed convolution do not overlap: it is a 1x1 convolution to four pixels, which is several
     times quicker. Of the logits only the own category's exist, not a map for each (He et al., 2017, section 3).
+    The largest tensors of a training step are made here, and three of them in the backward pass: so a part of the RoIs
+    at a time.
     """
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """x: (R, C, m / 2, m / 2); labels: int64 (R,), of the row to take -> logits (R, m, m)."""
         upsample, logits = self.conv5_mask, self.mask_fcn_logits
-        height, width = x.shape[2:]
         weight = upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)[:, :, None, None]  # (2 * 2 * D, C, 1, 1)
-        fourfold = F.relu(F.conv2d(x, weight, upsample.bias.repeat(4)))
-        hidden = fourfold.permute(0, 2, 3, 1).reshape(len(x), height * width * 4, upsample.out_channels)
-        own = torch.bmm(hidden, logits.weight[labels].flatten(1)[:, :, None]).add(logits.bias[labels, None, None])
-        return own.view(-1, height, width, 2, 2).transpose(2, 3).reshape(-1, height * 2, width * 2)
+        bias = upsample.bias.repeat(4)
+        height, width = x.shape[2:]
+        at_once = max(MIN_ROIS_AT_ONCE, -(-len(x) // 8))
+        parts = []
+        for part, own in zip(x.split(at_once), labels.split(at_once), strict=True):
+            fourfold = F.relu(F.conv2d(part, weight, bias), inplace=True)
+            hidden = fourfold.permute(0, 2, 3, 1).reshape(len(part), height * width * 4, upsample.out_channels)
+            of_category = logits.weight[own].flatten(1)[:, :, None]
+            parts.append(torch.bmm(hidden, of_category).add(logits.bias[own, None, None]))
+        pixels = torch.cat(parts).view(-1, height, width, 2, 2)
+        return pixels.transpose(2, 3).reshape(-1, height * 2, width * 2)
 
 
 def build_box_head(channels: int, options: BoxOptions, norm: str | None) -> nn.Module:
