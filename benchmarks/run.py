@@ -23,17 +23,10 @@ from tempfile import TemporaryDirectory
 from comparing import Row, figure, main, parser
 
 HERE = Path(__file__).parent
-ON_CPU: tuple[str, ...] = (
-    "training",
-    "inference",
-    "memory",
-    "synchronisations",
-    "scaling",
-    "loader",
-    "evaluation",
-    "index",
+ON_CPU = (
+    *("training", "inference", "memory", "synchronisations", "scaling"),
+    *("loader", "evaluation", "index", "readers", "startup", "growth"),
 )
-ON_CPU += ("readers", "startup", "growth")
 ON_GPU = ("training", "inference", "memory")
 MAX_SECONDS = 600  # of a script
 

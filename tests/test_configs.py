@@ -16,6 +16,7 @@ from instseg.data import sources
 from instseg.data.formats.labels import make_reader
 from instseg.data.transforms import Augmentation
 from instseg.errors import InstsegError
+from instseg.run_folders import find_checkpoint
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPED = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml") if p.parent != CONF and "hydra" not in p.parts)
@@ -114,6 +115,16 @@ def test_a_part_that_cannot_be_built_stops_before_any_data_is_touched(overrides,
 def test_the_learning_rate_of_an_experiment_does_not_outlive_its_optimizer(tmp_path):
     assert composed(tmp_path, "experiment=coco4").optimizer.lr == 1e-3
     assert composed(tmp_path, "experiment=coco4", "optimizer=adamw").optimizer.lr == 1e-4
+
+
+@pytest.mark.parametrize("debug", [path for path in GROUPED if path.parent.name == "debug"], ids=str)
+def test_a_run_with_a_debug_option_does_not_become_the_latest(debug, tmp_path):
+    outputs = Path(composed(tmp_path, option(debug)).outputs)
+    checkpoint = tmp_path / outputs / "shapes_small" / "2026-01-31_12-00-00" / "checkpoints" / "last.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    with pytest.raises(InstsegError, match="no run with a checkpoint"):
+        find_checkpoint("latest", tmp_path / composed(tmp_path).outputs)
 
 
 def test_predict_composes():
