@@ -19,18 +19,15 @@ import torch
 from device_waits import DeviceWaits, Place
 from inference import _encoded
 from torch import Tensor, nn
-from torchvision.ops import batched_nms, boxes
+from torchvision.ops import boxes
 from training import make_inputs, make_models
 
 from comparing import Row, compared, main
 from instseg.models import roi_align, rpn
+from instseg.models.nms import nms_by_image
 from instseg.models.postprocess import detections_to_predictions
 
 SHORT_SIDE, NUM_INSTANCES, BATCH = 200, 10, 2
-
-
-def nms_of_gpu(own: list[Tensor], scores: list[Tensor], groups: list[Tensor], threshold: float) -> list[Tensor]:
-    return [batched_nms(*fields, threshold) for fields in zip(own, scores, groups, strict=True)]
 
 
 def waits_of(call: Callable[[], object]) -> Counter[Place]:
@@ -38,7 +35,7 @@ def waits_of(call: Callable[[], object]) -> Counter[Place]:
     one_call = boxes._batched_nms_coordinate_trick
     with (
         patch.object(roi_align, "roi_align_rows", roi_align.roi_align_levels),
-        patch.object(rpn, "nms_in_groups", nms_of_gpu),
+        patch.object(rpn, "nms_in_groups", nms_by_image),
         patch.object(boxes, "_batched_nms_vanilla", one_call),
     ):
         call()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from instseg.models.nms import nms_in_groups
+from instseg.models.nms import nms_by_group, nms_by_image, nms_in_groups
 
 
 def random_boxes(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -25,10 +25,11 @@ def test_a_better_box_suppresses_those_of_its_own_group_alone() -> None:
     assert nms_in_groups([box], [scores], [groups], 0.5)[0].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("suppress", [nms_by_group, nms_by_image])
 @pytest.mark.parametrize("threshold", [0.3, 0.7])
-def test_every_image_keeps_what_torchvision_keeps_best_first(threshold: float) -> None:
+def test_every_image_keeps_what_torchvision_keeps_best_first(threshold: float, suppress) -> None:
     images = [random_boxes(count, seed) for seed, count in enumerate([300, 0, 1, 2000])]
     boxes, scores, groups = (list(field) for field in zip(*images, strict=True))
-    kept = nms_in_groups(boxes, scores, groups, threshold)
+    kept = suppress(boxes, scores, groups, threshold)
     for own, (box, score, group) in zip(kept, images, strict=True):
         assert own.tolist() == batched_nms(box, score, group, threshold).tolist()

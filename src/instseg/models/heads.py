@@ -71,7 +71,7 @@ class MaskPredictor(MaskRCNNPredictor):  # type: ignore[misc]
         height, width = x.shape[2:]
         at_once = max(MIN_ROIS_AT_ONCE, -(-len(x) // 8))
         parts = []
-        for part, own in zip(x.split(at_once), labels.split(at_once), strict=True):
+        for part, own in zip(torch.split(x, at_once), torch.split(labels, at_once), strict=True):
             fourfold = F.relu(F.conv2d(part, weight, bias), inplace=True)
             hidden = fourfold.permute(0, 2, 3, 1).reshape(len(part), height * width * 4, upsample.out_channels)
             of_category = logits.weight[own].flatten(1)[:, :, None]

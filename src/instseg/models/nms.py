@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, nms
+from torchvision.ops import nms
 
 
 def nms_in_groups(
@@ -15,12 +15,25 @@ def nms_in_groups(
 ) -> list[Tensor]:
     """What ``batched_nms`` keeps of each image's boxes: int64 rows, the highest score first.
 
-    boxes: (N_i, 4) xyxy; scores: (N_i,); groups: int64 (N_i,); a box suppresses none of another group. On other devices
-    than the CPU, whose kernel runs on one thread, each image is one call.
+    boxes: (N_i, 4) xyxy; scores: (N_i,); groups: int64 (N_i,); a box suppresses none of another group. The CPU's kernel
+    runs on one thread, so there each group is a call; elsewhere each image is.
     """
-    if boxes[0].device.type != "cpu":
-        every = zip(boxes, scores, groups, strict=True)
-        return [batched_nms(own, score, group, iou_threshold) for own, score, group in every]
+    of_device = nms_by_group if boxes[0].device.type == "cpu" else nms_by_image
+    return of_device(boxes, scores, groups, iou_threshold)
+
+
+def nms_by_image(
+    boxes: Sequence[Tensor], scores: Sequence[Tensor], groups: Sequence[Tensor], iou_threshold: float
+) -> list[Tensor]:
+    """``nms_in_groups`` with one call for each image."""
+    every = zip(boxes, scores, groups, strict=True)
+    return [nms(_moved_apart(own, group), score, iou_threshold) for own, score, group in every]
+
+
+def nms_by_group(
+    boxes: Sequence[Tensor], scores: Sequence[Tensor], groups: Sequence[Tensor], iou_threshold: float
+) -> list[Tensor]:
+    """``nms_in_groups`` with one call for each group of each image, in threads."""
     members = [(image, rows) for image, group in enumerate(groups) for rows in _members(group)]
 
     def suppress(member: tuple[int, Tensor]) -> Tensor:
@@ -34,6 +47,13 @@ def nms_in_groups(
         _best_first([rows for (image, _), rows in zip(members, kept, strict=True) if image == number], score)
         for number, score in enumerate(scores)
     ]
+
+
+def _moved_apart(boxes: Tensor, groups: Tensor) -> Tensor:
+    """Moved so that boxes of different groups do not meet; as in ``batched_nms``, which waits for the device there."""
+    if not len(boxes):
+        return boxes
+    return boxes + (groups.to(boxes.dtype) * (boxes.max() + 1))[:, None]
 
 
 def _members(group: Tensor) -> list[Tensor]:

@@ -28,6 +28,7 @@ class SampledRois:
     rois: list[Tensor]  # (S_i, 4) those rows
     instances: list[Tensor]  # int64 (S_i,) the instance of the image that the RoI matches
     labels: list[Tensor]  # int64 (S_i,) 0 is background
+    positive: list[Tensor]  # int64 (P_i,) those of the S_i that are not background
     regression_targets: list[Tensor]  # (S_i, 4)
 
     @property
@@ -85,13 +86,15 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         boxes = [target["boxes"].to(proposals[0].dtype) for target in targets]
         candidates = self.add_gt_proposals(proposals, boxes)
         instances, labels = self.assign_targets_to_proposals(candidates, boxes, [t["labels"] for t in targets])
-        chosen = [torch.cat(rows).sort().values for rows in zip(*self.fg_bg_sampler(labels), strict=True)]
+        positives, negatives = self.fg_bg_sampler(labels)
+        chosen = [torch.cat(rows).sort().values for rows in zip(positives, negatives, strict=True)]
+        positive = [torch.searchsorted(rows, own) for rows, own in zip(chosen, positives, strict=True)]
         instances = [index[rows] for index, rows in zip(instances, chosen, strict=True)]
         labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
         rois = [candidate[rows] for candidate, rows in zip(candidates, chosen, strict=True)]
         # An image without instances has no box to regress to; its RoIs are all background and never regressed.
         matched = [own[index] if len(own) else roi for own, index, roi in zip(boxes, instances, rois, strict=True)]
-        return SampledRois(candidates, chosen, rois, instances, labels, self.box_coder.encode(matched, rois))
+        return SampledRois(candidates, chosen, rois, instances, labels, positive, self.box_coder.encode(matched, rois))
 
     def box_outputs(
         self, features: Features, rois: list[Tensor], image_shapes: list[ImageSize]
@@ -118,10 +121,11 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
     ) -> dict[str, Tensor]:
         """Losses of Fast R-CNN and Mask R-CNN; class_logits and deltas are those of the sampled RoIs."""
         loss_classifier, loss_box = fastrcnn_loss(class_logits, deltas, sampled.labels, sampled.regression_targets)
-        positive = [torch.where(labels > 0)[0] for labels in sampled.labels]
-        rois = [boxes[rows] for boxes, rows in zip(sampled.rois, positive, strict=True)]
-        labels = torch.cat([label[rows] for label, rows in zip(sampled.labels, positive, strict=True)])
-        matched = [index[rows] for index, rows in zip(sampled.instances, positive, strict=True)]
+        rois, labels_of_images, matched = (
+            [own[rows] for own, rows in zip(every, sampled.positive, strict=True)]
+            for every in (sampled.rois, sampled.labels, sampled.instances)
+        )
+        labels = torch.cat(labels_of_images)
         instances = offset_indices(matched, [len(target["labels"]) for target in targets])
         mask_logits = self.mask_outputs(features, rois, labels, image_shapes)
         boxes = torch.cat([target["boxes"] for target in targets])

@@ -77,7 +77,7 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         deltas = full_precision(deltas.view(*objectness.shape, 4).gather(1, best[:, :, None].expand(-1, -1, 4)))
         boxes = self.box_coder.decode_single(deltas.flatten(0, 1), anchors[best.flatten()]).view(*best.shape, 4)
         counts = [min(count, self.pre_nms_top_n()) for count in num_per_level]
-        level = torch.repeat_interleave(torch.tensor(counts)).to(best.device)  # (K,)
+        level = torch.cat([best.new_full((count,), level) for level, count in enumerate(counts)])  # (K,)
         return self.keep_best(boxes, objectness.gather(1, best).sigmoid(), level, images.image_sizes)
 
     def keep_best(self, boxes: Tensor, scores: Tensor, level: Tensor, image_sizes: list[ImageSize]) -> list[Tensor]:

@@ -1,15 +1,14 @@
 """Which anchors and proposals the losses look at: torchvision's rules and draws, for all images of a batch at once.
 
-Every ``torch.where`` makes the host wait for a GPU, so there are as few as the rules allow: three in a draw, whatever
-the number of images.
+Every ``torch.where`` makes the host wait for a GPU, so there are as few as the rules allow: with the number of its
+places two waits in a draw, whatever the number of images.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.models.detection._utils import Matcher as TorchvisionMatcher
 
 EVALUATION_SEED = 0  # validation losses of two epochs compare only when both drew the same samples
@@ -39,8 +38,9 @@ class BalancedSampler:
         """matched: per image (A,), >= 1 positive, 0 negative, -1 ignored -> per image the rows of both, int64."""
         device = matched[0].device
         generator = torch.Generator(device).manual_seed(EVALUATION_SEED) if self.repeatable else None
-        every, ends = torch.cat(matched), list(accumulate(len(own) for own in matched))
-        candidates = zip(_rows_of_images(every >= 1, ends), _rows_of_images(every == 0, ends), strict=True)
+        labels = pad_sequence(matched, batch_first=True, padding_value=-1)  # (B, longest A)
+        rows = _columns_where(torch.cat([labels >= 1, labels == 0]))
+        candidates = zip(rows[: len(matched)], rows[len(matched) :], strict=True)
         positives, negatives = [], []
         for positive, negative in candidates:
             num_positives = min(len(positive), int(self.batch_size_per_image * self.positive_fraction))
@@ -50,12 +50,11 @@ class BalancedSampler:
         return positives, negatives
 
 
-def _rows_of_images(chosen: Tensor, ends: list[int]) -> list[Tensor]:
-    """Where a bool (A,) over all images is set: per image, counted from its own first row."""
-    rows = torch.where(chosen)[0]
-    cuts = torch.searchsorted(rows, torch.tensor(ends[:-1]).to(rows, non_blocking=True)).tolist()
-    parts = rows.tensor_split(cuts)
-    return [part - start for part, start in zip(parts, [0, *ends[:-1]], strict=True)]
+def _columns_where(chosen: Tensor) -> list[Tensor]:
+    """For each row of a bool (R, A) the columns that are set, ascending."""
+    num_of_row = chosen.sum(1).tolist()
+    rows = torch.split(torch.where(chosen.flatten())[0], num_of_row)
+    return [columns - row * chosen.shape[1] for row, columns in enumerate(rows)]
 
 
 def _draw(candidates: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
