@@ -28,6 +28,7 @@ from instseg.masks import (
     rle_runs,
     rle_to_bitmask,
     rle_to_box,
+    rles_runs,
     segmentation_to_rle,
 )
 from instseg.types import Polygon
@@ -116,6 +117,20 @@ def test_runs_of_any_length_are_read_back(counts):
     counts[-1] += side - sum(counts)
     rle = coco_mask.frPyObjects({"size": [side, 1], "counts": counts}, side, 1)
     assert rle_runs(rle["counts"]).tolist() == counts
+
+
+@given(st.lists(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=8), min_size=1, max_size=5))
+def test_the_runs_of_several_masks_are_those_of_each(many_counts):
+    rles = [coco_mask.frPyObjects({"size": [sum(c), 1], "counts": c}, sum(c), 1)["counts"] for c in many_counts]
+    runs, owners = rles_runs(rles)
+    assert [runs[owners == i].tolist() for i in range(len(rles))] == many_counts
+
+
+def test_damage_is_found_among_sound_masks():
+    sound = bitmask_to_rle(HOLE)["counts"]
+    for damaged in (b"", b"04o"):
+        with pytest.raises(InstsegError, match="no compressed RLE"):
+            rles_runs([sound, damaged, sound])
 
 
 @pytest.mark.parametrize("counts", [b"", b"\x00\xff", b"04o", b"oooooooooooooooo0"])

@@ -143,24 +143,48 @@ def segmentation_to_rle(segmentation: Any, image_size: ImageSize) -> Rle:
 
 
 def rle_runs(counts: bytes) -> NDArray[np.int64]:
-    """Compressed counts -> run lengths, outside first. pycocotools decodes damaged ones to garbage without a word.
+    """Compressed counts -> run lengths, outside first. InstsegError for what is not that."""
+    return rles_runs([counts])[0]
 
-    Six bits a character, 48 added: five of a number, lowest first, and whether more follow; from the fourth number
-    on it is the difference to the one before last (maskApi.c, rleFrString). InstsegError for what is not that.
+
+def rles_runs(many_counts: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Run lengths of several masks, one mask after the other, and which mask each run belongs to.
+
+    pycocotools decodes damaged counts to garbage without a word. Six bits a character, 48 added: five of a number,
+    lowest first, and whether more follow; from the fourth number on it is the difference to the one before last
+    (maskApi.c, rleFrString). InstsegError for what is not that.
     """
-    codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    is_last = codes & 32 == 0
-    if len(codes) == 0 or codes.min() < 0 or codes.max() > 63 or not is_last[-1]:
-        raise InstsegError(f"no compressed RLE counts: {counts[:20]!r}")
+    joined = b"".join(many_counts)
+    codes = np.frombuffer(joined, dtype=np.uint8).astype(np.int64) - 48
+    is_last = codes & 32 == 0  # of the characters of a number
+    last_of_masks = np.cumsum([len(counts) for counts in many_counts]) - 1
+    digits = _numbered(_shifted(is_last))
+    is_sound = all(many_counts) and bool(is_last[last_of_masks].all())
+    if not is_sound or codes.min() < 0 or codes.max() > 63 or digits.max() > 11:
+        raise InstsegError(f"no compressed RLE counts: {joined[:20]!r}")
     ends = np.flatnonzero(is_last)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    digits = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
-    if digits.max() > 11:
-        raise InstsegError(f"no compressed RLE counts: {counts[:20]!r}")
-    runs = np.add.reduceat((codes & 31) << 5 * digits, starts)
+    runs = np.add.reduceat((codes & 31) << 5 * digits, ends - digits[ends])
     runs -= np.where(codes[ends] & 16, 1 << 5 * (digits[ends] + 1), 0)
-    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
-    return runs
+    is_first = np.zeros(len(runs), dtype=np.bool_)
+    is_first[[0, *(np.searchsorted(ends, last_of_masks[:-1]) + 1)]] = True
+    number = _numbered(is_first)
+    for start in (1, 2):
+        _undo_differences(runs, np.flatnonzero((number >= start) & ((number ^ start) & 1 == 0)), number == start)
+    return runs, np.cumsum(is_first) - 1
+
+
+def _numbered(is_first: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """0, 1, 2 and so on, anew at each first one."""
+    numbers = np.arange(len(is_first))
+    return numbers - np.maximum.accumulate(np.where(is_first, numbers, 0))
+
+
+def _undo_differences(values: NDArray[np.int64], chosen: NDArray[np.intp], is_first: NDArray[np.bool_]) -> None:
+    """In place: each of the chosen values was told as its difference to the one chosen before, but the first ones."""
+    sums = np.cumsum(values[chosen])
+    is_first = is_first[chosen]
+    before = (sums - values[chosen])[is_first]
+    values[chosen] = sums - before[np.cumsum(is_first) - 1]
 
 
 def polygons_to_box_mask(polygons: Sequence[Polygon], box: Box, size: int) -> Bitmask:
@@ -199,8 +223,12 @@ def _draw_in_frames(parts: Sequence[Polygon], boxes: NDArray[np.float64], size: 
 def bitmask_to_box_mask(bitmask: Bitmask, box: Box, size: int) -> Bitmask:
     """Cut ``box`` (whole pixels) out of a bitmask and resample it to (size, size)."""
     x1, y1, x2, y2 = (int(v) for v in box)
-    crop = bitmask[y1:y2, x1:x2].astype(np.float32)
-    resized = cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR)
+    return resample_bitmask(bitmask[y1:y2, x1:x2], size)
+
+
+def resample_bitmask(bitmask: Bitmask, size: int) -> Bitmask:
+    """A whole bitmask as (size, size), bilinear."""
+    resized = cv2.resize(bitmask.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
     return (resized >= 0.5).view(np.uint8)
 
 

@@ -1,56 +1,77 @@
-"""Bitmaps packed into few label maps: they share one where they do not touch, and come out as they went in."""
+"""Bitmaps drawn into few label maps: they share them whether they overlap or not, and come out as they went in."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from augmenting import SIZE, configured
 from factories import drawn, make_instances, make_picture, rectangle, star
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instseg.data.label_maps import MAX_PER_MAP, pack_label_maps
+from instseg.data.label_maps import MAX_PER_MAP, draw_label_maps
 from instseg.data.transforms import Augmentation
 from instseg.masks import bitmask_to_rle, polygons_to_rle
 
 
-def test_bitmaps_that_do_not_touch_share_a_map_and_overlapping_ones_do_not():
+def test_a_value_stands_for_those_who_share_a_pixel_so_that_overlapping_bitmaps_need_no_second_map():
     left, right = drawn("##....", "##...."), drawn("....##", "....##")
     across, nothing = drawn(".####.", "......"), drawn("......", "......")
-    masks = [left, right, across, nothing]
-    packed = pack_label_maps([bitmask_to_rle(mask) for mask in masks], (2, 6))
-    assert len(packed.maps) == 2
-    assert [map_index for map_index, _ in packed.places] == [0, 0, 1, 0]
-    boxes, areas = packed.boxes_and_areas()
-    bitmasks = [packed.bitmask(i, box) for i, box in enumerate(boxes)]
+    maps = draw_label_maps([bitmask_to_rle(mask) for mask in (left, right, across, nothing)], (2, 6), (2, 6))
+    assert len(maps.maps) == 1
+    assert len(np.unique(maps.maps[0])) == 6, "nobody, left, right, across, left and across, right and across"
+    boxes, areas = maps.boxes_and_areas()
+    bitmasks = [maps.bitmask(i, box) for i, box in enumerate(boxes)]
     assert areas.tolist() == [4, 4, 4, 0]
     assert boxes.tolist() == [[0, 0, 2, 2], [4, 0, 6, 2], [1, 0, 5, 1], [0, 0, 0, 0]]
     assert [bitmask.shape for bitmask in bitmasks] == [(2, 2), (2, 2), (1, 4), (0, 0)]
     assert all(bitmask.all() for bitmask in bitmasks)
 
 
-@given(st.integers(0, 2**32), st.integers(1, 6))
-def test_packing_and_taking_out_again_changes_no_pixel(seed, num_masks):
+def test_what_a_transform_fills_with_zeros_belongs_to_nobody_even_if_the_photo_was_full():
+    maps = draw_label_maps([bitmask_to_rle(np.ones((3, 4)))], (3, 4), (3, 4))
+    maps.maps[0] = cv2.copyMakeBorder(maps.maps[0], 0, 0, 2, 0, cv2.BORDER_CONSTANT, value=0)
+    boxes, areas = maps.boxes_and_areas()
+    assert boxes.tolist() == [[2, 0, 6, 3]]
+    assert areas.tolist() == [12]
+
+
+@given(st.integers(0, 2**32), st.integers(1, 12), st.booleans())
+def test_drawn_maps_are_the_bitmaps_resized_to_the_nearest_neighbour(seed, num_masks, is_resized):
     rng = np.random.default_rng(seed)
-    size = tuple(rng.integers(1, 15, 2))
+    size, after = (tuple(int(side) for side in rng.integers(1, 40, 2)) for _ in range(2))
+    after = after if is_resized else size
     masks = [(rng.random(size) < rng.choice([0, 0.02, 0.3, 1])).astype(np.uint8) for _ in range(num_masks)]
-    packed = pack_label_maps([bitmask_to_rle(mask) for mask in masks], size)
-    boxes, areas = packed.boxes_and_areas()
+    maps = draw_label_maps([bitmask_to_rle(mask) for mask in masks], size, after)
+    boxes, areas = maps.boxes_and_areas()
     for i, mask in enumerate(masks):
+        expected = cv2.resize(mask, after[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         x1, y1, x2, y2 = boxes[i].astype(int)
-        again = np.zeros(size, dtype=np.uint8)
-        again[y1:y2, x1:x2] = packed.bitmask(i, boxes[i])
-        assert np.array_equal(again, mask) and areas[i] == mask.sum()
+        again = np.zeros(after, dtype=np.uint8)
+        again[y1:y2, x1:x2] = maps.bitmask(i, boxes[i])
+        assert np.array_equal(again, expected) and areas[i] == expected.sum()
+        assert (x2 - x1, y2 - y1) == cv2.boundingRect(expected)[2:]
 
 
-def test_one_map_holds_255_instances_and_a_second_one_the_rest():
+def test_bitmaps_that_meet_in_more_ways_than_a_byte_names_are_divided_among_maps():
+    rng = np.random.default_rng(0)
+    masks = (rng.random((20, 30, 40)) < 0.5).astype(np.uint8)
+    maps = draw_label_maps([bitmask_to_rle(mask) for mask in masks], (30, 40), (30, 40))
+    assert 1 < len(maps.maps) < len(masks)
+    boxes, _ = maps.boxes_and_areas()
+    assert boxes.tolist() == [[0, 0, 40, 30]] * 20
+    assert all(np.array_equal(maps.bitmask(i, boxes[i]), mask) for i, mask in enumerate(masks))
+
+
+def test_one_map_holds_64_instances_and_a_second_one_the_rest():
     masks = []
     for i in range(MAX_PER_MAP + 20):
         mask = np.zeros((20, 20), dtype=np.uint8)
         mask[i // 20, i % 20] = 1
         masks.append(mask)
-    packed = pack_label_maps([bitmask_to_rle(mask) for mask in masks], (20, 20))
-    assert len(packed.maps) == 2
-    boxes, _ = packed.boxes_and_areas()
+    maps = draw_label_maps([bitmask_to_rle(mask) for mask in masks], (20, 20), (20, 20))
+    assert len(maps.maps) == 2
+    boxes, _ = maps.boxes_and_areas()
     for i in range(len(masks)):
         assert boxes[i].tolist() == [i % 20, i // 20, i % 20 + 1, i // 20 + 1]
 

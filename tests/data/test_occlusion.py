@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-import cv2
+import albumentations as A
 import numpy as np
 import pytest
 from augmenting import SIZE, iou, on_canvas
-from factories import make_instances, rectangle, star
+from factories import make_instances, make_picture, rectangle, star
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instseg.data.label_maps import MAX_PER_MAP
+from instseg.data.label_maps import NUM_VALUES
 from instseg.data.occlusion import Cover, draw_outline
 from instseg.data.targets import MovingInstances
+from instseg.data.transforms import Augmentation
 from instseg.masks import bitmask_to_rle, polygons_to_box, polygons_to_box_mask, polygons_to_rle, rle_to_bitmask
 from instseg.types import BOX_MASK_SIZE, Instances, Polygon
 
@@ -115,11 +116,11 @@ def test_outlines_and_bitmaps_hide_each_other_alike(seed):
 @pytest.mark.parametrize("kinds", ["pp", "pb", "bp", "bb"])
 def test_who_hides_whom_stays_so_when_the_image_is_moved(kinds):
     moving = stacked(rectangle(10, 10, 50, 30), rectangle(30, 0, 60, 40), kinds)
-    moving.resize((120, 160))
+    moving.transform(Augmentation(*SIZE, {"flip": A.HorizontalFlip(p=1.0)}).pipeline, make_picture(SIZE))
     boxes, labels, box_masks = moving.targets(0.1)
     assert labels.tolist() == [1, 2]
-    assert boxes[0] == pytest.approx([20, 20, 60, 60], abs=1)
-    assert boxes[1] == pytest.approx([60, 0, 120, 80], abs=1)
+    assert boxes[0] == pytest.approx([50, 10, 70, 30], abs=0.5)
+    assert boxes[1] == pytest.approx([20, 0, 50, 40], abs=0.5)
     assert box_masks.mean() > 0.98
 
 
@@ -132,16 +133,15 @@ def test_the_last_on_top_hides_those_before_it():
 
 
 def test_bitmaps_on_top_of_a_full_label_map_get_another():
-    dots = []
-    for i in range(MAX_PER_MAP):
-        dot = np.zeros(SIZE, np.uint8)
-        dot[i // 20, 4 * (i % 20)] = 1
-        dots.append(bitmask_to_rle(cv2.dilate(dot, np.ones((1, 3), np.uint8))))
-    moving = MovingInstances(make_instances(*dots, labels=[1] * MAX_PER_MAP), SIZE)
+    moving = MovingInstances(make_instances(), SIZE)
+    corners = [(4 * (i % 20), i // 20) for i in range(NUM_VALUES - 1)]
+    for corner in corners:
+        moving.put_on_top(1, [], np.ones((1, 3), np.uint8), corner)
     for x in (5, 30):
         moving.put_on_top(2, [], np.ones((20, 20), np.uint8), (x, 35))
     boxes, labels, _ = moving.targets(0.1)
     assert len(moving.maps.maps) == 2
+    assert boxes[labels == 1].tolist() == [[x, y, x + 3, y + 1] for x, y in corners]
     assert boxes[labels == 2].tolist() == [[5, 35, 25, 55], [30, 35, 50, 55]]
 
 

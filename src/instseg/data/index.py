@@ -152,7 +152,8 @@ class Index:
         numbers = [n for n in self._instance_rows(index) if not self._columns["iscrowd"][n]]
         labels = self._columns["labels"][numbers].astype(np.int64)
         polygons = [self.polygons(n) for n in numbers]
-        rles = [None if parts else self._bitmap(n, index) for n, parts in zip(numbers, polygons, strict=True)]
+        size = self.image_size(index)
+        rles = [None if parts else self._bitmap(n, size) for n, parts in zip(numbers, polygons, strict=True)]
         return Instances(labels, polygons, rles)
 
     def ground_truth(self, index: int, with_instances: bool = True) -> GroundTruth:
@@ -183,11 +184,11 @@ class Index:
 
     def rle(self, n: int, index: int) -> Rle:
         """The mask of the instance in row ``n`` of the columns, which belongs to image ``index``."""
-        parts = self.polygons(n)
-        return polygons_to_rle(parts, self.image_size(index)) if parts else self._bitmap(n, index)
+        parts, size = self.polygons(n), self.image_size(index)
+        return polygons_to_rle(parts, size) if parts else self._bitmap(n, size)
 
-    def _bitmap(self, n: int, index: int) -> Rle:
-        return {"size": list(self.image_size(index)), "counts": self._bytes("rle_counts", n)}
+    def _bitmap(self, n: int, size: ImageSize) -> Rle:
+        return {"size": list(size), "counts": self._bytes("rle_counts", n)}
 
     def _bytes(self, name: str, row: int) -> bytes:
         start, end = self._columns[f"{name}_offsets"][row : row + 2]

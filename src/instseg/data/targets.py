@@ -8,49 +8,50 @@ What is put on top of an image hides what lies there: label maps are cleared at 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from instseg.data.cropping import Visible, visible_outlines
-from instseg.data.label_maps import MAX_PER_MAP, LabelMaps, pack_label_maps
+from instseg.data.label_maps import draw_label_maps
 from instseg.data.occlusion import Cover, Drawn, draw_outline, draw_outlines
 from instseg.errors import InstsegError
 from instseg.masks import (
     Bitmask,
     Box,
-    bitmask_to_box_mask,
     clip_polygon,
     polygon_area,
     polygons_to_box,
     polygons_to_box_mask,
+    resample_bitmask,
     rle_area,
 )
 from instseg.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
 
 
 class MovingInstances:
-    """All vertices in one array, bitmaps in label maps; ``resize`` and ``transform`` move them with the image."""
+    """All vertices in one array, bitmaps in label maps; ``transform`` moves them with the image."""
 
-    def __init__(self, instances: Instances, image_size: ImageSize) -> None:
+    def __init__(self, instances: Instances, image_size: ImageSize, size: ImageSize | None = None) -> None:
+        """``image_size``: of the photo; ``size``: to which it has been resized, where it has been."""
+        size = size or image_size
+        scale = np.array(size[::-1]) / image_size[::-1]
         self.labels = instances.labels
         self._set_polygons(instances.polygons)
         if (self.points < 0).any() or (self.points > image_size[::-1]).any():
             # Beyond its border a photo shows nothing that could come into view when it is turned.
             self._set_polygons([_clipped(parts, image_size) for parts in instances.polygons])
         bitmaps = [rle for rle in instances.rles if rle is not None]
-        self.maps: LabelMaps = pack_label_maps(bitmaps, image_size)
+        self.maps = draw_label_maps(bitmaps, image_size, size)
         places = iter(range(len(bitmaps)))
         self.bitmap_of = [None if rle is None else next(places) for rle in instances.rles]  # index into maps.places
-        self.image_size = image_size
-        self.frame = _frame_of(image_size)  # (4, 2) corners of the image, moved along; they measure the change of area
-        self.bitmap_areas = [rle_area(rle) for rle in bitmaps]
+        self.points *= scale
+        self.image_size = size
+        self.frame = _frame_of(size)  # (4, 2) corners of the image, moved along; they measure the change of area
+        self.bitmap_areas = [rle_area(rle) * scale[0] * scale[1] for rle in bitmaps]
         self.num_beneath = len(instances)  # those from here on were put on top
 
     def _set_polygons(self, polygons: list[list[Polygon]]) -> None:
@@ -58,16 +59,6 @@ class MovingInstances:
         self.part_counts = [len(instance) for instance in polygons]
         self.part_lengths = [len(part) for part in parts]
         self.points: Polygon = np.concatenate(parts) if parts else np.zeros((0, 2))
-
-    def resize(self, size: ImageSize) -> None:
-        """Follow a resize of the image."""
-        scale = (size[1] / self.image_size[1], size[0] / self.image_size[0])
-        self.points, self.frame = self.points * scale, self.frame * scale
-        self.bitmap_areas = [area * scale[0] * scale[1] for area in self.bitmap_areas]
-        if size != self.image_size:
-            maps = [cv2.resize(m, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for m in self.maps.maps]
-            self.maps.maps = [m.astype(np.uint8, copy=False) for m in maps]
-        self.image_size = size
 
     def transform(self, pipeline: Callable[..., dict[str, Any]], image: Image) -> Image:
         """Put the image and everything on it through an albumentations pipeline; returns the new image."""
@@ -84,7 +75,8 @@ class MovingInstances:
                 "(flips, turns, crops, padding, shifts and affine transforms can)"
             )
         self.points, self.frame = moved[:-4], moved[-4:]
-        self.bitmap_areas = [area * polygon_area(self.frame) / before for area in self.bitmap_areas]
+        growth = polygon_area(self.frame) / before
+        self.bitmap_areas = [area * growth for area in self.bitmap_areas]
         self.maps.maps = [np.asarray(label_map) for label_map in result.get("masks", [])]
         return self._checked(result["image"])
 
@@ -106,25 +98,15 @@ class MovingInstances:
             bitmask: (h, w) its pixels, the first of them at ``corner`` (x, y).
         """
         window = np.s_[corner[1] : corner[1] + bitmask.shape[0], corner[0] : corner[0] + bitmask.shape[1]]
-        for label_map in self.maps.maps:
-            label_map[window][bitmask > 0] = 0
+        self.maps.clear(bitmask, window)
         self.labels = np.append(self.labels, label)
         self.part_counts.append(len(parts))
         self.part_lengths += [len(part) for part in parts]
         self.points = np.concatenate([self.points, *parts])
-        self.bitmap_of.append(None if parts else self._put_into_maps(bitmask, window))
-
-    def _put_into_maps(self, bitmask: Bitmask, window: tuple[slice, slice]) -> int:
-        """Into the first map with a value to spare: its pixels have just been cleared in all of them."""
-        used = Counter(map_index for map_index, _ in self.maps.places)
-        map_index = next(index for index in count() if used[index] < MAX_PER_MAP)
-        if map_index == len(self.maps.maps):
-            self.maps.maps.append(np.zeros(self.image_size, dtype=np.uint8))
-        value = used[map_index] + 1
-        self.maps.maps[map_index][window][bitmask > 0] = value
-        self.maps.places.append((map_index, value))
-        self.bitmap_areas.append(float(np.count_nonzero(bitmask)))
-        return len(self.maps.places) - 1
+        self.bitmap_of.append(None if parts else len(self.maps.places))
+        if not parts:
+            self.maps.put(bitmask, window, self.image_size)
+            self.bitmap_areas.append(float(np.count_nonzero(bitmask)))
 
     def polygons(self) -> list[list[Polygon]]:
         """The parts of each instance, nothing cut off; none where it is a bitmap."""
@@ -160,12 +142,12 @@ class MovingInstances:
         self, boxes: NDArray[np.float64], areas: NDArray[np.int64], min_visibility: float
     ) -> dict[int, Drawn]:
         """Position -> box and box mask."""
-        drawn = {}
-        for position, i in enumerate(self.bitmap_of):
-            if i is not None and areas[i] > 0 and areas[i] >= min_visibility * self.bitmap_areas[i]:
-                bitmask, corner = self.maps.bitmask(i, boxes[i]), np.tile(boxes[i, :2], 2)
-                drawn[position] = boxes[i], bitmask_to_box_mask(bitmask, boxes[i] - corner, BOX_MASK_SIZE)
-        return drawn
+        is_seen = (areas > 0) & (areas >= min_visibility * np.array(self.bitmap_areas))
+        return {
+            position: (boxes[i], resample_bitmask(self.maps.bitmask(i, boxes[i]), BOX_MASK_SIZE))
+            for position, i in enumerate(self.bitmap_of)
+            if i is not None and is_seen[i]
+        }
 
     def _cover(self, position: int, parts: list[Polygon], bitmap_boxes: NDArray[np.float64]) -> Cover:
         bitmap = self.bitmap_of[position]
@@ -175,11 +157,9 @@ class MovingInstances:
 
     def _sample_bitmap(self, i: int, box: Box, size: int) -> Bitmask:
         """What of bitmap ``i`` lies at the centres of the (size, size) cells of a box within the image."""
-        map_index, value = self.maps.places[i]
         centres = box[:2, None] + (box[2:] - box[:2])[:, None] * (np.arange(size) + 0.5) / size
         columns, rows = centres.astype(np.int64)
-        sampled: Bitmask = (self.maps.maps[map_index][np.ix_(rows, columns)] == value).view(np.uint8)
-        return sampled
+        return self.maps.sample(i, np.ix_(rows, columns))
 
 
 def _frame_of(image_size: ImageSize) -> Polygon:

@@ -110,9 +110,8 @@ class Augmentation:
 
         ``random`` decides everything that is random; None: resize only. ``donor`` is who copy-paste may take from.
         """
-        moving = MovingInstances(instances, image.shape[:2])
         size = self.resize.output_size(image.shape[:2], random.uniform(*self.scale_range) if random else 1.0)
-        moving.resize(size)
+        moving = MovingInstances(instances, image.shape[:2], size)
         image = resize_image(image, size)
         if random is not None:
             if self.copy_paste is not None and donor is not None:
