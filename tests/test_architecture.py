@@ -12,9 +12,9 @@ ORDER = [
     "errors", "atomic", "types", "categories", "masks", "outlines", "coco_format", "data", "models", "optim",
     "image_record", "image_results", "matching", "precision_recall", "metrics", "module", "lettering", "visualize",
     "sheets", "augmentation_sheet", "audit", "exports", "curves", "callbacks", "profiling", "manifest", "ownership",
-    "starts", "run_folders", "rank_watch", "stopping", "device_slots", "differences", "checkpoint_io", "checkpoint",
-    "event_files", "random_states", "resume", "interruption", "training_state", "last_checkpoint", "averaging",
-    "reproduce",
+    "typed", "starts", "run_folders", "process_group", "rank_watch", "stopping", "device_slots", "differences",
+    "checkpoint_io", "checkpoint", "event_files", "random_states", "resume", "interruption", "training_state",
+    "last_checkpoint", "averaging", "reproduce",
     "predictor", "prediction_folder", "prediction_summary", "prediction_output", "summary", "memory",
     "check_config", "sweeps", "hydra_job", "cli", "build", "run",
 ]  # fmt: skip

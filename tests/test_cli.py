@@ -30,6 +30,7 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
         ),
         ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
         ("photo.jpg", "'photo.jpg' is not of the form key=value"),
+        ("outputs=a=b [c]", "a folder's, is quoted twice: 'outputs=\"a=b [c]\"'"),
     ],
 )
 def test_a_misspelt_override_is_answered_with_what_was_meant(argument, message):

@@ -14,6 +14,7 @@ from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
 from instseg.errors import InstsegError
 from instseg.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.run_folders import complete_arguments
+from instseg.typed import quoted
 
 
 def made_run(folder: Path, weight: float = 1.0, ap: float = 0.5, lr: float = 1e-3, **start: object) -> Path:
@@ -68,7 +69,7 @@ def test_a_run_is_repeated_with_what_it_was_started_with_and_its_seed(tmp_path):
     run = made_run(tmp_path / "run")
     (run / ".hydra").mkdir()
     (run / ".hydra/overrides.yaml").write_text("- dataset=coco\n- outputs=elsewhere\n")
-    typed = [f"reproduce={run}", "trainer=cpu"]
+    typed = [quoted("reproduce", run), "trainer=cpu"]
     assert complete_arguments(typed) == ["dataset=coco", "seed=3", *typed]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,35 +57,61 @@ def test_a_run_that_is_stopped_at_every_kind_of_moment_ends_like_one_that_is_not
     ]
 
 
-EARLY_STOPPING = "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: val/loss, patience: 2}"
-
-
-@pytest.mark.parametrize(
-    ("settings", "kills"),
-    [
-        pytest.param(
-            ("callbacks=ema", "callbacks.ema.decay=0.9", "trainer.accumulate_grad_batches=2",
-             "trainer.precision=bf16-mixed", "trainer.val_check_interval=0.5"),
-            ("on_after_backward:7", f"{IN_VALIDATION}:2:SIGTERM"),
-            id="moving average, accumulation, bf16, two validations an epoch",
-        ),
-        pytest.param(
-            ("callbacks=swa", "callbacks.swa.start=0.3", EARLY_STOPPING, "trainer.max_steps=11"),
-            (f"{IN_VALIDATION}:5:SIGTERM", "on_after_backward:2"),
-            id="average of epochs, early stopping, a maximum of steps",
-        ),
-    ],
-)  # fmt: skip
-def test_what_lightning_can_do_besides_goes_on_exactly_too(settings, kills, place, request):
-    whole, cut = (place / f"{kind}_{settings[0].partition('=')[2]}" for kind in ("whole", "cut"))
-    settings += ("callbacks.pictures=null", "callbacks.curves=null")
+def ended_as_if_not_interrupted(place: Path, name: str, settings: tuple[str, ...], kills: tuple[str, ...]) -> Any:
+    """What a run leaves, which is the same after these kills."""
+    whole, cut = place / f"whole_{name}", place / f"cut_{name}"
     assert run(whole, *settings) == 0
     for kill in kills:
         assert run(cut, *settings, EVERY_STEP, kill=kill, resume=cut.is_dir()) in (KILLED, TERMINATED)
     assert run(cut, *settings, EVERY_STEP, resume=True) == 0
     expected = left_by(whole)
     assert_equal(left_by(cut), expected)
-    assert not all(torch.equal(expected["current"][name], value) for name, value in expected["weights"].items())
+    return expected
+
+
+STOPS_AFTER_THREE_VALIDATIONS = ("callbacks.early_stopping.patience=2", "+callbacks.early_stopping.min_delta=1000")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kills", "steps"),
+    [
+        pytest.param(
+            ("callbacks=ema", "callbacks.ema.decay=0.9", "trainer.accumulate_grad_batches=2",
+             "trainer.precision=bf16-mixed", "trainer.val_check_interval=0.5", "trainer.max_steps=5"),
+            ("on_after_backward:7", f"{IN_VALIDATION}:2:SIGTERM"), 5,
+            id="moving average, accumulation, bf16, two validations an epoch, a maximum of steps",
+        ),
+        pytest.param(
+            ("callbacks=[swa,early_stopping]", "callbacks.swa.start=0.2", *STOPS_AFTER_THREE_VALIDATIONS,
+             "trainer.max_epochs=5", "scheduler=constant"),
+            (f"{IN_VALIDATION}:5:SIGTERM", "on_after_backward:2"), 12,
+            id="average of epochs, early stopping",
+        ),
+    ],
+)  # fmt: skip
+def test_what_lightning_can_do_besides_goes_on_exactly_too(settings, kills, steps, place):
+    settings += ("callbacks.pictures=null", "callbacks.curves=null")
+    left = ended_as_if_not_interrupted(place, str(steps), settings, kills)
+    assert left["steps"] == steps
+    assert not all(torch.equal(left["current"][name], value) for name, value in left["weights"].items())
+
+
+def test_an_average_with_a_schedule_of_its_own_goes_on_in_the_middle_of_its_epoch(place):
+    """Lightning's StochasticWeightAveraging, which puts its schedule in when an epoch starts, or is gone on with."""
+    average = (
+        "{_target_: pytorch_lightning.callbacks.StochasticWeightAveraging, swa_lrs: 1e-4, swa_epoch_start: 2, "
+        "annealing_epochs: 2}"
+    )
+    settings = (f"+callbacks.average={average}", "model.norm=gn")
+    left = ended_as_if_not_interrupted(place, "annealed", settings, ("on_after_backward:6",))
+    rates = left["curves"]["lr"][1]
+    assert rates[4] == rates[7] > rates[8], "one step of the schedule an epoch, once averaging has begun"
+
+
+def test_the_scale_of_losses_in_16_bits_goes_on_as_well(place):
+    settings = ("+callbacks.scaler._target_=killed_runs.ScalesLosses", "trainer.max_epochs=1")
+    left = ended_as_if_not_interrupted(place, "scaled", settings, ("on_after_backward:3",))
+    assert left["scaler"]["scale"] == 2**4 * 1024, "doubled in each step before the kill and after it"
 
 
 def test_the_one_before_takes_the_place_of_a_damaged_checkpoint_and_the_log_says_so(tmp_path, caplog):

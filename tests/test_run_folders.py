@@ -1,12 +1,15 @@
 """Run folders are never shared, and a command that goes on from a run inherits what that run was started with."""
 
+import json
 import time
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from instseg.errors import InstsegError
 from instseg.run_folders import complete_arguments, find_checkpoint, run_folder
+from instseg.typed import quoted
 
 
 def folder(outputs: Path, name="shapes_small", resume=None) -> Path:
@@ -23,6 +26,10 @@ def made_run(outputs: Path, name: str, date: str, *overrides: str, checkpoints=(
     (run / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
     time.sleep(0.02)
     return run
+
+
+def as_hydra_reads(argument: str) -> str:
+    return str(OverridesParser.create().parse_override(argument).value())
 
 
 def test_a_run_lies_under_its_dataset_and_model_and_is_created_at_once(tmp_path):
@@ -45,8 +52,8 @@ def test_resume_auto_takes_the_newest_run_or_the_newest_of_what_is_typed(tmp_pat
     shapes = made_run(tmp_path, "shapes_small", "2026-01-02")
     coco = made_run(tmp_path, "coco_r50fpn", "2026-01-01", "dataset=coco", "dataset.root=here", "model=r50fpn")
     outputs = f"outputs={tmp_path}"
-    assert f"resume={coco}" in complete_arguments(["resume=auto", outputs])
-    assert f"resume={shapes}" in complete_arguments(["resume=auto", "dataset=shapes", outputs])
+    assert quoted("resume", coco) in complete_arguments(["resume=auto", outputs])
+    assert quoted("resume", shapes) in complete_arguments(["resume=auto", "dataset=shapes", outputs])
     with pytest.raises(InstsegError, match=r"resume=auto: no run model=r18fpn"):
         complete_arguments(["resume=auto", "model=r18fpn", outputs])
 
@@ -54,14 +61,33 @@ def test_resume_auto_takes_the_newest_run_or_the_newest_of_what_is_typed(tmp_pat
 def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_path):
     started = ("dataset=coco", "dataset.root=here", "trainer=gpu", "trainer.devices=4", "seed=3", "outputs=elsewhere")
     run = made_run(tmp_path, "coco_r50fpn", "a", *started)
-    typed = [f"resume={run}", "trainer=cpu", "seed=4"]
+    typed = [quoted("resume", run), "trainer=cpu", "seed=4"]
     assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
+
+
+@pytest.mark.parametrize("name", ["a, b", "c=d", "[e] {f}", 'say "g"', "it's (h)", "back\\slash"])
+def test_a_folder_is_gone_on_in_whatever_its_name_and_however_it_is_quoted(tmp_path, name):
+    run = made_run(tmp_path / name, "shapes_small", "2026-01-01", "model=small")
+    (run / "manifest.json").write_text(json.dumps({"starts": [{"seed": 3}]}))
+    outputs = quoted("outputs", tmp_path / name)
+    for typed in ([f"resume={run}"], [quoted("resume", run)], [outputs, "resume=auto"]):
+        assert as_hydra_reads(complete_arguments(typed)[-1]) == str(run)
+    for key in ("reproduce", "checkpoint"):
+        assert as_hydra_reads(complete_arguments([f"{key}={run}"])[-1]) == str(run)
+
+
+@pytest.mark.parametrize("left", ["previous.ckpt", None])
+def test_a_run_goes_on_without_its_last_checkpoint_and_starts_over_where_none_was_saved(tmp_path, left):
+    run = made_run(tmp_path, "shapes_small", "a", "seed=3", checkpoints=[left] if left else [])
+    assert complete_arguments([f"resume={run}"]) == ["seed=3", quoted("resume", run)]
+    with pytest.raises(InstsegError, match=r"has no checkpoints/last\.ckpt to go on from"):
+        complete_arguments([f"resume={tmp_path}"])
 
 
 def test_measuring_a_checkpoint_of_a_run_uses_the_data_of_that_run(tmp_path):
     run = made_run(tmp_path, "coco_r50fpn", "a", "dataset=coco", "dataset.root=here")
     for checkpoint in (run, run / "checkpoints" / "last.ckpt", "latest"):
-        typed = ["stage=test", f"checkpoint={checkpoint}", f"outputs={tmp_path}"]
+        typed = ["stage=test", quoted("checkpoint", checkpoint), f"outputs={tmp_path}"]
         assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
 
 

@@ -20,6 +20,12 @@ from torch.distributed import TCPStore
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT_SECONDS = 200
+QUICK = (
+    "num_workers=0", "callbacks.progress=null", "callbacks.pictures=null", "callbacks.curves=null",
+    "trainer.num_sanity_val_steps=0", "dataset.image_side_px=[64,64]", "augmentation.min_size=64",
+    "augmentation.max_size=64",
+)  # fmt: skip
+"""Settings of a training whose steps take less time than its start."""
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["instseg.run", "instseg.cli"])
 
@@ -86,13 +92,16 @@ def train(*arguments: str) -> Done:
     return done
 
 
-def train_as_ranks(world_size: int, *arguments: str) -> list[Done]:
-    """As torchrun starts it: the variables that it sets, and the store that its agent keeps."""
+def train_as_ranks(world_size: int, *arguments: str, attempt: int = 0) -> list[Done]:
+    """As torchrun starts it: the variables that it sets, and the store that its agent keeps.
+
+    ``attempt``: how often it has started them before.
+    """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
     environment = {
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": str(world_size),
         "LOCAL_WORLD_SIZE": str(world_size), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "tests",
-        "TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": str(attempt), "TORCHELASTIC_USE_AGENT_STORE": "True",
     }  # fmt: skip
     ranks = [
         Command(arguments, {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(world_size)

@@ -1,7 +1,8 @@
 """Averages of the weights over the training, which are what is validated, saved as best and predicted with.
 
 Lightning's own callback, but for this: a checkpoint that is tested right after the training is tested with its averaged
-weights, an average that has not begun takes no part, and what is constant stays so to the bit.
+weights, an average that has not begun takes no part, and what is constant stays so to the bit. The average of its other
+callback, StochasticWeightAveraging, is neither validated nor in the best checkpoint: see docs/resume.md.
 """
 
 from __future__ import annotations

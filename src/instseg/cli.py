@@ -9,6 +9,7 @@ import difflib
 import errno
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from instseg.errors import InstsegError
 from instseg.run_folders import complete_arguments, remove_unused_folders, run_folder
 from instseg.starts import arguments_of_this_rank
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
+from instseg.typed import quoted
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
@@ -110,10 +112,17 @@ def explain(error: Exception, config_name: str) -> str:
             "Photos are given as source=photo.jpg; a value with spaces, commas, brackets or = is quoted twice: "
             "'source=\"my photo (1).jpg\"'"
             if config_name == "predict"
-            else 'A value with spaces or braces is quoted for the shell: "dataset.rename={mobil: car}"'
+            else 'A value with spaces or braces is quoted for the shell: "dataset.rename={mobil: car}". One with other '
+            f"characters, such as a folder's, is quoted twice: {_quoted_twice(str(error.override))}"
         )
         return f"{error.override!r} is not of the form key=value. {example}"
     return str(error).strip()
+
+
+def _quoted_twice(override: str) -> str:
+    """As it is typed, for the shell and for Hydra."""
+    key, _, value = (override if "=" in override else "dataset.root=a, b").partition("=")
+    return shlex.quote(quoted(key, value))
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

@@ -26,9 +26,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from instseg.device_slots import take_slot
 from instseg.errors import InstsegError
 from instseg.rank_watch import NOTE, note_failure
-from instseg.run_folders import LAST, PREVIOUS, is_begun_earlier, newest
+from instseg.run_folders import is_begun_earlier
 from instseg.starts import starts_no_processes
 from instseg.sweeps.failures import Pruned
+from instseg.typed import quoted
 
 SWEEP_ONLY = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")
 GROUPS_OF_SWEEPS = ("launcher", "sweep")
@@ -82,9 +83,9 @@ def _quiet_other_ranks() -> None:
 def _go_on_if_begun(config: DictConfig) -> None:
     """A job that its scheduler has started again resumes the run that it has begun, and so do ranks that it starts."""
     run_dir = Path(config.run_dir)
-    if config.stage == "fit" and is_begun_earlier(run_dir) and newest([run_dir], LAST, PREVIOUS):
+    if config.stage == "fit" and is_begun_earlier(run_dir):
         config.resume = str(run_dir)
-        sys.argv = [*_without_resume(sys.argv), f"resume={run_dir}"]
+        sys.argv = [*_without_resume(sys.argv), quoted("resume", run_dir)]
 
 
 def _without_resume(arguments: Iterable[str]) -> list[str]:
@@ -144,8 +145,8 @@ def in_own_processes(config: DictConfig) -> float | None:
     _go_on_if_begun(config)
     kept = [override for override in job.overrides.hydra if not override.lstrip("+~").startswith(SWEEP_ONLY)]
     task = [override for override in job.overrides.task if override.partition("=")[0] not in GROUPS_OF_SWEEPS]
-    task = [*_without_resume(task), *([f"resume={config.resume}"] if config.resume else [])]
-    command = [sys.executable, str(TRAIN), *task, *kept, "hydra.mode=RUN", f'hydra.run.dir="{run_dir}"']
+    task = [*_without_resume(task), *([quoted("resume", config.resume)] if config.resume else [])]
+    command = [sys.executable, str(TRAIN), *task, *kept, "hydra.mode=RUN", quoted("hydra.run.dir", run_dir)]
     note = run_dir / ".failure.json"
     process = subprocess.Popen(command, env={**os.environ, NOTE: str(note)})
     code = _wait(process)

@@ -12,25 +12,24 @@ import logging
 import os
 import re
 import selectors
+import shlex
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.atomic import write_text_atomically
 from instseg.errors import InstsegError
-from instseg.run_folders import LAST, newest
+from instseg.run_folders import saved_states
 
 log = logging.getLogger(__name__)
 
@@ -143,15 +142,6 @@ def _receive(connection: socket.socket) -> str:
     return received.decode(errors="replace").strip()
 
 
-def ddp(timeout_minutes: float, **options: Any) -> DDPStrategy:
-    """Lightning's strategy of one process per device.
-
-    ``timeout_minutes``: how long a rank that lives may be waited for, such as by those that wait for the first one to
-    evaluate. ``options`` are those of DDPStrategy and torch's DistributedDataParallel.
-    """
-    return DDPStrategy(timeout=timedelta(minutes=timeout_minutes), **options)
-
-
 class RankWatch(Callback):
     """Connects the ranks of a trainer once their process group stands; does nothing for a single process."""
 
@@ -210,7 +200,7 @@ def connect(die: Die) -> Member:
 
 def _how_to_go_on(trainer: Trainer) -> str:
     run_dir = Path(trainer.default_root_dir)
-    return f" Go on with resume={run_dir}" if newest([run_dir], LAST) else ""
+    return f" Go on with {shlex.quote(f'resume={run_dir}')}" if saved_states(run_dir) else ""
 
 
 def note_failure(kind: str, message: str, value: float | None = None) -> None:

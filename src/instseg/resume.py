@@ -17,7 +17,7 @@ from instseg.differences import ABSENT, CHANGES_NOTHING, differences, in_words
 from instseg.errors import InstsegError
 from instseg.event_files import rewind_event_files
 from instseg.manifest import package_versions
-from instseg.run_folders import LAST, PREVIOUS
+from instseg.run_folders import saved_states
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,7 @@ def find_resumable(run_dir: Path) -> Resumable | None:
     Raises InstsegError where both are damaged.
     """
     damages = []
-    for path in (run_dir / "checkpoints" / name for name in (LAST, PREVIOUS)):
-        if not path.is_file():
-            continue
+    for path in saved_states(run_dir):
         try:
             about = load_checkpoint(path, mmap=True)["instseg"]
         except DamagedCheckpointError as error:

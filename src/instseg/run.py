@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import warnings
 from contextlib import ExitStack
 from functools import partial
@@ -195,7 +196,7 @@ def evaluate(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, 
 def _explain_interruption(last: Path, run_dir: Path) -> None:
     if last.is_file():
         log.info("Interrupted. Everything up to here is in %s", last)
-        log.info("Go on with the same command and resume=%s", run_dir)
+        log.info("Go on with the same command and %s", shlex.quote(f"resume={run_dir}"))
     else:
         log.info("Interrupted before the first checkpoint was written.")
 

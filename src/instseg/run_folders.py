@@ -16,6 +16,7 @@ import yaml
 from instseg.errors import InstsegError
 from instseg.ownership import OWNER_FILE, refuse_if_owned
 from instseg.starts import this_start
+from instseg.typed import quoted, typed_values
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is damaged
@@ -113,23 +114,29 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
     ``resume=``, ``reproduce=`` and ``checkpoint=`` bring the overrides that are kept in that run's
     ``.hydra/overrides.yaml``, and ``reproduce=`` the seed of its manifest.
     """
-    typed = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    typed = typed_values(arguments)
     outputs = Path(typed.get("outputs", "outputs"))
     if typed.get("resume") not in (None, "null", ""):
         run = _resumed_run(typed, outputs)
         if all(os.environ.get(name, "0") == "0" for name in RANKS):  # the others belong to the owner
             refuse_if_owned(run)
-        arguments = [f"resume={run}" if a.startswith("resume=") else a for a in arguments]
+        arguments = _with(arguments, "resume", run)
     elif typed.get("reproduce") not in (None, "null", ""):
         run = Path(typed["reproduce"]).expanduser().absolute()
-        arguments = [f"reproduce={run}" if a.startswith("reproduce=") else a for a in arguments]
+        arguments = _with(arguments, "reproduce", run)
         typed = {"seed": str(_last_start(run)["seed"])} | typed
         arguments = [f"seed={typed['seed']}", *arguments]
     elif typed.get("checkpoint") not in (None, "null", ""):
         run = folder_of(find_checkpoint(typed["checkpoint"], outputs))
+        arguments = _with(arguments, "checkpoint", typed["checkpoint"])
     else:
         return list(arguments)
     return [*(a for a in _overrides_of(run) if not _typed_anew(a, typed)), *arguments]
+
+
+def _with(arguments: Iterable[str], key: str, value: Path | str) -> list[str]:
+    """The same with another value, in quotes: typed without them, a path may have characters that Hydra stumbles on."""
+    return [quoted(key, value) if a.startswith(f"{key}=") else a for a in arguments]
 
 
 def _last_start(run: Path) -> dict[str, Any]:
@@ -168,14 +175,14 @@ def _resumed_run(typed: dict[str, str], outputs: Path) -> Path:
         if not runs:
             what = " ".join(f"{key}={typed[key]}" for key in ("experiment", "dataset", "model") if key in typed)
             raise InstsegError(f"resume=auto: no run {what} to go on with below {outputs.absolute()}")
-        return max(runs, key=_last_alive)
+        return max(runs, key=last_alive)
     path = Path(resume).expanduser()
     if path.suffix == ".ckpt" and path.name != LAST:
         raise InstsegError(
             f"resume={resume}: a training goes on from {LAST}, which holds its whole state. "
             f"To start a new training from these weights: model.weights={resume}"
         )
-    if not _last_alive(folder_of(path)):
+    if not last_alive(folder_of(path)):
         raise InstsegError(f"resume={resume}: {folder_of(path)} has no checkpoints/{LAST} to go on from")
     return folder_of(path)
 
@@ -183,17 +190,23 @@ def _resumed_run(typed: dict[str, str], outputs: Path) -> Path:
 def trainings_below(outputs: Path) -> list[Path]:
     """Folders of trainings, also of those that were killed before their first checkpoint."""
     begun = {path.parents[1] for path in outputs.glob("*/*/.hydra/overrides.yaml")}
-    return [run for run in begun | set(runs_below(outputs)) if _is_training(run) and _last_alive(run)]
+    return [run for run in begun | set(runs_below(outputs)) if _is_training(run) and last_alive(run)]
 
 
 def _is_training(run: Path) -> bool:
     return not any(a.startswith("stage=") and a != "stage=fit" for a in _overrides_of(run))
 
 
-def _last_alive(run: Path) -> float:
-    """When it was last started or has written a checkpoint; 0.0 for what is no training's folder."""
-    signs = (".hydra/overrides.yaml", f"checkpoints/{LAST}", f"checkpoints/{PREVIOUS}")
-    return max(((run / sign).stat().st_mtime for sign in signs if (run / sign).is_file()), default=0.0)
+def saved_states(run: Path) -> list[Path]:
+    """What a training may go on from: the last checkpoint, then the one before, in case the last is damaged."""
+    return [path for name in (LAST, PREVIOUS) if (path := run / "checkpoints" / name).is_file()]
+
+
+def last_alive(run: Path) -> float:
+    """When it was last started or has saved its state; 0.0 for what no training can go on in, or start over in."""
+    started = run / ".hydra" / "overrides.yaml"
+    signs = [*([started] if started.is_file() else []), *saved_states(run)]
+    return max((sign.stat().st_mtime for sign in signs), default=0.0)
 
 
 def _is_meant(run: Path, typed: dict[str, str]) -> bool:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from instseg.atomic import write_text_atomically
 from instseg.errors import InstsegError
+from instseg.typed import typed_values
 
 PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.1
@@ -168,7 +169,7 @@ def arguments_of_this_rank(arguments: list[str]) -> list[str]:
     start = this_start()
     if start is None:
         return arguments
-    outputs = next((a.partition("=")[2] for a in arguments if a.startswith("outputs=")), "outputs")
+    outputs = typed_values(arguments).get("outputs", "outputs")
     begun = start.earlier_folder(Path(outputs).absolute())
     own = [f"resume={begun}" if begun and a.startswith("resume=") else a for a in arguments]
     return [*own, "hydra.output_subdir=null", f"hydra.job.name=train_rank_{start.rank}"] if start.rank else own

@@ -1,4 +1,4 @@
-"""What starts several processes a test takes minutes: ``pytest -m slow --numprocesses=0``."""
+"""What starts several processes a test takes minutes: ``pytest -m slow --numprocesses=2``."""
 
 from pathlib import Path
 

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 from hydra.errors import MissingConfigException
-from typed_commands import ROOT
+from typed_commands import QUICK, ROOT
 
 from instseg.cli import explain
 
-TINY = (
-    "dataset.num_images={train: 4, val: 2, test: 2}", "num_workers=0", "callbacks.progress=null", "batch_size=2",
-    "callbacks.pictures=null", "callbacks.curves=null", "trainer.max_epochs=1",
-)  # fmt: skip
+TINY = (*QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "batch_size=2", "trainer.max_epochs=1")
 
 
 def sweep(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

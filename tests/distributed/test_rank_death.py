@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from typed_commands import ROOT, Command, Done, wait_until
+from faults import FAULTS
+from typed_commands import QUICK, Command, Done, wait_until
 
 TWO = (
-    "dataset.num_images={train: 4, val: 2, test: 2}", "num_workers=0", "callbacks.progress=null", "batch_size=1",
-    "callbacks.pictures=null", "callbacks.curves=null", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
-    "trainer.num_sanity_val_steps=0",
+    *QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "batch_size=1",
+    "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
 )  # fmt: skip
 FAULT = ("+callbacks.fault._target_=faults.FailOnRank", "+callbacks.fault.rank=1", "+callbacks.fault.step=2")
 SECONDS = 20  # on a busy machine; the timeout of a collective operation is half an hour
@@ -25,7 +25,7 @@ def place(tmp_path_factory):
 
 def started(place: Path, name: str, *arguments: str) -> Command:
     typed = [*TWO, f"outputs={place}/{name}", f"cache_dir={place}/data", *arguments]
-    return Command(typed, {"PYTHONPATH": f"{ROOT}/tests"})
+    return Command(typed, FAULTS)
 
 
 def last_checkpoint(place: Path, name: str) -> Path:

@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from tools.single_node_slurm import single_node_slurm, why_not
-from typed_commands import ROOT, Command, train_as_ranks
+from typed_commands import QUICK, ROOT, Command, train_as_ranks
 
 pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=f"SLURM: {why_not()}"),
     pytest.mark.timeout(900),
 ]
-TINY = (
-    "dataset.num_images={train: 4, val: 2, test: 2}", "num_workers=0", "callbacks.progress=null", "model.norm=gn",
-    "callbacks.pictures=null", "callbacks.curves=null", "batch_size=1", "trainer.num_sanity_val_steps=0",
-)  # fmt: skip
+TINY = (*QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "model.norm=gn", "batch_size=1")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=8")
 SCRIPT = """#!/bin/bash
 #SBATCH --nodes=1 --ntasks-per-node=2 --requeue --open-mode=append --job-name=tests --output={log}

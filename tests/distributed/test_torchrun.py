@@ -6,34 +6,66 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
-from typed_commands import ROOT
+from faults import FAULTS
+from typed_commands import QUICK, ROOT, train_as_ranks
+
+from instseg.callbacks import read_scalars
 
 TWO = (
-    "dataset.num_images={train: 4, val: 2, test: 2}", "num_workers=0", "callbacks.progress=null", "batch_size=1",
-    "callbacks.pictures=null", "callbacks.curves=null", "trainer=ddp", "trainer.accelerator=cpu",
-    "trainer.num_sanity_val_steps=0", "trainer.max_epochs=2",
+    *QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "batch_size=1",
+    "trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=2", "trainer.log_every_n_steps=1",
 )  # fmt: skip
-FAULT = ("+callbacks.fault._target_=faults.FailOnRank", "+callbacks.fault.rank=1", "+callbacks.fault.step=2")
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1")
+FAULT = ("+callbacks.fault._target_=faults.FailOnRank", "+callbacks.fault.rank=1")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
-def torchrun(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def torchrun(place: Path, *arguments: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
     folders = (f"outputs={place}/out", f"cache_dir={place}/data")
     return subprocess.run(
-        [sys.executable, *TORCHRUN, "train.py", *TWO, *folders, *arguments],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}/tests"}, capture_output=True, text=True, check=False,
+        [sys.executable, *TORCHRUN, f"--max-restarts={restarts}", "train.py", *TWO, *folders, *arguments],
+        cwd=ROOT, env={**os.environ, **FAULTS}, capture_output=True, text=True, check=False,
         timeout=280,
     )  # fmt: skip
 
 
-def test_a_rank_that_fails_is_named_and_all_start_again_from_the_last_checkpoint(tmp_path):
-    done = torchrun(tmp_path, *FAULT)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("torchrun")
+
+
+@pytest.fixture(scope="module")
+def whole(place):
+    """The folder of a run that was never interrupted."""
+    ranks = train_as_ranks(2, *TWO, f"outputs={place}/whole", f"cache_dir={place}/data")
+    assert [rank.code for rank in ranks] == [0, 0], ranks[0].output[-3000:]
+    (run,) = (place / "whole").glob("shapes_small/2*")
+    return run
+
+
+def assert_begun_twice_and_ended_like(outputs: Path, whole: Path) -> None:
+    (run,) = outputs.glob("shapes_small/2*")
+    assert len(json.loads((run / "manifest.json").read_text())["starts"]) == 2
+    restarted, expected = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for folder in (run, whole)
+    )
+    assert all(torch.equal(restarted[key], value) for key, value in expected.items())
+    assert read_scalars(run)["train/loss"] == read_scalars(whole)["train/loss"]
+
+
+def test_a_rank_that_fails_is_named_and_all_start_again_from_the_last_checkpoint_and_end_as_if_it_had_not(place, whole):
+    done = torchrun(place, *FAULT, "+callbacks.fault.step=2", restarts=1)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "rank 1 (" in done.stdout + done.stderr
-    (run,) = (tmp_path / "out").glob("shapes_small/2*")
-    assert len(json.loads((run / "manifest.json").read_text())["starts"]) == 2
-    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
+    assert_begun_twice_and_ended_like(place / "out", whole)
+
+
+def test_ranks_that_fail_before_anything_was_saved_start_over_in_their_folder(place, whole):
+    typed = [*TWO, *FAULT, "+callbacks.fault.step=1", f"outputs={place}/early", f"cache_dir={place}/data"]
+    assert 1 in [rank.code for rank in train_as_ranks(2, *typed)]
+    assert [rank.code for rank in train_as_ranks(2, *typed, attempt=1)] == [0, 0]
+    assert_begun_twice_and_ended_like(place / "early", whole)
 
 
 def test_a_number_of_processes_that_differs_from_torchruns_is_refused(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from instseg.errors import InstsegError
 from instseg.sweeps.records import SweepFolder, newest_sweep
+from instseg.typed import quoted, typed_values
 
 MULTIRUN = ("-m", "--multirun")
 MAY_CHANGE = ("retry_failed", "launcher", "hydra", "num_workers", "sweep.num_trials", "outputs")
@@ -24,7 +25,7 @@ def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
 
     The same folder is written to again. Raises InstsegError for typed settings that would change what the jobs try.
     """
-    typed = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    typed = typed_values(arguments)
     resume = typed.get("resume", "null")
     if resume == "auto" and starts_a_sweep(arguments):
         folder = SweepFolder(newest_sweep(Path(typed.get("outputs", "outputs"))))
@@ -42,4 +43,4 @@ def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
                 f"what may be typed besides: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
             )
     flags = [a for a in command if a in MULTIRUN]
-    return [*flags, *(a for a in command if a not in MULTIRUN), *added, f'hydra.sweep.dir="{folder.path}"']
+    return [*flags, *(a for a in command if a not in MULTIRUN), *added, quoted("hydra.sweep.dir", folder.path)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.atomic import lock_if_free
 from instseg.errors import InstsegError
-from instseg.run_folders import LAST, folder_of, newest
+from instseg.run_folders import last_alive
 from instseg.sweeps.command_line import jobs_at_once, space_of
 from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
 from instseg.sweeps.records import DONE, FAILED, FINISHED, WAITING, Job, JobRecord, SweepFolder, SweepInfo
 from instseg.sweeps.strategy import Context, Space, Strategy
+from instseg.typed import quoted
 
 log = logging.getLogger(__name__)
 
@@ -151,10 +153,10 @@ class RecordingSweeper(Sweeper):
                 raise result._return_value
 
     def _resumed(self, job: Job) -> list[str]:
-        """What makes a job that was interrupted go on from its last checkpoint."""
+        """What makes a job that was interrupted go on in its folder, from the last good checkpoint there."""
         record = self.folder.read(job.number)
-        last = newest([Path(record.run_dir)], LAST) if record and record.run_dir else None
-        return [f'resume="{folder_of(last)}"'] if last else []
+        begun = Path(record.run_dir) if record and record.run_dir else None
+        return [quoted("resume", begun)] if begun and last_alive(begun) else []
 
     # --- telling ---
 
@@ -169,7 +171,7 @@ class RecordingSweeper(Sweeper):
         records = self.folder.records()
         done = sum(record.state in FINISHED for record in records)
         print(f"\nInterrupted; {done} of the jobs are finished, and all that was written stays.", file=sys.stderr)
-        print(f"Go on with:  python {sys.argv[0]} resume={self.folder.path}", file=sys.stderr)
+        print(f"Go on with:  {self._command_to_go_on()}", file=sys.stderr)
 
     def _finish(self, records: Sequence[JobRecord]) -> None:
         from instseg.sweeps.leaderboard import show_leaderboard  # matplotlib: not before it is needed
@@ -181,8 +183,11 @@ class RecordingSweeper(Sweeper):
             raise InstsegError(
                 f"{len(failed)} of {len(records)} jobs failed ({done} done), the first, number {failed[0].number}: "
                 f"{failed[0].reason}\nWhat is known of them is in {self.folder.path / 'jobs'}. Run them again with:  "
-                f"python {sys.argv[0]} resume={self.folder.path} retry_failed=true"
+                f"{self._command_to_go_on()} retry_failed=true"
             )
+
+    def _command_to_go_on(self) -> str:
+        return f"python {sys.argv[0]} {shlex.quote(f'resume={self.folder.path}')}"
 
 
 def _number_now(numbers: dict[tuple[str, ...], int], _config: Any) -> int:
