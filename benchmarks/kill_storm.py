@@ -3,9 +3,9 @@
     python benchmarks/kill_storm.py --kills 50
 
 A short training is started with the command line, killed after a random time, and gone on with by ``resume=auto``,
-until it ends; then the next one begins. Most kills are SIGKILL, some SIGTERM, and some cut the newest checkpoint off
-besides, as a power cut may. Each ended run is compared with one that was left alone: last and best weights, the state
-of the optimizer, every point of every curve, and metrics.json. Processes are forked from one that has loaded torch.
+until it ends; then the next one begins. Of ten kills six are SIGKILL, two SIGTERM, and two cut the newest checkpoint
+off besides, as a power cut may. Each ended run is compared with one that was left alone: last and best weights, the
+state of the optimizer, every point of every curve, and metrics.json. Processes are forked from one that has torch.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ SHORT = (
 """24 steps, each of which is saved, and four validations, with averaged weights."""
 CUT_OFF = "SIGKILL and the newest checkpoint cut off"
 KINDS = ("SIGKILL",) * 6 + ("SIGTERM",) * 2 + (CUT_OFF,) * 2
+HALF_WRITTEN = "killed while a checkpoint was being written"
 MEASURED_TIME = "images_per_second"
 
 
@@ -83,18 +85,59 @@ def has_ended_within(child: int, seconds: float) -> int | None:
     return None
 
 
-def kill(child: int, kind: str, outputs: Path, chance: random.Random) -> str:
-    """Stop the process; what of it is worth counting."""
-    os.kill(child, signal.SIGTERM if kind == "SIGTERM" else signal.SIGKILL)
-    code = ended(child)
-    if kind == "SIGTERM" and code not in (128 + signal.SIGTERM, -signal.SIGTERM, 0):
-        raise SystemExit(f"SIGTERM ended the run with code {code}")
-    newest = max(outputs.glob("*/*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
-    if newest is None:
-        return f"{kind.split(' ')[0]}, before the first checkpoint"
-    if kind == CUT_OFF and newest.with_name("previous.ckpt").is_file():
-        os.truncate(newest, chance.randrange(newest.stat().st_size))
-    return kind
+@dataclass
+class Storm:
+    """Runs that are killed at random moments, each until it has ended."""
+
+    place: Path
+    wanted: int  # kills, over all runs
+    seconds: float  # that a run takes when left alone
+    chance: random.Random
+    kills: Counter[str] = field(default_factory=Counter)
+    half_written: int = 0
+    _kinds: list[str] = field(default_factory=list)
+
+    def run(self, number: int) -> Path:
+        """Its outputs folder."""
+        outputs = self.place / f"outputs_{number}"
+        while True:
+            child = start(self.place, outputs)
+            is_left_alone = self.kills.total() >= self.wanted
+            code = ended(child) if is_left_alone else has_ended_within(child, self._moment())
+            if code is None:
+                code = self._kill(child, outputs)
+            if code == 0:
+                return outputs
+            if code not in (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM):
+                raise SystemExit(
+                    f"a run has ended with code {code}:\n{(self.place / 'output.txt').read_text()[-3000:]}"
+                )
+
+    def _moment(self) -> float:
+        return self.chance.uniform(0.1, self.seconds / 2)
+
+    def _kill(self, child: int, outputs: Path) -> int:
+        """Stop the process and write down what that was; its exit code, 0 where it was quicker."""
+        self._kinds = self._kinds or self.chance.sample(KINDS, len(KINDS))
+        kind = self._kinds.pop()
+        os.kill(child, signal.SIGTERM if kind == "SIGTERM" else signal.SIGKILL)
+        if (code := ended(child)) == 0:
+            return code
+        newest = max(outputs.glob("*/*/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
+        if newest is None or (kind == CUT_OFF and not has_another_before(newest)):
+            self._kinds.append(kind)  # another time: there is nothing yet that a power cut would reach
+            kind = "SIGKILL" if newest else f"{kind.split(' ')[0]}, before the first checkpoint"
+        elif kind == CUT_OFF:
+            os.truncate(newest, self.chance.randrange(newest.stat().st_size))
+        self.kills[kind] += 1
+        self.half_written += bool(list(outputs.glob(f"*/*/checkpoints/.*.{child}.part")))
+        return code
+
+
+def has_another_before(last: Path) -> bool:
+    """Not so where the next one was about to take its name: both names are then those of one file, long on the disk."""
+    previous = last.with_name("previous.ckpt")
+    return previous.is_file() and not previous.samefile(last)
 
 
 def left_by(outputs: Path) -> dict[str, Any]:
@@ -123,46 +166,39 @@ def differing(ours: Any, theirs: Any, where: str) -> list[str]:
     return [] if ours == theirs or (ours != ours and theirs != theirs) else [f"{where}: {ours}, alone {theirs}"]
 
 
-def storm(place: Path, number: int, left: int, seconds: float, chance: random.Random, kills: Counter[str]) -> Path:
-    """One run, killed up to ``left`` times, until it has ended."""
-    outputs = place / f"outputs_{number}"
-    while True:
-        child = start(place, outputs)
-        is_left_alone = kills.total() >= left
-        code = ended(child) if is_left_alone else has_ended_within(child, chance.uniform(0.1, seconds / 2))
-        if code == 0:
-            return outputs
-        if code is not None:
-            raise SystemExit(f"the run has ended with code {code}:\n{(place / 'output.txt').read_text()[-3000:]}")
-        kills[kill(child, chance.choice(KINDS), outputs, chance)] += 1
-
-
 def measure(arguments: Namespace) -> Iterator[Row]:
     torch.set_num_threads(1)
-    chance, kills = random.Random(arguments.seed), Counter[str]()
-    wanted = 6 if arguments.quick else arguments.kills
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         begin = time.monotonic()
         if ended(start(place, place / "alone")) != 0:
             raise SystemExit((place / "output.txt").read_text()[-3000:])
         seconds = time.monotonic() - begin
-        alone, runs = left_by(place / "alone"), 0
-        while kills.total() < wanted:
-            left = left_by(storm(place, runs, wanted, seconds, chance, kills))
-            found = [name for part in alone for name in differing(left[part], alone[part], part)]
-            if found:
-                raise SystemExit(f"run {runs} differs from the one left alone: {'; '.join(found[:10])}")
-            runs += 1
+        alone = left_by(place / "alone")
+        storm = Storm(place, 6 if arguments.quick else arguments.kills, seconds, random.Random(arguments.seed))
+        runs = compared_runs(storm, alone)
         fallen_back = (place / "output.txt").read_text().count("Going on from previous.ckpt")
     points = sum(len(steps) for steps, _ in alone["curves"].values())
     yield figure("one run, left alone", f"{seconds:.1f} s, {points} points of {len(alone['curves'])} curves")
-    for kind, count in sorted(kills.items()):
+    for kind, count in sorted(storm.kills.items()):
         yield figure(kind, f"{count} kills")
+    yield figure(HALF_WRITTEN, f"{storm.half_written} times")
     yield figure("gone on from the checkpoint before", f"{fallen_back} times")
-    yield figure(
-        "all kills", f"{kills.total()} in {runs} runs", "all the same", agree=f"{', '.join(alone)}: bit for bit"
-    )
+    agree = f"{', '.join(alone)}: bit for bit"
+    yield figure("all kills", f"{storm.kills.total()} in {runs} runs", "all the same", agree=agree)
+
+
+def compared_runs(storm: Storm, alone: dict[str, Any]) -> int:
+    """How many runs the storm took; each is compared with the one left alone, the first that differs ends all."""
+    runs = 0
+    while storm.kills.total() < storm.wanted:
+        left = left_by(storm.run(runs))
+        found = [name for part in alone for name in differing(left[part], alone[part], part)]
+        if found:
+            raise SystemExit(f"run {runs} differs from the one left alone: {'; '.join(found[:10])}")
+        runs += 1
+        print(f"run {runs} is the same; {storm.kills.total()} of {storm.wanted} kills", flush=True)
+    return runs
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 import instseg.cli  # noqa: F401  (the run_folder resolver)
 from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
+from instseg.typed import quoted
 
 CONF = Path(__file__).parents[1] / "conf"
 GRID = {"_target_": "instseg.sweeps.strategy.Grid"}
@@ -26,7 +27,7 @@ def swept(folder: Path, train: Callable[[Any], float | None], *typed: str) -> Sw
     version.setbase("1.3")
     hydra = Hydra.create_main_hydra2("train", create_config_search_path(str(CONF)))
     sweep = folder / "sweeps" / "one"
-    places = [f"outputs={folder}", f"hydra.sweep.dir={sweep}", "hydra.mode=MULTIRUN"]
+    places = [quoted("outputs", folder), quoted("hydra.sweep.dir", sweep), "hydra.mode=MULTIRUN"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train.py", "-m", *typed])
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import pickle
 import shutil
 import struct
@@ -59,6 +60,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with replacing(path, sync=True) as scratch:
                 with scratch.open("wb") as file:
                     torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())  # takes long: not while last.ckpt and previous.ckpt are one file
                 if path.name == LAST and path in self._good:
                     keep_as(path, path.with_name(PREVIOUS))
         self._good.add(path)

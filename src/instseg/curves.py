@@ -32,12 +32,17 @@ def plot_curves(scalars: Mapping[str, Curve], path: Path) -> None:
     """
     panels = _panels(scalars)
     figure = Figure(figsize=(11, max(1, len(panels)) * 3.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(max(1, len(panels)), 1, squeeze=False)[:, 0]
     if not panels:
         axes[0].set_title("nothing was logged")
     for axis, (title, names) in zip(axes, panels.items(), strict=False):
         _draw_panel(axis, title, {name: scalars[name] for name in names})
+    write_png(figure, path)
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Atomically, by a renderer of the figure's own instead of pyplot's: safe in threads and notebooks."""
+    FigureCanvasAgg(figure)
     with replacing(path) as scratch:
         figure.savefig(scratch, format="png")
 

@@ -91,9 +91,13 @@ class LastCheckpoint(Callback):
         if isinstance(exception, KeyboardInterrupt | SIGTERMException):
             if is_before_step(trainer) and is_between_optimizer_steps(trainer) and self._restored is None:
                 self._save(trainer)
-        elif self._in_validation_step and isinstance(exception, Exception) and trainer.world_size == 1:
+            return
+        if self._in_validation_step and isinstance(exception, Exception) and trainer.world_size == 1:
             self._save_before_validation(trainer, pl_module)
             log.info("The validation failed; the training up to it is in %s", self.path)
+        self.interruption.obey_at_once()  # a sweep goes on after this, and what was remembered would be forgotten
+        if self.interruption.received is not None:
+            self.interruption.stop()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.interruption.obey_at_once()  # Lightning would go on to the end

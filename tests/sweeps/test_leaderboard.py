@@ -5,9 +5,11 @@ import json
 
 import pytest
 from sweeping import info, record
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import metadata
 from tensorboard.util.tensor_util import make_ndarray
+from torch.utils.tensorboard import SummaryWriter
 
 from instseg.errors import InstsegError
 from instseg.sweeps.leaderboard import main
@@ -68,10 +70,40 @@ def test_tensorboard_finds_hyperparameters_and_metrics_of_each_job(folder):
     main([str(folder.path)])  # again: nothing is there twice
     events = EventMultiplexer().AddRunsFromDirectory(str(folder.path / "tensorboard")).Reload()
     assert len(events.Runs()) == 4
-    best = next(run for run in events.Runs() if run.startswith("001"))
-    assert events.SummaryMetadata(best, metadata.SESSION_START_INFO_TAG).plugin_data.plugin_name == "hparams"
-    (value,) = events.Tensors(best, "val/segm_map")  # as TensorBoard keeps a scalar
+    best = "001 lr=0.001 model=small"
+    start = events.SummaryMetadata(best, metadata.SESSION_START_INFO_TAG).plugin_data
+    assert start.plugin_name == "hparams" and b"pruned" not in start.content
+    given_up = events.SummaryMetadata("003 lr=0.03 model=small", metadata.SESSION_START_INFO_TAG).plugin_data
+    assert b"pruned" in given_up.content
+    (value,) = events.Tensors(best, "best val/segm_map")  # as TensorBoard keeps a scalar
     assert make_ndarray(value.tensor_proto) == pytest.approx(0.3)
+    (value,) = events.Tensors(best, "test/segm_map")
+    assert make_ndarray(value.tensor_proto) == pytest.approx(0.25)
+
+
+def test_tensorboard_shows_the_curves_of_each_job_beside_its_values(folder):
+    run = SummaryWriter(folder.read(1).run_dir)
+    for step, value in ((10, 0.3), (20, 0.2)):
+        run.add_scalar("val/segm_map", value, step)
+    run.add_scalar("test/segm_map", 0.25, 20)
+    run.close()
+    main([str(folder.path)])
+    job = EventAccumulator(str(folder.path / "tensorboard" / "001 lr=0.001 model=small")).Reload()
+    assert [event.step for event in job.Scalars("val/segm_map")] == [10, 20]
+    assert job.Scalars("best val/segm_map")[-1].value == pytest.approx(0.3)
+    assert len(job.Scalars("test/segm_map")) == 1
+
+
+def test_no_fold_is_called_the_best_because_each_has_other_images(tmp_path, capsys):
+    folder = SweepFolder(tmp_path)
+    folder.write_info(info(strategy={"_target_": "instseg.sweeps.kfold.KFold", "folds": 2}, values=["fold"]))
+    for fold, metric in enumerate((0.3, 0.5)):
+        folder.write(record(fold, {"fold": fold}, metric))
+    main([str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert "mean val/segm_map over the folds: 0.400" in printed
+    assert "best run" not in printed and "best two" not in printed
+    assert [row["rank"] for row in csv.DictReader((tmp_path / "leaderboard.csv").open())] == ["", ""]
 
 
 def test_the_newest_sweep_is_found(tmp_path, folder):

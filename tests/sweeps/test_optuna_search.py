@@ -145,12 +145,15 @@ def trained(tmp_path, search, curve):
     search.tell(record(job.number, job.values, curve[-1]))
 
 
-def test_a_trial_worse_than_the_median_of_the_others_is_given_up(tmp_path):
+def test_a_trial_worse_than_three_quarters_of_the_others_is_given_up(tmp_path):
     search = begun(tmp_path)
     trained(tmp_path, search, (0.1, 0.4, 0.5))
     trained(tmp_path, search, (0.1, 0.5, 0.6))
     trained(tmp_path, search, (0.0, 0.6, 0.7))  # worse at 10 %, which is before it is asked
-    with pytest.raises(Pruned, match=r"given up after 50 % of the training: val/segm_map 0\.200 is worse") as given_up:
+    trained(tmp_path, search, (0.1, 0.47, 0.65))  # below the median, and not hopeless
+    with pytest.raises(
+        Pruned, match=r"given up after 50 % of the training: val/segm_map 0\.200, and three"
+    ) as given_up:
         trained(tmp_path, search, (0.1, 0.2, 0.9))
     assert given_up.value.value == pytest.approx(0.2)
 

@@ -65,4 +65,4 @@ def test_a_job_that_is_resumed_alone_leaves_the_sweep_behind(tmp_path):
     (run / ".hydra").mkdir()
     kept = ["sweep=optuna", "seed=1", "+callbacks.pruning.trial=3", "retry_failed=true"]
     (run / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in kept))
-    assert complete_arguments([f"resume={run}"]) == ["seed=1", f"resume={run}"]
+    assert complete_arguments([f"resume={run}"]) == ["seed=1", f'resume="{run}"']

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from sweeping import states, swept
 
+from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
 from instseg.errors import InstsegError
+from instseg.resume import find_resumable
 from instseg.sweeps.records import SweepFolder
 
 
@@ -107,6 +109,39 @@ def test_ctrl_c_keeps_what_is_done_says_how_to_go_on_and_the_job_goes_on_from_it
     swept(tmp_path, again, "optimizer.lr=1,2,3")
     assert again.calls == [(2, half), (3, None)]
     assert folder.records()[1].run_dir == half
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_job_goes_on_from_the_checkpoint_before_where_the_last_is_damaged_or_gone(tmp_path, is_gone):
+    place = tmp_path / "photos, new = [2] (May)"
+
+    def killed_while_saving(config):
+        io, last = AtomicCheckpointIO(), Path(config.run_dir) / "checkpoints" / "last.ckpt"
+        for step in (1, 2):
+            io.save_checkpoint({"instseg": {"format": FORMAT, "step": step}}, last)
+        if is_gone:
+            last.unlink()
+        else:
+            last.write_bytes(last.read_bytes()[:-1000])
+        raise SystemExit(137)
+
+    def goes_on(config):
+        assert config.resume == config.run_dir
+        return find_resumable(Path(config.resume)).about["step"]
+
+    with pytest.raises(SystemExit):
+        swept(place, killed_while_saving, "optimizer.lr=choice(1)")
+    (record,) = swept(place, goes_on, "optimizer.lr=choice(1)").records()
+    assert (record.state, record.metric) == ("done", 1)
+
+
+def test_a_job_that_was_stopped_before_it_was_saved_starts_over_in_its_folder(tmp_path):
+    with pytest.raises(SystemExit):
+        swept(tmp_path, Training(lr_1=KeyboardInterrupt()), "optimizer.lr=1,2")
+    (begun,) = folder_of(tmp_path).records()
+    again = Training()
+    swept(tmp_path, again, "optimizer.lr=1,2")
+    assert again.calls == [(1, begun.run_dir), (2, None)]
 
 
 def test_a_sweep_without_values_to_try_says_what_it_needs(tmp_path):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from instseg.errors import InstsegError
-from instseg.sweeps.groups import by_others, mean_interval
-from instseg.sweeps.ranking import compare_records
-from instseg.sweeps.records import DONE, JobRecord, SweepInfo
+from instseg.sweeps.changes import REPEAT, change, paired
+from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Space
 
 ALL, NONE = "all", "none"
@@ -34,19 +31,13 @@ class Ablation(FixedJobs):
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
         """Each change against the full set, paired by what else was swept (seeds, say)."""
-        done = [record for record in records if record.state == DONE and record.metric is not None]
-        full = by_others(_of(done, ALL), self.axis)
-        lines = []
-        for label in dict.fromkeys(record.values[self.axis] for record in done):
-            pairs = [
-                (record, full[others][0])
-                for others, group in by_others(_of(done, label), self.axis).items()
-                for record in group
-                if others in full
-            ]
-            if label != ALL and pairs:
-                lines.append(f"{label}: {_against_full(pairs, info)}")
-        return ["Against the full set of augmentations:", *lines] if lines else []
+        labels = dict.fromkeys(record.values[self.axis] for record in records)
+        pairs = {label: paired(_of(records, label), _of(records, ALL), self.axis) for label in labels if label != ALL}
+        changes = {label: change(found, info) for label, found in pairs.items() if found}
+        lines = [f"{label}: {found.text}" for label, found in changes.items()]
+        clear = ", ".join(label for label, found in changes.items() if found.is_clear)
+        verdict = f"Beyond chance: {clear}." if clear else f"Each of these may be chance. {REPEAT}"
+        return ["Against the full set of augmentations:", *lines, verdict] if lines else []
 
 
 def _transforms(augmentation: Mapping[str, Any]) -> list[str]:
@@ -58,19 +49,3 @@ def _transforms(augmentation: Mapping[str, Any]) -> list[str]:
 
 def _of(records: Sequence[JobRecord], label: str) -> list[JobRecord]:
     return [record for record in records if record.values[Ablation.axis] == label]
-
-
-def _against_full(pairs: Sequence[tuple[JobRecord, JobRecord]], info: SweepInfo) -> str:
-    """Over several pairs the spread between them; of one pair how far the test images can be trusted."""
-    sign = 1 if info.mode == "max" else -1
-    changes = [sign * ((one.metric or 0.0) - (full.metric or 0.0)) for one, full in pairs]
-    mean, half = (statistics.fmean(changes), math.nan) if len(changes) < 2 else mean_interval(changes)
-    said = f"{info.metric} {'better' if mean >= 0 else 'worse'} by {abs(mean):.3f}"
-    if len(pairs) > 1:
-        low, high = sorted((math.copysign(1, mean) * (mean - half), math.copysign(1, mean) * (mean + half)))
-        return f"{said} ({low:.3f} to {high:.3f}, n={len(pairs)})"
-    metric = info.metric.removeprefix("val/")
-    try:
-        return f"{said}; on test {compare_records(*pairs[0], metric)}"
-    except InstsegError as error:
-        return f"{said}; not compared on test images: {error}"

@@ -1,7 +1,7 @@
 """What a sweep has found, now or at its end:  python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
 
-A table in the terminal; in the sweep's folder ``leaderboard.csv``, ``leaderboard.png`` and a TensorBoard folder whose
-HPARAMS tab shows the jobs. May be called while the sweep is running.
+A table in the terminal; in the sweep's folder ``leaderboard.csv``, ``leaderboard.png`` and a TensorBoard folder that
+shows the jobs' curves together and, in its HPARAMS tab, their values. May be called while the sweep is running.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -33,22 +35,28 @@ MAX_REASONS = 10
 def show_leaderboard(folder: SweepFolder) -> None:
     """Print the table and what the jobs say together; write CSV, plot and TensorBoard's."""
     info, records = folder.read_info(), folder.records()
+    strategy = strategy_of(info)
     rows = ranked(records, info)
+    if not strategy.has_best_job:
+        rows = [replace(row, rank=None) for row in rows]
     console = Console()
+    console.print(_title(rows, info), highlight=False)
     console.print(_table(rows, info))
     _print_failures(rows, console)
-    lines = [*strategy_of(info).report(records, info, folder.path), *_best_two(rows, info)]
+    lines = [*strategy.report(records, info, folder.path), *_best_two(rows, info)]
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
     write_csv(folder.path / "leaderboard.csv", rows, info)
     plot_values(rows, info, folder.path / "leaderboard.png")
     write_hparams(folder.path / "tensorboard", rows, info)
-    if rows and rows[0].rank:
-        console.print(f"{'best run:':<16} {rows[0].record.run_dir}", markup=False, highlight=False, soft_wrap=True)
-    for name, what in (("table", "leaderboard.csv"), ("plot", "leaderboard.png")):
-        console.print(f"{name + ':':<16} {folder.path / what}", markup=False, highlight=False, soft_wrap=True)
-    look = f"tensorboard --logdir {folder.path / 'tensorboard'}"
-    console.print(f"{'look:':<16} {look}   (its HPARAMS tab)", markup=False, highlight=False, soft_wrap=True)
+    for name, what in _places(rows, folder.path):
+        console.print(f"{name + ':':<16} {what}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _places(rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
+    best = [("best run", str(rows[0].record.run_dir))] if rows and rows[0].rank else []
+    files = [("table", str(folder / "leaderboard.csv")), ("plot", str(folder / "leaderboard.png"))]
+    return [*best, *files, ("look", f"tensorboard --logdir {folder / 'tensorboard'}   (curves, and its HPARAMS tab)")]
 
 
 def strategy_of(info: SweepInfo) -> Strategy:
@@ -60,16 +68,20 @@ def strategy_of(info: SweepInfo) -> Strategy:
     return strategy
 
 
-def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
+def _title(rows: Sequence[Row], info: SweepInfo) -> str:
     counts = {state: sum(row.record.state == state for row in rows) for state in (DONE, PRUNED, FAILED)}
     others = len(rows) - sum(counts.values())
     said = ", ".join(f"{n} {state}" for state, n in [*counts.items(), ("open", others)] if n) or "no job yet"
-    table = Table(title=f"{info.metric.removeprefix('val/')} of {len(rows)} jobs: {said}", title_justify="left")
+    return f"[bold]{escape(info.metric.removeprefix('val/'))} of {len(rows)} jobs:[/] {said}"
+
+
+def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # narrow: there may be many columns
     table.add_column("", justify="right")
     table.add_column("job", justify="right")
     for name in leaves(info.values):
         table.add_column(name, overflow="fold")
-    for name in ("val", "test", "minutes"):
+    for name in ("val", "test", "min"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for row in rows:

@@ -7,17 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from instseg.atomic import replacing
+from instseg.curves import write_png
 from instseg.errors import InstsegError
+from instseg.sweeps.changes import REPEAT, Change, change, is_measured, mean_metric, paired
 from instseg.sweeps.groups import by_others
-from instseg.sweeps.records import DONE, JobRecord, SweepInfo
+from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Space
 
 WORTHWHILE = 0.01
 """A gain in AP from here on is called a gain."""
+SEED = "seed"
+NOTHING_LEARNT = "Nothing was learnt, so this says nothing of the photos: train longer, or from pretrained weights."
+Curve = Mapping[float, Sequence[JobRecord]]
+"""Share of the training images, ascending -> its jobs, of which there are several where seeds were swept."""
 
 
 class LearningCurve(FixedJobs):
@@ -49,52 +53,58 @@ class LearningCurve(FixedJobs):
         ]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        curves = {}
-        for others, group in by_others(records, self.axis).items():
-            values: dict[float, list[float]] = defaultdict(list)
-            for record in group:
-                if record.state == DONE and record.metric is not None:
-                    values[float(record.values[self.axis])].append(record.metric)
-            if values:
-                curves[others] = {share: sum(all_) / len(all_) for share, all_ in sorted(values.items())}
-        if curves:
-            plot_learning_curves(curves, info, folder / "learning_curve.png")
+        """One curve for each combination of what else was swept, seeds taken together."""
+        curves = {others: _by_share(group) for others, group in by_others(records, self.axis, SEED).items()}
+        curves = {others: curve for others, curve in curves.items() if curve}
+        if not curves:
+            return []
+        plot_learning_curves(curves, info, folder / "learning_curve.png")
         lines = [_sentence(others, curve, info) for others, curve in curves.items()]
-        return [*lines, f"{'curve:':<16} {folder / 'learning_curve.png'}"] if curves else []
+        return [*lines, f"{'curve:':<16} {folder / 'learning_curve.png'}"]
 
 
-def _sentence(others: str, curve: Mapping[float, float], info: SweepInfo) -> str:
-    said = ", ".join(f"{value:.3f} with {share:.0%}" for share, value in curve.items())
-    start = f"{others}: " if others else ""
+def _by_share(records: Sequence[JobRecord]) -> Curve:
+    found: dict[float, list[JobRecord]] = defaultdict(list)
+    for record in records:
+        if is_measured(record):
+            found[float(record.values[LearningCurve.axis])].append(record)
+    return dict(sorted(found.items()))
+
+
+def _sentence(others: str, curve: Curve, info: SweepInfo) -> str:
+    said = ", ".join(f"{mean_metric(records):.3f} with {share:.0%}" for share, records in curve.items())
+    start = f"{others}: {info.metric}" if others else info.metric
     if len(curve) < 2:
-        return f"{start}{info.metric} {said} of the training images; the other parts are not done."
-    before, last = list(curve.values())[-2:]
-    shares = list(curve)[-2:]
-    gain = last - before if info.mode == "max" else before - last
-    if gain >= WORTHWHILE:
-        verdict = "it was still rising: more photos like these would very likely help"
-    elif gain > -WORTHWHILE:
-        verdict = (
-            "it has levelled off: more photos of this kind would help little; better ones, or another model, might"
-        )
-    else:
-        verdict = "it fell, so chance is larger than the gain: repeat it with seed=0,1,2 dataset.seed=0"
-    return (
-        f"{start}{info.metric} {said} of the training images. From {shares[0]:.0%} to {shares[1]:.0%} {verdict} "
-        f"({'gained' if gain >= 0 else 'lost'} {abs(gain):.3f})."
-    )
+        return f"{start} {said} of the training images; the other parts are not done."
+    if info.mode == "max" and max(map(mean_metric, curve.values())) < WORTHWHILE:
+        return f"{start} {said} of the training images. {NOTHING_LEARNT}"
+    (smaller, before), (larger, last) = list(curve.items())[-2:]
+    found = change(paired(last, before, LearningCurve.axis) or [(last[0], before[0])], info)
+    return f"{start} {said} of the training images. {smaller:.0%} to {larger:.0%}: {found.text}. {_verdict(found)}"
 
 
-def plot_learning_curves(curves: Mapping[str, Mapping[float, float]], info: SweepInfo, path: Path) -> None:
-    """One line for each combination of the other values. Written atomically."""
+def _verdict(found: Change) -> str:
+    """With few images to measure on a rise is soon no more than chance, and nothing is promised of it."""
+    if abs(found.gain) < WORTHWHILE:
+        return "It has levelled off: more photos of this kind would help little; better ones, or another model, might."
+    if found.gain > 0 and found.low > 0:
+        return "It was still rising: more photos like these would very likely help."
+    if found.gain > 0:
+        return f"It rose, which may be chance: more photos like these may help. {REPEAT}"
+    return f"It fell, so chance is larger than the gain. {REPEAT}"
+
+
+def plot_learning_curves(curves: Mapping[str, Curve], info: SweepInfo, path: Path) -> None:
+    """A line of means for each combination of the other values, and around it the single jobs. Written atomically."""
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axis = figure.subplots()
     for number, (others, curve) in enumerate(curves.items()):
-        shares = [100 * share for share in curve]
-        axis.plot(shares, list(curve.values()), "-o", color=f"C{number % 10}", label=others or None, linewidth=1.8)
-        for share, value in zip(shares, curve.values(), strict=True):
-            axis.annotate(f"{value:.3f}", (share, value), (0, 8), textcoords="offset points", ha="center", fontsize=9)
+        means = {100 * share: mean_metric(records) for share, records in curve.items()}
+        jobs = [(100 * share, r.metric or 0.0) for share, records in curve.items() if records[1:] for r in records]
+        axis.plot(*zip(*means.items(), strict=True), "-o", color=f"C{number % 10}", label=others or None, linewidth=1.8)
+        axis.plot([x for x, _ in jobs], [y for _, y in jobs], "o", color=f"C{number % 10}", alpha=0.35, markersize=4)
+        for place in means.items():
+            axis.annotate(f"{place[1]:.3f}", place, (0, 8), textcoords="offset points", ha="center", fontsize=9)
     axis.set_xlabel("share of the training images (%)")
     axis.set_ylabel(info.metric)
     axis.set_title("Would more data help?", loc="left")
@@ -103,5 +113,4 @@ def plot_learning_curves(curves: Mapping[str, Mapping[float, float]], info: Swee
     axis.grid(alpha=0.3)
     if len(curves) > 1:
         axis.legend(fontsize=9)
-    with replacing(path) as scratch:
-        figure.savefig(scratch, format="png")
+    write_png(figure, path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import BasePruner, MedianPruner
+from optuna.pruners import BasePruner, PercentilePruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -23,6 +23,11 @@ STUDY, JOURNAL = "sweep", "optuna_journal.log"
 LR, LR_FACTOR = "optimizer.lr", 10.0
 """What is searched where nothing is typed: the learning rate, up to so many times less and more."""
 
+KEPT_PERCENT = 75.0
+"""A trial is hopeless where this share of those that were trained to the end were better at the same point. Their
+median would be too strict: AP early in a training says little, and most of what is tried after the random start would
+be given up before it had a chance."""
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -32,8 +37,8 @@ class OptunaSearch(Strategy):
     Args:
         num_trials: how many jobs.
         startup_trials: so many are drawn at random, and none is given up before so many are done.
-        prune: give a trial up when its metric is below the median of the others at the same point of the training …
-        prune_from_percent: … which is not asked before this share of the training.
+        prune: give a trial up when three quarters of those that were trained to the end were better at the same point …
+        prune_from_percent: … of the training, which is not asked before this share of it.
         max_at_once: so many trials run together where a launcher could run more: each learns from those before it.
         seed: of the sampler.
     """
@@ -126,8 +131,8 @@ def storage(journal: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(journal)))
 
 
-def median_pruner(startup_trials: int, from_percent: float) -> BasePruner:
-    return MedianPruner(n_startup_trials=startup_trials, n_warmup_steps=int(from_percent), n_min_trials=2)
+def hopeless_pruner(startup_trials: int, from_percent: float) -> BasePruner:
+    return PercentilePruner(KEPT_PERCENT, startup_trials, n_warmup_steps=int(from_percent), n_min_trials=2)
 
 
 def _distributions(space: Space, context: Context) -> dict[str, BaseDistribution]:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from instseg.atomic import replacing
+from instseg.curves import write_png
 from instseg.sweeps.ranking import Row, short
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
 
@@ -24,6 +23,11 @@ MAX_LINES = 8
 """Up to so many combinations of the other values are told apart by colour."""
 MAX_TICKS = 6
 """Up to so many numbers each get a tick."""
+MAX_NAME, MAX_LETTERS = 22, 48
+"""Of one name below an axis, and of all in a line; more are turned."""
+TURNED: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+NAMES = ("fold", "seed")
+"""Values that are written as numbers, and between which there is nothing."""
 COLUMNS = 3
 BAND = 0.09
 """Share of a panel's height, at its bottom, for what failed."""
@@ -43,7 +47,6 @@ def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
     columns = min(COLUMNS, max(1, len(keys)))
     lines = max(1, math.ceil(len(keys) / columns))
     figure = Figure(figsize=(5.2 * columns + 1.6, 4.0 * lines + 1.0), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
     _make_room(axes[0, 0], rows)
     for axis, key in zip(axes.flat, keys, strict=False):
@@ -54,8 +57,7 @@ def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
         axis.set_ylabel(f"{info.metric} ({'higher' if info.mode == 'max' else 'lower'} is better)")
     figure.suptitle(_title(rows, info), fontsize=11)
     figure.legend(handles=_legend(rows), loc="outside lower center", ncols=len(MARKS), fontsize=9, frameon=False)
-    with replacing(path) as scratch:
-        figure.savefig(scratch, format="png")
+    write_png(figure, path)
 
 
 def _make_room(axis: Axes, rows: Sequence[Row]) -> None:
@@ -69,7 +71,7 @@ def _make_room(axis: Axes, rows: Sequence[Row]) -> None:
 def _title(rows: Sequence[Row], info: SweepInfo) -> str:
     best = next((row for row in rows if row.rank == 1), None)
     if best is None:
-        return "no job is done yet"
+        return f"{sum(row.record.state == DONE for row in rows)} of {len(rows)} jobs are done"
     values = ", ".join(f"{key}={short(value)}" for key, value in best.record.values.items())
     return f"best of {len(rows)} jobs: {info.metric} {best.metric:.3f} with {values}"
 
@@ -77,8 +79,8 @@ def _title(rows: Sequence[Row], info: SweepInfo) -> str:
 def _legend(rows: Sequence[Row]) -> list[Line2D]:
     """Of the marks that are there."""
     states = {row.record.state for row in rows}
-    there = {DONE_MARK: DONE in states, BEST_MARK: DONE in states, PRUNED_MARK: PRUNED in states}
-    there[FAILED_MARK] = FAILED in states
+    there = {DONE_MARK: DONE in states, BEST_MARK: any(row.rank == 1 for row in rows)}
+    there |= {PRUNED_MARK: PRUNED in states, FAILED_MARK: FAILED in states}
     return [Line2D([], [], linestyle="", label=name, **style) for name, style in MARKS.items() if there[name]]
 
 
@@ -105,7 +107,7 @@ def _draw_points(
     axis: Axes, points: list[tuple[float, float]], key: str, rows: Sequence[Row], style: Mapping[str, Any]
 ) -> None:
     """Joined by lines where the axis is of numbers and a colour is one combination of the other values."""
-    are_numbers = all(_number(row.record.values[key]) is not None for row in rows)
+    are_numbers = all(_number(key, row.record.values[key]) is not None for row in rows)
     line = {"linestyle": "-" if style and are_numbers else "", "linewidth": 1.4, "alpha": 0.85}
     if points:
         x, y = zip(*sorted(points), strict=True)
@@ -123,7 +125,7 @@ def _draw_others(axis: Axes, key: str, rows: Sequence[Row], places: Mapping[str,
     failed = {row.record.values[key] for row in rows if row.record.state == FAILED}
     for value in failed:
         axis.plot(places[value], BAND / 2, transform=axis.get_xaxis_transform(), **MARKS[FAILED_MARK])
-        if (number := _number(value)) is not None and number != places[value]:
+        if (number := _number(key, value)) is not None and number != places[value]:
             at, above = (places[value], BAND), axis.get_xaxis_transform()
             axis.annotate(short(value), at, xycoords=above, ha="center", va="bottom", fontsize=8, color=FAILED_COLOUR)
     if failed:
@@ -141,9 +143,11 @@ def _places(axis: Axes, key: str, rows: Sequence[Row]) -> dict[str, float]:
     A number far from all of these, such as a learning rate at which everything diverged, stands near the edge.
     """
     values = list(dict.fromkeys(row.record.values[key] for row in rows))
-    numbers = {value: number for value in values if (number := _number(value)) is not None}
+    numbers = {value: number for value in values if (number := _number(key, value)) is not None}
     if len(numbers) < len(values) or not numbers:
-        axis.set_xticks(range(len(values)), [_cut(name) for name in values], fontsize=8 if len(values) > 5 else 9)
+        names = [_cut(name) for name in values]
+        turned = TURNED if len("".join(names)) > MAX_LETTERS else {}
+        axis.set_xticks(range(len(values)), names, fontsize=9, **turned)
         axis.set_xlim(-0.5, len(values) - 0.5)
         return {name: float(place) for place, name in enumerate(values)}
     measured = {numbers[row.record.values[key]] for row in rows if row.metric is not None}
@@ -169,7 +173,9 @@ def _set_up(axis: Axes, numbers: Sequence[float]) -> tuple[float, float]:
     return ends
 
 
-def _number(value: str) -> float | None:
+def _number(key: str, value: str) -> float | None:
+    if key.rpartition(".")[2] in NAMES:
+        return None
     try:
         number = float(value)
     except ValueError:
@@ -179,4 +185,4 @@ def _number(value: str) -> float | None:
 
 def _cut(name: str) -> str:
     text = short(name)
-    return text if len(text) <= 14 else text[:13] + "…"
+    return text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"

@@ -10,7 +10,7 @@ import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from instseg.sweeps.failures import Pruned
-from instseg.sweeps.optuna_search import STUDY, median_pruner, storage
+from instseg.sweeps.optuna_search import STUDY, hopeless_pruner, storage
 
 
 class PruneHopeless(Callback):
@@ -25,7 +25,7 @@ class PruneHopeless(Callback):
 
     def __init__(self, monitor: str, journal: str, trial: int, startup_trials: int, from_percent: float) -> None:
         self.monitor, self.journal, self.number = monitor, journal, trial
-        self.pruner = median_pruner(startup_trials, from_percent)
+        self.pruner = hopeless_pruner(startup_trials, from_percent)
         self._trial: optuna.Trial | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -37,8 +37,8 @@ class PruneHopeless(Callback):
         is_hopeless = self._is_hopeless(float(value), percent) if trainer.is_global_zero else False
         if trainer.strategy.broadcast(is_hopeless) and percent < 100:
             raise Pruned(
-                f"given up after {percent} % of the training: {self.monitor} {float(value):.3f} is worse than the "
-                "median of the other trials there",
+                f"given up after {percent} % of the training: {self.monitor} {float(value):.3f}, and three "
+                "quarters of the trials that were trained to the end were better there",
                 float(value),
             )
 

@@ -59,6 +59,9 @@ class Context:
 class Strategy(ABC):
     """Chooses the jobs of a sweep, and says what they mean together."""
 
+    has_best_job = True
+    """Whether its jobs can be ranked: not so where each is measured on other images."""
+
     @abstractmethod
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
         """Get ready, or ready again: ``records`` are those of an earlier start. Returns the keys that are swept."""

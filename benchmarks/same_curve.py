@@ -1,0 +1,78 @@
+"""Claim: the network has become faster and nothing else: a seeded training has the curve that it had before.
+
+    python benchmarks/same_curve.py b53b960        # the network of that commit against that of the working tree
+
+Both train with the command line in float64, where the order of sums is lost in the rounding to what is written: the
+points of all curves, and so all draws, matches and gradients, have to be the same to the last of TensorBoard's digits.
+In float32 an RoI more or less soon makes two trainings of the same code on two machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from comparing import Row, figure, main, parser
+from instseg.callbacks import read_scalars
+
+ROOT = Path(__file__).parents[1]
+NETWORK = "src/instseg/models"
+MEASURED_TIME = "images_per_second"
+TRAINING = (
+    "dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=2", "num_workers=0", "trainer=cpu", "seed=3",
+    "model=r18fpn", "model.weights=none", "trainer.precision=64-true", "trainer.max_epochs=2",
+    "trainer.log_every_n_steps=1", "trainer.enable_progress_bar=false", "augmentation.min_size=160",
+    "augmentation.max_size=256",
+)  # fmt: skip
+
+Curves = dict[str, tuple[list[int], list[float]]]
+
+
+def curves_of(tree: Path, outputs: Path) -> Curves:
+    """What a training with the code of a source tree has written."""
+    command = [sys.executable, "train.py", *TRAINING, f"outputs={outputs}", f"cache_dir={outputs / 'data'}"]
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{tree}: the training has ended with {done.returncode}\n{done.stderr[-2000:]}")
+    (run,) = (path.parent for path in outputs.glob("*/*/checkpoints"))
+    return {name: curve for name, curve in read_scalars(run).items() if name != MEASURED_TIME}
+
+
+def tree_of(commit: str, place: Path) -> Path:
+    """This working tree with the network of a commit."""
+    for part in ("src", "conf"):
+        shutil.copytree(ROOT / part, place / part)
+    shutil.copy(ROOT / "train.py", place)
+    shutil.rmtree(place / NETWORK)
+    archive = subprocess.run(["git", "archive", commit, NETWORK], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    subprocess.run(["tar", "x"], cwd=place, input=archive.stdout, check=True)
+    return place
+
+
+def differing(before: Curves, now: Curves) -> list[str]:
+    """Names of curves that are not the same; an AP that is undefined in both is."""
+    return [name for name in sorted({*before, *now}) if repr(before.get(name)) != repr(now.get(name))]
+
+
+def measure(arguments: argparse.Namespace) -> Iterator[Row]:
+    with TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        before = curves_of(tree_of(arguments.commit, place / "before"), place / "outputs_before")
+        now = curves_of(ROOT, place / "outputs_now")
+    if different := differing(before, now):
+        raise SystemExit(f"not the curves of {arguments.commit}: {', '.join(different)}")
+    points = sum(len(steps) for steps, _ in now.values())
+    yield figure(f"{len(now)} curves with the network of {arguments.commit}", f"{points} points", agree="all identical")
+
+
+if __name__ == "__main__":
+    options = parser(__doc__)
+    options.add_argument("commit", help="whose network is the earlier one")
+    main(__doc__, measure, options)
