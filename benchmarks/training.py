@@ -73,7 +73,8 @@ def make_inputs(short_side: int, num_instances: int, batch: int, device: str) ->
         rng = np.random.default_rng(number)
         boxes = make_boxes(rng, num_instances, height, width)
         masks = np.stack([ellipse(box, height, width) for box in boxes])
-        box_masks = [bitmask_to_box_mask(mask, box, BOX_MASK_SIZE) for mask, box in zip(masks, boxes, strict=True)]
+        inside = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True)]
+        box_masks = [bitmask_to_box_mask(mask, BOX_MASK_SIZE) for mask in inside]
         labels = torch.from_numpy(rng.integers(1, NUM_CATEGORIES + 1, num_instances))
         target = Target(torch.from_numpy(boxes).float(), labels, torch.from_numpy(np.stack(box_masks))).to(device)
         targets.append(target)

@@ -220,14 +220,8 @@ def _draw_in_frames(parts: Sequence[Polygon], boxes: NDArray[np.float64], size: 
     return rles
 
 
-def bitmask_to_box_mask(bitmask: Bitmask, box: Box, size: int) -> Bitmask:
-    """Cut ``box`` (whole pixels) out of a bitmask and resample it to (size, size)."""
-    x1, y1, x2, y2 = (int(v) for v in box)
-    return resample_bitmask(bitmask[y1:y2, x1:x2], size)
-
-
-def resample_bitmask(bitmask: Bitmask, size: int) -> Bitmask:
-    """A whole bitmask as (size, size), bilinear."""
+def bitmask_to_box_mask(bitmask: Bitmask, size: int) -> Bitmask:
+    """What a bitmask has in its box, (h, w), as (size, size), bilinear."""
     resized = cv2.resize(bitmask.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
     return (resized >= 0.5).view(np.uint8)
 

@@ -104,8 +104,9 @@ def box_targets() -> list[Target]:
     """The same instances in this package's form."""
     targets = []
     for target in dense_targets():
-        pairs = zip(target["masks"].numpy(), target["boxes"].numpy().astype(np.float64), strict=True)
-        box_masks = np.stack([bitmask_to_box_mask(mask, box, 112) for mask, box in pairs])
+        pairs = zip(target["masks"].numpy(), target["boxes"].int().tolist(), strict=True)
+        inside = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in pairs]
+        box_masks = np.stack([bitmask_to_box_mask(bitmask, 112) for bitmask in inside])
         targets.append(Target(target["boxes"], target["labels"], torch.from_numpy(box_masks)))
     return targets
 

@@ -22,11 +22,11 @@ from instseg.errors import InstsegError
 from instseg.masks import (
     Bitmask,
     Box,
+    bitmask_to_box_mask,
     clip_polygon,
     polygon_area,
     polygons_to_box,
     polygons_to_box_mask,
-    resample_bitmask,
     rle_area,
 )
 from instseg.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
@@ -144,7 +144,7 @@ class MovingInstances:
         """Position -> box and box mask."""
         is_seen = (areas > 0) & (areas >= min_visibility * np.array(self.bitmap_areas))
         return {
-            position: (boxes[i], resample_bitmask(self.maps.bitmask(i, boxes[i]), BOX_MASK_SIZE))
+            position: (boxes[i], bitmask_to_box_mask(self.maps.bitmask(i, boxes[i]), BOX_MASK_SIZE))
             for position, i in enumerate(self.bitmap_of)
             if i is not None and is_seen[i]
         }
