@@ -84,7 +84,7 @@ def timed(call: Callable[[], object], device: str = "cpu") -> float:
 
 def synchronize(device: str) -> None:
     if device.startswith("cuda"):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
 
 
 def hardware(device: str) -> list[str]:
@@ -125,7 +125,8 @@ def table(rows: Sequence[Row]) -> list[str]:
 def _ratio(row: Row) -> tuple[str, str]:
     if row.ratio is None:
         return "", ""
-    return f"{row.ratio:.3g}x", f"{row.low:.3g} to {row.high:.3g}"
+    spread = "once" if row.low == row.high else f"{row.low:.3g} to {row.high:.3g}"
+    return f"{row.ratio:.3g}x", spread
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -150,9 +151,9 @@ def main(
     for row in measure(arguments):
         rows.append(row)
         print("  ".join(filter(None, [row.what, row.ours, row.against, *_ratio(row), row.agreement])), flush=True)
+        if arguments.rows:  # each at once: what comes later may fail
+            arguments.rows.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     lines = [*hardware(arguments.device), "", *table(rows)]
     print("\n" + "\n".join(lines))
     if arguments.results:
         arguments.results.write_text("\n".join(lines) + "\n")
-    if arguments.rows:
-        arguments.rows.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -11,6 +11,7 @@ detectron2 takes part where it can be imported; its weights are random ones of i
 
 from __future__ import annotations
 
+import statistics
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ import torch.nn.functional as F
 from detectron2_step import build_model, inference_pass, is_importable, settle_norms, use_proposals
 from pycocotools import mask as coco_mask
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import box_iou
-from training import NUM_CATEGORIES, make_boxes, make_inputs, make_models
+from training import NUM_CATEGORIES, full_precision, make_boxes, make_inputs, make_models
 
-from comparing import Row, alternately, compared, main
+from comparing import Row, alternately, compared, figure, main
 from instseg.masks import bitmask_to_rle
 from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN
@@ -70,8 +72,7 @@ def make_detectors(task: Task, device: str) -> tuple[TorchvisionMaskRCNN, MaskRC
     model.eval()
     heads = model.roi_heads
     with torch.inference_mode():
-        give_proposals(model, task)
-        give_proposals(reference, task)
+        handle = give_proposals(model, task)
         pictures = model.transform(task.images, task.image_sizes)
         features = model.backbone(pictures.tensors)
         proposals, _ = model.rpn(pictures, features)
@@ -80,19 +81,20 @@ def make_detectors(task: Task, device: str) -> tuple[TorchvisionMaskRCNN, MaskRC
         masks = heads.mask_head(heads.mask_roi_pool(features, proposals, task.image_sizes))
         masks = F.relu(heads.mask_predictor.conv5_mask(masks))
         spread(heads.mask_predictor.mask_fcn_logits, masks.permute(0, 2, 3, 1).flatten(0, 2), 3.0)
+    handle.remove()
     reference.load_state_dict(model.state_dict(), strict=True)
     for detector in (reference, model):
         detector.get_submodule("roi_heads").score_thresh = SCORE_THRESHOLD
     return reference, model
 
 
-def give_proposals(model: nn.Module, task: Task) -> None:
+def give_proposals(model: nn.Module, task: Task) -> RemovableHandle:
     """Let the heads see boxes of all sizes instead of what the untrained RPN finds, which it goes on finding."""
 
     def given(rpn: nn.Module, inputs: Any, found: tuple[list[Tensor], dict[str, Tensor]]) -> Any:
-        return task.proposals[: len(found[0])], found[1]
+        return task.proposals, found[1]
 
-    model.get_submodule("rpn").register_forward_hook(given)
+    return model.get_submodule("rpn").register_forward_hook(given)
 
 
 def spread(layer: nn.Module, inputs: Tensor, deviation: float) -> None:
@@ -127,9 +129,9 @@ def _encoded(output: dict[str, Tensor], image_id: int, size: ImageSize) -> Predi
     return Prediction(image_id, size, boxes, labels, scores, [bitmask_to_rle(mask) for mask in masks])
 
 
-def by_ours(model: MaskRCNN, task: Task) -> Predict:
+def by_ours(model: MaskRCNN, task: Task, *, bf16: bool = False) -> Predict:
     def predict() -> list[Prediction]:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(task.images.device.type, torch.bfloat16, enabled=bf16):
             _, detections = model(task.images, task.image_sizes)
             ids = list(range(len(task.image_sizes)))
             return detections_to_predictions(detections, task.image_sizes, ids, task.photo_sizes)
@@ -160,19 +162,30 @@ def measure(arguments: Namespace) -> Iterator[Row]:
     if on_cpu:
         keep_freed_memory()  # as predict.py does; both sides profit
     reference, model = make_detectors(make_task(1, 1, arguments.device), arguments.device)
+    batch, handles = 1 if on_cpu else 16, list[RemovableHandle]()
     for count, scale in CASES[1:2] if arguments.quick else CASES:
-        task = make_task(1 if on_cpu else 16, scale, arguments.device)
+        task = make_task(batch, scale, arguments.device)
+        for handle in handles:
+            handle.remove()
+        handles = [give_proposals(detector, task) for detector in (reference, model)]
         for detector in (reference, model):
             detector.roi_heads.detections_per_img = count
         ours, theirs = by_ours(model, task), by_torchvision(reference, task)
-        agree = agreement(ours(), theirs())
+        with full_precision():
+            agree = agreement(ours(), theirs())
         contenders: dict[str, Callable[[], object]] = {"theirs": theirs, "ours": ours}
         if on_cpu and is_importable():
             contenders["detectron2"] = by_detectron2(task, count)
         seconds = alternately(contenders, arguments.repeats, 1, arguments.device)
         height, width = task.photo_sizes[0]
-        what = f"R50-FPN {SIDE} px, {count} instances, masks of {height}x{width}"
+        what = f"R50-FPN {SIDE} px, {f'{batch} images, ' * (batch > 1)}{count} instances, masks of {height}x{width}"
         yield compared(what, "torchvision", seconds["ours"], seconds["theirs"], "s", "2x or more", agree)
+        if not on_cpu:
+            taken = alternately({"bf16": by_ours(model, task, bf16=True)}, arguments.repeats, 1, arguments.device)[
+                "bf16"
+            ]
+            yield compared(f"{what}, bf16", "torchvision in float32", taken, seconds["theirs"], "s")
+            yield figure(f"{what}, bf16", f"{batch / statistics.median(taken):.1f} images/s")
         if "detectron2" in seconds:
             yield compared(what, "detectron2", seconds["ours"], seconds["detectron2"], "s", "", "other weights")
     yield from masks_alone(model, task, arguments.repeats)

@@ -1,4 +1,4 @@
-"""Claim: the masks of a batch are a hundredth of dense ones. A training step holds about as much as torchvision's.
+"""Claim: the masks of a batch are a hundredth of dense ones. A step with many instances holds less than torchvision's.
 
     python benchmarks/memory.py
     python benchmarks/memory.py --device cuda
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import torch
 from processes import apart, forget_peak, give_back_memory, memory_mb
 from torch import Tensor
-from training import make_inputs, make_models, make_step
+from training import full_precision, make_inputs, make_models, make_optimizer, make_step
 
 from comparing import Row, compared, main
 from instseg.data.dataset import SIZE_DIVISOR
@@ -59,15 +59,15 @@ def peak_of_steps(side: int, short_side: int, num_instances: int, batch: int, de
         keep_freed_memory()
     inputs = make_inputs(short_side, num_instances, batch, device)[side]
     model = make_models("resnet50", short_side, device)[side]
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    step = make_step(model, inputs, torch.optim.SGD(parameters, lr=1e-8, momentum=0.9))
+    step = make_step(model, inputs, make_optimizer(model))
     give_back_memory()
     if device == "cpu":
         forget_peak()
         losses = [step() for _ in range(2)][-1]
         return memory_mb("VmHWM") - bare, sum(losses.values())
     torch.cuda.reset_peak_memory_stats(device)
-    losses = [step() for _ in range(2)][-1]
+    with full_precision():
+        losses = [step() for _ in range(2)][-1]
     return torch.cuda.max_memory_allocated(device) / 2**20, sum(losses.values())
 
 

@@ -1,7 +1,7 @@
 """All benchmarks, each in a process of its own, and one table of what they found.
 
-    python benchmarks/run.py                          # ten minutes on two cores, nothing else running
-    python benchmarks/run.py --device cuda            # what a GPU is for; below ten minutes
+    python benchmarks/run.py                          # 10 to 12 minutes on two cores, nothing else running
+    python benchmarks/run.py --device cuda            # what a GPU is for
     python benchmarks/run.py --only loader evaluation
     python benchmarks/run.py --full --results benchmarks/results/all.txt
 
@@ -47,6 +47,7 @@ def run(name: str, arguments: argparse.Namespace) -> tuple[list[Row], str]:
     with TemporaryDirectory() as scratch:
         file = Path(scratch) / "rows.json"
         command = [sys.executable, str(HERE / f"{name}.py"), "--rows", str(file), "--device", arguments.device]
+        command += ["--repeats", str(arguments.repeats)]
         try:
             done = subprocess.run(
                 command + ["--quick"] * (not arguments.full),
@@ -56,6 +57,8 @@ def run(name: str, arguments: argparse.Namespace) -> tuple[list[Row], str]:
                 check=False,
             )
             reason = "" if done.returncode == 0 else last_line(done.stderr) or f"exit code {done.returncode}"
+            if reason:
+                print(done.stderr, file=sys.stderr)
         except subprocess.TimeoutExpired:
             reason = f"not done after {MAX_SECONDS} s"
         rows = json.loads(file.read_text()) if file.is_file() else []
@@ -69,6 +72,7 @@ def last_line(text: str) -> str:
 if __name__ == "__main__":
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", choices=sorted({*ON_CPU, *ON_GPU}), help="these scripts alone")
+    options.set_defaults(repeats=3)
     options.add_argument("--full", action="store_true", help="at the size of the results files: about half an hour")
     failures: list[str] = []
     main(__doc__, partial(measure, failed=failures), options)

@@ -1,4 +1,4 @@
-"""A linear layer as a 1x1 convolution: the values and gradients of F.linear."""
+"""The product of either library has the values and gradients of F.linear."""
 
 from __future__ import annotations
 

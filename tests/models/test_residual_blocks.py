@@ -1,4 +1,4 @@
-"""Blocks with folded norms compute what torchvision's do, and load its weights."""
+"""Blocks and networks with folded norms compute what torchvision's do, and load its weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FrozenBatchNorm2d
 
 from instseg.models import residual_blocks
@@ -36,6 +37,20 @@ def test_outputs_and_gradients_of_a_block_are_torchvisions(norm: type[nn.Module]
     torch.testing.assert_close(pictures[1].grad, pictures[0].grad)
     for name, parameter in blocks[1].named_parameters():
         torch.testing.assert_close(parameter.grad, blocks[0].get_parameter(name).grad, msg=name)
+
+
+@pytest.mark.parametrize("norm", [FrozenBatchNorm2d, nn.BatchNorm2d])
+def test_all_stages_of_a_network_are_torchvisions(norm: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    network = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], norm_layer=norm).double().eval()
+    for name, value in network.state_dict().items():
+        if "bn1" in name:
+            value.copy_(torch.rand_like(value.double()) + 0.5)
+    stages = {"layer1": "0", "layer3": "2"}
+    x = torch.randn(1, 3, 40, 48, dtype=torch.float64)
+    expected = IntermediateLayerGetter(network, stages)(x)
+    torch.testing.assert_close(residual_blocks.Body(network, stages)(x), expected)
+    assert list(expected) == ["0", "2"]
 
 
 def test_a_frozen_norm_keeps_no_picture_for_the_backward_pass() -> None:

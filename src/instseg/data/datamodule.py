@@ -15,7 +15,7 @@ from instseg.categories import Categories
 from instseg.data.dataset import EvalSampler, InstanceDataset, TrainSampler, collate
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Augmentation
-from instseg.types import Sample
+from instseg.types import Batch, Sample
 
 MAX_AUTO_WORKERS = 8
 
@@ -78,6 +78,10 @@ class InstanceDataModule(pl.LightningDataModule):
         self._start = state_dict["epoch"], state_dict["samples"]
         # Lightning cannot know that the sampler starts there.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """To a GPU without waiting for the copies: the loader has pinned the batch."""
+        return batch.to(device, non_blocking=device.type == "cuda")
 
     def _eval_loader(self, split: str) -> DataLoader[Sample]:
         dataset = self._dataset(split, training=False)

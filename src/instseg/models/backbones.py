@@ -12,7 +12,7 @@ from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
 from instseg.errors import InstsegError
-from instseg.models.residual_blocks import BasicBlock, Bottleneck
+from instseg.models.residual_blocks import BasicBlock, Body, Bottleneck
 
 HALF = "resnet18_half"
 DEPTHS: dict[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {  # blocks of each stage
@@ -77,6 +77,7 @@ def build_backbone(name: str, norm: str, trainable_layers: int, fpn_channels: in
     pyramid: nn.Module = BackboneWithFPN(
         body, layers, widths, fpn_channels, norm_layer=norm_layer(fpn_norm) if fpn_norm else None
     )
+    pyramid.body = Body(body, layers)
     return pyramid
 
 

@@ -1,4 +1,4 @@
-"""torchvision's residual blocks with frozen norms folded into the convolutions in front of them.
+"""torchvision's ResNet with frozen norms folded into the convolutions in front of them.
 
 A norm whose statistics and weights never change is a factor and a summand for each channel, which the convolution can
 apply on its own: no pass over the picture, and no picture kept for the backward pass, is spent on it. Names, weights
@@ -7,8 +7,11 @@ and results, up to the last digits, are torchvision's.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.resnet import BasicBlock as TorchvisionBasicBlock
 from torchvision.models.resnet import Bottleneck as TorchvisionBottleneck
 from torchvision.ops import FrozenBatchNorm2d
@@ -44,3 +47,19 @@ class Bottleneck(TorchvisionBottleneck):  # type: ignore[misc]
         out += x if self.downsample is None else normed(self.downsample[0], self.downsample[1], x)
         activated: Tensor = self.relu(out)
         return activated
+
+
+class Body(IntermediateLayerGetter):  # type: ignore[misc]
+    """Those layers of a ResNet that lead to the stages in ``return_layers``, and what these give."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) -> name in ``return_layers`` -> (B, C, H / stride, W / stride)."""
+        stages = OrderedDict[str, Tensor]()
+        for name, module in self.items():
+            if name == "conv1":
+                x = normed(module, self["bn1"], x)
+            elif name != "bn1":
+                x = module(x)
+            if name in self.return_layers:
+                stages[self.return_layers[name]] = x
+        return stages
