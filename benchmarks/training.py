@@ -203,8 +203,8 @@ def on_gpu(arguments: Namespace) -> Iterator[Row]:
         del theirs, ours
     what = f"training step, resnet50 FPN 800 px, {GPU_CASE[3]} images"
     for own, other, goal in (("float32", "float32", ""), ("bf16", "bf16", ""), ("bf16", "float32", "2.5x")):
-        times = seconds[f"ours {own}"], seconds[f"torchvision {other}"]
-        yield compared(f"{what}, {own}", f"torchvision {other}", *times, "s", goal)
+        pair = seconds[f"ours {own}"], seconds[f"torchvision {other}"]
+        yield compared(f"{what}, {own}", f"torchvision {other}", *pair, "s", goal)
     peak = {"float32": matrix_rate(device, torch.float32), "bf16": matrix_rate(device, torch.bfloat16)}
     for number, (side, times) in enumerate(seconds.items()):
         middle, precision = statistics.median(times), side.split()[1]

@@ -100,9 +100,9 @@ def compare(architecture: str, short_side: int, num_instances: int, repeats: int
     seconds = alternately({"theirs": theirs, "ours": ours}, repeats, 0)
     what = f"training step, {architecture} FPN {short_side} px, {num_instances} instances"
     yield compared(what, "detectron2", seconds["ours"], seconds["theirs"], "s")
-    own, other = ([taken / f for taken in seconds[side]] for side, f in zip(("ours", "theirs"), flops, strict=True))
+    costs = [[taken / f for taken in seconds[side]] for side, f in zip(("ours", "theirs"), flops, strict=True)]
     work = f"{flops[0]:.0f} GFLOP, detectron2 {flops[1]:.0f}"
-    yield compared(f"{what}, a GFLOP", "detectron2", own, other, "s", "1.3x", work)
+    yield compared(f"{what}, a GFLOP", "detectron2", costs[0], costs[1], "s", "1.3x", work)
 
 
 if __name__ == "__main__":
