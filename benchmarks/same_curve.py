@@ -5,8 +5,8 @@
 Both train with the command line in float64, where the order of sums is lost in the rounding to what is written: the
 points of all curves, and so all draws, matches and gradients, have to be the same to the last of TensorBoard's digits.
 In float32 an RoI more or less soon makes two trainings of the same code on two machines differ. Not in it are the
-product of models/linear.py, which is for float32, and frozen norms, which no training from scratch has: tests/models has
-both.
+product of models/linear.py, which is for float32, and frozen norms, which no training from scratch has; tests/models
+has both.
 """
 
 from __future__ import annotations
