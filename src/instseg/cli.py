@@ -6,7 +6,6 @@ Imports neither torch nor Lightning: ``--help`` and tab completion answer at onc
 from __future__ import annotations
 
 import difflib
-import errno
 import os
 import re
 import shlex
@@ -29,6 +28,7 @@ from instseg.device_slots import gpus_of_a_job, num_slots
 from instseg.errors import InstsegError
 from instseg.run_folders import complete_arguments, remove_unused_folders, run_folder
 from instseg.starts import arguments_of_this_rank
+from instseg.sweeps.failures import is_disk_full
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 from instseg.typed import quoted
 
@@ -36,7 +36,6 @@ from instseg.typed import quoted
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers"}
 PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 CONFIG_DIR = Path(__file__).parents[2] / "conf"
@@ -72,7 +71,7 @@ def friendly_errors(config_name: str) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:  # some of which are OSErrors
         _stop(explain(error, config_name))
     except OSError as error:
-        if error.errno not in FULL:
+        if not is_disk_full(error):
             raise
         _stop(f"the disk is full: {error}")
 

@@ -28,13 +28,14 @@ from instseg.errors import InstsegError
 from instseg.rank_watch import NOTE, note_failure
 from instseg.run_folders import is_begun_earlier
 from instseg.starts import starts_no_processes
-from instseg.sweeps.failures import Pruned
+from instseg.sweeps.failures import ProcessDiedError, Pruned
 from instseg.typed import quoted
 
 SWEEP_ONLY = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")
 GROUPS_OF_SWEEPS = ("launcher", "sweep")
 TRAIN = Path(__file__).parents[2] / "train.py"
 CHILD = "train_ddp_process_"  # what Lightning calls the ranks that it starts
+VANISHED = "RankEndedError"  # what a command notes of a rank that could say nothing any more
 PARENT_POLL_SECONDS = 1.0
 
 
@@ -148,10 +149,11 @@ def in_own_processes(config: DictConfig) -> float | None:
     task = [*_without_resume(task), *([quoted("resume", config.resume)] if config.resume else [])]
     command = [sys.executable, str(TRAIN), *task, *kept, "hydra.mode=RUN", quoted("hydra.run.dir", run_dir)]
     note = run_dir / ".failure.json"
+    note.unlink(missing_ok=True)  # of an attempt that was killed before it was read
     process = subprocess.Popen(command, env={**os.environ, NOTE: str(note)})
     code = _wait(process)
     if code:
-        raise _failure(note, f"the processes of this job ended with code {code}; what they said is in {run_dir}")
+        raise _failure(note, code, run_dir)
     metric: float | None = json.loads((run_dir / "metrics.json").read_text()).get(config.monitor.metric)
     return metric
 
@@ -182,12 +184,18 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
     return code
 
 
-def _failure(note: Path, otherwise: str) -> Exception:
-    """The error that a command has noted, as far as another process can raise it: its kind by name, and its words."""
+def _failure(note: Path, code: int, run_dir: Path) -> Exception:
+    """The error that a command has noted, as far as another process can raise it: its kind by name, and its words.
+
+    ProcessDiedError where the first rank was killed by a signal, or another one has ended without a word.
+    """
     if not note.is_file():
-        return RuntimeError(otherwise)
+        said = f"the processes of this job ended with code {code}; what they said is in {run_dir}"
+        return ProcessDiedError(said) if code < 0 else RuntimeError(said)
     kind, message, value = json.loads(note.read_text(encoding="utf-8")).values()
     note.unlink()
+    if kind == VANISHED:
+        return ProcessDiedError(message)
     if kind == Pruned.__name__:
         return Pruned(message, value)
     return InstsegError(message) if kind == InstsegError.__name__ else type(kind, (RuntimeError,), {})(message)

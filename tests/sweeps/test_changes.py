@@ -6,6 +6,7 @@ from sweeping import info, record
 
 from instseg.image_record import ImageRecord
 from instseg.image_results import FILE_NAME, ImageResults, write_image_results
+from instseg.sweeps.ablation import Ablation
 from instseg.sweeps.changes import change, paired
 from instseg.sweeps.kfold import KFold
 from instseg.sweeps.learning_curve import LearningCurve
@@ -40,11 +41,34 @@ def test_several_pairs_give_a_mean_and_its_interval_in_the_direction_of_the_metr
     assert not found.is_clear
 
 
+def test_of_several_comparisons_each_has_an_interval_wide_enough_for_all_of_them():
+    pairs = [(record(i, {}, 0.5 + gain), record(9 + i, {}, 0.5)) for i, gain in enumerate((0.05, 0.10, 0.15))]
+    assert change(pairs, info(), comparisons=10).text.endswith("(-0.307 to 0.507, n=3)")  # 14.09 * 0.05 / sqrt(3)
+
+
 def test_of_one_pair_the_test_images_say_how_sure_it_is(tmp_path):
     new = record(0, {}, 0.9, run_dir=run_that_found(tmp_path / "new", 18))
     old = record(1, {}, 0.4, run_dir=run_that_found(tmp_path / "old", 6))
     found = change([(new, old)], info())
     assert found.text.startswith("val/segm_map better by 0.500; on test better by 0.") and found.is_clear
+
+
+def test_the_test_images_alone_are_asked_more_of_where_there_are_more_comparisons(tmp_path):
+    new = record(0, {}, 0.9, run_dir=run_that_found(tmp_path / "new", 12))
+    old = record(1, {}, 0.4, run_dir=run_that_found(tmp_path / "old", 6))
+    one, ten = (change([(new, old)], info(), number) for number in (1, 10))
+    assert one.gain == ten.gain and ten.low < one.low and one.high < ten.high
+
+
+def test_an_ablation_of_one_training_each_speaks_of_the_test_images_alone(tmp_path):
+    found = {"all": 18, "without flip": 2, "none": 17}
+    records = [
+        record(i, {"augmentation": label}, 0.5, run_dir=run_that_found(tmp_path / label, number))
+        for i, (label, number) in enumerate(found.items())
+    ]
+    first, *_, verdict = Ablation().report(records, info(), tmp_path)
+    assert first == "Against the full set of augmentations (intervals of 95% for all 2 together):"
+    assert verdict.startswith("Beyond chance on these test images, with these trainings: without flip. With seed=")
 
 
 def test_a_pair_that_was_not_tested_is_never_clear():
@@ -55,7 +79,7 @@ def test_a_pair_that_was_not_tested_is_never_clear():
 @pytest.mark.parametrize(
     ("found_with_all", "verdict"),
     [
-        (18, "more photos like these would very likely help"),
+        (18, "more photos like these may well help"),
         (8, "which may be chance: more photos like these may help"),
     ],
 )
@@ -80,7 +104,9 @@ def test_seeds_make_one_learning_curve_of_means_with_the_interval_between_them(t
         record(i, {"seed": seed, "train_share": share}, m) for i, ((share, seed), m) in enumerate(metrics.items())
     ]
     line, _ = LearningCurve([0.5, 1]).report(records, info(), tmp_path)
-    assert "0.310 with 50%, 0.413 with 100%" in line and "would very likely help" in line
+    assert (
+        "0.310 with 50%, 0.413 with 100%" in line and "still rising: more photos like these are likely to help" in line
+    )
     assert "better by 0.103 (0.089 to 0.118, n=3)" in line
 
 

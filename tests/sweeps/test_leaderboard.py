@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 
 import pytest
 from sweeping import info, record
@@ -12,6 +13,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from torch.utils.tensorboard import SummaryWriter
 
 from instseg.errors import InstsegError
+from instseg.sweeps import hparams
 from instseg.sweeps.leaderboard import main
 from instseg.sweeps.ranking import leaves, ranked, short
 from instseg.sweeps.records import SweepFolder, newest_sweep
@@ -50,6 +52,7 @@ def test_the_command_prints_a_table_the_reasons_and_where_the_files_are(folder, 
     printed = capsys.readouterr().out
     assert "segm_map of 6 jobs: 3 done, 1 pruned, 1 failed, 1 open" in printed
     assert "job 4 failed: diverged: nan" in printed
+    assert "minutes" in printed, "'min' would be read as a minimum"
     assert str(folder.path / "leaderboard.png") in printed
     assert (folder.path / "leaderboard.png").stat().st_size > 10_000
 
@@ -92,6 +95,23 @@ def test_tensorboard_shows_the_curves_of_each_job_beside_its_values(folder):
     assert [event.step for event in job.Scalars("val/segm_map")] == [10, 20]
     assert job.Scalars("best val/segm_map")[-1].value == pytest.approx(0.3)
     assert len(job.Scalars("test/segm_map")) == 1
+
+
+def test_two_leaderboards_at_once_write_one_after_the_other(folder, monkeypatch):
+    rows, write_job, others = ranked(folder.records(), folder.read_info()), hparams._write_job, []
+    arguments = folder.path / "tensorboard", rows, folder.read_info()
+
+    def while_another_begins(*job):
+        if not others:
+            others.append(threading.Thread(target=hparams.write_hparams, args=arguments))
+            others[0].start()
+            others[0].join(1.0)  # ends in this time only where nothing makes it wait
+        write_job(*job)
+
+    monkeypatch.setattr(hparams, "_write_job", while_another_begins)
+    hparams.write_hparams(*arguments)
+    others[0].join()
+    assert len(list(arguments[0].iterdir())) == 4
 
 
 def test_no_fold_is_called_the_best_because_each_has_other_images(tmp_path, capsys):

@@ -110,6 +110,21 @@ def test_failed_trials_are_tried_again_under_new_numbers_when_asked(tmp_path):
     assert folder.read(0).state == "retried"
 
 
+def test_a_retry_that_was_interrupted_is_still_to_be_tried_when_the_search_goes_on(tmp_path):
+    first, folder = begun(tmp_path, num_trials=2), SweepFolder(tmp_path)
+    for metric in (None, 0.5):
+        (job,) = first.ask(1)
+        ending = {"state": "failed", "kind": "error"} if metric is None else {}
+        first.tell(folder.write(record(job.number, job.values, metric, **ending)))
+    begun(tmp_path, num_trials=2, records=folder.records(), retry_failed=True)  # and Ctrl-C
+    again = begun(tmp_path, num_trials=2, records=folder.records())
+    (retried,) = run_all(again)
+    assert (retried.number, dict(retried.values)) == (2, dict(folder.read(0).values))
+    folder.write(record(2, retried.values, 0.6))
+    assert begun(tmp_path, num_trials=2, records=folder.records()).ask(1) == []
+    assert len(run_all(begun(tmp_path, num_trials=3, records=folder.records()))) == 1
+
+
 def test_several_jobs_at_once_are_asked_for_together_but_not_so_many_that_none_could_learn(tmp_path):
     search = begun(tmp_path, num_trials=9, max_at_once=4)
     assert [len(search.ask(3)), len(search.ask(256)), len(search.ask(256))] == [3, 4, 2]

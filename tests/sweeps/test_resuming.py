@@ -1,12 +1,17 @@
 """``resume=`` of a sweep's folder: the command that started it, and nothing that changes what it tries."""
 
+from pathlib import Path
+
 import pytest
 from sweeping import info
 
 from instseg.errors import InstsegError
 from instseg.run_folders import complete_arguments
+from instseg.starts import Start
+from instseg.sweeps import resuming
 from instseg.sweeps.records import SweepFolder
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
+from instseg.typed import typed_values
 
 
 @pytest.fixture
@@ -42,6 +47,49 @@ def test_auto_is_the_newest_sweep_where_a_sweep_is_typed(outputs):
     completed = complete_sweep_arguments(["-m", "resume=auto", f"outputs={outputs}"])
     assert completed[-1] == f'hydra.sweep.dir="{outputs}/sweeps/b"'
     assert complete_sweep_arguments(["resume=auto"]) == ["resume=auto"], "a run is meant"
+
+
+def test_auto_beside_a_kind_of_sweep_is_the_newest_of_that_kind(outputs):
+    completed = complete_sweep_arguments(["sweep=grid", "resume=auto", f"outputs={outputs}"])
+    assert completed[-1] == f'hydra.sweep.dir="{outputs}/sweeps/a"'
+    with pytest.raises(InstsegError, match="no sweep=optuna below"):
+        complete_sweep_arguments(["sweep=optuna", "resume=auto", f"outputs={outputs}"])
+
+
+@pytest.mark.parametrize("typed", ["-m", "sweep=grid"])
+def test_a_sweep_that_is_to_go_on_never_starts_from_zero_because_of_a_slip(typed, outputs):
+    run = outputs / "shapes_small" / "a"
+    run.mkdir(parents=True)
+    for wrong in ("Auto", str(outputs / "sweeps" / "c"), str(run)):
+        with pytest.raises(InstsegError, match="is no sweep's folder"):
+            complete_sweep_arguments([typed, "seed=1,2", f"resume={wrong}"])
+    assert complete_sweep_arguments([typed, "seed=1,2", "resume=null"]) == [typed, "seed=1,2", "resume=null"]
+
+
+def test_what_changes_nothing_of_what_is_learnt_takes_the_place_of_what_was_typed(outputs):
+    SweepFolder(outputs / "sweeps" / "c").write_info(info(command=["-m", "seed=1,2", "cache_dir=old"]))
+    added = ["cache_dir=new", "trainer.checkpoint_every_minutes=5"]
+    completed = complete_sweep_arguments([f"resume={outputs}/sweeps/c", *added])
+    assert completed[:-1] == ["-m", "seed=1,2", *added]
+    with pytest.raises(InstsegError, match="stage=test: "):
+        complete_sweep_arguments([f"resume={outputs}/sweeps/c", "stage=test"])
+
+
+def test_a_sweep_that_its_scheduler_starts_again_goes_on_in_its_folder(tmp_path, monkeypatch):
+    arguments = ["-m", "seed=1,2", f"outputs={tmp_path}"]
+
+    def folder_of_attempt(number):
+        start = Start("job-7", rank=0, world_size=1, local_size=1, attempt=number)
+        monkeypatch.setattr(resuming, "this_start", lambda: start)
+        *same, folder = complete_sweep_arguments(arguments)
+        assert same == arguments and folder.startswith('hydra.sweep.dir="')
+        return Path(typed_values([folder])["hydra.sweep.dir"])
+
+    first = folder_of_attempt(0)
+    monkeypatch.setattr(resuming, "datetime", None)  # nobody asks for the time again
+    assert folder_of_attempt(1) == first
+    monkeypatch.setattr(resuming, "this_start", lambda: None)
+    assert complete_sweep_arguments(arguments) == arguments
 
 
 def test_failed_jobs_and_other_machines_may_be_asked_for_and_other_settings_not(outputs):

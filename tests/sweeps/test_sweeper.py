@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from sweeping import states, swept
 
-from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
+from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO, DiskFullError
 from instseg.errors import InstsegError
 from instseg.resume import find_resumable
+from instseg.sweeps.failures import ProcessDiedError
 from instseg.sweeps.records import SweepFolder
 
 
@@ -158,3 +159,52 @@ def test_other_values_in_the_same_folder_are_refused(tmp_path):
     swept(tmp_path, Training(), "optimizer.lr=1,2")
     with pytest.raises(InstsegError, match="Go on with the command that started the sweep"):
         swept(tmp_path, Training(), "optimizer.lr=1,3")
+
+
+def test_a_full_disk_stops_the_sweep_and_the_job_goes_on_when_there_is_room(tmp_path):
+    train = Training(lr_1=DiskFullError("last.ckpt cannot be written, the disk is full: 9 MB are needed. …"))
+    with pytest.raises(InstsegError, match=r"the disk is full: 9 MB are needed\. Make room.*resume=\S+/sweeps/one$"):
+        swept(tmp_path, train, "optimizer.lr=1,2")
+    assert train.calls == [(1, None)], "the other job would meet the same disk"
+    (begun,) = folder_of(tmp_path).records()
+    assert begun.state == "interrupted"
+    again = Training()
+    swept(tmp_path, again, "optimizer.lr=1,2")
+    assert again.calls == [(1, begun.run_dir), (2, None)]
+
+
+def test_a_job_of_several_ranks_whose_processes_die_is_started_again_and_given_up_in_the_end(tmp_path):
+    train = Training(lr_1=ProcessDiedError("the processes of this job ended with code -9"))
+    with pytest.raises(InstsegError, match="1 of 2 jobs failed"):
+        swept(tmp_path, train, "optimizer.lr=1,2")
+    dead, done = folder_of(tmp_path).records()
+    assert [lr for lr, _ in train.calls] == [1, 1, 1, 2]
+    assert (dead.state, dead.kind, done.state) == ("failed", "crashed", "done")
+    assert dead.reason.startswith("its process died 3 times")
+
+
+def test_a_job_that_has_killed_the_sweep_three_times_is_given_up_and_the_next_is_reached(tmp_path):
+    with pytest.raises(SystemExit):
+        swept(tmp_path, Training(lr_1=KeyboardInterrupt()), "optimizer.lr=1,2")
+    folder, again = folder_of(tmp_path), Training()
+    folder.write(folder.read(0), state="running", attempts=3)  # as SIGKILL leaves it
+    with pytest.raises(InstsegError, match=r"1 of 2 jobs failed.*its process died 3 times"):
+        swept(tmp_path, again, "optimizer.lr=1,2")
+    assert again.calls == [(2, None)]
+
+
+def test_a_sweep_that_is_refused_at_its_start_leaves_no_folder_of_its_own(tmp_path):
+    with pytest.raises(InstsegError, match="intervals are for sweep=optuna"):
+        swept(tmp_path, Training(), "optimizer.lr=interval(1,2)")
+    assert not folder_of(tmp_path).path.exists()
+    note = folder_of(tmp_path).path / "mine.txt"
+    note.parent.mkdir()
+    note.write_text("filled by somebody")
+    with pytest.raises(InstsegError):
+        swept(tmp_path, Training(), "optimizer.lr=interval(1,2)")
+    assert note.read_text()
+
+
+def test_the_line_of_a_job_has_its_values_short(tmp_path, capsys):
+    swept(tmp_path, Training(), "optimizer.lr=0.0012345678901234567,0.002")
+    assert "job 0 done, val/segm_map 0.001235: optimizer.lr=0.001235\n" in capsys.readouterr().out

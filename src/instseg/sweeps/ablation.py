@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from instseg.errors import InstsegError
-from instseg.sweeps.changes import REPEAT, change, paired
+from instseg.sweeps.changes import REPEAT, Change, change, paired
+from instseg.sweeps.comparison import LEVEL
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Space
 
@@ -32,12 +33,24 @@ class Ablation(FixedJobs):
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
         """Each change against the full set, paired by what else was swept (seeds, say)."""
         labels = dict.fromkeys(record.values[self.axis] for record in records)
-        pairs = {label: paired(_of(records, label), _of(records, ALL), self.axis) for label in labels if label != ALL}
-        changes = {label: change(found, info) for label, found in pairs.items() if found}
-        lines = [f"{label}: {found.text}" for label, found in changes.items()]
-        clear = ", ".join(label for label, found in changes.items() if found.is_clear)
-        verdict = f"Beyond chance: {clear}." if clear else f"Each of these may be chance. {REPEAT}"
-        return ["Against the full set of augmentations:", *lines, verdict] if lines else []
+        found = {label: paired(_of(records, label), _of(records, ALL), self.axis) for label in labels if label != ALL}
+        pairs = {label: of_label for label, of_label in found.items() if of_label}
+        if not pairs:
+            return []
+        changes = {label: change(of_label, info, comparisons=len(pairs)) for label, of_label in pairs.items()}
+        together = f" (intervals of {LEVEL:.0%} for all {len(pairs)} together)" if len(pairs) > 1 else ""
+        lines = [f"{label}: {changed.text}" for label, changed in changes.items()]
+        return [f"Against the full set of augmentations{together}:", *lines, _verdict(changes)]
+
+
+def _verdict(changes: Mapping[str, Change]) -> str:
+    """One training each says nothing of how much the next one would differ."""
+    clear = {label: changed for label, changed in changes.items() if changed.is_clear}
+    if not clear:
+        return f"Each of these may be chance. {REPEAT}"
+    if all(changed.num_pairs > 1 for changed in clear.values()):
+        return f"Beyond chance: {', '.join(clear)}."
+    return f"Beyond chance on these test images, with these trainings: {', '.join(clear)}. {REPEAT}"
 
 
 def _transforms(augmentation: Mapping[str, Any]) -> list[str]:

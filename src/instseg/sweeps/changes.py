@@ -19,11 +19,12 @@ Pair = tuple[JobRecord, JobRecord]
 
 @dataclass(frozen=True)
 class Change:
-    """The mean over pairs of jobs, and its interval of 95 %: over the pairs, or, of one pair, over the test images."""
+    """The mean over pairs of jobs, and its interval: over the pairs, or, of one pair, over the test images."""
 
     gain: float  # above 0: better
     low: float  # NaN where nothing is known
     high: float
+    num_pairs: int
     text: str  # such as "val/segm_map better by 0.021 (0.004 to 0.039, n=3)"
 
     @property
@@ -47,22 +48,23 @@ def paired(new: Sequence[JobRecord], old: Sequence[JobRecord], *axes: str) -> li
     return [(record, partners[key][0]) for key, group in groups.items() if key in partners for record in group]
 
 
-def change(pairs: Sequence[Pair], info: SweepInfo) -> Change:
-    """``pairs``: one or more."""
+def change(pairs: Sequence[Pair], info: SweepInfo, comparisons: int = 1) -> Change:
+    """``pairs``: one or more. The interval is of 95 %, or as wide as so many ``comparisons`` together need it."""
     sign = 1 if info.mode == "max" else -1
     gains = [sign * ((new.metric or 0.0) - (old.metric or 0.0)) for new, old in pairs]
-    gain, half = mean_interval(gains)
+    gain, half = mean_interval(gains, comparisons)
     said = f"{info.metric} {'better' if gain >= 0 else 'worse'} by {abs(gain):.3f}"
     if len(pairs) == 1:
-        return _on_test(gain, said, pairs[0], info)
+        return _on_test(gain, said, pairs[0], info, comparisons)
     towards = math.copysign(1, gain)
     low, high = sorted((towards * (gain - half), towards * (gain + half)))
-    return Change(gain, gain - half, gain + half, f"{said} ({low:.3f} to {high:.3f}, n={len(pairs)})")
+    text = f"{said} ({low:.3f} to {high:.3f}, n={len(pairs)})"
+    return Change(gain, gain - half, gain + half, len(pairs), text)
 
 
-def _on_test(gain: float, said: str, pair: Pair, info: SweepInfo) -> Change:
+def _on_test(gain: float, said: str, pair: Pair, info: SweepInfo, comparisons: int) -> Change:
     try:
-        found = compare_records(*pair, info.metric.removeprefix("val/"))
+        found = compare_records(*pair, info.metric.removeprefix("val/"), comparisons)
     except InstsegError as error:
-        return Change(gain, math.nan, math.nan, f"{said}; not compared on test images: {error}")
-    return Change(gain, found.low, found.high, f"{said}; on test {found}")
+        return Change(gain, math.nan, math.nan, 1, f"{said}; not compared on test images: {error}")
+    return Change(gain, found.low, found.high, 1, f"{said}; on test {found}")

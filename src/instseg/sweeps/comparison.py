@@ -56,8 +56,18 @@ class Difference:
         return f"{word} by {abs(self.value):.3f} ({low:.3f} to {high:.3f})"
 
 
-def compare(one: ImageResults, other: ImageResults, metric: str, resamples: int = RESAMPLES) -> Difference:
-    """The difference in AP with its interval of 95 %. InstsegError where the two cannot be compared."""
+def bonferroni(comparisons: int) -> float:
+    """The level of each of several intervals with which all of them together hold the true values in LEVEL of cases."""
+    return 1 - (1 - LEVEL) / comparisons
+
+
+def compare(
+    one: ImageResults, other: ImageResults, metric: str, resamples: int = RESAMPLES, comparisons: int = 1
+) -> Difference:
+    """The difference in AP with its interval of 95 %, or wider where it is one of several ``comparisons``.
+
+    InstsegError where the two cannot be compared.
+    """
     check_comparable(one, other)
     measures = [ResampledAp(results.records, results.categories, metric) for results in (one, other)]
     whole = np.ones((1, len(one.records)), dtype=np.int64)
@@ -65,7 +75,7 @@ def compare(one: ImageResults, other: ImageResults, metric: str, resamples: int 
     if not all(map(math.isfinite, values)):
         raise InstsegError(f"{metric}: the test images have no instance to find, so there is nothing to compare")
     drawn = draw(len(one.records), resamples)
-    low, high = interval(measures[0](drawn) - measures[1](drawn), len(one.records))
+    low, high = interval(measures[0](drawn) - measures[1](drawn), len(one.records), bonferroni(comparisons))
     return Difference(values[0], values[1], low, high, len(one.records))
 
 
@@ -115,8 +125,8 @@ def read_run(run: Path) -> ImageResults:
     return read_image_results(folder / FILE_NAME)
 
 
-def compare_runs(one: Path, other: Path, metric: str, resamples: int = RESAMPLES) -> Difference:
-    return compare(read_run(one), read_run(other), metric, resamples)
+def compare_runs(one: Path, other: Path, metric: str, resamples: int = RESAMPLES, comparisons: int = 1) -> Difference:
+    return compare(read_run(one), read_run(other), metric, resamples, comparisons)
 
 
 def sentence(difference: Difference, metric: str, one: str, other: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from instseg.errors import InstsegError
@@ -13,6 +15,9 @@ DIVERGED, OUT_OF_MEMORY, REFUSED, CRASHED, ERROR = "diverged", "out of memory", 
 BAD_VALUES = (DIVERGED, OUT_OF_MEMORY)
 """Kinds that speak against the tried values themselves."""
 MAX_REASON = 300  # characters
+NO_MEMORY = re.compile("not enough memory|can't alloc|out of memory|_ALLOC_FAILED|killed by signal: Killed")
+"""Words of torch, CUDA and its libraries, and of a DataLoader whose worker the system has killed."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Pruned(InstsegError):  # noqa: N818  (nothing is wrong)
@@ -26,19 +31,38 @@ class Pruned(InstsegError):  # noqa: N818  (nothing is wrong)
         return type(self), (str(self), self.value)
 
 
+class ProcessDiedError(Exception):
+    """A process of the job was killed, or has crashed: the job may be started again."""
+
+
 def kind_of(error: BaseException) -> str:
     """By names: torch need not be imported to ask."""
-    names = {cls.__name__ for cls in type(error).__mro__}
+    names, text = _names(error), " ".join(map(str, _with_causes(error)))
     if "NonFiniteLossError" in names:
         return DIVERGED
-    text = str(error)
-    if (
-        "OutOfMemoryError" in names
-        or isinstance(error, MemoryError)
-        or re.search("not enough memory|can't alloc", text)
-    ):
+    if "OutOfMemoryError" in names or isinstance(error, MemoryError) or NO_MEMORY.search(text):
         return OUT_OF_MEMORY
     return REFUSED if isinstance(error, InstsegError) else ERROR
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Also where another process, a loader's or a job's, has only said so in words."""
+    return any(
+        "DiskFullError" in _names(cause)
+        or getattr(cause, "errno", None) in FULL
+        or any(f"[Errno {code}]" in str(cause) for code in FULL)
+        for cause in _with_causes(error)
+    )
+
+
+def _names(error: BaseException) -> set[str]:
+    return {cls.__name__ for cls in type(error).__mro__}
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def reason_of(error: BaseException) -> str:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from scipy.special import stdtrit
 
+from instseg.sweeps.comparison import bonferroni
 from instseg.sweeps.ranking import short
 from instseg.sweeps.records import JobRecord
-
-LEVEL = 0.95
 
 
 def by_others(records: Sequence[JobRecord], *axes: str) -> dict[str, list[JobRecord]]:
@@ -23,13 +22,13 @@ def by_others(records: Sequence[JobRecord], *axes: str) -> dict[str, list[JobRec
     return groups
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % interval after Student's t; NaN for a single value."""
+def mean_interval(values: Sequence[float], comparisons: int = 1) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval after Student's t, or of a wider one; NaN for a single value."""
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
     error = statistics.stdev(values) / math.sqrt(len(values))
-    return mean, float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
+    return mean, float(stdtrit(len(values) - 1, (1 + bonferroni(comparisons)) / 2)) * error
 
 
 def mean_text(values: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch.utils.tensorboard import summary
 from torch.utils.tensorboard.writer import FileWriter
 
-from instseg.atomic import new_folder
+from instseg.atomic import exclusive_lock, new_folder
 from instseg.sweeps.ranking import Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo
 
@@ -21,12 +21,12 @@ def write_hparams(folder: Path, rows: Sequence[Row], info: SweepInfo) -> None:
     """One TensorBoard run for each job that has a metric: its values, the metric, that on test, and its curves.
 
     The metric is that of the best checkpoint, and called so: the curve of the same name may end elsewhere. Where some
-    were given up, a column tells which. Replaces all.
+    were given up, a column tells which. Replaces all; a second caller waits for the first.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     measured = [row for row in rows if row.metric is not None]
     has_states = any(row.record.state != DONE for row in measured)
-    with new_folder(folder) as scratch:
+    with exclusive_lock(folder.with_name(f".{folder.name}.lock"), f"write {folder}"), new_folder(folder) as scratch:
+        shutil.rmtree(folder, ignore_errors=True)
         for row in measured:
             values: dict[str, float | str] = {key: _typed(row.record.values.get(key, "")) for key in info.values}
             _write_job(scratch / _name(row), row, values | ({"state": row.record.state} if has_states else {}), info)

@@ -8,7 +8,8 @@ from typing import Any
 
 from instseg.errors import InstsegError
 from instseg.sweeps.changes import change, is_measured, mean_metric, paired
-from instseg.sweeps.groups import LEVEL, by_others, mean_text
+from instseg.sweeps.comparison import LEVEL
+from instseg.sweeps.groups import by_others, mean_text
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Space
 

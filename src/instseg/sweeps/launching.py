@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from instseg.atomic import lock_if_free
 from instseg.errors import InstsegError
-from instseg.sweeps.failures import CRASHED
-from instseg.sweeps.records import FAILED, FINISHED, Job, SweepFolder
+from instseg.sweeps.failures import CRASHED, is_disk_full
+from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, SweepFolder
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +22,37 @@ def run_all(jobs: Sequence[Job], launch: Callable[[Sequence[Job]], None], folder
     """Launch jobs until each of them is finished; afterwards each record says how.
 
     A launcher raises when a process of its is killed, and then says nothing of the others: those that live are waited
-    for, those that have not ended in order are started again, one by one, up to MAX_ATTEMPTS times. Raises what the
-    launcher raised when it cannot start any job at all.
+    for, those that were never begun are started again together, and those whose processes have died one by one, up to
+    MAX_ATTEMPTS times. Deaths of an earlier start count, because there the sweep itself may have died with the job.
+    Raises what the launcher raised when it cannot start any job at all, and the error of a full disk, which would meet
+    every other job too.
     """
-    open_jobs, error = list(jobs), _try_to(launch, jobs)
-    while True:
+    error: Exception | None = None
+    is_idle = False
+    batch = open_jobs = [job for job in jobs if not _is_over(job, folder, error)]
+    while open_jobs:
+        before, was_idle = _records(batch, folder), is_idle
+        error = _try_to(launch, batch)
         _wait_for_the_living(open_jobs, folder)
+        is_idle = _records(batch, folder) == before
+        if is_idle and was_idle:
+            raise error or InstsegError(f"the launcher does not start job {batch[0].number}")
         open_jobs = [job for job in open_jobs if not _is_over(job, folder, error)]
-        if not open_jobs:
-            return
-        before = folder.read(open_jobs[0].number)
-        error = _try_to(launch, open_jobs[:1])
-        if folder.read(open_jobs[0].number) == before:
-            raise error or InstsegError(f"the launcher does not start job {open_jobs[0].number}")
+        fresh = [job for job, record in zip(open_jobs, _records(open_jobs, folder), strict=True) if not record.attempts]
+        batch = fresh if fresh and not is_idle else open_jobs[:1]
+
+
+def _records(jobs: Sequence[Job], folder: SweepFolder) -> list[JobRecord]:
+    """Of jobs that were announced."""
+    return [record for job in jobs if (record := folder.read(job.number))]
 
 
 def _try_to(launch: Callable[[Sequence[Job]], None], jobs: Sequence[Job]) -> Exception | None:
     try:
         launch(jobs)
     except Exception as error:
+        if is_disk_full(error):
+            raise
         log.warning("the launcher stopped: %s: %s", type(error).__name__, error)
         return error
     return None
@@ -49,7 +61,7 @@ def _try_to(launch: Callable[[Sequence[Job]], None], jobs: Sequence[Job]) -> Exc
 def _is_over(job: Job, folder: SweepFolder, error: Exception | None) -> bool:
     record = folder.read(job.number)
     assert record is not None
-    if record.state not in FINISHED and record.attempts >= MAX_ATTEMPTS:
+    if record.state not in FINISHED and record.attempts >= MAX_ATTEMPTS and _is_free(job, folder):
         why = f"its process died {record.attempts} times, killed or out of memory" + (f" ({error})" if error else "")
         folder.write(record, state=FAILED, kind=CRASHED, reason=why)
         return True

@@ -81,7 +81,7 @@ def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
     table.add_column("job", justify="right")
     for name in leaves(info.values):
         table.add_column(name, overflow="fold")
-    for name in ("val", "test", "min"):
+    for name in ("val", "test", "minutes"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for row in rows:

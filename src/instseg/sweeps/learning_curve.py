@@ -59,7 +59,7 @@ class LearningCurve(FixedJobs):
         if not curves:
             return []
         plot_learning_curves(curves, info, folder / "learning_curve.png")
-        lines = [_sentence(others, curve, info) for others, curve in curves.items()]
+        lines = [_sentence(others, curve, info, len(curves)) for others, curve in curves.items()]
         return [*lines, f"{'curve:':<16} {folder / 'learning_curve.png'}"]
 
 
@@ -71,7 +71,7 @@ def _by_share(records: Sequence[JobRecord]) -> Curve:
     return dict(sorted(found.items()))
 
 
-def _sentence(others: str, curve: Curve, info: SweepInfo) -> str:
+def _sentence(others: str, curve: Curve, info: SweepInfo, comparisons: int) -> str:
     said = ", ".join(f"{mean_metric(records):.3f} with {share:.0%}" for share, records in curve.items())
     start = f"{others}: {info.metric}" if others else info.metric
     if len(curve) < 2:
@@ -79,7 +79,8 @@ def _sentence(others: str, curve: Curve, info: SweepInfo) -> str:
     if info.mode == "max" and max(map(mean_metric, curve.values())) < WORTHWHILE:
         return f"{start} {said} of the training images. {NOTHING_LEARNT}"
     (smaller, before), (larger, last) = list(curve.items())[-2:]
-    found = change(paired(last, before, LearningCurve.axis) or [(last[0], before[0])], info)
+    pairs = paired(last, before, LearningCurve.axis) or [(last[0], before[0])]
+    found = change(pairs, info, comparisons)
     return f"{start} {said} of the training images. {smaller:.0%} to {larger:.0%}: {found.text}. {_verdict(found)}"
 
 
@@ -87,8 +88,10 @@ def _verdict(found: Change) -> str:
     """With few images to measure on a rise is soon no more than chance, and nothing is promised of it."""
     if abs(found.gain) < WORTHWHILE:
         return "It has levelled off: more photos of this kind would help little; better ones, or another model, might."
+    if found.gain > 0 and found.low > 0 and found.num_pairs > 1:
+        return "It was still rising: more photos like these are likely to help."
     if found.gain > 0 and found.low > 0:
-        return "It was still rising: more photos like these would very likely help."
+        return f"It was still rising on these test images: more photos like these may well help. {REPEAT}"
     if found.gain > 0:
         return f"It rose, which may be chance: more photos like these may help. {REPEAT}"
     return f"It fell, so chance is larger than the gain. {REPEAT}"

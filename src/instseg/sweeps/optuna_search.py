@@ -69,6 +69,7 @@ class OptunaSearch(Strategy):
             sampler=TPESampler(n_startup_trials=self.startup_trials, seed=self.seed + len(records), constant_liar=True),
             load_if_exists=True,
         )
+        self.replaced = {record.number for record in records if record.state == RETRIED}
         if retry_failed:
             self._enqueue_failed(records, SweepFolder(context.folder))
         by_number = {record.number: record for record in records}
@@ -85,11 +86,16 @@ class OptunaSearch(Strategy):
         at_once = min(at_once, self.max_at_once)
         jobs = [self._job(trial) for trial in self._unfinished[:at_once]]
         self._unfinished = self._unfinished[at_once:]
-        tried = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.WAITING]
-        for _ in range(min(at_once - len(jobs), self.num_trials - len(tried))):
+        for _ in range(min(at_once - len(jobs), self._num_missing())):
             trial = self.study.ask(self.distributions)
             jobs.append(self._job(self.study.trials[trial.number]))
         return jobs
+
+    def _num_missing(self) -> int:
+        """Trials still to begin. Those that wait to be tried again are run in any case, whoever has asked for them."""
+        trials = self.study.get_trials(deepcopy=False)
+        num_waiting = sum(trial.state == TrialState.WAITING for trial in trials)
+        return max(num_waiting, self.num_trials - (len(trials) - num_waiting - len(self.replaced)))
 
     def tell(self, record: JobRecord) -> None:
         """Values that diverge, or need too much memory, count as bad ones; other failures do not count."""
@@ -106,7 +112,7 @@ class OptunaSearch(Strategy):
             if record.state == FAILED:
                 self.study.enqueue_trial(self.study.trials[record.number].params)
                 folder.write(record, state=RETRIED)
-                self.num_trials += 1
+                self.replaced.add(record.number)
 
     def _job(self, trial: FrozenTrial) -> Job:
         values = {key: _text(value) for key, value in trial.params.items()}

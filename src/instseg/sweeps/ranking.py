@@ -56,9 +56,9 @@ def _tested(record: JobRecord, metric: str) -> float | None:
     return None if value is None else float(value)
 
 
-def compare_records(one: JobRecord, other: JobRecord, metric: str) -> Difference:
+def compare_records(one: JobRecord, other: JobRecord, metric: str, comparisons: int = 1) -> Difference:
     """Two jobs on their test images; InstsegError where they cannot be compared."""
-    return compare_runs(Path(one.run_dir or ""), Path(other.run_dir or ""), metric)
+    return compare_runs(Path(one.run_dir or ""), Path(other.run_dir or ""), metric, comparisons=comparisons)
 
 
 def write_csv(path: Path, rows: Sequence[Row], info: SweepInfo) -> None:

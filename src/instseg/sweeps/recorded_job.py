@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from instseg.atomic import lock_if_free, write_text_atomically
-from instseg.sweeps.failures import Pruned, full_text, kind_of, reason_of
+from instseg.sweeps.failures import ProcessDiedError, Pruned, full_text, is_disk_full, kind_of, reason_of
 from instseg.sweeps.records import (
     DONE,
     FAILED,
@@ -22,6 +23,8 @@ from instseg.sweeps.records import (
     JobRecord,
     SweepFolder,
 )
+
+log = logging.getLogger(__name__)
 
 
 class RecordedJob:
@@ -37,7 +40,11 @@ class RecordedJob:
         self.task, self.folder, self.number_now = task, folder, number_now
 
     def __call__(self, config: Any) -> float | None:
-        """Run the job unless it has been run; only an interruption leaves here as an exception."""
+        """Run the job unless it has been run.
+
+        Only what stops the whole sweep leaves here as an exception: an interruption, and the error of a full disk. The
+        job goes on when the sweep does.
+        """
         sweep = SweepFolder(self.folder)
         number = self.number_now(config)
         with lock_if_free(sweep.lock_file(number)) as is_free:
@@ -71,7 +78,12 @@ class RecordedJob:
             return {"state": DONE, "metric": self.task(config), "reason": None, "kind": None}
         except Pruned as pruned:
             return {"state": PRUNED, "metric": pruned.value, "reason": str(pruned)}
+        except ProcessDiedError as died:  # an attempt that has not ended in order, and counts as one
+            log.warning("%s", died)
+            return {"state": INTERRUPTED}
         except Exception as error:
+            if is_disk_full(error):
+                raise
             write_text_atomically(traceback_file, full_text(error))
             return {"state": FAILED, "kind": kind_of(error), "reason": reason_of(error)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from instseg.errors import InstsegError
 
 WAITING, RUNNING, INTERRUPTED = "waiting", "running", "interrupted"
 DONE, FAILED, PRUNED, RETRIED = "done", "failed", "pruned", "retried"
+LOCK = ".lock"
+"""Held by the process that works on the sweep."""
 FINISHED = (DONE, FAILED, PRUNED, RETRIED)
 """States in which a job is not run again; ``retried``: another job has taken its place."""
 
@@ -40,7 +43,7 @@ class JobRecord:
     state: str = WAITING
     metric: float | None = None  # the monitored one; of a pruned job the last
     run_dir: str | None = None
-    kind: str | None = None  # of failure: see ``failures.FailureKind``
+    kind: str | None = None  # of failure: see ``failures.kind_of``
     reason: str | None = None  # why it failed, or was pruned
     started: str | None = None  # UTC, ISO 8601
     seconds: float = 0.0  # of all attempts that came to an end
@@ -109,13 +112,25 @@ class SweepFolder:
         """Held by the process that runs the job, so that nobody takes it for dead, or starts it twice."""
         return self._file(number, ".lock")
 
+    def remove_if_unused(self) -> None:
+        """A sweep that is refused at its start leaves nothing; a folder in which something else lies stays."""
+        if not self.info_file.is_file():
+            with suppress(OSError):
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
+
     def _file(self, number: int, ending: str) -> Path:
         return self.path / "jobs" / f"{number:03d}{ending}"
 
 
-def newest_sweep(outputs: Path) -> Path:
-    """The sweep that was started last below an outputs folder; InstsegError where there is none."""
+def newest_sweep(outputs: Path, chosen: str | None = None) -> Path:
+    """The sweep that was started last below an outputs folder, by a command with ``chosen`` in it where that is given.
+
+    InstsegError where there is none.
+    """
     found = [file.parent for file in outputs.glob("sweeps/*/sweep.json")]
+    if chosen is not None:
+        found = [folder for folder in found if chosen in SweepFolder(folder).read_info().command]
     if not found:
-        raise InstsegError(f"no sweep below {outputs.absolute()}")
+        raise InstsegError(f"no {chosen or 'sweep'} below {outputs.absolute()}")
     return max(found, key=lambda path: path.name)

@@ -42,7 +42,8 @@ class ApKind:
         found = re.fullmatch(pattern, metric)
         if found is None or (found[2] and found[3]):
             raise InstsegError(
-                f"{metric}: runs are compared by segm_map, segm_map_50, segm_map_small, segm_map/<category>, bbox_map,"
+                f"{metric}: runs are compared by segm_map, segm_map_50, segm_map_small, segm_map/<category>, "
+                "and the same of bbox_map"
             )
         size = (found[2] or "")[1:]
         area = list(AREAS).index(size) if size in sizes else 0

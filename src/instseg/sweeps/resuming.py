@@ -3,44 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from instseg.differences import CHANGES_NOTHING
 from instseg.errors import InstsegError
+from instseg.starts import this_start
 from instseg.sweeps.records import SweepFolder, newest_sweep
 from instseg.typed import quoted, typed_values
 
 MULTIRUN = ("-m", "--multirun")
-MAY_CHANGE = ("retry_failed", "launcher", "hydra", "num_workers", "sweep.num_trials", "outputs")
+OF_ONE_RUN = ("run_dir", "resume", "reproduce", "stage", "checkpoint")
+"""They decide what a command does, and with which run."""
+MAY_CHANGE = (
+    "retry_failed", "launcher", "hydra", "sweep.num_trials", *(key for key in CHANGES_NOTHING if key not in OF_ONE_RUN),
+)  # fmt: skip
 """Keys, and groups of keys, that change nothing about what the jobs try."""
 
 
 def starts_a_sweep(arguments: Sequence[str]) -> bool:
     """Whether ``-m`` is typed or a ``sweep=`` is chosen; not so in the other ranks of a job, which say so."""
-    chosen = [a for a in arguments if a.startswith("sweep=") and a not in ("sweep=", "sweep=null")]
-    return (bool(chosen) or any(flag in arguments for flag in MULTIRUN)) and "hydra.mode=RUN" not in arguments
+    chosen = _chosen(arguments) is not None
+    return (chosen or any(flag in arguments for flag in MULTIRUN)) and "hydra.mode=RUN" not in arguments
 
 
 def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
     """Where ``resume=`` names a sweep's folder, or is ``auto`` beside ``-m`` or ``sweep=``: that sweep's command.
 
-    The same folder is written to again. Raises InstsegError for typed settings that would change what the jobs try.
+    The same folder is written to again. Raises InstsegError for typed settings that would change what the jobs try,
+    and for a ``resume=`` beside ``-m`` or ``sweep=`` that names no sweep.
     """
-    typed = typed_values(arguments)
-    resume = typed.get("resume", "null")
-    if resume == "auto" and starts_a_sweep(arguments):
-        folder = SweepFolder(newest_sweep(Path(typed.get("outputs", "outputs"))))
-    elif SweepFolder(Path(resume).expanduser()).info_file.is_file():
-        folder = SweepFolder(Path(resume).expanduser())
-    else:
-        return list(arguments)
+    folder = _resumed_sweep(arguments)
+    if folder is None:
+        return [*arguments, *_folder_of_this_start(arguments)]
     command = folder.read_info().command
     added = [a for a in arguments if a not in command and not a.startswith("resume=") and a not in MULTIRUN]
     for argument in added:
-        key = argument.split("=", 1)[0].lstrip("+~")
-        if not any(key == may or key.startswith(f"{may}.") for may in MAY_CHANGE):
+        if not any(_key(argument) == may or _key(argument).startswith(f"{may}.") for may in MAY_CHANGE):
             raise InstsegError(
                 f"{argument}: {folder.path} was started with other settings. A sweep goes on with those it has; "
                 f"what may be typed besides: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
             )
-    flags = [a for a in command if a in MULTIRUN]
-    return [*flags, *(a for a in command if a not in MULTIRUN), *added, quoted("hydra.sweep.dir", folder.path)]
+    changed = {"hydra.sweep.dir", *map(_key, added)}
+    kept = [a for a in command if _key(a) not in changed]
+    flags = [a for a in kept if a in MULTIRUN]
+    return [*flags, *(a for a in kept if a not in MULTIRUN), *added, quoted("hydra.sweep.dir", folder.path)]
+
+
+def _resumed_sweep(arguments: Sequence[str]) -> SweepFolder | None:
+    """None where a new sweep is started, or none at all."""
+    typed = typed_values(arguments)
+    resume = typed.get("resume", "null")
+    if resume == "auto" and starts_a_sweep(arguments):
+        return SweepFolder(newest_sweep(Path(typed.get("outputs", "outputs")), _chosen(arguments)))
+    folder = SweepFolder(Path(resume).expanduser())
+    if folder.info_file.is_file():
+        return folder
+    if resume not in ("null", "") and starts_a_sweep(arguments):
+        raise InstsegError(
+            f"resume={resume}: {folder.path} is no sweep's folder (it has no {folder.info_file.name}). A sweep goes on "
+            "with resume=<its folder>, or resume=auto for the newest; a run is resumed without -m and sweep="
+        )
+    return None
+
+
+def _folder_of_this_start(arguments: Sequence[str]) -> list[str]:
+    """A scheduler may start the command again: each attempt then goes on in the folder of the first."""
+    start, typed = this_start(), typed_values(arguments)
+    if start is None or start.world_size > 1 or not starts_a_sweep(arguments) or "hydra.sweep.dir" in typed:
+        return []
+    outputs = Path(typed.get("outputs", "outputs")).absolute()
+    return [quoted("hydra.sweep.dir", start.agree(outputs, "-sweep", partial(_new_folder, outputs))[0])]
+
+
+def _new_folder(outputs: Path) -> Path:
+    folder = outputs / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"  # as conf/train.yaml names it
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _chosen(arguments: Sequence[str]) -> str | None:
+    """``sweep=optuna``, say, as it was typed."""
+    return next((a for a in arguments if a.startswith("sweep=") and a not in ("sweep=", "sweep=null")), None)
+
+
+def _key(argument: str) -> str:
+    return argument.split("=", 1)[0].lstrip("+~")

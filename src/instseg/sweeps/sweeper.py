@@ -24,9 +24,10 @@ from instseg.atomic import lock_if_free
 from instseg.errors import InstsegError
 from instseg.run_folders import last_alive
 from instseg.sweeps.command_line import jobs_at_once, space_of
+from instseg.sweeps.failures import REFUSED, is_disk_full
 from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
-from instseg.sweeps.records import DONE, FAILED, FINISHED, WAITING, Job, JobRecord, SweepFolder, SweepInfo
+from instseg.sweeps.records import DONE, FAILED, FINISHED, LOCK, WAITING, Job, JobRecord, SweepFolder, SweepInfo
 from instseg.sweeps.strategy import Context, Space, Strategy
 from instseg.typed import quoted
 
@@ -60,15 +61,19 @@ class RecordingSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[JobRecord]:
         """The records of all jobs. InstsegError at the end where some failed, SystemExit where it was interrupted."""
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        with lock_if_free(self.folder.path / ".lock") as is_free:
+        with lock_if_free(self.folder.path / LOCK) as is_free:
             if not is_free:
                 raise InstsegError(f"{self.folder.path}: another process is working on this sweep")
-            OmegaConf.save(self.config, self.folder.path / "multirun.yaml")
             try:
                 self._work(self._strategy(), self._space(arguments))
             except (KeyboardInterrupt, SystemExit):
                 self._explain_interruption()
                 raise SystemExit(130) from None
+            except Exception as error:
+                self.folder.remove_if_unused()
+                if is_disk_full(error):
+                    raise self._in_words(error) from error
+                raise
             records = self.folder.records()
             self._finish(records)
         return records
@@ -108,6 +113,7 @@ class RecordingSweeper(Sweeper):
         retry = bool(self.config.retry_failed)
         swept = strategy.begin(space, context, self.folder.records(), retry)
         self.folder.write_info(SweepInfo(**{**vars(info), "values": swept}))
+        OmegaConf.save(self.config, self.folder.path / "multirun.yaml")
         at_once = jobs_at_once(self.config.hydra.launcher)
         while jobs := strategy.ask(at_once):
             for batch in [jobs] if at_once > 1 else [[job] for job in jobs]:
@@ -140,7 +146,7 @@ class RecordingSweeper(Sweeper):
             self._composed(job.overrides)
         except Exception as error:
             record = JobRecord.of(job)
-            self.folder.write(record, state=FAILED, kind="refused", reason=self.explain(error))
+            self.folder.write(record, state=FAILED, kind=REFUSED, reason=self.explain(error))
             return False
         return True
 
@@ -165,13 +171,21 @@ class RecordingSweeper(Sweeper):
         assert record is not None and record.state != WAITING
         strategy.tell(record)
         value = "" if record.metric is None else f", {self.config.monitor.metric} {record.metric:.4g}"
-        log.info("job %d %s%s: %s", record.number, record.state, value, record.reason or show(record.values))
+        log.info("job %d %s%s: %s", record.number, record.state, value, record.reason or _shown(record.values))
 
     def _explain_interruption(self) -> None:
         records = self.folder.records()
         done = sum(record.state in FINISHED for record in records)
         print(f"\nInterrupted; {done} of the jobs are finished, and all that was written stays.", file=sys.stderr)
         print(f"Go on with:  {self._command_to_go_on()}", file=sys.stderr)
+
+    def _in_words(self, error: Exception) -> InstsegError:
+        """What to do about a full disk; no job has failed of it."""
+        what = str(error).partition(". ")[0]
+        return InstsegError(
+            f"the sweep stops, because the disk is full: {what}. Make room, then go on with:  "
+            f"{self._command_to_go_on()}"
+        )
 
     def _finish(self, records: Sequence[JobRecord]) -> None:
         from instseg.sweeps.leaderboard import show_leaderboard  # matplotlib: not before it is needed
@@ -204,5 +218,7 @@ def command_of(folder: SweepFolder) -> list[str]:
     return list(sys.argv[1:])
 
 
-def show(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in values.items())
+def _shown(values: Mapping[str, str]) -> str:
+    from instseg.sweeps.ranking import short  # scipy: not before it is needed
+
+    return ", ".join(f"{key}={short(value)}" for key, value in values.items())
