@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHeads
-from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.ops import roi_align
 
 from instseg.models.rpn import full_precision
@@ -120,7 +119,7 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         targets: list[dict[str, Tensor]],
     ) -> dict[str, Tensor]:
         """Losses of Fast R-CNN and Mask R-CNN; class_logits and deltas are those of the sampled RoIs."""
-        loss_classifier, loss_box = fastrcnn_loss(class_logits, deltas, sampled.labels, sampled.regression_targets)
+        loss_classifier, loss_box = box_losses(class_logits, deltas, sampled)
         rois, labels_of_images, matched = (
             [own[rows] for own, rows in zip(every, sampled.positive, strict=True)]
             for every in (sampled.rois, sampled.labels, sampled.instances)
@@ -149,6 +148,15 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         mask_probs = self.mask_outputs(features, boxes, torch.cat(labels), image_shapes).sigmoid()
         split = torch.split(mask_probs, [len(label) for label in labels])
         return [Detections(*fields) for fields in zip(boxes, labels, scores, split, strict=True)]
+
+
+def box_losses(class_logits: Tensor, deltas: Tensor, sampled: SampledRois) -> tuple[Tensor, Tensor]:
+    """Equation 1 of Girshick, 2015, as torchvision's ``fastrcnn_loss``, which asks the device who is positive."""
+    labels, wanted = torch.cat(sampled.labels), torch.cat(sampled.regression_targets)
+    positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
+    own = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
+    distance = F.smooth_l1_loss(own, wanted[positive], beta=1 / 9, reduction="sum")
+    return F.cross_entropy(class_logits, labels), distance / labels.numel()
 
 
 def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: int) -> Tensor:

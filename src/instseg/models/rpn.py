@@ -17,7 +17,7 @@ from torchvision.ops import clip_boxes_to_image
 
 from instseg.models.feature_rows import FeatureRows
 from instseg.models.nms import nms_in_groups
-from instseg.models.sampling import BalancedSampler, Matcher, offset_indices
+from instseg.models.sampling import BalancedSampler, Matcher, columns_where, offset_indices
 from instseg.types import ImageSize
 
 
@@ -82,14 +82,13 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
 
     def keep_best(self, boxes: Tensor, scores: Tensor, level: Tensor, image_sizes: list[ImageSize]) -> list[Tensor]:
         """Per image the proposals that no better one of their level covers: (B, K, 4), (B, K), (K,) -> (R, 4) each."""
-        inside, likely, levels = [], [], []
-        for own, score, size in zip(boxes, scores, image_sizes, strict=True):
-            own = clip_boxes_to_image(own, size)
-            is_large = ((own[:, 2:] - own[:, :2]) >= self.min_size).all(1)
-            rows = torch.where(is_large & (score >= self.score_thresh))[0]
-            inside.append(own[rows])
-            likely.append(score[rows])
-            levels.append(level[rows])
+        boxes = torch.stack([clip_boxes_to_image(own, size) for own, size in zip(boxes, image_sizes, strict=True)])
+        is_large = ((boxes[:, :, 2:] - boxes[:, :, :2]) >= self.min_size).all(2)
+        rows_of_images = columns_where(is_large & (scores >= self.score_thresh))
+        inside, likely = (
+            [own[rows] for own, rows in zip(every, rows_of_images, strict=True)] for every in (boxes, scores)
+        )
+        levels = [level[rows] for rows in rows_of_images]
         kept = nms_in_groups(inside, likely, levels, self.nms_thresh)
         return [own[rows[: self.post_nms_top_n()]] for own, rows in zip(inside, kept, strict=True)]
 

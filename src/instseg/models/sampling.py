@@ -39,7 +39,7 @@ class BalancedSampler:
         device = matched[0].device
         generator = torch.Generator(device).manual_seed(EVALUATION_SEED) if self.repeatable else None
         labels = pad_sequence(matched, batch_first=True, padding_value=-1)  # (B, longest A)
-        rows = _columns_where(torch.cat([labels >= 1, labels == 0]))
+        rows = columns_where(torch.cat([labels >= 1, labels == 0]))
         candidates = zip(rows[: len(matched)], rows[len(matched) :], strict=True)
         positives, negatives = [], []
         for positive, negative in candidates:
@@ -50,8 +50,8 @@ class BalancedSampler:
         return positives, negatives
 
 
-def _columns_where(chosen: Tensor) -> list[Tensor]:
-    """For each row of a bool (R, A) the columns that are set, ascending."""
+def columns_where(chosen: Tensor) -> list[Tensor]:
+    """For each row of a bool (R, A) the columns that are set, ascending; the host waits twice, for all of them."""
     num_of_row = chosen.sum(1).tolist()
     rows = torch.split(torch.where(chosen.flatten())[0], num_of_row)
     return [columns - row * chosen.shape[1] for row, columns in enumerate(rows)]
