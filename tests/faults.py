@@ -47,3 +47,18 @@ class PressCtrlC(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if trainer.is_global_zero and trainer.global_step == self.step and self.begins_anew:
             os.killpg(os.getpgrp(), signal.SIGINT)
+
+
+class TerminateInValidation(Callback):
+    """As a scheduler that reaches one rank alone, in the validation after so many steps.
+
+    Not again in ranks that torchrun has started anew.
+    """
+
+    def __init__(self, rank: int, step: int) -> None:
+        self.rank, self.step = rank, step
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        is_again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+        if trainer.global_rank == self.rank and trainer.global_step == self.step and not is_again:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from instseg import device_slots
-from instseg.device_slots import gpus_of_a_job, num_slots, slots, visible_gpus
+from instseg.device_slots import gpus_of_a_job, num_slots, slots, take_slot, visible_gpus
+from instseg.errors import InstsegError
 
 TAKE = """
 import sys
@@ -52,6 +53,13 @@ def test_processes_take_different_slots_and_give_them_back_when_they_end(tmp_pat
     assert waiting.stdout.readline() in ("gpu-0\n", "gpu-1\n")
     for process in (second, waiting):
         process.kill()
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_more_jobs_at_once_than_gpus_are_refused_instead_of_left_to_wait(monkeypatch, number):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(InstsegError, match=rf"n_jobs={number}: expected 1 to 2, one for each GPU; left out, it is 2"):
+        take_slot(number)
 
 
 @pytest.mark.parametrize(("devices", "gpus"), [("auto", 1), (4, 4), ("2", 2), ([0, 1, 2], 3)])

@@ -59,12 +59,33 @@ def test_a_process_does_not_own_a_folder_twice(tmp_path):
 
 def test_an_owner_on_another_machine_is_believed_dead_only_when_it_is_not_seen_to_live(tmp_path, monkeypatch):
     monkeypatch.setattr(ownership, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(ownership, "_dead", [])
     path = tmp_path / OWNER_FILE
     path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-31 12:00:00"}))
     with sole_owner(tmp_path):
         pass
     path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-31 12:00:00"}))
+    monkeypatch.setattr(ownership, "_dead", [])
     times = iter(range(10))
     monkeypatch.setattr(ownership.time, "sleep", lambda _: os.utime(path, (next(times), 0)))
     with pytest.raises(InstsegError, match="process 1 on elsewhere since 2026-01-31"), sole_owner(tmp_path):
         pytest.fail("owned")
+
+
+def test_an_owner_on_another_machine_is_waited_for_before_anything_is_written_and_only_once(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(ownership.time, "sleep", waited.append)
+    monkeypatch.setattr(ownership, "_dead", [])
+    (tmp_path / OWNER_FILE).write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-31 12:00:00"}))
+    refuse_if_owned(tmp_path)
+    with sole_owner(tmp_path):
+        assert waited == [10.0, 10.0, 10.0]
+
+
+def test_a_look_before_anything_is_written_sees_an_owner_that_lives_on_another_machine(tmp_path, monkeypatch):
+    path = tmp_path / OWNER_FILE
+    monkeypatch.setattr(ownership, "_dead", [])
+    monkeypatch.setattr(ownership.time, "sleep", lambda _: os.utime(path, (7, 7)))
+    path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-31 12:00:00"}))
+    with pytest.raises(InstsegError, match="process 1 on elsewhere since 2026-01-31"):
+        refuse_if_owned(tmp_path)

@@ -2,11 +2,13 @@
 
 import queue
 import socket
+from types import SimpleNamespace
 
 import pytest
 
 from instseg import rank_watch
-from instseg.rank_watch import Hub, Spoke
+from instseg.interruption import InterruptedTogether, TerminatedTogether
+from instseg.rank_watch import Hub, RankWatch, Spoke
 
 
 class Group:
@@ -69,6 +71,18 @@ def test_ranks_that_are_done_may_go_one_by_one(group):
     group.spokes[1].leave("ValueError: late")  # heard after the good end of the other
     assert "rank 2" in group.hears(0)[0]
     assert group.told[1].empty()
+
+
+@pytest.mark.parametrize(("exception", "reason"), [
+    (KeyboardInterrupt(), "KeyboardInterrupt"), (SystemExit(143), "SystemExit: 143"),
+    (InterruptedTogether(), None), (TerminatedTogether(), None), (None, None),
+])  # fmt: skip
+def test_a_rank_that_is_stopped_alone_does_not_leave_as_if_all_had_agreed(exception, reason):
+    told = []
+    watch = RankWatch()
+    watch.member = SimpleNamespace(leave=told.append)
+    watch.leave(exception)
+    assert told == [reason]
 
 
 def test_a_failure_is_noted_for_whoever_started_the_command(tmp_path, monkeypatch):

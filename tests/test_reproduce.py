@@ -19,7 +19,8 @@ from instseg.typed import quoted
 
 def made_run(folder: Path, weight: float = 1.0, ap: float = 0.5, lr: float = 1e-3, **start: object) -> Path:
     about = {"packages": {"torch": "2.15"}, "hardware": {"torch_threads": 1}, "data_fingerprint": "f00", "seed": 3,
-             "git": {"commit": "abc", "dirty_diff": ""}, "command": ["train.py", "dataset=shapes"]}  # fmt: skip
+             "git": {"commit": "abc", "dirty_diff": "", "untracked": []}, "processes": 1,
+             "command": ["train.py", "dataset=shapes"]}  # fmt: skip
     for name in ("best.ckpt", "last.ckpt"):
         content = {"instseg": {"format": FORMAT}, "state_dict": {"weight": torch.tensor([weight, 0.0])}}
         AtomicCheckpointIO().save_checkpoint(content, folder / "checkpoints" / name)
@@ -48,14 +49,17 @@ def test_a_run_that_comes_out_the_same_is_said_to_be(tmp_path):
 def test_every_difference_is_named_with_both_values(tmp_path):
     first = made_run(tmp_path / "first")
     changed = {"packages": {"torch": "2.16"}, "hardware": {"torch_threads": 8}, "data_fingerprint": "ba2",
-               "git": {"commit": "abc", "dirty_diff": "+a\n+b\n"}}  # fmt: skip
+               "git": {"commit": "abc", "dirty_diff": "+a\n+b\n", "untracked": ["c.py"]},
+               "processes": 2}  # fmt: skip
     second = made_run(tmp_path / "second", weight=1.25, ap=0.4, lr=1e-2, **changed)
     write_comparison(compare_runs(first, second), first, tmp_path / "reproduce.json")
     report = json.loads((tmp_path / "reproduce.json").read_text())
     assert report["environment"] == {
         "git.dirty_diff": ["none", "2 lines changed"],
+        "git.untracked": [[], ["c.py"]],
         "hardware.torch_threads": [1, 8],
         "packages.torch": ["2.15", "2.16"],
+        "processes": [1, 2],
     }
     assert report["settings"] == {"optimizer.lr": [0.001, 0.01]}
     assert report["data"] == {"fingerprint": ["f00", "ba2"]}
@@ -78,6 +82,19 @@ def test_what_was_typed_is_found_in_the_manifest_where_the_process_was_killed_wh
     (run / ".hydra").mkdir()
     (run / ".hydra/overrides.yaml").write_text("")
     assert "dataset=shapes" in complete_arguments([f"reproduce={run}"])
+
+
+@pytest.mark.parametrize(("overrides", "said"), [
+    ("- dataset=coco", r"no metrics\.json, so it has not ended.*: python train\.py resume="),
+    ("- stage=test", "has measured a checkpoint"),
+])  # fmt: skip
+def test_a_run_with_nothing_to_compare_is_refused_before_any_work(tmp_path, overrides, said):
+    run = made_run(tmp_path / "run")
+    (run / ".hydra").mkdir()
+    (run / ".hydra/overrides.yaml").write_text(overrides)
+    (run / "metrics.json").unlink()
+    with pytest.raises(InstsegError, match=said):
+        complete_arguments([f"reproduce={run}"])
 
 
 def test_a_folder_without_a_record_cannot_be_repeated(tmp_path):

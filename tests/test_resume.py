@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from killed_runs import EVERY_STEP, assert_equal, left_by, run
 
+from instseg import __version__
+from instseg.averaging import AverageOfEpochs
 from instseg.categories import Categories
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
 from instseg.errors import InstsegError
@@ -96,6 +99,13 @@ def test_what_lightning_can_do_besides_goes_on_exactly_too(settings, kills, step
     assert not all(torch.equal(left["current"][name], value) for name, value in left["weights"].items())
 
 
+def test_a_validation_between_two_batches_whose_gradients_are_added_is_finished_before_the_run_stops(place):
+    folder, added = place / "added", ("trainer.accumulate_grad_batches=2", "trainer.val_check_interval=1")
+    assert run(folder, *added, kill=f"{IN_VALIDATION}:1:SIGTERM") == TERMINATED
+    training = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["instseg"]["training"]
+    assert training["batches"] == 2
+
+
 def test_an_average_with_a_schedule_of_its_own_goes_on_in_the_middle_of_its_epoch(place):
     """Lightning's StochasticWeightAveraging, which puts its schedule in when an epoch starts, or is gone on with."""
     average = (
@@ -133,7 +143,7 @@ CONFIG = {"model": {"backbone": "resnet18", "norm": "gn"}, "batch_size": 2, "opt
 
 def resumable(batches: int = 0, **about: object) -> Resumable:
     training = {"epochs": 3, "batches": batches, "processes": 1}
-    written = {"format": FORMAT, "version": "0.1.0", "categories": ["car", "person"], "config": CONFIG,
+    written = {"format": FORMAT, "version": __version__, "categories": ["car", "person"], "config": CONFIG,
                "data_fingerprint": "f00", "packages": package_versions(), "training": training}  # fmt: skip
     return Resumable(Path("last.ckpt"), written | about)
 
@@ -161,6 +171,16 @@ def test_other_settings_packages_and_data_are_named_and_accepted_between_two_epo
         assert f"{name}: {then} in the checkpoint, {now} now" in caplog.text
     assert "processes: 1 in" in caplog.text
     assert "torch: 1.0 in" in caplog.text
+
+
+def test_another_version_of_instseg_is_named(caplog):
+    check(resumable(version="0.0.9"))
+    assert f"instseg: 0.0.9 in the checkpoint, {__version__} now" in caplog.text
+
+
+def test_an_average_of_the_last_epochs_needs_to_know_how_many_there_are_before_the_first_step():
+    with pytest.raises(InstsegError, match=r"trainer\.max_epochs does not say how many"):
+        AverageOfEpochs(0.5).on_fit_start(SimpleNamespace(max_epochs=-1), None)
 
 
 def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():

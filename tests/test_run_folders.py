@@ -8,7 +8,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from instseg.errors import InstsegError
-from instseg.run_folders import complete_arguments, find_checkpoint, run_folder
+from instseg.run_folders import command_to_go_on, complete_arguments, find_checkpoint, run_folder
+from instseg.starts import this_start
 from instseg.typed import quoted
 
 
@@ -58,6 +59,18 @@ def test_resume_auto_takes_the_newest_run_or_the_newest_of_what_is_typed(tmp_pat
         complete_arguments(["resume=auto", "model=r18fpn", outputs])
 
 
+def test_resume_auto_does_not_take_a_dataset_whose_name_begins_or_ends_alike(tmp_path):
+    outputs = f"outputs={tmp_path}"
+    coco = made_run(tmp_path, "coco_r50fpn", "2026-01-01", "dataset=coco")
+    made_run(tmp_path, "coco4_r50fpn", "2026-01-02", "dataset=coco4")
+    longer = made_run(tmp_path, "coco_cats_r50fpn", "2026-01-03", "dataset=coco_cats")
+    choices = {"hydra": {"runtime": {"choices": {"dataset": "coco_cats", "model": "r50fpn"}}}}
+    (longer / ".hydra" / "hydra.yaml").write_text(json.dumps(choices))
+    assert quoted("resume", coco) in complete_arguments(["resume=auto", "dataset=coco", outputs])
+    assert quoted("resume", longer) in complete_arguments(["resume=auto", "dataset=coco_cats", outputs])
+    assert quoted("resume", longer) in complete_arguments(["resume=auto", "model=r50fpn", outputs])
+
+
 def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_path):
     started = ("dataset=coco", "dataset.root=here", "trainer=gpu", "trainer.devices=4", "seed=3", "outputs=elsewhere")
     run = made_run(tmp_path, "coco_r50fpn", "a", *started)
@@ -69,6 +82,8 @@ def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_pa
 def test_a_folder_is_gone_on_in_whatever_its_name_and_however_it_is_quoted(tmp_path, name):
     run = made_run(tmp_path / name, "shapes_small", "2026-01-01", "model=small")
     (run / "manifest.json").write_text(json.dumps({"starts": [{"seed": 3}]}))
+    for needed in ("config.yaml", "metrics.json"):
+        (run / needed).touch()
     outputs = quoted("outputs", tmp_path / name)
     for typed in ([f"resume={run}"], [quoted("resume", run)], [outputs, "resume=auto"]):
         assert as_hydra_reads(complete_arguments(typed)[-1]) == str(run)
@@ -80,7 +95,7 @@ def test_a_folder_is_gone_on_in_whatever_its_name_and_however_it_is_quoted(tmp_p
 def test_a_run_goes_on_without_its_last_checkpoint_and_starts_over_where_none_was_saved(tmp_path, left):
     run = made_run(tmp_path, "shapes_small", "a", "seed=3", checkpoints=[left] if left else [])
     assert complete_arguments([f"resume={run}"]) == ["seed=3", quoted("resume", run)]
-    with pytest.raises(InstsegError, match=r"has no checkpoints/last\.ckpt to go on from"):
+    with pytest.raises(InstsegError, match=r"has neither checkpoints/last\.ckpt nor previous\.ckpt to go on from"):
         complete_arguments([f"resume={tmp_path}"])
 
 
@@ -95,6 +110,25 @@ def test_a_training_does_not_go_on_from_the_best_checkpoint(tmp_path):
     run = made_run(tmp_path, "shapes_small", "a", checkpoints=("best.ckpt", "last.ckpt"))
     with pytest.raises(InstsegError, match=r"goes on from last\.ckpt.*model\.weights="):
         complete_arguments([f"resume={run}/checkpoints/best.ckpt"])
+
+
+def test_the_one_before_the_last_is_said_to_be_used_by_itself(tmp_path):
+    run = made_run(tmp_path, "my shapes_small", "a", checkpoints=("last.ckpt", "previous.ckpt"))
+    with pytest.raises(InstsegError, match=r"previous\.ckpt by itself where .*: python train\.py 'resume=/.*/a'$"):
+        complete_arguments([f"resume={run}/checkpoints/previous.ckpt"])
+
+
+@pytest.mark.parametrize(("program", "variables"), [
+    ("python", {}),
+    ("torchrun …", {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}),
+    ("srun python", {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}),
+])  # fmt: skip
+def test_the_command_to_go_on_with_is_complete(monkeypatch, program, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    this_start.cache_clear()
+    assert command_to_go_on(Path("/runs/a b")) == f"{program} train.py 'resume=/runs/a b'"
+    this_start.cache_clear()
 
 
 def test_other_commands_are_left_as_typed():

@@ -52,6 +52,10 @@ class AverageOfEpochs(WeightAveraging):
         super().__init__()
         self.start = start
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.max_epochs in (None, -1):
+            raise InstsegError("callbacks=swa averages the last epochs, and trainer.max_epochs does not say how many")
+
     @property
     def _has_begun(self) -> bool:
         return self._average_model is not None and int(self._average_model.n_averaged) > 0
@@ -60,8 +64,6 @@ class AverageOfEpochs(WeightAveraging):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Before the validation of the epoch, which measures this average."""
-        if trainer.max_epochs in (None, -1):
-            raise InstsegError("callbacks=swa averages the last epochs, and trainer.max_epochs does not say how many")
         assert self._average_model is not None and trainer.max_epochs is not None
         if trainer.is_last_batch and trainer.current_epoch >= self.start * trainer.max_epochs:
             self._average_model.update_parameters(pl_module)

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from instseg.atomic import lock_if_free
+from instseg.errors import InstsegError
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,13 @@ def lock_folder() -> Path:
 def take_slot(number: int) -> Slot:
     """Keep this process, and what it starts, to the first slot that is free; waits until one is.
 
-    Once for each process: a GPU that has been used cannot be exchanged for another one.
+    Once for each process: a GPU that has been used cannot be exchanged for another one. InstsegError where the jobs
+    that run at once, ``number``, are more than the GPUs: some would wait for processes that keep theirs to the end.
     """
+    gpus = visible_gpus()
+    if number < 1 or (gpus and number > len(gpus)):
+        most = f"1 to {len(gpus)}, one for each GPU" if gpus else "1 or more"
+        raise InstsegError(f"hydra.launcher.n_jobs={number}: expected {most}; left out, it is {num_slots()}")
     possible, has_said = slots(number), False
     while True:
         for slot in possible:

@@ -13,6 +13,18 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class StoppedTogether:
+    """Of an exception: it ends all processes of the training at the same place, where they may save their state."""
+
+
+class InterruptedTogether(StoppedTogether, KeyboardInterrupt):
+    """By Ctrl-C."""
+
+
+class TerminatedTogether(StoppedTogether, SIGTERMException):
+    """By a scheduler."""
+
+
 class Interruption:
     """Remembers a signal until the training asks for it; a second one ends the process at once."""
 

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg.checkpoint import DescribeCheckpoint
 from instseg.differences import CHANGES_NOTHING, differences
-from instseg.interruption import Interruption
+from instseg.interruption import Interruption, StoppedTogether
 from instseg.run_folders import LAST
 from instseg.training_state import arrive, capture, is_before_step, is_between_optimizer_steps, set_progress
 
@@ -66,7 +66,7 @@ class LastCheckpoint(Callback):
         if not _is_validation_of_training(trainer):
             return
         self._finish_going_on(trainer, pl_module)
-        if self.interruption.received is not None:
+        if self.interruption.received is not None and is_between_optimizer_steps(trainer):
             self._save_before_validation(trainer, pl_module)
             self.interruption.stop()
         self._in_validation_step = True
@@ -89,8 +89,8 @@ class LastCheckpoint(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """A validation that fails takes nothing of the training with it, nor do ranks that stop before a step."""
         if isinstance(exception, KeyboardInterrupt | SIGTERMException):
-            if is_before_step(trainer) and is_between_optimizer_steps(trainer) and self._restored is None:
-                self._save(trainer)
+            if trainer.world_size == 1 or isinstance(exception, StoppedTogether):
+                self._save_where_stopped(trainer, pl_module, exception)
             return
         if self._in_validation_step and isinstance(exception, Exception) and trainer.world_size == 1:
             self._save_before_validation(trainer, pl_module)
@@ -117,6 +117,14 @@ class LastCheckpoint(Callback):
         finally:
             self._saving = None
         self._is_due, self._saved_at = False, time.monotonic()
+
+    def _save_where_stopped(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        if self._restored is not None:
+            return  # nothing has been done since the checkpoint
+        if is_before_step(trainer) and is_between_optimizer_steps(trainer):
+            self._save(trainer)
+        elif trainer.validating and isinstance(exception, StoppedTogether):
+            self._save_before_validation(trainer, module)
 
     def _save_before_validation(self, trainer: Trainer, module: LightningModule) -> None:
         """From within the validation, whose metrics start anew; where averaged weights are validated, the others."""

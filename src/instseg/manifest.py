@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -15,24 +16,26 @@ from typing import Any
 
 import torch
 
+from instseg import __version__
 from instseg.atomic import write_text_atomically
 
 
-def write_manifest(path: Path, seed: int, data_fingerprint: str) -> None:
+def write_manifest(path: Path, seed: int, data_fingerprint: str, processes: int) -> None:
     """Write ``manifest.json``; a resumed run adds an entry to the list and keeps the earlier ones."""
     entries = json.loads(path.read_text(encoding="utf-8"))["starts"] if path.is_file() else []
-    entries.append(describe_start(seed, data_fingerprint))
+    entries.append(describe_start(seed, data_fingerprint, processes))
     write_text_atomically(path, json.dumps({"starts": entries}, indent=2) + "\n")
 
 
-def describe_start(seed: int, data_fingerprint: str) -> dict[str, Any]:
+def describe_start(seed: int, data_fingerprint: str, processes: int) -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "seed": seed,
         "data_fingerprint": data_fingerprint,
         "git": describe_git(Path(__file__).parent),
-        "packages": package_versions(),
+        "packages": {"instseg": __version__, **package_versions()},
+        "processes": processes,
         "hardware": describe_hardware(),
     }
 
@@ -51,6 +54,7 @@ def describe_hardware() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "platform": platform.platform(),
+        "cpu": cpu_model(),
         "cpu_cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),  # sums are rounded otherwise with another number
         "gpus": gpus,
@@ -58,10 +62,24 @@ def describe_hardware() -> dict[str, Any]:
     }
 
 
-def describe_git(folder: Path) -> dict[str, str] | None:
-    """Commit and uncommitted changes of the repository around ``folder``; None outside of one."""
+def cpu_model() -> str:
+    """Its name, where the system says it: another one rounds otherwise."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+        if found:
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def describe_git(folder: Path) -> dict[str, Any] | None:
+    """Commit, uncommitted changes and names of new files of the repository around ``folder``; None outside of one."""
     try:
-        return {"commit": _git(folder, "rev-parse", "HEAD").strip(), "dirty_diff": _git(folder, "diff", "HEAD")}
+        status = _git(folder, "status", "--porcelain", "--untracked-files=normal").splitlines()
+        return {
+            "commit": _git(folder, "rev-parse", "HEAD").strip(),
+            "dirty_diff": _git(folder, "diff", "HEAD"),
+            "untracked": [line.removeprefix("?? ") for line in status if line.startswith("?? ")],
+        }
     except (OSError, subprocess.CalledProcessError):
         return None
 

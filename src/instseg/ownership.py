@@ -23,6 +23,8 @@ from instseg.errors import InstsegError
 
 OWNER_FILE = ".owner.json"
 BEAT_SECONDS = 10.0
+BEATS_WITHOUT_LIFE = 3
+_dead: list[dict[str, Any]] = []  # owners on other machines that this process has watched in vain
 _owned: set[Path] = set()  # a process does not conflict with its own lock, and loses it when it closes the file once
 
 log = logging.getLogger(__name__)
@@ -33,9 +35,7 @@ def sole_owner(run_dir: Path) -> Iterator[None]:
     """Own the folder inside the block; InstsegError with process, host and time where a run that lives owns it."""
     path = run_dir.absolute() / OWNER_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    owner = _owner(path)
-    if path in _owned or (owner is not None and owner["host"] != socket.gethostname() and _is_touched(path, owner)):
-        _refuse(path, owner)
+    owner = _refuse_if_seen_alive(path)
     with path.open("a", encoding="utf-8") as file:
         if not _locked(file):
             _refuse(path, owner)
@@ -56,15 +56,25 @@ def sole_owner(run_dir: Path) -> Iterator[None]:
 
 
 def refuse_if_owned(run_dir: Path) -> None:
-    """InstsegError where a process of this machine owns the folder: for a look before anything is written to it."""
+    """InstsegError where a process that lives owns the folder: for a look before anything is written to it."""
     path = run_dir.absolute() / OWNER_FILE
-    if path in _owned:
-        _refuse(path, _owner(path))
+    owner = _refuse_if_seen_alive(path)
     if path.is_file():
-        owner = _owner(path)
         with path.open("a", encoding="utf-8") as file:
             if not _locked(file):
                 _refuse(path, owner)
+
+
+def _refuse_if_seen_alive(path: Path) -> dict[str, Any] | None:
+    """Who owns the folder, as far as its file says, unless that is this process or is seen to live elsewhere."""
+    owner = _owner(path)
+    if path in _owned:
+        _refuse(path, owner)
+    if owner is not None and owner["host"] != socket.gethostname() and owner not in _dead:
+        if _is_touched(path, owner):
+            _refuse(path, owner)
+        _dead.append(owner)
+    return owner
 
 
 def _owner(path: Path) -> dict[str, Any] | None:
@@ -78,16 +88,23 @@ def _owner(path: Path) -> dict[str, Any] | None:
 
 
 def _is_touched(path: Path, owner: dict[str, Any]) -> bool:
-    """Watch for a sign of life; opened anew each time, because network file systems remember what they saw."""
-    log.info("%s belongs to process %s on %s: is it alive?", path.parent, owner["pid"], owner["host"])
-    times = set()
-    for _ in range(4):
-        with path.open("rb") as file:
-            times.add(os.fstat(file.fileno()).st_mtime_ns)
-        if len(times) > 1:
-            return True
+    """Watch for a sign of life."""
+    log.warning(  # heard before a logger is set up, too
+        "%s belongs to process %s on %s. Whether that lives will be known in %.0f seconds",
+        path.parent, owner["pid"], owner["host"], BEATS_WITHOUT_LIFE * BEAT_SECONDS,
+    )  # fmt: skip
+    before = _touched_at(path)
+    for _ in range(BEATS_WITHOUT_LIFE):
         time.sleep(BEAT_SECONDS)
+        if _touched_at(path) != before:
+            return True
     return False
+
+
+def _touched_at(path: Path) -> int:
+    """Opened anew each time, because network file systems remember what they saw."""
+    with path.open("rb") as file:
+        return os.fstat(file.fileno()).st_mtime_ns
 
 
 def _refuse(path: Path, owner: dict[str, Any] | None) -> NoReturn:

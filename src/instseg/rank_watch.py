@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import selectors
-import shlex
 import socket
 import threading
 import time
@@ -29,7 +28,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.atomic import write_text_atomically
 from instseg.errors import InstsegError
-from instseg.run_folders import saved_states
+from instseg.interruption import StoppedTogether
+from instseg.run_folders import command_to_go_on, saved_states
 
 log = logging.getLogger(__name__)
 
@@ -158,14 +158,14 @@ class RankWatch(Callback):
         self.leave(exception)
 
     def leave(self, exception: BaseException | None) -> None:
-        """Tell the others, once, that this rank ends, and why unless they end together: done, or by a signal."""
+        """Tell the others, once, that this rank ends, and why unless they end together: done, or as agreed."""
         if self.member is None or self.has_left:
             return
-        if exception is None or isinstance(exception, KeyboardInterrupt | SystemExit):
+        if exception is None or isinstance(exception, StoppedTogether):
             reason = None
         else:
-            reason = f"{type(exception).__name__}: {exception}"
-            if not isinstance(exception, InstsegError):
+            reason = f"{type(exception).__name__}: {exception}".removesuffix(": ")
+            if not isinstance(exception, InstsegError | KeyboardInterrupt | SystemExit):
                 time.sleep(CAUSE_SECONDS)
         self.has_left = True
         self.member.leave(reason)
@@ -200,7 +200,7 @@ def connect(die: Die) -> Member:
 
 def _how_to_go_on(trainer: Trainer) -> str:
     run_dir = Path(trainer.default_root_dir)
-    return f" Go on with {shlex.quote(f'resume={run_dir}')}" if saved_states(run_dir) else ""
+    return f" Go on with: {command_to_go_on(run_dir)}" if saved_states(run_dir) else ""
 
 
 def note_failure(kind: str, message: str, value: float | None = None) -> None:

@@ -28,7 +28,7 @@ class Comparison:
     """Name -> (then, now) of all that is not the same; empty dictionaries where everything is."""
 
     environment: dict[str, tuple[Any, Any]]
-    """Packages, hardware, commit and uncommitted changes."""
+    """Packages and instseg itself, number of processes, hardware, commit, uncommitted changes and new files."""
     settings: dict[str, tuple[Any, Any]]
     data: dict[str, tuple[Any, Any]]
     metrics: dict[str, tuple[Any, Any]]
@@ -47,7 +47,7 @@ def compare_runs(original: Path, repeated: Path) -> Comparison:
     settings = [_flat_config(folder) for folder in (original, repeated)]
     metrics = [_metrics(folder) for folder in (original, repeated)]
     data = [{"fingerprint": start["data_fingerprint"]} for start in starts]
-    environment = [{key: start.get(key) for key in ("packages", "hardware", "git")} for start in starts]
+    environment = [{key: start.get(key) for key in ("packages", "processes", "hardware", "git")} for start in starts]
     return Comparison(
         environment=_shortened(differences(environment[0], environment[1])),
         settings=differences(settings[0], settings[1], CHANGES_NOTHING),

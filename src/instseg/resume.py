@@ -10,6 +10,7 @@ from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_only
 
+from instseg import __version__
 from instseg.atomic import remove_scratch
 from instseg.categories import Categories
 from instseg.checkpoint_io import DamagedCheckpointError, load_checkpoint
@@ -78,8 +79,9 @@ def check_resumable(
     if network:
         raise InstsegError(f"the checkpoint to resume holds another network: {in_words(network, 'the checkpoint')}")
     training = about["training"]
-    then = {"data": about["data_fingerprint"], "processes": training["processes"], **about["packages"]}
-    found |= differences(then, {"data": data_fingerprint, "processes": processes, **package_versions()})
+    then = {"data": about["data_fingerprint"], "processes": training["processes"], "instseg": about["version"]}
+    now = {"data": data_fingerprint, "processes": processes, "instseg": __version__}
+    found |= differences(then | about["packages"], now | package_versions())
     moving = {key: both for key, both in found.items() if key in SHAPES_EPOCHS}
     if moving and training["batches"]:
         raise InstsegError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import warnings
 from contextlib import ExitStack
 from functools import partial
@@ -47,7 +46,7 @@ from instseg.predictor import Predictor
 from instseg.rank_watch import watched_ranks
 from instseg.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.resume import Resumable, check_resumable, find_resumable, prepare_folder
-from instseg.run_folders import BEST, LAST
+from instseg.run_folders import BEST, LAST, command_to_go_on
 from instseg.sheets import write_image
 from instseg.stopping import stopping_together
 from instseg.summary import print_summary
@@ -86,6 +85,7 @@ def train(config: DictConfig) -> float | None:
             rank_zero_only(look)(config, run_dir)
             return None
         trainer = build_trainer(config)
+        held.enter_context(stopping_together(trainer))
         if trainer.is_global_zero:
             held.enter_context(sole_owner(run_dir))
         if trainer.strategy.root_device.type == "cpu":
@@ -95,12 +95,12 @@ def train(config: DictConfig) -> float | None:
         if resumed is not None:  # before anything of that run is written to
             check_resumable(resumed, prepared.categories, plain(config), prepared.fingerprint, trainer.world_size)
         data = build_datamodule(config, prepared)
-        write_record(config, prepared, run_dir)
+        write_record(config, prepared, run_dir, trainer.world_size)
         open_run(config, data.prepared)
         if config.resume and trainer.is_global_zero:
             prepare_folder(run_dir, resumed)
         stage = partial(fit_and_test, resumed=resumed) if config.stage == "fit" else evaluate
-        with watched_ranks(trainer), stopping_together(trainer):
+        with watched_ranks(trainer):
             metrics = stage(config, trainer, data, run_dir)
         if trainer.is_global_zero:
             write_json(run_dir / "metrics.json", dict(sorted(metrics.items())), indent=2)
@@ -196,16 +196,16 @@ def evaluate(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, 
 def _explain_interruption(last: Path, run_dir: Path) -> None:
     if last.is_file():
         log.info("Interrupted. Everything up to here is in %s", last)
-        log.info("Go on with the same command and %s", shlex.quote(f"resume={run_dir}"))
+        log.info("Go on with: %s", command_to_go_on(run_dir))
     else:
         log.info("Interrupted before the first checkpoint was written.")
 
 
 @rank_zero_only
-def write_record(config: DictConfig, prepared: PreparedDataset, run_dir: Path) -> None:
+def write_record(config: DictConfig, prepared: PreparedDataset, run_dir: Path, processes: int = 1) -> None:
     """What is needed to know, later, what this run was: config, manifest, split, findings."""
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
-    write_manifest(run_dir / "manifest.json", config.seed, prepared.fingerprint)
+    write_manifest(run_dir / "manifest.json", config.seed, prepared.fingerprint, processes)
     for name in ("splits.json", "findings.json"):
         (run_dir / name).write_bytes((prepared.folder / name).read_bytes())
 

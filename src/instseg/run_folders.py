@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -125,6 +126,7 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
         run = Path(typed["reproduce"]).expanduser().absolute()
         arguments = _with(arguments, "reproduce", run)
         typed = {"seed": str(_last_start(run)["seed"])} | typed
+        _check_has_ended(run)
         arguments = [f"seed={typed['seed']}", *arguments]
     elif typed.get("checkpoint") not in (None, "null", ""):
         run = folder_of(find_checkpoint(typed["checkpoint"], outputs))
@@ -159,6 +161,17 @@ def _overrides_of(run: Path) -> list[str]:
     return yaml.safe_load(text) or []
 
 
+def _check_has_ended(run: Path) -> None:
+    """InstsegError, before any work, where there will be nothing to compare a repeated training with."""
+    if not _is_training(run):
+        raise InstsegError(f"reproduce={run} has measured a checkpoint; what can be repeated is a training")
+    if not (run / "config.yaml").is_file() or not (run / "metrics.json").is_file():
+        raise InstsegError(
+            f"reproduce={run}: it has no metrics.json, so it has not ended and there is nothing to compare with. To "
+            f"let it end: {command_to_go_on(run)}"
+        )
+
+
 def _typed_anew(argument: str, typed: Iterable[str]) -> bool:
     """Whether the key itself, or the group around it, is among the typed ones; or belongs to its own run alone."""
     key = argument.split("=", 1)[0].lstrip("+~")
@@ -177,13 +190,21 @@ def _resumed_run(typed: dict[str, str], outputs: Path) -> Path:
             raise InstsegError(f"resume=auto: no run {what} to go on with below {outputs.absolute()}")
         return max(runs, key=last_alive)
     path = Path(resume).expanduser()
+    if path.name == PREVIOUS:
+        raise InstsegError(
+            f"resume={resume}: the training goes on from {PREVIOUS} by itself where {LAST} is damaged or not there: "
+            f"{command_to_go_on(folder_of(path))}"
+        )
     if path.suffix == ".ckpt" and path.name != LAST:
         raise InstsegError(
             f"resume={resume}: a training goes on from {LAST}, which holds its whole state. "
             f"To start a new training from these weights: model.weights={resume}"
         )
     if not last_alive(folder_of(path)):
-        raise InstsegError(f"resume={resume}: {folder_of(path)} has no checkpoints/{LAST} to go on from")
+        raise InstsegError(
+            f"resume={resume}: {folder_of(path)} has neither checkpoints/{LAST} nor {PREVIOUS} to go on from, nor "
+            ".hydra/overrides.yaml to start over with"
+        )
     return folder_of(path)
 
 
@@ -195,6 +216,14 @@ def trainings_below(outputs: Path) -> list[Path]:
 
 def _is_training(run: Path) -> bool:
     return not any(a.startswith("stage=") and a != "stage=fit" for a in _overrides_of(run))
+
+
+def command_to_go_on(run: Path) -> str:
+    """As it is typed in a shell, for what has started the ranks of this one."""
+    start, program = this_start(), "python"
+    if start is not None and start.world_size > 1:
+        program = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun python"
+    return f"{program} train.py {shlex.quote(f'resume={run}')}"
 
 
 def saved_states(run: Path) -> list[Path]:
@@ -212,5 +241,17 @@ def last_alive(run: Path) -> float:
 def _is_meant(run: Path, typed: dict[str, str]) -> bool:
     if "experiment" in typed:
         return f"experiment={typed['experiment']}" in _overrides_of(run)
-    name = run.parent.name
-    return name.startswith(typed.get("dataset", "")) and name.endswith(typed.get("model", ""))
+    begin = f"{typed['dataset']}_" if "dataset" in typed else ""
+    end = f"_{typed['model']}" if "model" in typed else ""
+    asked: dict[str, str] = {group: typed[group] for group in ("dataset", "model") if group in typed}
+    is_alike = run.parent.name.startswith(begin) and run.parent.name.endswith(end)
+    return is_alike and (not asked or _choices_of(run, asked) == asked)
+
+
+def _choices_of(run: Path, otherwise: dict[str, str]) -> dict[str, str]:
+    """What the run has chosen of the same groups, as Hydra keeps it: a dataset's name may begin as another one does."""
+    try:
+        kept = yaml.safe_load((run / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))
+        return {group: kept["hydra"]["runtime"]["choices"][group] for group in otherwise}
+    except (OSError, TypeError, KeyError, yaml.YAMLError):  # killed while Hydra was writing it
+        return otherwise

@@ -77,7 +77,7 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_training_can_go_on(place)
     done = ended_in_time(command, began)
     assert done.code == 1
     assert "rank 1 (" in done.output and f"process {second}" in words(done.output)
-    assert "Go on with resume=" in words(done.output)
+    assert "Go on with: python train.py resume=" in words(done.output)
     step = torch.load(last_checkpoint(place, "killed"), weights_only=True)["global_step"]
     more = started(place, "killed", "resume=auto", f"trainer.max_steps={step + 2}", "trainer.max_epochs=500").wait()
     assert more.code == 0, more.output[-3000:]
@@ -115,5 +115,5 @@ def test_ctrl_c_stops_both_ranks_at_the_same_step_and_saves(place):
     command.press_ctrl_c()
     done = command.wait()
     wait_for_the_end_of(second, time.monotonic())
-    assert done.code == 1 and "Traceback" not in done.output
+    assert done.code == 130 and "Traceback" not in done.output
     assert torch.load(last_checkpoint(place, "stopped"), weights_only=True)["global_step"] > before

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_ranks_that_fail_before_anything_was_saved_start_over_in_their_folder(pl
     assert 1 in [rank.code for rank in train_as_ranks(2, *typed)]
     assert [rank.code for rank in train_as_ranks(2, *typed, attempt=1)] == [0, 0]
     assert_begun_twice_and_ended_like(place / "early", whole)
+
+
+def test_ranks_of_which_one_is_told_stop_together_in_a_validation_and_repeat_it(place, whole):
+    fault = ("+callbacks.fault._target_=faults.TerminateInValidation", "+callbacks.fault.rank=1")
+    typed = [*TWO, *fault, "+callbacks.fault.step=2", f"outputs={place}/validated", f"cache_dir={place}/data"]
+    ranks = train_as_ranks(2, *typed)
+    assert [rank.code for rank in ranks] == [128 + signal.SIGTERM, 0], ranks[0].output[-3000:]
+    (last,) = (place / "validated").glob("shapes_small/2*/checkpoints/last.ckpt")
+    assert torch.load(last, weights_only=True)["instseg"]["training"]["validation_due"]
+    assert [rank.code for rank in train_as_ranks(2, *typed, attempt=1)] == [0, 0]
+    assert_begun_twice_and_ended_like(place / "validated", whole)
 
 
 def test_a_number_of_processes_that_differs_from_torchruns_is_refused(tmp_path):
