@@ -20,6 +20,8 @@ from pathlib import Path
 
 import torch
 
+from instseg.manifest import cpu_model
+
 PACKAGES: tuple[str, ...] = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "pycocotools")
 PACKAGES += ("faster-coco-eval", "albumentations", "opencv-python-headless", "numpy", "pillow")
 
@@ -90,19 +92,13 @@ def synchronize(device: str) -> None:
 def hardware(device: str) -> list[str]:
     """What the figures depend on: processor, cores, memory, accelerator, versions."""
     lines = [
-        f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} torch threads, "
+        f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} torch threads, "
         f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
     ]
     if device.startswith("cuda"):
         properties = torch.cuda.get_device_properties(device)
         lines.append(f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}")
     return [*lines, ", ".join([f"Python {platform.python_version()}", *_versions()])]
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.is_file() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
 
 
 def _versions() -> Iterator[str]:

@@ -41,19 +41,17 @@ def is_importable() -> bool:
     return True
 
 
-def build_model(backbone: str, num_categories: int, *, freeze_at: int = 2) -> nn.Module:
+def build_model(backbone: str, num_categories: int) -> nn.Module:
     """Mask R-CNN of the model zoo on the CPU, with random weights; see ``settle_norms``.
 
     Args:
         backbone: resnet18 (not in the zoo) or resnet50.
         num_categories: without the background.
-        freeze_at: stages without gradient, from the stem on; 2 is the zoo's choice. It answers to
-            ``trainable_layers = 5 - freeze_at`` of ours.
     """
     from detectron2.modeling import build_model as build
 
     config = zoo_config(backbone, num_categories)
-    config.MODEL.BACKBONE.FREEZE_AT = freeze_at
+    config.MODEL.BACKBONE.FREEZE_AT = 2  # the zoo's choice; ``trainable_layers=3`` of ours
     model: nn.Module = build(config)
     return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from instseg.errors import InstsegError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a disk, or one's share of it, that takes no more."""
 LOCK_POLL_SECONDS = 0.1
 LOCK_SAY_SECONDS = 60.0
 LOCK_PATIENCE_SECONDS = 6 * 3600.0

@@ -24,13 +24,13 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from instseg import __version__
-from instseg.atomic import keep_as, replacing
+from instseg.atomic import DISK_FULL, keep_as, replacing
 from instseg.errors import InstsegError
 from instseg.run_folders import LAST, PREVIOUS
 
 FORMAT = 2
 """2: what a training needs to go on exactly lies beside what describes the model. 1 predicts, and cannot go on."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (*DISK_FULL, errno.EFBIG)
 CHUNK_BYTES = 1 << 22
 SPARE_BYTES = 1 << 24  # for what is written beside a checkpoint: curves, pictures, the log
 LOCAL_HEADER = struct.Struct("<26x2H")  # of a zip record: at its end the lengths of name and extra field

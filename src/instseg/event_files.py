@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-PATTERN = "events.out.tfevents.*"
+EVENT_FILES = "events.out.tfevents.*"
 
 
 def event_file_sizes(folder: Path) -> dict[str, int]:
@@ -18,7 +18,7 @@ def event_file_sizes(folder: Path) -> dict[str, int]:
     Whoever writes to them flushes before.
     """
     sizes = {}
-    for path in sorted(folder.glob(PATTERN)):
+    for path in sorted(folder.glob(EVENT_FILES)):
         with path.open("rb+") as file:
             os.fsync(file.fileno())
         sizes[path.name] = path.stat().st_size
@@ -27,7 +27,7 @@ def event_file_sizes(folder: Path) -> dict[str, int]:
 
 def rewind_event_files(folder: Path, sizes: Mapping[str, int]) -> None:
     """Cut each file back to the size it had; files that were not there yet are removed."""
-    for path in folder.glob(PATTERN):
+    for path in folder.glob(EVENT_FILES):
         if path.name not in sizes:
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:

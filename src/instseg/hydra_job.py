@@ -25,17 +25,16 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.device_slots import take_slot
 from instseg.errors import InstsegError
-from instseg.rank_watch import NOTE, note_failure
+from instseg.rank_watch import NOTE, RANK_ENDED, note_failure
 from instseg.run_folders import is_begun_earlier
 from instseg.starts import starts_no_processes
 from instseg.sweeps.failures import ProcessDiedError, Pruned
-from instseg.typed import quoted
+from instseg.typed import key_of, quoted
 
 SWEEP_ONLY = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")
 GROUPS_OF_SWEEPS = ("launcher", "sweep")
 TRAIN = Path(__file__).parents[2] / "train.py"
 CHILD = "train_ddp_process_"  # what Lightning calls the ranks that it starts
-VANISHED = "RankEndedError"  # what a command notes of a rank that could say nothing any more
 PARENT_POLL_SECONDS = 1.0
 
 
@@ -194,7 +193,7 @@ def _failure(note: Path, code: int, run_dir: Path) -> Exception:
         return ProcessDiedError(said) if code < 0 else RuntimeError(said)
     kind, message, value = json.loads(note.read_text(encoding="utf-8")).values()
     note.unlink()
-    if kind == VANISHED:
+    if kind == RANK_ENDED:
         return ProcessDiedError(message)
     if kind == Pruned.__name__:
         return Pruned(message, value)
@@ -205,5 +204,5 @@ def typed_model_options(config: DictConfig) -> dict[str, Any]:
     """The model options given on the command line, such as {"box.score_threshold": 0.01}."""
     if not HydraConfig.initialized():
         return {}
-    keys = [override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task]
+    keys = [key_of(override) for override in HydraConfig.get().overrides.task]
     return {k.removeprefix("model."): OmegaConf.select(config, k) for k in keys if k.startswith("model.")}

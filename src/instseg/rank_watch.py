@@ -37,6 +37,8 @@ DONE, FAILED, ENDED = "done", "failed", "ended"
 CONNECT_SECONDS = 60.0
 NOTE = "INSTSEG_FAILURE_NOTE"
 """Environment variable: the file in which a command that was started for somebody leaves why it failed."""
+RANK_ENDED = "RankEndedError"
+"""The kind of failure that is noted of a rank which could say nothing any more."""
 CAUSE_SECONDS = 2.0
 """An error may only be the echo of another rank's death; so long it is held back for the news to come in."""
 MESSAGE_BYTES = 65536
@@ -213,7 +215,7 @@ def note_failure(kind: str, message: str, value: float | None = None) -> None:
 def _die(trainer: Trainer, message: str, is_said: bool) -> None:
     """End now: the main thread may be in a collective operation that nothing interrupts."""
     kind = re.search(r"has ended: (\w+): ", message)
-    note_failure(kind[1] if kind else "RankEndedError", message)
+    note_failure(kind[1] if kind else RANK_ENDED, message)
     if not is_said and (trainer.global_rank <= 1 or trainer.local_rank == 0):
         log.error("%s. The other ranks end with it.%s", message, _how_to_go_on(trainer))
     for logger in trainer.loggers if trainer.is_global_zero else []:

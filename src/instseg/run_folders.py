@@ -17,7 +17,7 @@ import yaml
 from instseg.errors import InstsegError
 from instseg.ownership import OWNER_FILE, refuse_if_owned
 from instseg.starts import this_start
-from instseg.typed import quoted, typed_values
+from instseg.typed import key_of, quoted, typed_values
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is damaged
@@ -174,7 +174,7 @@ def _check_has_ended(run: Path) -> None:
 
 def _typed_anew(argument: str, typed: Iterable[str]) -> bool:
     """Whether the key itself, or the group around it, is among the typed ones; or belongs to its own run alone."""
-    key = argument.split("=", 1)[0].lstrip("+~")
+    key = key_of(argument)
     group = key.partition(".")[0]
     if key.startswith(OF_A_SWEEP):
         return True

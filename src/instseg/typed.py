@@ -10,6 +10,11 @@ import re
 from collections.abc import Iterable
 
 
+def key_of(argument: str) -> str:
+    """Without its ``+`` or ``~``."""
+    return argument.partition("=")[0].lstrip("+~")
+
+
 def typed_values(arguments: Iterable[str]) -> dict[str, str]:
     """Key, with its ``+`` or ``~``, -> value without the quotes around it."""
     pairs = (argument.partition("=") for argument in arguments if "=" in argument and not argument.startswith("-"))

@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from instseg.atomic import sync_and_rename
+from instseg.atomic import DISK_FULL, sync_and_rename
 from instseg.errors import InstsegError
 
 COPY_BYTES = 1 << 18
-FAULTS_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 import fsspec
 
-from instseg.atomic import replacing
+from instseg.atomic import DISK_FULL, replacing
 from instseg.data.download_progress import show_progress
 from instseg.data.http_requests import PASSING_STATUS
 from instseg.errors import InstsegError
@@ -163,7 +163,7 @@ def _fetch(url: str, path: Path) -> str | None:
         except ImportError as error:
             raise InstsegError(_missing_package(url, error)) from error
         except Exception as error:  # each store raises errors of its own
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
                 raise InstsegError(f"{path}: cannot be written: {error}") from error
             reason = _text(error)
             if _will_not_pass(error):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from instseg.atomic import DISK_FULL
 from instseg.errors import InstsegError
 
 DIVERGED, OUT_OF_MEMORY, REFUSED, CRASHED, ERROR = "diverged", "out of memory", "refused", "crashed", "error"
@@ -17,7 +17,6 @@ BAD_VALUES = (DIVERGED, OUT_OF_MEMORY)
 MAX_REASON = 300  # characters
 NO_MEMORY = re.compile("not enough memory|can't alloc|out of memory|_ALLOC_FAILED|killed by signal: Killed")
 """Words of torch, CUDA and its libraries, and of a DataLoader whose worker the system has killed."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Pruned(InstsegError):  # noqa: N818  (nothing is wrong)
@@ -49,8 +48,8 @@ def is_disk_full(error: BaseException) -> bool:
     """Also where another process, a loader's or a job's, has only said so in words."""
     return any(
         "DiskFullError" in _names(cause)
-        or getattr(cause, "errno", None) in FULL
-        or any(f"[Errno {code}]" in str(cause) for code in FULL)
+        or getattr(cause, "errno", None) in DISK_FULL
+        or any(f"[Errno {code}]" in str(cause) for code in DISK_FULL)
         for cause in _with_causes(error)
     )
 

@@ -11,10 +11,9 @@ from torch.utils.tensorboard import summary
 from torch.utils.tensorboard.writer import FileWriter
 
 from instseg.atomic import exclusive_lock, new_folder
+from instseg.event_files import EVENT_FILES
 from instseg.sweeps.ranking import Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo
-
-EVENTS = "events.out.tfevents.*"
 
 
 def write_hparams(folder: Path, rows: Sequence[Row], info: SweepInfo) -> None:
@@ -55,7 +54,7 @@ def _write_job(folder: Path, row: Row, values: dict[str, float | str], info: Swe
 
 def _link_curves(folder: Path, row: Row) -> bool:
     """What the run itself has logged, the metric on test too; False where there is nothing, or no links can be made."""
-    events = list(Path(row.record.run_dir).glob(EVENTS)) if row.record.run_dir else []
+    events = list(Path(row.record.run_dir).glob(EVENT_FILES)) if row.record.run_dir else []
     try:
         for file in events:
             (folder / file.name).symlink_to(file)

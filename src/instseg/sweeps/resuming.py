@@ -11,7 +11,7 @@ from instseg.differences import CHANGES_NOTHING
 from instseg.errors import InstsegError
 from instseg.starts import this_start
 from instseg.sweeps.records import SweepFolder, newest_sweep
-from instseg.typed import quoted, typed_values
+from instseg.typed import key_of, quoted, typed_values
 
 MULTIRUN = ("-m", "--multirun")
 OF_ONE_RUN = ("run_dir", "resume", "reproduce", "stage", "checkpoint")
@@ -40,13 +40,13 @@ def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
     command = folder.read_info().command
     added = [a for a in arguments if a not in command and not a.startswith("resume=") and a not in MULTIRUN]
     for argument in added:
-        if not any(_key(argument) == may or _key(argument).startswith(f"{may}.") for may in MAY_CHANGE):
+        if not any(key_of(argument) == may or key_of(argument).startswith(f"{may}.") for may in MAY_CHANGE):
             raise InstsegError(
                 f"{argument}: {folder.path} was started with other settings. A sweep goes on with those it has; "
                 f"what may be typed besides: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
             )
-    changed = {"hydra.sweep.dir", *map(_key, added)}
-    kept = [a for a in command if _key(a) not in changed]
+    changed = {"hydra.sweep.dir", *map(key_of, added)}
+    kept = [a for a in command if key_of(a) not in changed]
     flags = [a for a in kept if a in MULTIRUN]
     return [*flags, *(a for a in kept if a not in MULTIRUN), *added, quoted("hydra.sweep.dir", folder.path)]
 
@@ -86,7 +86,3 @@ def _new_folder(outputs: Path) -> Path:
 def _chosen(arguments: Sequence[str]) -> str | None:
     """``sweep=optuna``, say, as it was typed."""
     return next((a for a in arguments if a.startswith("sweep=") and a not in ("sweep=", "sweep=null")), None)
-
-
-def _key(argument: str) -> str:
-    return argument.split("=", 1)[0].lstrip("+~")
