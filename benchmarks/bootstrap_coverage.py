@@ -21,7 +21,7 @@ from made_results import made_pair
 from numpy.typing import NDArray
 
 from comparing import Row, figure, main
-from instseg.categories import Categories
+from instseg.core.categories import Categories
 from instseg.image_record import ImageRecord
 from instseg.metrics import evaluate_records
 from instseg.sweeps.comparison import LEVEL, draw, interval

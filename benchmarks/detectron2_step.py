@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from instseg.errors import InstsegError
-from instseg.types import Batch, Polygon, Target
+from instseg.core.errors import InstsegError
+from instseg.core.types import Batch, Polygon, Target
 
 DEPTHS = {"resnet18": 18, "resnet50": 50}
 LEARNING_RATE = 1e-4

@@ -33,10 +33,10 @@ from pycocotools.cocoeval import COCOeval
 from torchmetrics.detection import MeanAveragePrecision
 
 from comparing import Row, compared, figure, main
-from instseg.categories import Categories
-from instseg.masks import bitmask_to_rle, rle_to_bitmask
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
+from instseg.core.types import GroundTruth, Prediction, Rle
 from instseg.metrics import CocoMaskMetrics
-from instseg.types import GroundTruth, Prediction, Rle
 
 CATEGORIES = Categories(tuple(f"category {label}" for label in range(1, NUM_CATEGORIES + 1)))
 NUMBERS = ["map", "map_50", "map_75", "map_small", "map_medium", "map_large"]

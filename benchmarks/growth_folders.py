@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from instseg.types import Polygon
+from instseg.core.types import Polygon
 
 NUM_VERTICES = 24
 

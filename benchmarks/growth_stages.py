@@ -23,7 +23,8 @@ from torch import Tensor
 
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.options import AuditOptions
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
 from instseg.data.findings import Findings
@@ -35,7 +36,6 @@ from instseg.memory import keep_freed_memory
 from instseg.metrics import CocoMaskMetrics
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.models.postprocess import detections_to_predictions
-from instseg.types import BOX_MASK_SIZE, ImageSize, Target
 
 # isort: split
 import albumentations as A  # after instseg, which keeps it from asking the network for a newer version

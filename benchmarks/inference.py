@@ -31,11 +31,11 @@ from torchvision.ops import box_iou
 from training import NUM_CATEGORIES, full_precision, make_boxes, make_inputs, make_models
 
 from comparing import Row, alternately, compared, figure, main
-from instseg.masks import bitmask_to_rle
+from instseg.core.masks import bitmask_to_rle
+from instseg.core.types import Batch, GroundTruth, ImageSize, Prediction
 from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN
 from instseg.models.postprocess import detections_to_predictions
-from instseg.types import Batch, GroundTruth, ImageSize, Prediction
 
 SIDE = 800
 CASES = [(20, 1), (100, 1), (100, 2)]  # instances found on an image, and how many times the network's side a photo has

@@ -40,11 +40,11 @@ from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
 from comparing import Row, alternately, compared, figure, main
+from instseg.core.types import Batch, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
 from instseg.data.images import read_image
 from instseg.data.transforms import Augmentation
-from instseg.types import Batch, ImageSize, Target
 
 # isort: split
 import albumentations as A  # after instseg, which keeps it from asking the network for a newer version

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.masks import rle_area
-from instseg.types import GroundTruth, Prediction, Rle
+from instseg.core.masks import rle_area
+from instseg.core.types import GroundTruth, Prediction, Rle
 
 SIZE = (480, 640)
 NUM_CATEGORIES = 80

@@ -30,12 +30,12 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from comparing import Row, alternately, compared, figure, main
-from instseg.masks import bitmask_to_box_mask
+from instseg.core.masks import bitmask_to_box_mask
+from instseg.core.types import BOX_MASK_SIZE, Target
 from instseg.memory import keep_freed_memory
 from instseg.models.linear import has_onednn
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
 from instseg.optim import build_sgd
-from instseg.types import BOX_MASK_SIZE, Target
 
 NUM_CATEGORIES = 4
 LEARNING_RATE = 1e-8

@@ -20,10 +20,10 @@ from torch import Tensor
 from training import LEARNING_RATE, NUM_CATEGORIES, SGD_OPTIONS, count_flops, make_inputs, make_step
 
 from comparing import Row, alternately, compared, figure, main
+from instseg.core.types import Batch, GroundTruth
 from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.optim import build_sgd
-from instseg.types import Batch, GroundTruth
 
 BATCH, NUM_PROPOSALS = 2, 1000
 CASES = [("resnet50", 400, 10), ("resnet18", 400, 10), ("resnet50", 400, 30), ("resnet50", 800, 10)]

@@ -15,9 +15,9 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from instseg.core.masks import polygons_to_rle, rle_to_bitmask
+from instseg.core.types import BOX_MASK_SIZE, Instances
 from instseg.data.transforms import Augmentation
-from instseg.masks import polygons_to_rle, rle_to_bitmask
-from instseg.types import BOX_MASK_SIZE, Instances
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))

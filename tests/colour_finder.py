@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from torch import Tensor, nn
 
-from instseg.categories import Categories
-from instseg.types import Detections, ImageSize
+from instseg.core.categories import Categories
+from instseg.core.types import Detections, ImageSize
 
 CATEGORIES = Categories(("red thing", "blue thing"))
 RED, BLUE = (255, 0, 0), (0, 0, 255)

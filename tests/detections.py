@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from factories import drawn
 
-from instseg.categories import Categories
-from instseg.masks import bitmask_to_rle, rle_area, rle_to_box
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle, rle_area, rle_to_box
+from instseg.core.types import GroundTruth, Prediction
 from instseg.metrics import CocoMaskMetrics
-from instseg.types import GroundTruth, Prediction
 
 CATEGORIES = Categories(("car", "dog", "cake"))
 CAR, DOG, CAKE = 1, 2, 3

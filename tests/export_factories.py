@@ -11,10 +11,10 @@ from factories import drawn, make_picture
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle, rle_to_box
+from instseg.core.types import ImageSize, Prediction
 from instseg.exports.photo import Export, ExportRun, Picture, PredictedPhoto, unique_stems
-from instseg.masks import bitmask_to_rle, rle_to_box
-from instseg.types import ImageSize, Prediction
 
 CATEGORIES = Categories(("car", "traffic sign", "cake"))
 IDENTITY = {

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.categories import Categories
-from instseg.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
-from instseg.types import (
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
+from instseg.core.types import (
     BOX_MASK_SIZE,
     CocoAnnotation,
     CocoDict,

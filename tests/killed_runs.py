@@ -18,7 +18,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 
 from instseg.callbacks import read_scalars
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.run import train
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.masks import rle_to_bitmask
+from instseg.core.masks import rle_to_bitmask
 
 VOC_PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0] + [7] * 756 + [224, 224, 192]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
+from instseg.core.errors import InstsegError
 from instseg.data.findings import Findings
 from instseg.data.formats.labels import LabelReader, Labels
-from instseg.errors import InstsegError
 
 JUNK = (
     *(None, True, 0, -1, 7, 2**70, 1.5, 1e308, float("nan"), float("inf")),

@@ -14,8 +14,8 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 
 import instseg.cli  # noqa: F401  (the run_folder resolver)
+from instseg.core.overrides import quoted
 from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
-from instseg.typed import quoted
 
 CONF = Path(__file__).parents[1] / "conf"
 GRID = {"_target_": "instseg.sweeps.strategy.Grid"}

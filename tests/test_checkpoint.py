@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from instseg import __version__
-from instseg.categories import Categories
 from instseg.checkpoint import DescribeCheckpoint, load_trained_model
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.models.mask_rcnn import build_mask_rcnn
 
 CATEGORIES = Categories(("car", "person"))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO, DamagedCheckpointError, DiskFullError, load_checkpoint
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 
 def checkpoint(value: float = 1.0, size: int = 40_000) -> dict:

@@ -10,12 +10,12 @@ from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
 from instseg.build import build_model, build_trainer, check_parts, without_suggestions
-from instseg.categories import Categories
 from instseg.check_config import check_config
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.formats.labels import make_reader
 from instseg.data.transforms import Augmentation
-from instseg.errors import InstsegError
 from instseg.run_folders import find_checkpoint
 
 CONF = Path(__file__).parents[1] / "conf"

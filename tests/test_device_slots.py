@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from instseg import device_slots
+from instseg.core.errors import InstsegError
 from instseg.device_slots import gpus_of_a_job, num_slots, slots, take_slot, visible_gpus
-from instseg.errors import InstsegError
 
 TAKE = """
 import sys

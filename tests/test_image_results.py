@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from detections import CATEGORIES, random_images
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.image_record import ImageRecord, unique_images
 from instseg.image_results import ImageResults, read_image_results, write_image_results
 from instseg.metrics import evaluate_records

@@ -26,8 +26,8 @@ from detections import (
 )
 
 from instseg import metrics as metrics_module
-from instseg.errors import InstsegError
-from instseg.masks import bitmask_to_rle
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle
 from instseg.metrics import CocoMaskMetrics
 
 # --- small drawings -------------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from instseg.callbacks import Throughput, read_scalars, training_tiles
-from instseg.categories import Categories
 from instseg.checkpoint import finite
-from instseg.masks import bitmask_to_rle
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle
+from instseg.core.types import Batch, Detections, GroundTruth, Target
 from instseg.module import LOSS_NAMES, InstanceSegmentationModule, NonFiniteLossError
-from instseg.types import Batch, Detections, GroundTruth, Target
 
 CATEGORIES = Categories(("car", "person"))
 

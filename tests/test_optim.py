@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.optim import build_adamw, build_sgd, constant, parameter_groups, scaled_lr, warmup_cosine, warmup_multistep
 
 WARMUP = {"warmup_steps": 10, "warmup_max_fraction": 0.5, "warmup_start_factor": 0.1}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from instseg import ownership
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.ownership import OWNER_FILE, refuse_if_owned, sole_owner
 
 

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from instseg.check_config import check_predict_config
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.prediction_folder import RECORD, PredictionFolder
 
 WRITES = ["overlays", "predictions.json"]

@@ -10,9 +10,9 @@ import torch
 from colour_finder import CATEGORIES, FindsColours, photo, write_photos
 from PIL import Image as PilImage
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import rle_area, rle_to_box
 from instseg.data.transforms import Resize
-from instseg.errors import InstsegError
-from instseg.masks import rle_area, rle_to_box
 from instseg.models.mask_rcnn import build_mask_rcnn
 from instseg.predictor import Predictor, choose_device
 

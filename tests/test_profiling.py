@@ -17,9 +17,9 @@ from rich.console import Console
 
 import instseg.module
 from instseg.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
-from instseg.categories import Categories
 from instseg.checkpoint import DescribeCheckpoint
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.models.postprocess import detections_to_predictions
 from instseg.profiling import profile as part
 from instseg.profiling.callback import ProfileTraining, plan

@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import quoted
 from instseg.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.run_folders import complete_arguments
-from instseg.typed import quoted
 
 
 def made_run(folder: Path, weight: float = 1.0, ap: float = 0.5, lr: float = 1e-3, **start: object) -> Path:

@@ -13,9 +13,9 @@ from killed_runs import EVERY_STEP, assert_equal, left_by, run
 
 from instseg import __version__
 from instseg.averaging import AverageOfEpochs
-from instseg.categories import Categories
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.manifest import package_versions
 from instseg.resume import Resumable, check_resumable, find_resumable
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import quoted
 from instseg.run_folders import command_to_go_on, complete_arguments, find_checkpoint, run_folder
 from instseg.starts import this_start
-from instseg.typed import quoted
 
 
 def folder(outputs: Path, name="shapes_small", resume=None) -> Path:

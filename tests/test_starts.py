@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from instseg import starts
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.starts import Start, this_start
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
 from instseg.summary import print_summary
 
 NAMES = ("[/x]", "[red]car")

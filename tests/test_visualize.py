@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.categories import Categories, category_colour
+from instseg.core.categories import Categories, category_colour
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle
+from instseg.core.types import GroundTruth, Prediction, Rle, Target
 from instseg.curves import _panel_of, plot_curves
-from instseg.errors import InstsegError
 from instseg.lettering import contrasting, draw_label, fitting, font_of
-from instseg.masks import bitmask_to_rle
 from instseg.sheets import contact_sheet, side_by_side, write_image
-from instseg.types import GroundTruth, Prediction, Rle, Target
 from instseg.visualize import draw_ground_truth, draw_instances, draw_prediction, draw_target
 
 CATEGORIES = Categories(("car", "sign board"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image
 from instseg.data.dataset import InstanceDataset, SampleKey
 from instseg.data.images import read_image
-from instseg.errors import InstsegError
 from instseg.sheets import contact_sheet
-from instseg.types import Image
 from instseg.visualize import draw_ground_truth, draw_target
 
 TILE_PX = 480

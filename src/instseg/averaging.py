@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 
 class ExponentialAverage(WeightAveraging):

@@ -19,13 +19,13 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from torch import nn
 
 from instseg.audit.options import AuditOptions
-from instseg.categories import Categories
 from instseg.check_config import OWN_TRAINER_KEYS
 from instseg.checkpoint import TrainedModel, load_trained_model
 from instseg.checkpoint_io import AtomicCheckpointIO
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
-from instseg.errors import InstsegError
 from instseg.models.mask_rcnn import MaskRCNN, check_options
 from instseg.models.weight_files import coco_category_names
 from instseg.module import InstanceSegmentationModule

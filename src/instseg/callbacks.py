@@ -15,7 +15,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.types import Batch, Image, Prediction
 from instseg.curves import plot_curves
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.images import read_image
@@ -23,7 +24,6 @@ from instseg.image_record import ImageRecord
 from instseg.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.module import InstanceSegmentationModule
 from instseg.sheets import contact_sheet, side_by_side, write_image
-from instseg.types import Batch, Image, Prediction
 from instseg.visualize import draw_ground_truth, draw_prediction, draw_target
 
 log = logging.getLogger(__name__)

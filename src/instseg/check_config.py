@@ -12,7 +12,7 @@ import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.exports.formats import check_formats
 
 STAGES = ("fit", "validate", "test", "audit", "show_augmentation")

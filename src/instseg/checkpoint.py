@@ -15,9 +15,9 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from instseg import __version__
-from instseg.categories import Categories
 from instseg.checkpoint_io import FORMAT, load_checkpoint
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.manifest import package_versions
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 

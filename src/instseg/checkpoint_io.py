@@ -24,8 +24,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from instseg import __version__
-from instseg.atomic import DISK_FULL, keep_as, replacing
-from instseg.errors import InstsegError
+from instseg.core.atomic import DISK_FULL, keep_as, replacing
+from instseg.core.errors import InstsegError
 from instseg.run_folders import LAST, PREVIOUS
 
 FORMAT = 2

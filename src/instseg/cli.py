@@ -24,13 +24,13 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import quoted
 from instseg.device_slots import gpus_of_a_job, num_slots
-from instseg.errors import InstsegError
 from instseg.run_folders import complete_arguments, remove_unused_folders, run_folder
 from instseg.starts import arguments_of_this_rank
 from instseg.sweeps.failures import is_disk_full
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
-from instseg.typed import quoted
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.

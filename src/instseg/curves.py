@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from instseg.atomic import replacing
+from instseg.core.atomic import replacing
 
 Curve = tuple[Sequence[int], Sequence[float]]
 """Steps and values, equally many."""

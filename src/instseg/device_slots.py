@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from instseg.atomic import lock_if_free
-from instseg.errors import InstsegError
+from instseg.core.atomic import lock_if_free
+from instseg.core.errors import InstsegError
 
 log = logging.getLogger(__name__)
 

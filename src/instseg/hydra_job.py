@@ -23,13 +23,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from pytorch_lightning.utilities import rank_zero_only
 
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import key_of, quoted
 from instseg.device_slots import take_slot
-from instseg.errors import InstsegError
 from instseg.rank_watch import NOTE, RANK_ENDED, note_failure
 from instseg.run_folders import is_begun_earlier
 from instseg.starts import starts_no_processes
 from instseg.sweeps.failures import ProcessDiedError, Pruned
-from instseg.typed import key_of, quoted
 
 SWEEP_ONLY = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")
 GROUPS_OF_SWEEPS = ("launcher", "sweep")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.types import GroundTruth, Prediction, Rle
+from instseg.core.types import GroundTruth, Prediction, Rle
 
 MIN_IOU = 0.5  # the lowest threshold of all numbers
 MAX_DETECTIONS = 100  # per image and category

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.atomic import replacing
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.atomic import replacing
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.image_record import ImageRecord, Overlaps
 
 FILE_NAME = "test_images.npz"

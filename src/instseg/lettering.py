@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageDraw, ImageFont
 
-from instseg.types import Image, ImageSize
+from instseg.core.types import Image, ImageSize
 
 Colour = tuple[int, int, int]
 PLATE_OPACITY = 0.9

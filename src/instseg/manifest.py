@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from instseg import __version__
-from instseg.atomic import write_text_atomically
+from instseg.core.atomic import write_text_atomically
 
 
 def write_manifest(path: Path, seed: int, data_fingerprint: str, processes: int) -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch.nn import Module
 from torchmetrics import Metric
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
+from instseg.core.types import GroundTruth, ImageSize, Prediction, Rle
 from instseg.image_record import ImageRecord, unique_images
 from instseg.matching import AREAS, FOUND, Matches, Pool, match
 from instseg.precision_recall import DETECTION_LIMITS, precision_and_recall
-from instseg.types import GroundTruth, ImageSize, Prediction, Rle
 
 MATCH_SCORE = 0.5
 

@@ -14,12 +14,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
+from instseg.core.types import Batch, Prediction
 from instseg.metrics import CocoMaskMetrics
 from instseg.models.mask_rcnn import MaskRCNN
 from instseg.models.postprocess import detections_to_predictions
-from instseg.types import Batch, Prediction
 
 LOSS_NAMES = ("loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg")
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 LR_SCALING: dict[str, Callable[[float], float]] = {
     "linear": lambda ratio: ratio,  # Goyal et al., 2017, for SGD

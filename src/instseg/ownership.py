@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 OWNER_FILE = ".owner.json"
 BEAT_SECONDS = 10.0

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instseg.coco_format import write_json
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.files import write_json
 from instseg.exports.formats import FORMATS
 
 RECORD = "prediction_run.json"

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from instseg import __version__
-from instseg.categories import Categories, select_names
+from instseg.core.categories import Categories, select_names
+from instseg.core.errors import InstsegError
 from instseg.data.images import Source, find_images
-from instseg.errors import InstsegError
 from instseg.exports.exporter import Exporter
 from instseg.exports.formats import DEFAULT_SAVE, FORMATS, check_formats
 from instseg.exports.photo import ExportRun, Picture, PredictedPhoto, unique_stems

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image, ImageSize, Prediction
 from instseg.data.dataset import SIZE_DIVISOR
 from instseg.data.images import read_image
-from instseg.errors import InstsegError
 from instseg.models.postprocess import detections_to_predictions
-from instseg.types import Image, ImageSize, Prediction
 
 
 class ImageResize(Protocol):

@@ -26,8 +26,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from instseg.atomic import write_text_atomically
-from instseg.errors import InstsegError
+from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
 from instseg.interruption import StoppedTogether
 from instseg.run_folders import command_to_go_on, saved_states
 

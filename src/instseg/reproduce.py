@@ -13,10 +13,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from instseg.atomic import write_text_atomically
 from instseg.checkpoint_io import load_checkpoint
+from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
 from instseg.differences import ABSENT, CHANGES_NOTHING, differences
-from instseg.errors import InstsegError
 from instseg.run_folders import BEST, LAST
 
 MEASURED_TIME = "images_per_second"  # no two runs have the same

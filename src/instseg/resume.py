@@ -11,11 +11,11 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg import __version__
-from instseg.atomic import remove_scratch
-from instseg.categories import Categories
 from instseg.checkpoint_io import DamagedCheckpointError, load_checkpoint
+from instseg.core.atomic import remove_scratch
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.differences import ABSENT, CHANGES_NOTHING, differences, in_words
-from instseg.errors import InstsegError
 from instseg.event_files import rewind_event_files
 from instseg.manifest import package_versions
 from instseg.run_folders import saved_states

@@ -33,7 +33,7 @@ from instseg.build import (
 from instseg.check_config import check_config, check_predict_config
 from instseg.checkpoint import DescribeCheckpoint, finite
 from instseg.checkpoint_io import load_checkpoint
-from instseg.coco_format import write_json
+from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Resize

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import key_of, quoted, typed_values
 from instseg.ownership import OWNER_FILE, refuse_if_owned
 from instseg.starts import this_start
-from instseg.typed import key_of, quoted, typed_values
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is damaged

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from PIL import Image as PilImage
 
-from instseg.atomic import replacing
-from instseg.errors import InstsegError
+from instseg.core.atomic import replacing
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image, ImageSize
 from instseg.lettering import Colour, fitting, text_mask, write_text
-from instseg.types import Image, ImageSize
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (20, 20, 20)

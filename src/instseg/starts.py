@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from instseg.atomic import write_text_atomically
-from instseg.errors import InstsegError
-from instseg.typed import typed_values
+from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import typed_values
 
 PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.1

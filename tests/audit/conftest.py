@@ -13,10 +13,10 @@ from factories import write_json, write_picture
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport
+from instseg.core.types import CocoDict
 from instseg.data import sources
 from instseg.data.formats.coco import CocoReader
 from instseg.data.prepare import PreparedDataset
-from instseg.types import CocoDict
 
 
 @pytest.fixture

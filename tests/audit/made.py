@@ -7,7 +7,7 @@ from typing import Any
 
 from factories import coco_annotation, coco_dict, coco_image, rectangle
 
-from instseg.types import CocoDict, ImageSize
+from instseg.core.types import CocoDict, ImageSize
 
 IMAGE_SIZE: ImageSize = (60, 80)
 CATEGORIES = {"car": 1, "dog": 2}

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from instseg.audit.checks_splits import error_bar
 from instseg.audit.report import Severity
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 CAR = ("car", rectangle(10, 10, 50, 40))
 DOG = ("dog", rectangle(10, 10, 50, 40))

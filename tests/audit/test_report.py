@@ -20,9 +20,9 @@ from instseg.audit.options import AuditOptions
 from instseg.audit.page import audit_page, write_audit_page
 from instseg.audit.report import MAX_SPOTS, Severity, report_to_dict, write_audit_json
 from instseg.audit.terminal import print_audit, print_short
+from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.formats.coco import CocoReader
-from instseg.errors import InstsegError
 
 NASTY = {"[/x]": 1, "<b>&car": 2}
 

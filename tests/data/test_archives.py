@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from instseg.core.errors import InstsegError
 from instseg.data.archives import extract_zip_members
-from instseg.errors import InstsegError
 
 
 def make_zip(path: Path, members: dict[str, bytes]) -> Path:

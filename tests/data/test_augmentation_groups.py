@@ -21,10 +21,10 @@ from augmenting import (
 )
 from factories import make_instances, make_picture, rectangle, star
 
+from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
+from instseg.core.types import BOX_MASK_SIZE
 from instseg.data.targets import MovingInstances
 from instseg.data.transforms import Augmentation
-from instseg.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
-from instseg.types import BOX_MASK_SIZE
 
 NOT_EMPTY = [name for name in GROUPS if name != "none"]
 

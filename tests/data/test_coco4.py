@@ -16,9 +16,9 @@ import pytest
 from fault_server import Site, serve
 from PIL import Image
 
+from instseg.core.errors import InstsegError
 from instseg.data import coco4, coco4_selection
 from instseg.data.coco4 import prepare_coco4
-from instseg.errors import InstsegError
 
 CATEGORY_IDS = {"person": 1, "car": 3, "dog": 18, "cat": 17, "cake": 61}  # COCO's own, with gaps
 ARCHIVE_URL = "/annotations/annotations_trainval2017.zip"

@@ -16,9 +16,9 @@ from factories import (
     write_picture,
 )
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import clean_file_name
 from instseg.data.formats.coco import AnnotatedFolder, CocoReader, find_annotation_files, load_coco
-from instseg.data.formats.files import clean_file_name
-from instseg.errors import InstsegError
 
 SQUARE = rectangle(2, 2, 9, 9)
 

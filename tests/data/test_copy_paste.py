@@ -9,6 +9,8 @@ import torch
 from augmenting import SIZE, as_bitmaps, num_beyond_a_pixel, on_canvas, painted
 from factories import make_instances, make_picture, rectangle, star, write_coco_folder
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image
 from instseg.data import sources
 from instseg.data.copy_paste import MIN_SIDE_PX, CopyPaste, cut_out
 from instseg.data.datamodule import InstanceDataModule
@@ -16,8 +18,6 @@ from instseg.data.dataset import InstanceDataset, SampleKey
 from instseg.data.formats.coco import CocoReader
 from instseg.data.index import Index
 from instseg.data.transforms import Augmentation
-from instseg.errors import InstsegError
-from instseg.types import Image
 
 PASTED = 200
 CAR, DOG, CAKE = 1, 2, 3

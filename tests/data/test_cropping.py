@@ -8,8 +8,8 @@ from factories import polygon, rectangle, star
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instseg.core.masks import clip_polygon, polygon_area, polygons_to_box
 from instseg.data.cropping import visible_outlines
-from instseg.masks import clip_polygon, polygon_area, polygons_to_box
 
 SIZE = (40, 60)
 

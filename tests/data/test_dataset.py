@@ -21,14 +21,14 @@ from factories import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import BOX_MASK_SIZE, Batch, GroundTruth, Sample
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
 from instseg.data.dataset import EvalSampler, InstanceDataset, SampleKey, TrainSampler, collate
 from instseg.data.formats.coco import CocoReader
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Augmentation
-from instseg.errors import InstsegError
-from instseg.types import BOX_MASK_SIZE, Batch, GroundTruth, Sample
 
 CAR, DOG, CAKE = 1, 2, 3
 

@@ -17,10 +17,10 @@ from fault_server import Handler, Site, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
 from instseg.data import download, download_progress
 from instseg.data.download import download_files
 from instseg.data.download_jobs import Download, DownloadReport
-from instseg.errors import InstsegError
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes: every position is told apart from its neighbours
 HALF = len(CONTENT) // 2

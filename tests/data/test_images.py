@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from instseg.core.errors import InstsegError
 from instseg.data import images
 from instseg.data.images import find_images, read_image, read_image_header
-from instseg.errors import InstsegError
 
 SHARED = (Path(__file__).parents[2] / "../shared/data").resolve()
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -24,7 +24,9 @@ from factories import (
 )
 from pycocotools.coco import COCO
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle, rle_area, rle_to_bitmask
+from instseg.core.types import CocoDict
 from instseg.data import frames, index_writer
 from instseg.data.findings import Findings, read_findings, write_findings
 from instseg.data.formats.coco import AnnotatedFolder, load_coco
@@ -32,8 +34,6 @@ from instseg.data.frames import decide_frames, read_photos
 from instseg.data.images import read_image
 from instseg.data.index import Index
 from instseg.data.indexing import without_dangling, write_index
-from instseg.masks import bitmask_to_rle, rle_area, rle_to_bitmask
-from instseg.types import CocoDict
 
 SIZE = (24, 32)
 SQUARE = rectangle(2.5, 2, 9, 9)

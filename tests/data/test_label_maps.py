@@ -9,9 +9,9 @@ from factories import drawn, make_instances, make_picture, rectangle, star
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instseg.core.masks import bitmask_to_rle, polygons_to_rle
 from instseg.data.label_maps import MAX_PER_MAP, draw_label_maps
 from instseg.data.transforms import Augmentation
-from instseg.masks import bitmask_to_rle, polygons_to_rle
 
 
 def test_a_value_stands_for_those_who_share_a_pixel_so_that_overlapping_bitmaps_need_no_second_map():

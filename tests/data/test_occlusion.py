@@ -12,12 +12,12 @@ from factories import make_instances, make_picture, rectangle, star
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instseg.core.masks import bitmask_to_rle, polygons_to_box, polygons_to_box_mask, polygons_to_rle, rle_to_bitmask
+from instseg.core.types import BOX_MASK_SIZE, Instances, Polygon
 from instseg.data.label_maps import NUM_VALUES
 from instseg.data.occlusion import Cover, draw_outline
 from instseg.data.targets import MovingInstances
 from instseg.data.transforms import Augmentation
-from instseg.masks import bitmask_to_rle, polygons_to_box, polygons_to_box_mask, polygons_to_rle, rle_to_bitmask
-from instseg.types import BOX_MASK_SIZE, Instances, Polygon
 
 
 def behind(shape: Polygon, *on_top: Polygon, min_share: float = 0.1):

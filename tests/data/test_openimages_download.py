@@ -27,11 +27,11 @@ from openimages_world import (
     official_files,
 )
 
+from instseg.core.errors import InstsegError
 from instseg.data import http_ranges, openimages_download, remote_zip
 from instseg.data.findings import Findings
 from instseg.data.formats.openimages import OpenImagesReader, recognise
 from instseg.data.openimages_download import prepare_openimages
-from instseg.errors import InstsegError
 
 FEW = {"train": 6, "val": 3, "test": 2}
 

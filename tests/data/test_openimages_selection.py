@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
 from instseg.data.openimages_selection import (
     check_classes,
     check_have_masks,
@@ -21,7 +22,6 @@ from instseg.data.openimages_selection import (
     select_classes,
     write_classes,
 )
-from instseg.errors import InstsegError
 
 BOX = {"BoxXMin": "0.1", "BoxXMax": "0.9", "BoxYMin": "0.2", "BoxYMax": "0.8"}
 HEADER = ["MaskPath", "ImageID", "LabelName", "BoxID", *BOX, "PredictedIoU", "Clicks"]

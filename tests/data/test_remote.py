@@ -11,11 +11,11 @@ import pytest
 from factories import write_coco_folder
 from moto.server import ThreadedMotoServer
 
+from instseg.core.errors import InstsegError
 from instseg.data import remote
 from instseg.data.formats.coco import CocoReader
 from instseg.data.remote import local_root
 from instseg.data.sources import folder
-from instseg.errors import InstsegError
 
 BUCKET = "photos"
 

@@ -10,9 +10,9 @@ import fsspec
 import pytest
 from fault_server import Site, serve
 
+from instseg.core.errors import InstsegError
 from instseg.data import remote_files
 from instseg.data.remote_files import Refused, fetch_files, file_place, list_folder
-from instseg.errors import InstsegError
 
 
 @pytest.fixture

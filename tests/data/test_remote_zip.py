@@ -15,11 +15,11 @@ from fault_server import Site, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
 from instseg.data import http_ranges, remote_zip
 from instseg.data.download_jobs import DownloadReport
 from instseg.data.http_ranges import RemoteFile
 from instseg.data.remote_zip import ABSENT, RemoteZip, fetch_zip_members
-from instseg.errors import InstsegError
 
 NUM_MEMBERS = 60
 MEMBER_BYTES = 3000

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from instseg.core.errors import InstsegError
 from instseg.data.shapes import ShapesSpec, prepare_shapes, shapes_fingerprint, write_shapes
 from instseg.data.shapes_drawing import CATEGORIES, MIN_VISIBLE_PX
-from instseg.errors import InstsegError
 
 NUM_IMAGES = 150
 

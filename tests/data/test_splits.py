@@ -10,9 +10,9 @@ from factories import CATEGORY_IDS, coco_annotation, coco_dict, coco_image, rect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
 from instseg.data.choose import limit_images, rename_categories, select_categories, select_images
 from instseg.data.splits import Selection, apply_splits_file, fold_images, group_names, split_images
-from instseg.errors import InstsegError
 
 SQUARE = rectangle(2, 2, 9, 9)
 

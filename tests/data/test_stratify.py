@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
 from instseg.data.stratify import divide, part_sizes
-from instseg.errors import InstsegError
 
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
 

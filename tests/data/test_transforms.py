@@ -14,10 +14,10 @@ from factories import make_instances, make_picture, polygon, rectangle, star
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
 from instseg.data.targets import MovingInstances
 from instseg.data.transforms import Augmentation, Resize, resize_image
-from instseg.errors import InstsegError
-from instseg.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
 
 # ---- resize
 

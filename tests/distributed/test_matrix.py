@@ -13,7 +13,7 @@ import torch
 from faults import FAULTS
 from typed_commands import QUICK, Command, Done, train, train_as_ranks
 
-from instseg.typed import quoted
+from instseg.core.overrides import quoted
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for all fits
 ALIKE = (*QUICK, "model.norm=gn", "trainer.log_every_n_steps=1", "model.box.score_threshold=0")

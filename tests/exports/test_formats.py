@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from export_factories import PIXEL, export_run, predicted
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.exports.exporter import Exporter
 from instseg.exports.formats import FORMATS, check_formats
 from instseg.exports.overlays import Overlays

@@ -10,7 +10,7 @@ import pytest
 from export_factories import CATEGORIES, IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 from matplotlib.figure import Figure
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
 from instseg.data.images import read_image
 from instseg.exports.instance_pictures import InstancePictures
 from instseg.exports.photo import ExportRun, Picture, PredictedPhoto

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from export_factories import IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 
+from instseg.core.masks import polygons_to_rle, rle_to_bitmask
 from instseg.exports.labelme import LabelMe
-from instseg.masks import polygons_to_rle, rle_to_bitmask
 
 
 def written(folder: Path, file: str) -> dict[str, Any]:

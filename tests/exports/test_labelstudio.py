@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from export_factories import CATEGORIES, IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.masks import polygons_to_rle, rle_to_bitmask
 from instseg.exports.labelstudio import LabelStudio
 from instseg.exports.photo import ExportRun
-from instseg.masks import polygons_to_rle, rle_to_bitmask
 
 
 def tasks(folder: Path) -> list[dict[str, Any]]:

@@ -18,6 +18,9 @@ from factories import make_picture, polygon, star, write_picture
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask, segmentation_to_rle
+from instseg.core.types import Prediction
 from instseg.data.findings import Findings
 from instseg.data.formats.auto import recognise_format
 from instseg.data.formats.coco import CocoReader
@@ -29,12 +32,9 @@ from instseg.data.formats.mask_folder import MaskFolderReader
 from instseg.data.formats.yolo import YoloReader
 from instseg.data.images import read_image
 from instseg.data.sources import folder
-from instseg.errors import InstsegError
 from instseg.exports.exporter import Exporter
 from instseg.exports.formats import FORMATS
 from instseg.exports.photo import Picture, PredictedPhoto, unique_stems
-from instseg.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask, segmentation_to_rle
-from instseg.types import Prediction
 
 MIN_IOU = 0.97
 SIZE = (120, 160)

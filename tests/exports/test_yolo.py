@@ -12,9 +12,9 @@ from export_factories import IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 from factories import make_picture
 from PIL import Image as PilImage
 
+from instseg.core.masks import polygons_to_rle, rle_to_bitmask
 from instseg.exports import yolo
 from instseg.exports.yolo import Yolo
-from instseg.masks import polygons_to_rle, rle_to_bitmask
 
 
 def label_of(image: str) -> str:

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
+from instseg.core.types import Target
 from instseg.models.backbones import BACKBONES
 from instseg.models.mask_rcnn import MaskRCNN, Normalize, build_mask_rcnn, check_options
-from instseg.types import Target
 
 LOSSES = {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"}
 SMALL: dict[str, Any] = {

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from instseg.masks import rle_to_bitmask
+from instseg.core.masks import rle_to_bitmask
+from instseg.core.types import Detections
 from instseg.models.postprocess import detections_to_predictions
-from instseg.types import Detections
 
 
 def detections(boxes: list[list[float]], mask_probs: Tensor | None = None) -> Detections:

@@ -15,10 +15,10 @@ from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection import maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-from instseg.masks import bitmask_to_box_mask, rle_to_bitmask
+from instseg.core.masks import bitmask_to_box_mask, rle_to_bitmask
+from instseg.core.types import Target
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
 from instseg.models.postprocess import detections_to_predictions
-from instseg.types import Target
 
 NUM_CLASSES = 4
 SIZES = [(96, 128), (96, 110)]  # the second image is padded

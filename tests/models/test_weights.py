@@ -19,8 +19,8 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn
 from torchvision.models.detection._utils import overwrite_eps
 from torchvision.ops import FrozenBatchNorm2d
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.models import weight_files
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.models.weight_files import COCO_ROWS, coco_category_names, download, read_weights

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from detections import CATEGORIES, LEFT, RIGHT, prediction, truth
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.image_record import ImageRecord
 from instseg.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.sweeps.comparison import Difference, compare, draw, interval, main

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from instseg.checkpoint_io import DiskFullError
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import is_disk_full, kind_of, reason_of
 
 

@@ -7,7 +7,7 @@ import pytest
 from sweeping import swept
 
 from instseg import hydra_job
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.records import SweepFolder
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"

@@ -5,8 +5,8 @@ import errno
 import pytest
 from sweeping import states
 
-from instseg.atomic import lock_if_free
-from instseg.errors import InstsegError
+from instseg.core.atomic import lock_if_free
+from instseg.core.errors import InstsegError
 from instseg.sweeps import launching
 from instseg.sweeps.launching import MAX_ATTEMPTS, run_all
 from instseg.sweeps.records import DONE, RUNNING, Job, JobRecord, SweepFolder

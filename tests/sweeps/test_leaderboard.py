@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.util.tensor_util import make_ndarray
 from torch.utils.tensorboard import SummaryWriter
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps import hparams
 from instseg.sweeps.leaderboard import main
 from instseg.sweeps.ranking import leaves, ranked, short

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sweeping import info, record
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import Pruned
 from instseg.sweeps.optuna_search import JOURNAL, STUDY, OptunaSearch, storage
 from instseg.sweeps.pruning import PruneHopeless

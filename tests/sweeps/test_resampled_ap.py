@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from detections import CATEGORIES, random_image
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.image_record import ImageRecord, unique_images
 from instseg.metrics import evaluate_records
 from instseg.sweeps.resampled_ap import ApKind, ResampledAp

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from sweeping import info
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import typed_values
 from instseg.run_folders import complete_arguments
 from instseg.starts import Start
 from instseg.sweeps import resuming
 from instseg.sweeps.records import SweepFolder
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
-from instseg.typed import typed_values
 
 
 @pytest.fixture

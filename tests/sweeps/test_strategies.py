@@ -5,7 +5,7 @@ import math
 import pytest
 from sweeping import info, record
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.ablation import Ablation
 from instseg.sweeps.groups import mean_interval
 from instseg.sweeps.kfold import KFold

@@ -6,7 +6,7 @@ import pytest
 from sweeping import states, swept
 
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO, DiskFullError
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.resume import find_resumable
 from instseg.sweeps.failures import ProcessDiedError
 from instseg.sweeps.records import SweepFolder

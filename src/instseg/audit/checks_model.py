@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from instseg.audit.anchors import LEEWAY, best_ious, shifted, suggest_sizes
 from instseg.audit.options import AuditOptions
 from instseg.audit.overrides import override
-from instseg.audit.report import AuditFinding, Severity, plural
+from instseg.audit.report import AuditFinding, Severity
 from instseg.audit.tables import SplitTable, Tables, worst_images, worst_instances
+from instseg.core.text import plural
 
 SMALL_SIDE_PX, SMALL_BOX_PX = 8, 16
 """In the network frame: two cells of the finest level (stride 4), and four by four."""

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.audit.crossings import count_crossings
-from instseg.audit.report import AuditFinding, Severity, plural
+from instseg.audit.report import AuditFinding, Severity
 from instseg.audit.tables import SplitTable, Tables, outlines_of, worst_instances
+from instseg.core.text import plural
 
 ROUNDING_PX = 0.01  # of coordinates that are written with two decimals
 WHOLE_IMAGE_SHARE = 0.95

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from instseg.audit.overrides import override, sayable
-from instseg.audit.report import AuditFinding, Severity, Spot, plural
+from instseg.audit.report import AuditFinding, Severity, Spot
 from instseg.audit.tables import SplitTable, Tables
+from instseg.core.text import plural
 
 FEW_TRAINING_INSTANCES = 10
 TOO_FEW_IMAGES, FEW_IMAGES = 50, 200

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instseg.audit.checks_images import Photos
-from instseg.coco_format import write_json
+from instseg.core.files import write_json
 from instseg.data.merge import common_root, prefix_from
 from instseg.data.prepare import PreparedDataset
 from instseg.data.splits import UNUSED

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from instseg.atomic import write_text_atomically
 from instseg.audit.charts import category_bars, histogram, legend
 from instseg.audit.page_style import SCRIPT, STYLE
-from instseg.audit.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, plural, spread
+from instseg.audit.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
+from instseg.core.atomic import write_text_atomically
+from instseg.core.text import plural
 
 MAX_LISTED = 50
 """Names on the page; audit.json has more."""

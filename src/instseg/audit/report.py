@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.coco_format import write_json
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.files import write_json
+from instseg.core.text import shortened
 
 MAX_SPOTS = 1000
 """Of a finding, this many are named, the worst first; its counts are always of all."""
@@ -123,16 +124,6 @@ class AuditReport:
             f"training on this dataset would be pointless:\n{listed}\n"
             f"stage=audit shows them with pictures; audit.accept=[{kinds}] trains all the same"
         )
-
-
-def shortened(names: Collection[str], limit: int = 3) -> str:
-    """The first of the names: ``a, b, c, …``."""
-    return ", ".join(list(names)[:limit]) + (", …" if len(names) > limit else "")
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 instance``, ``2 instances``."""
-    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def summary_of(values: NDArray[Any]) -> dict[str, float] | None:

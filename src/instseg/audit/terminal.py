@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from instseg.audit.report import AuditFinding, AuditReport, Severity, plural, shortened, spread
+from instseg.audit.report import AuditFinding, AuditReport, Severity, spread
+from instseg.core.text import plural, shortened
 from instseg.data.formats.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}

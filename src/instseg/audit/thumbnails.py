@@ -17,16 +17,16 @@ from rich.console import Console
 from rich.progress import track
 
 from instseg.audit.report import AuditFinding, Spot, Thumbnail
-from instseg.data.formats.files import read_json
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
+from instseg.core.polygons import pixel_outlines
+from instseg.core.types import Image, Polygon
 from instseg.data.images import read_image
 from instseg.data.index import Index
 from instseg.data.prepare import PreparedDataset
-from instseg.errors import InstsegError
 from instseg.lettering import Colour
-from instseg.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
-from instseg.outlines import pixel_outlines
 from instseg.sheets import side_by_side
-from instseg.types import Image, Polygon
 
 MAX_THUMBNAILS = 4  # of a finding
 SIDE_PX = 280

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from instseg.atomic import DISK_FULL, sync_and_rename
-from instseg.errors import InstsegError
+from instseg.core.atomic import DISK_FULL, sync_and_rename
+from instseg.core.errors import InstsegError
 
 COPY_BYTES = 1 << 18
 FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)

@@ -9,9 +9,9 @@ import difflib
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
-from instseg.data.formats.files import shown
-from instseg.errors import InstsegError
-from instseg.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
+from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 
 
 def seeded_order(images: Collection[CocoImage], seed: int) -> list[CocoImage]:

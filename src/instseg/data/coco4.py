@@ -21,11 +21,11 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from instseg.atomic import exclusive_lock, write_text_atomically
+from instseg.core.atomic import exclusive_lock, write_text_atomically
+from instseg.core.errors import InstsegError
 from instseg.data.coco4_selection import SPLITS_OF_SOURCE, CocoJson, Recipe, select_from_archive
 from instseg.data.download import download_files
 from instseg.data.download_jobs import Download, DownloadReport
-from instseg.errors import InstsegError
 
 BASE_URL = "http://images.cocodataset.org"
 CATEGORIES = ("cake", "car", "dog", "person")

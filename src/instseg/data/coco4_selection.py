@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from instseg.categories import select_names
+from instseg.core.categories import select_names
+from instseg.core.errors import InstsegError
 from instseg.data.archives import extract_zip_members
-from instseg.errors import InstsegError
 
 SPLITS_OF_SOURCE = {"val2017": ("test", "val"), "train2017": ("train",)}  # in the order in which they are chosen
 METHOD = "rarest category first, in turns, by sha256"  # part of the fingerprint: another method, another folder

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask, rle_to_box
+from instseg.core.types import Image, ImageSize, Instances, Polygon
 from instseg.data.targets import MovingInstances
 from instseg.data.transforms import Donor, Resize, is_range, resize_image
-from instseg.errors import InstsegError
-from instseg.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask, rle_to_box
-from instseg.types import Image, ImageSize, Instances, Polygon
 
 MIN_SIDE_PX = 4
 """What shows less than this is not pasted: a little smaller by a later transform, it would be seen but no target."""

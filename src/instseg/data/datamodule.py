@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.types import Batch, Sample
 from instseg.data.dataset import EvalSampler, InstanceDataset, TrainSampler, collate
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms import Augmentation
-from instseg.types import Batch, Sample
 
 MAX_AUTO_WORKERS = 8
 

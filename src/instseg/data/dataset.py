@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import Batch, Image, Instances, Sample, Target
 from instseg.data.images import read_image
 from instseg.data.index import Index
 from instseg.data.transforms import Augmentation
-from instseg.errors import InstsegError
-from instseg.types import Batch, Image, Instances, Sample, Target
 
 SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from instseg.core.types import CocoDict
 from instseg.data.formats.labels import UNSPLIT, Labels
 from instseg.data.merge import common_root, merge_labels, prefix_from
 from instseg.data.similar import group_similar
@@ -17,7 +18,6 @@ from instseg.data.splits import (
     group_names,
     split_images,
 )
-from instseg.types import CocoDict
 
 LARGE_GROUP = 1 / 3
 """Share of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from instseg.core.errors import InstsegError
 from instseg.data.download_jobs import Download, DownloadFailure, DownloadReport
 from instseg.data.download_progress import show_progress
 from instseg.data.http_requests import PassingError, PermanentError, RangeRefusedError, open_url
 from instseg.data.http_resume import Part
-from instseg.errors import InstsegError
 
 POLL_SECONDS = 0.1  # how often the bar moves
 STOP_SECONDS = 0.5  # how long to wait for threads when called off; those stuck on a socket are left behind

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import CocoImage, ImageSize
 from instseg.data.findings import Findings
 from instseg.data.images import ImageHeader, read_image, read_image_header, seems_damaged
-from instseg.errors import InstsegError
-from instseg.types import CocoImage, ImageSize
 
 NUM_THREADS = 16  # opening files on a network drive waits more than it works
 MIN_IMAGES_FOR_PROGRESS_BAR = 2000

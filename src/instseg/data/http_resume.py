@@ -18,9 +18,9 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from instseg.atomic import sync_and_rename
+from instseg.core.atomic import sync_and_rename
+from instseg.core.errors import InstsegError
 from instseg.data.http_requests import PassingError, PermanentError, read_chunk
-from instseg.errors import InstsegError
 
 
 class Part:

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image as PilImage
 from PIL import UnidentifiedImageError
 
-from instseg.errors import InstsegError
-from instseg.types import Image, ImageSize
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image, ImageSize
 
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"}

@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.categories import Categories
-from instseg.masks import polygons_to_rle
-from instseg.types import GroundTruth, ImageSize, Instances, Polygon, Rle
+from instseg.core.categories import Categories
+from instseg.core.masks import polygons_to_rle
+from instseg.core.types import GroundTruth, ImageSize, Instances, Polygon, Rle
 
 DTYPES: dict[str, Any] = {
     "image_ids": np.int64,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.index import BYTE_COLUMNS, DTYPES, ROW_SHAPES
-from instseg.types import ImageSize, Polygon, Rle
 
 ROWS_IN_MEMORY = 10_000
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
+from instseg.core.masks import polygon_area, polygons_to_box, rle_area, rle_to_box, segmentation_to_rle
+from instseg.core.types import CocoAnnotation, CocoDict, ImageSize, Polygon, Rle
 from instseg.data.findings import Findings
 from instseg.data.formats.coco_text import whole
 from instseg.data.formats.labels import MAX_COORDINATE_PX, Labels
 from instseg.data.frames import Photo, labelled_frame
 from instseg.data.images import IMAGE_EXTENSIONS
 from instseg.data.index_writer import IndexWriter
-from instseg.errors import InstsegError
-from instseg.masks import polygon_area, polygons_to_box, rle_area, rle_to_box, segmentation_to_rle
-from instseg.types import CocoAnnotation, CocoDict, ImageSize, Polygon, Rle
 
 MAX_NUMBER = MAX_COORDINATE_PX**2
 """Of a box or an area; NaN is not below it, and neither are the integers that no float can hold."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 from instseg.data.formats.labels import Labels
-from instseg.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 
 
 def merge_labels(parts: Sequence[Labels]) -> Labels:

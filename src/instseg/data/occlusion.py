@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.masks import Bitmask, Box, polygons_to_box_mask, polygons_to_box_masks
+from instseg.core.types import BOX_MASK_SIZE, Polygon
 from instseg.data.cropping import Visible
-from instseg.masks import Bitmask, Box, polygons_to_box_mask, polygons_to_box_masks
-from instseg.types import BOX_MASK_SIZE, Polygon
 
 MIN_BOX_SIDE_PX = 1.0
 

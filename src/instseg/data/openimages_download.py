@@ -26,9 +26,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from instseg.atomic import exclusive_lock, write_text_atomically
+from instseg.core.atomic import exclusive_lock, write_text_atomically
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
 from instseg.data.coco4_selection import Recipe
-from instseg.data.formats.files import shown
 from instseg.data.http_ranges import Retries
 from instseg.data.openimages_layout import CANDIDATES, CLASSES, CLASSES_WITH_MASKS, FINISHED, OFFICIAL, Layout
 from instseg.data.openimages_selection import (
@@ -43,7 +44,6 @@ from instseg.data.openimages_selection import (
 )
 from instseg.data.openimages_server import ANNOTATIONS_URL, IMAGES_URL, OpenImagesServer
 from instseg.data.remote_zip import ABSENT
-from instseg.errors import InstsegError
 
 METHOD = "classes in turns, by sha256 of the id's first digit and of the id"  # another method, another folder
 GONE = ("status 404 ", "status 410 ")  # how the reasons of failures begin

@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from instseg.atomic import replacing
-from instseg.errors import InstsegError
+from instseg.core.atomic import replacing
+from instseg.core.errors import InstsegError
 
 IMAGE_ID = re.compile(r"[0-9a-f]{16}")
 MASK_PATH = re.compile(r"(?P<image_id>[0-9a-f]{16})_\w+\.png", re.ASCII)

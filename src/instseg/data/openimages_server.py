@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from instseg.core.errors import InstsegError
 from instseg.data.download import download_files
 from instseg.data.download_jobs import Download, DownloadFailure
 from instseg.data.http_ranges import Retries
 from instseg.data.images import read_image
 from instseg.data.openimages_layout import OFFICIAL, Layout
 from instseg.data.remote_zip import RemoteZip, fetch_zip_members
-from instseg.errors import InstsegError
 
 ANNOTATIONS_URL = "https://storage.googleapis.com/openimages"
 IMAGES_URL = "https://open-images-dataset.s3.amazonaws.com"

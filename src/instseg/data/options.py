@@ -8,8 +8,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
-from instseg.data.formats.files import usable_text
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.text import usable_text
 
 MAX_NUMBER = 1e9
 MEANINGS = {

@@ -17,13 +17,13 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from instseg.atomic import exclusive_lock, new_folder, write_text_atomically
+from instseg.core.atomic import exclusive_lock, new_folder, write_text_atomically
+from instseg.core.errors import InstsegError
+from instseg.core.text import clean_file_name
 from instseg.data.archives import extract_zip_members
 from instseg.data.download import download_files
 from instseg.data.download_jobs import Download
-from instseg.data.formats.files import clean_file_name
 from instseg.data.remote_files import fetch_files, list_folder
-from instseg.errors import InstsegError
 
 log = logging.getLogger(__name__)
 

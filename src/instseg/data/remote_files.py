@@ -23,10 +23,10 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 import fsspec
 
-from instseg.atomic import DISK_FULL, replacing
+from instseg.core.atomic import DISK_FULL, replacing
+from instseg.core.errors import InstsegError
 from instseg.data.download_progress import show_progress
 from instseg.data.http_requests import PASSING_STATUS
-from instseg.errors import InstsegError
 
 NUM_THREADS = 16
 NUM_TRIES = 4

@@ -16,14 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Unpack
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import clean_file_name
 from instseg.data.archives import extract_zip_members
 from instseg.data.download import download_files
 from instseg.data.download_jobs import Download, DownloadFailure, DownloadReport
-from instseg.data.formats.files import clean_file_name
 from instseg.data.http_ranges import Get, RangeIgnoredError, RemoteFile, Retries, Task, run_tasks
 from instseg.data.http_requests import PassingError
 from instseg.data.http_resume import Part
-from instseg.errors import InstsegError
 
 ABSENT = "not in the archive"
 BYTES_PER_REQUEST = 1 << 17  # a request takes about as long as this many bytes

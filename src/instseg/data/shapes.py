@@ -19,11 +19,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from instseg import masks
-from instseg.atomic import made_once, new_folder
+from instseg.core import masks
+from instseg.core.atomic import made_once, new_folder
+from instseg.core.errors import InstsegError
+from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, Image
 from instseg.data.shapes_drawing import CATEGORIES, Shape, compose, render
-from instseg.errors import InstsegError
-from instseg.types import CocoAnnotation, CocoDict, CocoImage, Image
 
 GENERATOR_VERSION = 3
 """Raise it whenever the same parameters give other files: it names the cache folder."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from instseg import masks
-from instseg.categories import Categories
-from instseg.types import Image, ImageSize, Polygon
+from instseg.core import masks
+from instseg.core.categories import Categories
+from instseg.core.types import Image, ImageSize, Polygon
 
 CATEGORIES = Categories(("disc", "triangle", "ring"))
 

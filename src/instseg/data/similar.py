@@ -21,9 +21,9 @@ from PIL import ImageOps
 from rich.console import Console
 from rich.progress import track
 
+from instseg.core.errors import InstsegError
 from instseg.data.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.images import read_image
-from instseg.errors import InstsegError
 
 THUMBNAIL_SIDE, NUM_FREQUENCIES = 32, 16  # the lowest 16 x 16 frequencies of 32 x 32 pixels: 256 bits
 CLIPPED = (2, 98)  # percentiles: what is brighter or darker counts as these; a date stamp does not make a picture

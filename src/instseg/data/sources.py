@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from instseg.core.errors import InstsegError
 from instseg.data.coco4 import prepare_coco4
 from instseg.data.formats.coco import CocoReader
 from instseg.data.formats.labels import LabelReader, make_reader
@@ -15,7 +16,6 @@ from instseg.data.prepare import PreparedDataset, prepare_dataset
 from instseg.data.remote import local_root
 from instseg.data.shapes import prepare_shapes
 from instseg.data.splits import Selection
-from instseg.errors import InstsegError
 
 EXIF_FRAMES = ("auto", "upright", "stored")
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.core.types import CocoDict
 from instseg.data.choose import seeded_order, select_images
-from instseg.data.formats.files import read_json, shown
 from instseg.data.options import given_path, typed
 from instseg.data.stratify import divide
-from instseg.errors import InstsegError
-from instseg.types import CocoDict
 
 SPLITS = ("train", "val", "test")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}

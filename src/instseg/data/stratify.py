@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 Numbers = NDArray[np.int64]
 MAX_SPARED = 0.5

@@ -15,11 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.data.cropping import Visible, visible_outlines
-from instseg.data.label_maps import draw_label_maps
-from instseg.data.occlusion import Cover, Drawn, draw_outline, draw_outlines
-from instseg.errors import InstsegError
-from instseg.masks import (
+from instseg.core.errors import InstsegError
+from instseg.core.masks import (
     Bitmask,
     Box,
     bitmask_to_box_mask,
@@ -29,7 +26,10 @@ from instseg.masks import (
     polygons_to_box_mask,
     rle_area,
 )
-from instseg.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
+from instseg.core.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
+from instseg.data.cropping import Visible, visible_outlines
+from instseg.data.label_maps import draw_label_maps
+from instseg.data.occlusion import Cover, Drawn, draw_outline, draw_outlines
 
 
 class MovingInstances:

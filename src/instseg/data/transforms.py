@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image, ImageSize, Instances
 from instseg.data.targets import MovingInstances
-from instseg.errors import InstsegError
-from instseg.types import Image, ImageSize, Instances
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for a newer version otherwise
 import albumentations as A

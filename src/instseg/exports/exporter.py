@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.exports.formats import FORMATS
 from instseg.exports.photo import ExportRun, Picture, PredictedPhoto
 

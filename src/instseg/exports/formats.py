@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.exports.instance_pictures import InstancePictures
 from instseg.exports.labelme import LabelMe
 from instseg.exports.labelstudio import LabelStudio

@@ -11,13 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from instseg.categories import category_colour
+from instseg.core.categories import category_colour
+from instseg.core.masks import rle_to_bitmask, rle_to_box
+from instseg.core.polygons import pixel_outlines
+from instseg.core.types import Image, Polygon
 from instseg.exports.photo import Export, Picture
 from instseg.lettering import Colour
-from instseg.masks import rle_to_bitmask, rle_to_box
-from instseg.outlines import pixel_outlines
 from instseg.sheets import write_image
-from instseg.types import Image, Polygon
 
 WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100
 """Of every picture, whatever the photo's size: the letters are as large in all of them."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from instseg.coco_format import write_json
+from instseg.core.files import write_json
 from instseg.exports.photo import Export, Picture
 
 LABELME_VERSION = "5.5.0"

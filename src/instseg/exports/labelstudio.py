@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from instseg.atomic import write_text_atomically
-from instseg.categories import category_colour
-from instseg.coco_format import write_json
+from instseg.core.atomic import write_text_atomically
+from instseg.core.categories import category_colour
+from instseg.core.files import write_json
+from instseg.core.polygons import join_polygons
+from instseg.core.types import ImageSize, Polygon
 from instseg.exports.photo import Export, ExportRun, Picture, PredictedPhoto
-from instseg.outlines import join_polygons
-from instseg.types import ImageSize, Polygon
 
 LABELS, IMAGE = "label", "image"  # what the labelling setup calls its tags
 

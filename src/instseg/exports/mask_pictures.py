@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.atomic import replacing
-from instseg.categories import category_colour
-from instseg.coco_format import write_json
+from instseg.core.atomic import replacing
+from instseg.core.categories import category_colour
+from instseg.core.files import write_json
 from instseg.exports.photo import MAX_8_BIT, Export, ExportRun, Picture, PredictedPhoto
 
 

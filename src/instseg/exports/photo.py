@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.categories import Categories
-from instseg.masks import rle_to_bitmask, rle_to_box
-from instseg.outlines import bitmask_to_polygons
-from instseg.types import Image, Polygon, Prediction
+from instseg.core.categories import Categories
+from instseg.core.masks import rle_to_bitmask, rle_to_box
+from instseg.core.polygons import bitmask_to_polygons
+from instseg.core.types import Image, Polygon, Prediction
 
 MAX_8_BIT = 255
 TOLERANCE_PX, TOLERANCE_SHARE = 1.0, 1 / 400

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 
-from instseg.atomic import replacing
-from instseg.coco_format import CSV_COLUMNS, prediction_rows, predictions_to_coco, write_json
+from instseg.core.atomic import replacing
+from instseg.core.coco_json import CSV_COLUMNS, prediction_rows, predictions_to_coco
+from instseg.core.files import write_json
 from instseg.exports.photo import Export, PredictedPhoto
 
 

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import yaml
 
-from instseg.atomic import replacing, write_text_atomically
+from instseg.core.atomic import replacing, write_text_atomically
+from instseg.core.masks import rle_area
+from instseg.core.polygons import join_polygons
 from instseg.exports.photo import Export, Picture, PredictedPhoto
-from instseg.masks import rle_area
-from instseg.outlines import join_polygons
 
 SCORE_COLUMNS = ("image", "line", "category", "score")
 

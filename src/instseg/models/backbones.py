@@ -11,7 +11,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.models.residual_blocks import BasicBlock, Body, Bottleneck
 
 HALF = "resnet18_half"

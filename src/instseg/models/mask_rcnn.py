@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 
-from instseg.categories import Categories
+from instseg.core.categories import Categories
+from instseg.core.types import Detections, ImageSize, Target
 from instseg.models.backbones import STAGES, build_backbone
 from instseg.models.heads import build_roi_heads, build_rpn
 from instseg.models.options import (
@@ -30,7 +31,6 @@ from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
 from instseg.models.weight_files import read_weights
 from instseg.models.weights import WeightsReport, apply_weights, report_without_weights
-from instseg.types import Detections, ImageSize, Target
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB, pixel values 0..1: what the published weights were trained on
 IMAGE_STD = (0.229, 0.224, 0.225)

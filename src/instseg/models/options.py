@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.models.backbones import BACKBONES, NORMS, STAGES, STRIDES
 from instseg.models.weight_files import WeightsFile, find_weights
 

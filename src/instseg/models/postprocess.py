@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from instseg.masks import mask_probs_to_rle
-from instseg.types import Detections, ImageSize, Prediction
+from instseg.core.masks import mask_probs_to_rle
+from instseg.core.types import Detections, ImageSize, Prediction
 
 
 def detections_to_predictions(

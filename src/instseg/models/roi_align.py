@@ -17,10 +17,10 @@ from torchvision.ops import MultiScaleRoIAlign as TorchvisionMultiScaleRoIAlign
 from torchvision.ops import roi_align
 from torchvision.ops.poolers import LevelMapper, _convert_to_roi_format, _filter_input, _setup_scales
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize
 from instseg.models.feature_rows import FeatureRows
 from instseg.models.weighted_rows import sum_rows
-from instseg.types import ImageSize
 
 
 class MultiScaleRoIAlign(TorchvisionMultiScaleRoIAlign):  # type: ignore[misc]

@@ -11,9 +11,9 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHeads
 from torchvision.ops import roi_align
 
+from instseg.core.types import Detections, ImageSize
 from instseg.models.rpn import full_precision
 from instseg.models.sampling import BalancedSampler, offset_indices
-from instseg.types import Detections, ImageSize
 
 Features = dict[str, Tensor]
 

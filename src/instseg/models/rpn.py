@@ -15,10 +15,10 @@ from torchvision.models.detection.rpn import RegionProposalNetwork as Torchvisio
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image
 
+from instseg.core.types import ImageSize
 from instseg.models.feature_rows import FeatureRows
 from instseg.models.nms import nms_in_groups
 from instseg.models.sampling import BalancedSampler, Matcher, columns_where, offset_indices
-from instseg.types import ImageSize
 
 
 def full_precision(tensor: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor, nn
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.models.weight_files import BACKGROUND, BODY, StateDict, WeightsFile, read_weights
 
 PREDICTORS = {  # module -> rows per category

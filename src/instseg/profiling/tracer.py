@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity
 
-from instseg.atomic import replacing
+from instseg.core.atomic import replacing
 
 
 class Tracer:

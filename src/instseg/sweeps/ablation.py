@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.changes import REPEAT, Change, change, paired
 from instseg.sweeps.comparison import LEVEL
 from instseg.sweeps.records import JobRecord, SweepInfo

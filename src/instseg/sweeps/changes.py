@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.groups import by_others, mean_interval
 from instseg.sweeps.ranking import compare_records
 from instseg.sweeps.records import DONE, JobRecord, SweepInfo

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.strategy import Interval, Space
 
 

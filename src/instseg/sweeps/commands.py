@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.markup import escape
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 
 def run_command(main: Callable[[], None]) -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.special import ndtr, stdtrit
 
-from instseg.data.formats.files import shown
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
 from instseg.image_results import FILE_NAME, ImageResults, read_image_results
 from instseg.run_folders import folder_of
 from instseg.sweeps.resampled_ap import ResampledAp

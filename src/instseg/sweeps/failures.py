@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from instseg.atomic import DISK_FULL
-from instseg.errors import InstsegError
+from instseg.core.atomic import DISK_FULL
+from instseg.core.errors import InstsegError
 
 DIVERGED, OUT_OF_MEMORY, REFUSED, CRASHED, ERROR = "diverged", "out of memory", "refused", "crashed", "error"
 """The loss was no number; no memory; an InstsegError or a config that cannot be; the process died; any other."""

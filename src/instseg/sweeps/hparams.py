@@ -10,7 +10,7 @@ from pathlib import Path
 from torch.utils.tensorboard import summary
 from torch.utils.tensorboard.writer import FileWriter
 
-from instseg.atomic import exclusive_lock, new_folder
+from instseg.core.atomic import exclusive_lock, new_folder
 from instseg.event_files import EVENT_FILES
 from instseg.sweeps.ranking import Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo

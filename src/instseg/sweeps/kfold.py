@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.changes import change, is_measured, mean_metric, paired
 from instseg.sweeps.comparison import LEVEL
 from instseg.sweeps.groups import by_others, mean_text

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from instseg.data.formats.files import shown
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
 from instseg.sweeps.comparison import sentence
 from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values

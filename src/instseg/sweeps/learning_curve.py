@@ -9,8 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from instseg.core.errors import InstsegError
 from instseg.curves import write_png
-from instseg.errors import InstsegError
 from instseg.sweeps.changes import REPEAT, Change, change, is_measured, mean_metric, paired
 from instseg.sweeps.groups import by_others
 from instseg.sweeps.records import JobRecord, SweepInfo

@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import BAD_VALUES
 from instseg.sweeps.records import DONE, FAILED, PRUNED, RETRIED, Job, JobRecord, SweepFolder
 from instseg.sweeps.strategy import Context, Interval, Space, Strategy

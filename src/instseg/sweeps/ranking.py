@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instseg.atomic import write_text_atomically
+from instseg.core.atomic import write_text_atomically
 from instseg.sweeps.comparison import Difference, compare_runs
 from instseg.sweeps.records import DONE, PRUNED, RETRIED, JobRecord, SweepInfo
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from instseg.atomic import lock_if_free, write_text_atomically
+from instseg.core.atomic import lock_if_free, write_text_atomically
 from instseg.sweeps.failures import ProcessDiedError, Pruned, full_text, is_disk_full, kind_of, reason_of
 from instseg.sweeps.records import (
     DONE,

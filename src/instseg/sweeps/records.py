@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from instseg.atomic import write_text_atomically
-from instseg.errors import InstsegError
+from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
 
 WAITING, RUNNING, INTERRUPTED = "waiting", "running", "interrupted"
 DONE, FAILED, PRUNED, RETRIED = "done", "failed", "pruned", "retried"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.categories import Categories
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.image_record import ImageRecord
 from instseg.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
 from instseg.precision_recall import RECALLS

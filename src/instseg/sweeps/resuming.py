@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import key_of, quoted, typed_values
 from instseg.differences import CHANGES_NOTHING
-from instseg.errors import InstsegError
 from instseg.starts import this_start
 from instseg.sweeps.records import SweepFolder, newest_sweep
-from instseg.typed import key_of, quoted, typed_values
 
 MULTIRUN = ("-m", "--multirun")
 OF_ONE_RUN = ("run_dir", "resume", "reproduce", "stage", "checkpoint")

@@ -20,8 +20,9 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from instseg.atomic import lock_if_free
-from instseg.errors import InstsegError
+from instseg.core.atomic import lock_if_free
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import quoted
 from instseg.run_folders import last_alive
 from instseg.sweeps.command_line import jobs_at_once, space_of
 from instseg.sweeps.failures import REFUSED, is_disk_full
@@ -29,7 +30,6 @@ from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
 from instseg.sweeps.records import DONE, FAILED, FINISHED, LOCK, WAITING, Job, JobRecord, SweepFolder, SweepInfo
 from instseg.sweeps.strategy import Context, Space, Strategy
-from instseg.typed import quoted
 
 log = logging.getLogger(__name__)
 

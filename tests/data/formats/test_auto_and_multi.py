@@ -10,11 +10,11 @@ import pytest
 from factories import SHARED, write_coco_folder, write_picture
 from labelme_files import SIZE, shape, write_labels
 
+from instseg.core.errors import InstsegError
 from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
 from instseg.data.formats.multi import MultiReader
 from instseg.data.prepare import PreparedDataset
 from instseg.data.sources import folder
-from instseg.errors import InstsegError
 
 
 def write_labelme(root: Path, *names: str, label: str = "car") -> Path:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from factories import SHARED, coco_annotation, coco_dict, coco_image, rectangle, uncompressed, write_json
 
+from instseg.core.errors import InstsegError
 from instseg.data.choose import rename_categories
-from instseg.data.formats import coco_text, files
+from instseg.data.formats import coco_text
 from instseg.data.formats.coco_text import LIGHT_KEYS, TEXT, read_coco_text, whole, write_coco
 from instseg.data.formats.labels import Labels
 from instseg.data.merge import merge_labels
-from instseg.errors import InstsegError
 
 SQUARE = rectangle(2.1, 2, 9, 9.123456789012345)
 
@@ -97,7 +97,7 @@ def test_what_is_unusual_is_left_to_the_parser_that_takes_more_or_says_what_is_w
 def test_a_file_that_would_not_fit_into_the_memory_is_refused(tmp_path, monkeypatch):
     write_json(tmp_path / "a.json", labels())
     size = (tmp_path / "a.json").stat().st_size
-    monkeypatch.setattr(files, "free_memory_bytes", lambda: coco_text.BYTES_IN_MEMORY_PER_BYTE * size - 1)
+    monkeypatch.setattr("instseg.core.files.free_memory_bytes", lambda: coco_text.BYTES_IN_MEMORY_PER_BYTE * size - 1)
     with pytest.raises(InstsegError, match=r"a\.json: .* GB of json take about"):
         read_coco_text(tmp_path / "a.json")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from factories import write_picture
 
-from instseg.data.formats import files
-from instseg.data.formats.files import ImageFinder, check_folder, read_json, shown, split_named, split_of_folders, walk
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.data.formats.files import ImageFinder, check_folder, split_named, split_of_folders, walk
 
 
 def finder(root: Path, *names: str) -> ImageFinder:
@@ -37,7 +38,7 @@ def test_a_json_that_would_not_fit_into_the_memory_is_refused_with_the_sizes(tmp
     path = tmp_path / "huge.json"
     with path.open("wb") as file:
         file.truncate(2_000_000_000)  # a hole: takes no disk
-    monkeypatch.setattr(files, "free_memory_bytes", lambda: 8_000_000_000)
+    monkeypatch.setattr("instseg.core.files.free_memory_bytes", lambda: 8_000_000_000)
     with pytest.raises(InstsegError, match=r"huge\.json: 2\.0 GB of json take about 16 GB .* 8 GB are free"):
         read_json(path)
 

@@ -30,6 +30,8 @@ from PIL import Image as PilImage
 from reading import JUNK, mutated_bytes, mutated_json
 from small_folders import MAKERS, copy_a_few, labelme_beside
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import polygon_area, rle_area, rle_to_bitmask
 from instseg.data.findings import KINDS, Findings, read_findings
 from instseg.data.formats.auto import FORMATS, AutoReader
 from instseg.data.formats.coco import CocoReader
@@ -40,8 +42,6 @@ from instseg.data.index import Index
 from instseg.data.prepare import PreparedDataset
 from instseg.data.remote import local_root
 from instseg.data.sources import folder
-from instseg.errors import InstsegError
-from instseg.masks import polygon_area, rle_area, rle_to_bitmask
 
 NUM_CASES, FIRST_SEED = int(os.environ.get("FUZZ_CASES", "10")), int(os.environ.get("FUZZ_SEED", "0"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + NUM_CASES)

@@ -17,7 +17,7 @@ from labelstudio_exports import (
     write_export,
 )
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 
 def counted(tmp_path, *annotations: Any, **more: Any) -> list[str]:

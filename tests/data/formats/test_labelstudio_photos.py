@@ -10,9 +10,9 @@ from factories import write_picture
 from fault_server import serve
 from labelstudio_exports import SIZE, polygon, read_all, task, write_export
 
+from instseg.core.errors import InstsegError
 from instseg.data import remote_files
 from instseg.data.formats.labelstudio_photos import original, spellings
-from instseg.errors import InstsegError
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from labelstudio_exports import (
     write_export,
 )
 
-from instseg.masks import polygon_area, rle_to_bitmask, segmentation_to_rle
+from instseg.core.masks import polygon_area, rle_to_bitmask, segmentation_to_rle
 
 MASK = np.kron(drawn(".#..", "##.#"), np.ones((10, 10), dtype=np.uint8))
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as PilImage
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import rle_to_bitmask
 from instseg.data.formats.mask_files import is_scaled, read_mask, read_mask_as, resized
 from instseg.data.formats.mask_values import COLOUR, regions_of, rles_of_values, shown_value, value_named
-from instseg.errors import InstsegError
-from instseg.masks import rle_to_bitmask
 
 NUMBERED = np.array([[0, 1, 1, 0], [0, 1, 0, 3], [2, 2, 0, 3]], dtype=np.uint8)
 RED, GREEN = COLOUR + 0xFF0000, COLOUR + 0x00FF00

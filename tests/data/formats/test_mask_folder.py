@@ -11,9 +11,9 @@ from factories import SHARED, drawn, write_json, write_picture
 from mask_pictures import VOC_PALETTE, as_drawn, numbered, write_mask
 from reading import check_reading, instances, mutated_bytes, mutated_json, read_labels
 
+from instseg.core.errors import InstsegError
 from instseg.data.formats.labels import Labels
 from instseg.data.formats.mask_folder import MaskFolderReader, recognise
-from instseg.errors import InstsegError
 
 SIZE = (3, 6)
 TWO = numbered("11..22", "11..2.", "......")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from instseg.core.errors import InstsegError
 from instseg.data.formats.mask_pairing import Pairing, compiled, divide_files, pair_by_pattern
-from instseg.errors import InstsegError
 
 
 def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:

@@ -13,10 +13,10 @@ from factories import SHARED, drawn, write_picture
 from mask_pictures import as_bitmask, as_drawn, write_mask
 from reading import check_reading, instances, mutated_bytes, read_labels
 
+from instseg.core.errors import InstsegError
 from instseg.data.findings import Findings
 from instseg.data.formats.labels import Labels
 from instseg.data.formats.openimages import OpenImagesReader, recognise
-from instseg.errors import InstsegError
 
 SIZE = (4, 6)
 CAT, DOG = "/m/01yrx", "/m/0bt9lr"

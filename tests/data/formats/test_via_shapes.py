@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import polygon_area
 from instseg.data.formats.via_shapes import outline_of
-from instseg.errors import InstsegError
-from instseg.masks import polygon_area
 
 CENTRE = (8, 6)
 

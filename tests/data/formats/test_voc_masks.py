@@ -13,11 +13,11 @@ from PIL import Image as PilImage
 from reading import check_reading, instances, mutated_bytes, read_labels
 from voc_files import MASKS, SIZE, write_voc, write_xml
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle
 from instseg.data.formats.labels import Labels
 from instseg.data.formats.voc import VocReader, recognise
 from instseg.data.formats.voc_masks import match_masks
-from instseg.errors import InstsegError
-from instseg.masks import bitmask_to_rle
 
 
 def read(root: Path, **options) -> tuple[dict[str, Labels], dict[str, list[str]]]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
 from instseg.data.findings import Findings
 from instseg.data.formats import coco, labelme, labelstudio, mask_folder, openimages, via, voc, yolo
-from instseg.data.formats.files import check_folder, shown
+from instseg.data.formats.files import check_folder
 from instseg.data.formats.labels import LabelReader, Labels, make_reader
-from instseg.errors import InstsegError
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import Bitmask
+from instseg.core.types import ImageSize
 from instseg.data.images import MAX_PIXELS
-from instseg.errors import InstsegError
-from instseg.masks import Bitmask
-from instseg.types import ImageSize
 
 VALUE_BITS = 8
 LENGTH_BITS = (3, 4, 8, 16)

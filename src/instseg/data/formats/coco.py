@@ -18,21 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import clean_file_name, shown, usable_text
+from instseg.core.types import CocoDict
 from instseg.data.findings import Findings
 from instseg.data.formats.coco_text import read_coco_text, whole
-from instseg.data.formats.files import (
-    SPLIT_PATTERNS,
-    clean_file_name,
-    read_json,
-    shown,
-    split_named,
-    split_of,
-    usable_text,
-)
+from instseg.data.formats.files import SPLIT_PATTERNS, split_named, split_of
 from instseg.data.formats.labels import UNSPLIT, Labels
 from instseg.data.options import given_path
-from instseg.errors import InstsegError
-from instseg.types import CocoDict
 
 OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "stuff_", "panoptic_")
 COCO_KEYS = re.compile(rb'"(images|annotations|categories|info|licenses)"')

@@ -14,8 +14,8 @@ from typing import Any
 from msgspec import DecodeError, Raw
 from msgspec.json import decode
 
-from instseg.data.formats.files import check_memory
-from instseg.types import CocoAnnotation, CocoDict
+from instseg.core.files import check_memory
+from instseg.core.types import CocoAnnotation, CocoDict
 
 LIGHT_KEYS = ("id", "image_id", "category_id", "iscrowd")
 TEXT = "json_text"

@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import CACHE_TAG
+from instseg.core.text import shown
 from instseg.data.images import IMAGE_EXTENSIONS
-from instseg.errors import InstsegError
 
 SPLIT_PATTERNS = {"train": r"train(ing)?", "val": r"val(id(ation)?)?", "test": r"test"}
-BYTES_IN_MEMORY_PER_BYTE = 8
-"""What a json of polygons takes as Python objects, with the text beside it while it is parsed; measured 6 to 8."""
-CACHE_TAG, CACHE_TAG_TEXT = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n"
-"""Marks a folder as a cache (bford.info/cachedir): what it holds is no one's data set."""
-MAX_NAME_BYTES = 255  # of file systems
-
-
-def read_json(path: Path) -> Any:
-    """Parse a json file; InstsegError for what is none, is not UTF-8, or would not fit into the memory."""
-    check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InstsegError(f"{path}: no such file") from error
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise InstsegError(f"{path}: not a json file: {error or type(error).__name__}") from error
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text, stripped, empty ones aside; InstsegError when it cannot be opened."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InstsegError(f"{path}: cannot be read: {error}") from error
-    return [stripped for line in text.splitlines() if (stripped := line.strip())]
-
-
-def check_memory(path: Path, bytes_per_byte: float) -> None:
-    """InstsegError when so many bytes of memory for each of the file are not to be had."""
-    if not path.is_file():
-        return
-    needed, free = path.stat().st_size * bytes_per_byte, free_memory_bytes()
-    if free is not None and needed > free:
-        raise InstsegError(
-            f"{path}: {path.stat().st_size / 1e9:.1f} GB of json take about {needed / 1e9:.0f} GB of memory to read, "
-            f"{free / 1e9:.0f} GB are free: divide it into several files (dataset=multi reads them together)"
-        )
-
-
-def free_memory_bytes() -> int | None:
-    """What programs may still take, None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None
 
 
 def check_folder(root: Path) -> None:
@@ -70,37 +24,6 @@ def check_folder(root: Path) -> None:
         raise InstsegError(f"dataset.root: expected a folder, found a file: {root}")
     if not any(root.iterdir()):
         raise InstsegError(f"dataset.root: the folder is empty: {root}")
-
-
-def shown(names: Iterable[Any], limit: int = 8) -> str:
-    """A few of the names for a message: ``a, b, c and 12 more``."""
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return (", ".join(listed[:limit]) + more) or "nothing"
-
-
-def clean_file_name(file_name: str, path: Path) -> str:
-    """Forward slashes, no leading ``./``; InstsegError for a name that climbs out of its folder."""
-    name = PurePosixPath(file_name.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or not name.name or "\0" in file_name:
-        raise InstsegError(f"{path}: file_name {file_name!r} is empty or leads out of the image folder")
-    return name.as_posix()
-
-
-def usable_text(value: Any) -> str:
-    """Text that any file name, file and terminal can hold; empty for everything else."""
-    if not isinstance(value, str) or "\0" in value:
-        return ""
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half a pair of surrogates, which json can spell
-        return ""
-    return value
-
-
-def is_file_name(name: str) -> bool:
-    """Whether ``usable_text`` without folders can name a file: not empty, not the way up, not too long."""
-    return name not in ("", ".", "..") and len(name.encode()) <= MAX_NAME_BYTES
 
 
 def split_of(file: Path, root: Path) -> str | None:
@@ -141,13 +64,6 @@ def common_root(photos: Sequence[Path], preferred: Path) -> Path:
     except ValueError as error:
         raise InstsegError(f"{preferred}: its photos must lie on one drive, found {shown(photos)}") from error
     return preferred if folder.is_relative_to(preferred) else folder
-
-
-def mark_as_cache(folder: Path) -> None:
-    """Make the folder, and mark it so that what it holds is not taken for labels or photos of a root around it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / CACHE_TAG).exists():
-        (folder / CACHE_TAG).write_text(CACHE_TAG_TEXT)
 
 
 def walk(root: Path) -> Iterator[Path]:

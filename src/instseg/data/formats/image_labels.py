@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
+from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.findings import KINDS, Findings
-from instseg.data.formats.files import shown, split_of_folders
+from instseg.data.formats.files import split_of_folders
 from instseg.data.formats.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 from instseg.data.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
-from instseg.errors import InstsegError
-from instseg.types import ImageSize, Polygon, Rle
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -14,23 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.core.types import CocoImage, ImageSize
 from instseg.data.findings import Findings
-from instseg.data.formats.files import (
-    ImageFinder,
-    check_all_split,
-    check_folder,
-    common_root,
-    read_json,
-    shown,
-    split_of_folders,
-    walk,
-)
+from instseg.data.formats.files import ImageFinder, check_all_split, check_folder, common_root, split_of_folders, walk
 from instseg.data.formats.labelme_photos import LabelmePhotos
 from instseg.data.formats.labelme_shapes import add_instance, has_mask, read_instances
 from instseg.data.formats.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 from instseg.data.images import read_image_header
-from instseg.errors import InstsegError
-from instseg.types import CocoImage, ImageSize
 
 UNLABELLED = ("leave_out", "empty")
 PHOTO_KEYS = {"imagePath", "imageData", "imageHeight"}

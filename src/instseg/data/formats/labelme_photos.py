@@ -9,11 +9,13 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from instseg.atomic import replacing
+from instseg.core.atomic import replacing
+from instseg.core.errors import InstsegError
+from instseg.core.files import mark_as_cache
+from instseg.core.text import is_file_name, usable_text
 from instseg.data.findings import Findings
-from instseg.data.formats.files import ImageFinder, is_file_name, mark_as_cache, usable_text
+from instseg.data.formats.files import ImageFinder
 from instseg.data.images import IMAGE_EXTENSIONS
-from instseg.errors import InstsegError
 
 
 class LabelmePhotos:

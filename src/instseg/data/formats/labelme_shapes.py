@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
+from instseg.core.text import usable_text
+from instseg.core.types import ImageSize, Polygon
 from instseg.data.findings import Findings
-from instseg.data.formats.files import usable_text
 from instseg.data.formats.labels import MAX_COORDINATE_PX, LabelsBuilder
 from instseg.data.images import MAX_PIXELS
-from instseg.errors import InstsegError
-from instseg.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
-from instseg.types import ImageSize, Polygon
 
 NO_CLASS = frozenset({"__ignore__", "_background_"})
 OPEN_SHAPES = frozenset({"point", "points", "line", "linestrip"})

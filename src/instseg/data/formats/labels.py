@@ -11,11 +11,11 @@ from typing import Any, Protocol, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle
+from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, ImageSize, Polygon, Rle
 from instseg.data.findings import Findings
 from instseg.data.options import typed
-from instseg.errors import InstsegError
-from instseg.masks import bitmask_to_rle
-from instseg.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, ImageSize, Polygon, Rle
 
 MAX_COORDINATE_PX = 1e6
 """Farther out lies no image: it is a damaged number, which pycocotools would rasterise for minutes."""

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.core.types import CocoDict
 from instseg.data.findings import Findings
 from instseg.data.formats.coco import find_annotation_files, read_coco
-from instseg.data.formats.files import check_folder, read_json, shown, split_of
+from instseg.data.formats.files import check_folder, split_of
 from instseg.data.formats.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 from instseg.data.formats.labelstudio_coco import header_of, put_right_turned, without_repeated
 from instseg.data.formats.labelstudio_json import add_task, read_tasks
 from instseg.data.formats.labelstudio_photos import LabelStudioPhotos
-from instseg.errors import InstsegError
-from instseg.types import CocoDict
 
 NUM_PROBED = 50  # json files of a folder
 NUM_HEAD_BYTES, NUM_TAIL_BYTES = 1 << 16, 1 << 11

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import CocoDict, CocoImage
 from instseg.data.findings import Findings
 from instseg.data.frames import NUM_THREADS
 from instseg.data.images import ImageHeader, read_image_header
-from instseg.errors import InstsegError
-from instseg.types import CocoDict, CocoImage
 
 Scale = tuple[float, float]
 """What x and y are multiplied by."""

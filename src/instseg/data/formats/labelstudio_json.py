@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown, usable_text
+from instseg.core.types import ImageSize
 from instseg.data.findings import KINDS, Findings
-from instseg.data.formats.files import shown, usable_text
 from instseg.data.formats.labels import LabelsBuilder
 from instseg.data.formats.labelstudio_photos import ADDRESS, looks_like_photo
 from instseg.data.formats.labelstudio_shapes import add_region, read_regions
 from instseg.data.images import MAX_PIXELS
-from instseg.errors import InstsegError
-from instseg.types import ImageSize
 
 MIN_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history"}
 """What an entry of JSON-MIN holds beside the data of the task and the answers."""

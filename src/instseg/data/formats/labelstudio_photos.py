@@ -13,20 +13,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import mark_as_cache
+from instseg.core.text import is_file_name, shown, usable_text
 from instseg.data.findings import Findings
-from instseg.data.formats.files import (
-    ImageFinder,
-    image_names,
-    is_file_name,
-    mark_as_cache,
-    shown,
-    usable_text,
-)
+from instseg.data.formats.files import ImageFinder, image_names
 from instseg.data.images import IMAGE_EXTENSIONS
 from instseg.data.merge import common_root, prefix_from
 from instseg.data.options import given_path
 from instseg.data.remote_files import Refused, fetch_files, file_place, list_folder
-from instseg.errors import InstsegError
 
 ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")
 """What Label Studio puts before the name of a photo: when it exports it, and when it is uploaded."""

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from PIL import Image as PilImage
 
+from instseg.core.errors import InstsegError
+from instseg.core.masks import Bitmask
+from instseg.core.text import usable_text
+from instseg.core.types import ImageSize, Polygon
 from instseg.data.findings import Findings
 from instseg.data.formats.brush_rle import decode_brush_rle
-from instseg.data.formats.files import usable_text
 from instseg.data.formats.labelme_shapes import check_outline, ellipse, read_points
 from instseg.data.formats.labels import LabelsBuilder
-from instseg.errors import InstsegError
-from instseg.masks import Bitmask
-from instseg.types import ImageSize, Polygon
 
 Value = Mapping[str, Any]
 

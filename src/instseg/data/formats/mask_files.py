@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize
 from instseg.data.formats.mask_values import COLOUR
 from instseg.data.images import MAX_PIXELS
-from instseg.errors import InstsegError
-from instseg.types import ImageSize
 
 VOID = 255
 """Of indexed pictures, as in VOC: the border that belongs to no instance."""

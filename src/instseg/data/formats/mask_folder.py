@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
 from instseg.data.findings import Findings
 from instseg.data.formats import openimages, voc
-from instseg.data.formats.files import check_all_split, check_folder, image_names, sample_files, shown, split_of_folders
+from instseg.data.formats.files import check_all_split, check_folder, image_names, sample_files, split_of_folders
 from instseg.data.formats.image_labels import check_has_instances, labels_of, read_in_threads, report_unlabelled
 from instseg.data.formats.labels import UNSPLIT, Labels
 from instseg.data.formats.mask_json import find_mask_json, looks_like_mask_json, read_mask_json
@@ -31,7 +33,6 @@ from instseg.data.formats.mask_reading import MaskedPhoto, MaskRules, have_one_v
 from instseg.data.formats.mask_values import value_named
 from instseg.data.images import IMAGE_EXTENSIONS
 from instseg.data.options import given_path
-from instseg.errors import InstsegError
 
 
 def recognise(root: Path) -> str | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from instseg.data.formats.files import clean_file_name, is_file_name, read_json, shown, usable_text
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import clean_file_name, is_file_name, shown, usable_text
 
 NAME = "masks.json"
 NUM_PROBED_BYTES = 4096

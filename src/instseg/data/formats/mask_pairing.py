@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 
+from instseg.core.errors import InstsegError
 from instseg.data.formats.files import split_named
 from instseg.data.images import IMAGE_EXTENSIONS
-from instseg.errors import InstsegError
 
 PHOTO_WORDS = frozenset(
     {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "frames"}

@@ -9,12 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import Rle
 from instseg.data.formats.image_labels import ImageLabels, taking_turns
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
 from instseg.data.formats.mask_values import regions_of, rles_of_values, shown_value
 from instseg.data.images import ImageHeader, read_image_header
-from instseg.errors import InstsegError
-from instseg.types import Rle
 
 NUM_PROBED_MASKS = 32
 

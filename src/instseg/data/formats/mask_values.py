@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.errors import InstsegError
-from instseg.types import ImageSize, Rle
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize, Rle
 
 COLOUR = 1 << 24
 """Added to red·2^16 + green·2^8 + blue, so that no colour is taken for a number."""

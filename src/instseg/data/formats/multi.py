@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import usable_text
 from instseg.data.choose import rename_categories
 from instseg.data.findings import Findings
 from instseg.data.formats.auto import reader_of
-from instseg.data.formats.files import usable_text
 from instseg.data.formats.labels import LabelReader, Labels
 from instseg.data.indexing import without_dangling
 from instseg.data.merge import merge_labels, named_source, same_categories
 from instseg.data.options import given_path, shortened, typed
-from instseg.errors import InstsegError
 
 HINTS = {"rename": Mapping[str, str] | None, "drop": tuple[str, ...] | None}
 OWN_KEYS = ("root", "format", *HINTS)

@@ -18,8 +18,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
 from instseg.data.findings import Findings
-from instseg.data.formats.files import check_all_split, sample_files, shown
+from instseg.data.formats.files import check_all_split, sample_files
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
 from instseg.data.formats.labels import UNSPLIT, Labels
 from instseg.data.formats.mask_files import read_mask_as
@@ -35,7 +37,6 @@ from instseg.data.formats.openimages_files import (
     report_unused,
 )
 from instseg.data.images import ImageHeader, read_image_header
-from instseg.errors import InstsegError
 
 
 def recognise(root: Path) -> str | None:

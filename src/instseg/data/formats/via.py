@@ -14,23 +14,14 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import is_file_name, shown, usable_text
 from instseg.data.findings import Findings
-from instseg.data.formats.files import (
-    ImageFinder,
-    check_all_split,
-    check_folder,
-    is_file_name,
-    shown,
-    split_of,
-    split_of_folders,
-    usable_text,
-    walk,
-)
+from instseg.data.formats.files import ImageFinder, check_all_split, check_folder, split_of, split_of_folders, walk
 from instseg.data.formats.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 from instseg.data.formats.via_attributes import category_attribute, values_of
 from instseg.data.formats.via_files import Entry, looks_like_via, read_entries
 from instseg.data.formats.via_shapes import outline_of
-from instseg.errors import InstsegError
 
 SUFFIXES = (".json", ".csv")
 NUM_PROBED = 20

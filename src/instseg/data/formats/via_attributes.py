@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from instseg.data.formats.files import shown, usable_text
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown, usable_text
 from instseg.data.formats.via_files import Region
-from instseg.errors import InstsegError
 
 USUAL_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import usable_text
 from instseg.data.findings import Findings
-from instseg.data.formats.files import read_json, usable_text
-from instseg.errors import InstsegError
 
 CSV_COLUMNS = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
 MAX_CSV_FIELD = 2**31 - 1  # a polygon of 15,000 points passes the default

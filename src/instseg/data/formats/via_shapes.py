@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.data.formats.files import usable_text
+from instseg.core.errors import InstsegError
+from instseg.core.text import usable_text
+from instseg.core.types import Polygon
 from instseg.data.formats.labelme_shapes import check_outline, ellipse, read_points
-from instseg.errors import InstsegError
-from instseg.types import Polygon
 
 
 def outline_of(shape: Mapping[str, Any]) -> Polygon | NDArray[np.float64] | None:

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
+from instseg.core.types import Rle
 from instseg.data.findings import Findings
 from instseg.data.formats.files import (
     SPLIT_PATTERNS,
     check_all_split,
     check_folder,
     sample_files,
-    shown,
     split_of_folders,
     walk,
 )
@@ -36,8 +38,6 @@ from instseg.data.formats.voc_layout import CLASS_FOLDERS, INSTANCE_FOLDERS, Spl
 from instseg.data.formats.voc_masks import match_masks, read_instances, read_instances_by_class
 from instseg.data.formats.voc_photos import VocPhoto, find_photos
 from instseg.data.images import IMAGE_EXTENSIONS
-from instseg.errors import InstsegError
-from instseg.types import Rle
 
 DIFFICULT = ("keep", "crowd")
 NUM_PROBED_XML, NUM_PROBED_BYTES = 5, 4096

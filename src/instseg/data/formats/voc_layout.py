@@ -11,7 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from instseg.data.formats.files import SPLIT_PATTERNS, ImageFinder, read_lines, split_of_folders, walk
+from instseg.core.files import read_lines
+from instseg.data.formats.files import SPLIT_PATTERNS, ImageFinder, split_of_folders, walk
 from instseg.data.formats.voc_masks import class_names
 from instseg.data.images import IMAGE_EXTENSIONS
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.data.formats.files import read_lines
+from instseg.core.files import read_lines
+from instseg.core.masks import Box, rle_to_box
+from instseg.core.types import ImageSize, Rle
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
 from instseg.data.formats.mask_values import COLOUR, colour_value, rles_of_values
-from instseg.masks import Box, rle_to_box
-from instseg.types import ImageSize, Rle
 
 VOC_CATEGORIES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),

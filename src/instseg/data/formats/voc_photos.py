@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize
 from instseg.data.findings import Findings
 from instseg.data.formats.files import split_of_folders
 from instseg.data.formats.image_labels import map_in_threads, report_unlabelled
 from instseg.data.formats.labels import UNSPLIT
 from instseg.data.formats.voc_layout import PhotoOfXml, VocLayout, key_of
 from instseg.data.formats.voc_xml import VocAnnotation, VocObject, read_voc_xml
-from instseg.errors import InstsegError
-from instseg.types import ImageSize
 
 
 @dataclass(slots=True)

@@ -19,10 +19,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from instseg.data.formats.files import is_file_name
-from instseg.errors import InstsegError
-from instseg.masks import Box
-from instseg.types import ImageSize, Polygon
+from instseg.core.errors import InstsegError
+from instseg.core.masks import Box
+from instseg.core.text import is_file_name
+from instseg.core.types import ImageSize, Polygon
 
 MAX_XML_BYTES = 64_000_000
 """Of one photo; the largest real ones have a few hundred kB."""

@@ -14,16 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_lines
+from instseg.core.types import ImageSize
 from instseg.data.findings import Findings
-from instseg.data.formats.files import common_root, read_lines, walk
+from instseg.data.formats.files import common_root, walk
 from instseg.data.formats.labels import Labels, LabelsBuilder
 from instseg.data.formats.yolo_config import CLASS_FILES, find_configs, read_config
 from instseg.data.formats.yolo_layout import find_layout
 from instseg.data.formats.yolo_rows import Row, looks_like_pose, read_row
 from instseg.data.frames import NUM_THREADS
 from instseg.data.images import read_image_header
-from instseg.errors import InstsegError
-from instseg.types import ImageSize
 
 NUM_PROBED = 5
 

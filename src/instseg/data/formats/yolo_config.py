@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from instseg.data.formats.files import read_lines, shown, usable_text
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_lines
+from instseg.core.text import shown, usable_text
 
 SPLIT_KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 CLASS_FILES = ("classes.txt", "obj.names")

@@ -14,17 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from instseg.data.formats.files import (
-    check_all_split,
-    check_folder,
-    is_file_name,
-    read_lines,
-    shown,
-    split_named,
-    split_of_folders,
-    usable_text,
-    walk,
-)
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_lines
+from instseg.core.text import is_file_name, shown, usable_text
+from instseg.data.formats.files import check_all_split, check_folder, split_named, split_of_folders, walk
 from instseg.data.formats.labels import UNSPLIT
 from instseg.data.formats.yolo_config import (
     SPLIT_KEYS,
@@ -35,7 +28,6 @@ from instseg.data.formats.yolo_config import (
     read_config,
 )
 from instseg.data.images import IMAGE_EXTENSIONS
-from instseg.errors import InstsegError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.errors import InstsegError
-from instseg.types import ImageSize
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize
 
 REACH = (-1.0, 2.0)
 """Outlines may reach out of their photo, but not by more than its size: such numbers are pixels."""

@@ -9,16 +9,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from instseg.categories import Categories
-from instseg.coco_format import (
-    CSV_COLUMNS,
-    ground_truth_to_coco,
-    prediction_rows,
-    predictions_to_coco,
-    write_json,
-)
-from instseg.masks import bitmask_to_rle, rle_to_bitmask
-from instseg.types import GroundTruth, Prediction, Rle
+from instseg.core.categories import Categories
+from instseg.core.coco_json import CSV_COLUMNS, ground_truth_to_coco, prediction_rows, predictions_to_coco
+from instseg.core.files import write_json
+from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
+from instseg.core.types import GroundTruth, Prediction, Rle
 
 CATEGORIES = Categories(("cat", "dög"))
 SIZE = (40, 60)

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from instseg.typed import quoted, typed_values
+from instseg.core.overrides import quoted, typed_values
 
 VALUES = ["/a/b", "a, b", "a=b", "[a] {b} (c)", "'a'", 'say "b"', "it's", "\\", '\\"', "a\\b\\\\c", "", "ä#%:$"]
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from instseg import __version__
-from instseg.atomic import replacing
-from instseg.categories import Categories
-from instseg.masks import rle_area
-from instseg.types import CocoDict, GroundTruth, ImageSize, Prediction, Rle
+from instseg.core.categories import Categories
+from instseg.core.masks import rle_area
+from instseg.core.types import CocoDict, GroundTruth, ImageSize, Prediction, Rle
 
 
 def predictions_to_coco(
@@ -119,13 +116,3 @@ def prediction_rows(prediction: Prediction, file_name: str, categories: Categori
             *(round(float(prediction.scores[index]), 6), x1, y1, x2, y2, round(rle_area(prediction.rles[index]))),
         )
         yield dict(zip(CSV_COLUMNS, values, strict=True))
-
-
-def write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    """Write strict JSON atomically, making its folder: a reader sees the old file or the whole new one.
-
-    Raises ValueError for NaN and infinity, which JSON does not have.
-    """
-    with replacing(path) as scratch:
-        text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
-        scratch.write_text(text, "utf-8", "backslashreplace")  # file names that are no UTF-8 become JSON's own escapes

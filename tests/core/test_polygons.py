@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.masks import bitmask_to_rle, polygon_area, polygons_to_rle, rle_to_bitmask
-from instseg.outlines import MIN_IOU, bitmask_to_polygons, join_polygons, pixel_outlines
-from instseg.types import Polygon
+from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle, rle_to_bitmask
+from instseg.core.polygons import MIN_IOU, bitmask_to_polygons, join_polygons, pixel_outlines
+from instseg.core.types import Polygon
 
 SIZE = (90, 120)
 

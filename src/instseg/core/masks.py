@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.errors import InstsegError
-from instseg.types import ImageSize, Polygon, Rle
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize, Polygon, Rle
 
 Bitmask = NDArray[np.uint8]
 Box = NDArray[np.float64]

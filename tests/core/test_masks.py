@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from instseg.errors import InstsegError
-from instseg.masks import (
+from instseg.core.errors import InstsegError
+from instseg.core.masks import (
     bitmask_to_box_mask,
     bitmask_to_rle,
     clip_polygon,
@@ -31,7 +31,7 @@ from instseg.masks import (
     rles_runs,
     segmentation_to_rle,
 )
-from instseg.types import Polygon
+from instseg.core.types import Polygon
 
 EMPTY = drawn("....", "....")
 ONE_PIXEL = drawn("....", "..#.")

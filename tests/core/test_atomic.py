@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from instseg.atomic import exclusive_lock, new_folder, replacing, write_text_atomically
+from instseg.core.atomic import exclusive_lock, new_folder, replacing, write_text_atomically
 
 
 def contents(folder: Path) -> dict[str, str]:

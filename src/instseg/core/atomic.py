@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from instseg.errors import InstsegError
+from instseg.core.errors import InstsegError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk, or one's share of it, that takes no more."""

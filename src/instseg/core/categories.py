@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from instseg.errors import InstsegError
-from instseg.types import CocoCategory
+from instseg.core.errors import InstsegError
+from instseg.core.types import CocoCategory
 
 GOLDEN_RATIO = 0.618033988749895  # successive hues stay far apart, however many there are
 

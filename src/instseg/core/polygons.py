@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.masks import Bitmask, bitmask_to_rle, polygon_area, polygons_to_rle
-from instseg.types import Polygon
+from instseg.core.masks import Bitmask, bitmask_to_rle, polygon_area, polygons_to_rle
+from instseg.core.types import Polygon
 
 MIN_IOU = 0.98
 """Of the drawn polygons with the mask that they are made from; below it fewer points are dropped."""

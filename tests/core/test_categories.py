@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from instseg.categories import Categories, category_colour, select_names
-from instseg.errors import InstsegError
+from instseg.core.categories import Categories, category_colour, select_names
+from instseg.core.errors import InstsegError
 
 ANIMALS = Categories(("cat", "dog", "horse"))
 
