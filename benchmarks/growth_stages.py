@@ -27,11 +27,11 @@ from instseg.core.categories import Categories
 from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
-from instseg.data.findings import Findings
 from instseg.data.formats.auto import FORMATS
 from instseg.data.prepare import PreparedDataset
+from instseg.data.reading.findings import Findings
 from instseg.data.sources import folder
-from instseg.data.transforms import Augmentation
+from instseg.data.transforms.augmentation import Augmentation
 from instseg.memory import keep_freed_memory
 from instseg.metrics import CocoMaskMetrics
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn

@@ -33,8 +33,8 @@ from pycocotools.coco import COCO
 from torch.utils.data import DataLoader, Dataset
 
 from comparing import Row, compared, figure, main
-from instseg.data.formats.coco import CocoReader
-from instseg.data.index import Index
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.index.columns import Index
 from instseg.data.prepare import PreparedDataset
 from instseg.data.sources import folder
 

@@ -43,8 +43,8 @@ from comparing import Row, alternately, compared, figure, main
 from instseg.core.types import Batch, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
-from instseg.data.images import read_image
-from instseg.data.transforms import Augmentation
+from instseg.data.reading.images import read_image
+from instseg.data.transforms.augmentation import Augmentation
 
 # isort: split
 import albumentations as A  # after instseg, which keeps it from asking the network for a newer version

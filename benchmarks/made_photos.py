@@ -18,8 +18,8 @@ from pycocotools.coco import COCO
 from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
 from instseg.core.types import ImageSize, Polygon
 from instseg.data import sources
-from instseg.data.formats.coco import CocoReader
-from instseg.data.index import Index
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.index.columns import Index
 from instseg.data.prepare import PreparedDataset
 
 NUM_VERTICES = 30  # about as many as in COCO

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
 from instseg.core.types import BOX_MASK_SIZE, Instances
-from instseg.data.transforms import Augmentation
+from instseg.data.transforms.augmentation import Augmentation
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))

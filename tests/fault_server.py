@@ -12,7 +12,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from instseg.data.download_jobs import Download
+from instseg.data.fetch.jobs import Download
 
 
 @dataclass

@@ -13,10 +13,10 @@ from factories import write_json, write_picture
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.data.findings import Findings
-from instseg.data.formats.brush_rle import encode_brush_rle
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.labelstudio import LabelStudioReader
+from instseg.data.formats.labelstudio.brush_rle import encode_brush_rle
+from instseg.data.formats.labelstudio.reader import LabelStudioReader
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.labels import Labels
 
 SIZE = (20, 40)  # of the photos that the tasks are about
 PHOTO = "/data/upload/3/fb26c02b-a.png"

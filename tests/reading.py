@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from instseg.core.errors import InstsegError
-from instseg.data.findings import Findings
-from instseg.data.formats.labels import LabelReader, Labels
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.labels import LabelReader, Labels
 
 JUNK = (
     *(None, True, 0, -1, 7, 2**70, 1.5, 1e308, float("nan"), float("inf")),

@@ -12,9 +12,9 @@ from instseg.augmentation_sheet import TILE_PX, draw_augmentation_sheet
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.dataset import InstanceDataset, SampleKey
-from instseg.data.formats.coco import CocoReader
-from instseg.data.index import Index
-from instseg.data.transforms import Augmentation
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.index.columns import Index
+from instseg.data.transforms.augmentation import Augmentation
 from instseg.sheets import contact_sheet
 from instseg.visualize import draw_target
 

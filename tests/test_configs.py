@@ -14,8 +14,8 @@ from instseg.check_config import check_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
-from instseg.data.formats.labels import make_reader
-from instseg.data.transforms import Augmentation
+from instseg.data.reading.labels import make_reader
+from instseg.data.transforms.augmentation import Augmentation
 from instseg.run_folders import find_checkpoint
 
 CONF = Path(__file__).parents[1] / "conf"

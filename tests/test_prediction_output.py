@@ -15,8 +15,8 @@ from pycocotools.coco import COCO
 from rich.console import Console
 
 from instseg.core.errors import InstsegError
-from instseg.data.images import read_image
-from instseg.data.transforms import Resize
+from instseg.data.reading.images import read_image
+from instseg.data.transforms.augmentation import Resize
 from instseg.exports.formats import FORMATS
 from instseg.prediction_output import write_predictions
 from instseg.prediction_summary import PredictSummary

@@ -19,7 +19,7 @@ from instseg.core.categories import Categories
 from instseg.core.types import Batch, Image, Prediction
 from instseg.curves import plot_curves
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.images import read_image
+from instseg.data.reading.images import read_image
 from instseg.image_record import ImageRecord
 from instseg.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.module import InstanceSegmentationModule

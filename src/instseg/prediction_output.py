@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
-from instseg.data.images import Source, find_images
+from instseg.data.reading.images import Source, find_images
 from instseg.exports.exporter import Exporter
 from instseg.exports.formats import DEFAULT_SAVE, FORMATS, check_formats
 from instseg.exports.photo import ExportRun, Picture, PredictedPhoto, unique_stems

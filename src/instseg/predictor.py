@@ -18,7 +18,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize, Prediction
 from instseg.data.dataset import SIZE_DIVISOR
-from instseg.data.images import read_image
+from instseg.data.reading.images import read_image
 from instseg.models.postprocess import detections_to_predictions
 
 

@@ -36,7 +36,7 @@ from instseg.checkpoint_io import load_checkpoint
 from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
-from instseg.data.transforms import Resize
+from instseg.data.transforms.augmentation import Resize
 from instseg.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take_a_device, typed_model_options
 from instseg.manifest import write_manifest
 from instseg.memory import keep_freed_memory

@@ -15,7 +15,7 @@ from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport
 from instseg.core.types import CocoDict
 from instseg.data import sources
-from instseg.data.formats.coco import CocoReader
+from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.prepare import PreparedDataset
 
 

@@ -14,7 +14,7 @@ from instseg.audit.dataset import audit_dataset
 from instseg.audit.options import AuditOptions
 from instseg.audit.report import Severity
 from instseg.data import sources
-from instseg.data.formats.labelme import LabelmeReader
+from instseg.data.formats.labelme.reader import LabelmeReader
 
 SAME_SIZE = AuditOptions(min_size=60, max_size=80)
 HALVED = AuditOptions(min_size=30, max_size=40)

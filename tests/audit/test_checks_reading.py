@@ -9,9 +9,9 @@ from factories import coco_annotation, polygon, rectangle, write_picture
 from instseg.audit.checks_reading import ADVICE, spot_of
 from instseg.audit.options import AuditOptions
 from instseg.audit.report import Severity
-from instseg.data.findings import KINDS, Findings
-from instseg.data.formats.labels import Labels
-from instseg.data.indexing import note_unlabelled
+from instseg.data.index.build import note_unlabelled
+from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.labels import Labels
 
 CAR = rectangle(10, 10, 50, 40)
 

@@ -18,7 +18,7 @@ from instseg.audit.dataset import audit_dataset
 from instseg.audit.options import AuditOptions
 from instseg.audit.report import Severity
 from instseg.data import sources
-from instseg.data.formats.coco import CocoReader
+from instseg.data.formats.coco.reader import CocoReader
 
 OPTIONS = AuditOptions(min_size=60, max_size=80)
 

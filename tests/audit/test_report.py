@@ -22,7 +22,7 @@ from instseg.audit.report import MAX_SPOTS, Severity, report_to_dict, write_audi
 from instseg.audit.terminal import print_audit, print_short
 from instseg.core.errors import InstsegError
 from instseg.data import sources
-from instseg.data.formats.coco import CocoReader
+from instseg.data.formats.coco.reader import CocoReader
 
 NASTY = {"[/x]": 1, "<b>&car": 2}
 

@@ -24,9 +24,9 @@ from labelme_files import SIZE, shape, write_labels
 
 from instseg.core.errors import InstsegError
 from instseg.data import prepare, sources
-from instseg.data.formats import coco
-from instseg.data.formats.coco import CocoReader
-from instseg.data.formats.labelme import LabelmeReader
+from instseg.data.formats.coco import reader as coco
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.prepare import PreparedDataset
 
 SQUARE = rectangle(2, 2, 9, 9)

@@ -11,7 +11,7 @@ from export_factories import CATEGORIES, IDENTITY, PIXEL, RING, TWO_PARTS, expor
 from matplotlib.figure import Figure
 
 from instseg.core.categories import Categories
-from instseg.data.images import read_image
+from instseg.data.reading.images import read_image
 from instseg.exports.instance_pictures import InstancePictures
 from instseg.exports.photo import ExportRun, Picture, PredictedPhoto
 

@@ -21,16 +21,16 @@ from pycocotools import mask as coco_mask
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask, segmentation_to_rle
 from instseg.core.types import Prediction
-from instseg.data.findings import Findings
 from instseg.data.formats.auto import recognise_format
-from instseg.data.formats.coco import CocoReader
-from instseg.data.formats.coco_text import whole
-from instseg.data.formats.labelme import LabelmeReader
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.labelstudio import LabelStudioReader
-from instseg.data.formats.mask_folder import MaskFolderReader
-from instseg.data.formats.yolo import YoloReader
-from instseg.data.images import read_image
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.formats.labelme.reader import LabelmeReader
+from instseg.data.formats.labelstudio.reader import LabelStudioReader
+from instseg.data.formats.mask_folder.reader import MaskFolderReader
+from instseg.data.formats.yolo.reader import YoloReader
+from instseg.data.reading.coco_text import whole
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.images import read_image
+from instseg.data.reading.labels import Labels
 from instseg.data.sources import folder
 from instseg.exports.exporter import Exporter
 from instseg.exports.formats import FORMATS

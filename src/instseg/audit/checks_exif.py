@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from instseg.audit.options import AuditOptions
 from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.audit.tables import Tables
-from instseg.data.findings import Findings
+from instseg.data.reading.findings import Findings
 
 Names = Mapping[str, list[str]]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from instseg.audit.overrides import override
 from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.audit.tables import Tables
-from instseg.data.similar import perceptual_hashes, similar_groups
+from instseg.data.splits.near_duplicates import perceptual_hashes, similar_groups
 
 MAX_LEAKED_SHARE = 0.2
 MAX_COMPARED = 1000  # of a split, in a group of look-alikes such as a film, to find the one that is most alike

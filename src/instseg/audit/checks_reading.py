@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.audit.tables import Tables
-from instseg.data.findings import KINDS, LEFT_OUT, Findings
+from instseg.data.reading.findings import KINDS, LEFT_OUT, Findings
 
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_SHARE = 0.5

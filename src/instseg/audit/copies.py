@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from instseg.data.frames import NUM_THREADS
-from instseg.data.similar import file_digests
+from instseg.data.reading.frames import NUM_THREADS
+from instseg.data.splits.near_duplicates import file_digests
 
 TAIL_BYTES = 4096
 FILES_AT_ONCE = 64  # of a thread: handing over single ones costs more than reading them from a local disk

@@ -19,8 +19,8 @@ from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
 from instseg.audit.tables import SplitTable, Tables, read_tables
 from instseg.audit.thumbnails import illustrated
-from instseg.data.findings import Findings, read_findings
 from instseg.data.prepare import PreparedDataset
+from instseg.data.reading.findings import Findings, read_findings
 
 MAX_QUICK_IMAGES = 20_000
 """Of more, the sizes of the files are not compared when a training starts: it takes seconds."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from instseg.audit.checks_images import Photos
 from instseg.core.files import write_json
-from instseg.data.merge import common_root, prefix_from
 from instseg.data.prepare import PreparedDataset
-from instseg.data.splits import UNUSED
+from instseg.data.splits.merge import common_root, prefix_from
+from instseg.data.splits.splits import UNUSED
 
 
 def write_mended_splits(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.audit.report import MAX_SPOTS, Spot
-from instseg.data.index import Index
+from instseg.data.index.columns import Index
 from instseg.data.prepare import PreparedDataset
-from instseg.data.transforms import Resize
+from instseg.data.transforms.augmentation import Resize
 
 
 @dataclass(frozen=True, slots=True)

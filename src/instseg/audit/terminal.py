@@ -10,7 +10,7 @@ from rich.table import Table
 
 from instseg.audit.report import AuditFinding, AuditReport, Severity, spread
 from instseg.core.text import plural, shortened
-from instseg.data.formats.labels import UNSPLIT
+from instseg.data.reading.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 MAX_CATEGORIES = 40

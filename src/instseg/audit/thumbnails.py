@@ -22,9 +22,9 @@ from instseg.core.files import read_json
 from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
 from instseg.core.polygons import pixel_outlines
 from instseg.core.types import Image, Polygon
-from instseg.data.images import read_image
-from instseg.data.index import Index
+from instseg.data.index.columns import Index
 from instseg.data.prepare import PreparedDataset
+from instseg.data.reading.images import read_image
 from instseg.lettering import Colour
 from instseg.sheets import side_by_side
 

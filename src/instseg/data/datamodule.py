@@ -15,7 +15,7 @@ from instseg.core.categories import Categories
 from instseg.core.types import Batch, Sample
 from instseg.data.dataset import EvalSampler, InstanceDataset, TrainSampler, collate
 from instseg.data.prepare import PreparedDataset
-from instseg.data.transforms import Augmentation
+from instseg.data.transforms.augmentation import Augmentation
 
 MAX_AUTO_WORKERS = 8
 

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset, Sampler
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Batch, Image, Instances, Sample, Target
-from instseg.data.images import read_image
-from instseg.data.index import Index
-from instseg.data.transforms import Augmentation
+from instseg.data.index.columns import Index
+from instseg.data.reading.images import read_image
+from instseg.data.transforms.augmentation import Augmentation
 
 SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
 

@@ -26,15 +26,15 @@ from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
 from instseg.core.types import CocoDict
-from instseg.data.choose import limit_images, rename_categories, select_categories
-from instseg.data.divide import divide, file_names
-from instseg.data.findings import KINDS, Findings, write_findings
-from instseg.data.formats.coco_text import write_coco
-from instseg.data.formats.labels import LabelReader, Labels
-from instseg.data.frames import decide_frames, files_changed, read_photos, unusable_files
-from instseg.data.index import Index
-from instseg.data.indexing import note_unlabelled, without_dangling, write_index
-from instseg.data.splits import SPLITS, UNUSED, Selection
+from instseg.data.index.build import note_unlabelled, write_index
+from instseg.data.index.columns import Index
+from instseg.data.reading.coco_text import write_coco
+from instseg.data.reading.findings import KINDS, Findings, write_findings
+from instseg.data.reading.frames import decide_frames, files_changed, read_photos, unusable_files
+from instseg.data.reading.labels import LabelReader, Labels, without_dangling
+from instseg.data.splits.divide import divide, file_names
+from instseg.data.splits.select import limit_images, rename_categories, select_categories
+from instseg.data.splits.splits import SPLITS, UNUSED, Selection
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from instseg.core.errors import InstsegError
-from instseg.data.coco4 import prepare_coco4
-from instseg.data.formats.coco import CocoReader
-from instseg.data.formats.labels import LabelReader, make_reader
-from instseg.data.formats.openimages import OpenImagesReader
-from instseg.data.openimages_download import prepare_openimages
+from instseg.data.builtin.coco4 import prepare_coco4
+from instseg.data.builtin.openimages_download import prepare_openimages
+from instseg.data.builtin.shapes import prepare_shapes
+from instseg.data.fetch.dataset_root import local_root
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.formats.openimages.reader import OpenImagesReader
 from instseg.data.prepare import PreparedDataset, prepare_dataset
-from instseg.data.remote import local_root
-from instseg.data.shapes import prepare_shapes
-from instseg.data.splits import Selection
+from instseg.data.reading.labels import LabelReader, make_reader
+from instseg.data.splits.splits import Selection
 
 EXIF_FRAMES = ("auto", "upright", "stored")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.brush_rle import decode_brush_rle, encode_brush_rle
+from instseg.data.formats.labelstudio.brush_rle import decode_brush_rle, encode_brush_rle
 
 MASK = drawn("#...........", "..######....", "............", "..........##")
 MASK_RLE = [0, 0, 0, 192, 57, 27, 252, 127, 248, 204, 3, 11, 255, 230, 112, 9, 255, 192]

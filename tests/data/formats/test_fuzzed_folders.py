@@ -32,15 +32,15 @@ from small_folders import MAKERS, copy_a_few, labelme_beside
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import polygon_area, rle_area, rle_to_bitmask
-from instseg.data.findings import KINDS, Findings, read_findings
+from instseg.data.fetch.dataset_root import local_root
 from instseg.data.formats.auto import FORMATS, AutoReader
-from instseg.data.formats.coco import CocoReader
-from instseg.data.formats.labelme import LabelmeReader
+from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.multi import MultiReader
-from instseg.data.images import read_image
-from instseg.data.index import Index
+from instseg.data.index.columns import Index
 from instseg.data.prepare import PreparedDataset
-from instseg.data.remote import local_root
+from instseg.data.reading.findings import KINDS, Findings, read_findings
+from instseg.data.reading.images import read_image
 from instseg.data.sources import folder
 
 NUM_CASES, FIRST_SEED = int(os.environ.get("FUZZ_CASES", "10")), int(os.environ.get("FUZZ_SEED", "0"))

@@ -14,9 +14,9 @@ from factories import drawn, rectangle
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
 from instseg.core.masks import bitmask_to_rle
-from instseg.data.findings import Findings
-from instseg.data.formats.files import sample_files
 from instseg.data.formats.image_labels import LARGE_PIXELS, ImageLabels, labels_of, read_in_threads, taking_turns
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import sample_files
 
 
 def test_results_are_in_the_order_of_the_items_and_in_their_splits(tmp_path):

@@ -16,8 +16,8 @@ from labelme_files import SIZE, jpeg, png, shape, write_labels
 from reading import check_reading, instances, mutated_bytes, mutated_json, read_labels
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.labelme import LabelmeReader, recognise
-from instseg.data.formats.labels import Labels
+from instseg.data.formats.labelme.reader import LabelmeReader, recognise
+from instseg.data.reading.labels import Labels
 
 
 def read(root: Path, **options: Any) -> tuple[dict[str, Labels], dict[str, list[str]]]:

@@ -13,8 +13,8 @@ from labelme_files import SIZE, TRIANGLE, png, shape, write_labels
 from reading import instances, read_labels
 
 from instseg.core.masks import polygon_area, rle_to_bitmask, segmentation_to_rle
-from instseg.data.formats.labelme import LabelmeReader
-from instseg.data.formats.labels import Labels
+from instseg.data.formats.labelme.reader import LabelmeReader
+from instseg.data.reading.labels import Labels
 
 
 def read(root: Path, **options: Any) -> tuple[dict[str, Labels], dict[str, list[str]]]:

@@ -21,7 +21,7 @@ from factories import (
 from labelstudio_exports import PHOTO, SIZE, brush, polygon, read, read_all, task, write_export
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.labelstudio import LabelStudioReader, recognise
+from instseg.data.formats.labelstudio.reader import LabelStudioReader, recognise
 
 BOX = rectangle(4, 2, 20, 12)
 INFO = {"info": {"year": 2024, "version": "1.0", "contributor": "Label Studio", "url": ""}}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from labelstudio_exports import SIZE, annotation, brush, polygon, read, region, task
 
 from instseg.core.errors import InstsegError
-from instseg.data.findings import KINDS
-from instseg.data.formats.labelstudio import recognise
+from instseg.data.formats.labelstudio.reader import recognise
+from instseg.data.reading.findings import KINDS
 
 TASKS = [
     task(annotation(polygon(), region("rectanglelabels", region_id="r2", x=1, y=2, width=30, height=40, rotation=20))),

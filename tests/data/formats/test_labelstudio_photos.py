@@ -11,8 +11,8 @@ from fault_server import serve
 from labelstudio_exports import SIZE, polygon, read_all, task, write_export
 
 from instseg.core.errors import InstsegError
-from instseg.data import remote_files
-from instseg.data.formats.labelstudio_photos import original, spellings
+from instseg.data.fetch import remote_files
+from instseg.data.formats.labelstudio.images import original, spellings
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from mask_pictures import VOC_PALETTE, as_drawn, numbered, write_mask
 from reading import check_reading, instances, mutated_bytes, mutated_json, read_labels
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.mask_folder import MaskFolderReader, recognise
+from instseg.data.formats.mask_folder.reader import MaskFolderReader, recognise
+from instseg.data.reading.labels import Labels
 
 SIZE = (3, 6)
 TWO = numbered("11..22", "11..2.", "......")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.mask_pairing import Pairing, compiled, divide_files, pair_by_pattern
+from instseg.data.formats.mask_folder.pairing import Pairing, compiled, divide_files, pair_by_pattern
 
 
 def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:

@@ -14,9 +14,9 @@ from mask_pictures import as_bitmask, as_drawn, write_mask
 from reading import check_reading, instances, mutated_bytes, read_labels
 
 from instseg.core.errors import InstsegError
-from instseg.data.findings import Findings
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.openimages import OpenImagesReader, recognise
+from instseg.data.formats.openimages.reader import OpenImagesReader, recognise
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.labels import Labels
 
 SIZE = (4, 6)
 CAT, DOG = "/m/01yrx", "/m/0bt9lr"

@@ -13,8 +13,8 @@ from factories import write_json, write_picture
 from reading import check_reading, instances, mutated_bytes, mutated_json, read_labels
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.via import ViaReader, recognise
+from instseg.data.formats.via.reader import ViaReader, recognise
+from instseg.data.reading.labels import Labels
 
 SIZE = (12, 16)
 POLYGON = {"name": "polygon", "all_points_x": [2, 9, 9], "all_points_y": [2, 2, 9]}

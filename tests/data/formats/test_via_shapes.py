@@ -9,7 +9,7 @@ import pytest
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import polygon_area
-from instseg.data.formats.via_shapes import outline_of
+from instseg.data.formats.via.shapes import outline_of
 
 CENTRE = (8, 6)
 

@@ -10,8 +10,8 @@ from reading import instances, read_labels
 from voc_files import CAR, DOG, MASKS, SIZE, VOC_SOURCE, write_voc, write_xml
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.voc import VocReader
+from instseg.data.formats.voc.reader import VocReader
+from instseg.data.reading.labels import Labels
 
 
 def read(root: Path, **options) -> tuple[dict[str, Labels], dict[str, list[str]]]:

@@ -15,9 +15,9 @@ from voc_files import MASKS, SIZE, write_voc, write_xml
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.voc import VocReader, recognise
-from instseg.data.formats.voc_masks import match_masks
+from instseg.data.formats.voc.masks import match_masks
+from instseg.data.formats.voc.reader import VocReader, recognise
+from instseg.data.reading.labels import Labels
 
 
 def read(root: Path, **options) -> tuple[dict[str, Labels], dict[str, list[str]]]:

@@ -12,8 +12,8 @@ from factories import write_picture
 from reading import check_reading, instances, mutated_bytes, mutated_json, read_labels
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.labels import Labels
-from instseg.data.formats.yolo import YoloReader, recognise
+from instseg.data.formats.yolo.reader import YoloReader, recognise
+from instseg.data.reading.labels import Labels
 
 SIZE = (20, 40)
 POLYGON = "0 0.25 0.1 0.5 0.1 0.5 0.45"

@@ -1,1 +1,4 @@
-"""One reader per annotation format, each: folder -> COCO dictionaries."""
+"""One folder for each labelling tool, with a ``reader`` that turns its files into COCO dictionaries; shared shapes beside.
+
+A reader knows its own format and nothing of the index, the splits or the training.
+"""

@@ -10,10 +10,17 @@ from types import ModuleType
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import shown
-from instseg.data.findings import Findings
-from instseg.data.formats import coco, labelme, labelstudio, mask_folder, openimages, via, voc, yolo
-from instseg.data.formats.files import check_folder
-from instseg.data.formats.labels import LabelReader, Labels, make_reader
+from instseg.data.formats.coco import reader as coco
+from instseg.data.formats.labelme import reader as labelme
+from instseg.data.formats.labelstudio import reader as labelstudio
+from instseg.data.formats.mask_folder import reader as mask_folder
+from instseg.data.formats.openimages import reader as openimages
+from instseg.data.formats.via import reader as via
+from instseg.data.formats.voc import reader as voc
+from instseg.data.formats.yolo import reader as yolo
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import check_folder
+from instseg.data.reading.labels import LabelReader, Labels, make_reader
 
 log = logging.getLogger(__name__)
 

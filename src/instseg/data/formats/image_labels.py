@@ -19,10 +19,10 @@ from rich.progress import track
 from instseg.core.errors import InstsegError
 from instseg.core.text import shown
 from instseg.core.types import ImageSize, Polygon, Rle
-from instseg.data.findings import KINDS, Findings
-from instseg.data.formats.files import split_of_folders
-from instseg.data.formats.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
-from instseg.data.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
+from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.folders import split_of_folders
+from instseg.data.reading.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
+from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

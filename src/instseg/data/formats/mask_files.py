@@ -21,7 +21,7 @@ from PIL import Image as PilImage
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 from instseg.data.formats.mask_values import COLOUR
-from instseg.data.images import MAX_PIXELS
+from instseg.data.reading.images import MAX_PIXELS
 
 VOID = 255
 """Of indexed pictures, as in VOC: the border that belongs to no instance."""

@@ -10,13 +10,12 @@ from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import usable_text
-from instseg.data.choose import rename_categories
-from instseg.data.findings import Findings
 from instseg.data.formats.auto import reader_of
-from instseg.data.formats.labels import LabelReader, Labels
-from instseg.data.indexing import without_dangling
-from instseg.data.merge import merge_labels, named_source, same_categories
-from instseg.data.options import given_path, shortened, typed
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.labels import LabelReader, Labels, without_dangling
+from instseg.data.reading.options import given_path, shortened, typed
+from instseg.data.splits.merge import merge_labels, named_source, same_categories
+from instseg.data.splits.select import rename_categories
 
 HINTS = {"rename": Mapping[str, str] | None, "drop": tuple[str, ...] | None}
 OWN_KEYS = ("root", "format", *HINTS)

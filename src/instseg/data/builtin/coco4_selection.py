@@ -1,0 +1,155 @@
+"""Which COCO 2017 images make up coco4, chosen by what the annotation archive says of them; downloads nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from instseg.core.categories import select_names
+from instseg.core.errors import InstsegError
+from instseg.data.fetch.archives import extract_zip_members
+
+SPLITS_OF_SOURCE = {"val2017": ("test", "val"), "train2017": ("train",)}  # in the order in which they are chosen
+METHOD = "rarest category first, in turns, by sha256"  # part of the fingerprint: another method, another folder
+
+CocoJson = dict[str, Any]  # a COCO json with all its fields: licenses, flickr_url, …
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides which images are chosen. The server is not part of it: a mirror serves the same images."""
+
+    categories: tuple[str, ...]  # sorted: their order does not matter
+    num_images: tuple[tuple[str, int], ...]
+    seed: int
+    method: str = METHOD
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:10]
+
+
+def select_images(image_ids_of_category: Mapping[int, Iterable[int]], num_images: int, key: str) -> list[int]:
+    """``num_images`` different image ids, sorted, in which rare categories are as well represented as common ones.
+
+    The categories take turns, the one with the fewest images first; at its turn each adds its next image that is not
+    in yet. A category whose images are used up is passed over. Each category's images come in the order of
+    sha256(key, image id), which depends neither on the json's order nor on a random generator's version.
+    Fewer ids come back if there are no more.
+    """
+    queues = {
+        category: sorted(image_ids, key=lambda image_id: hashlib.sha256(f"{key}/{image_id}".encode()).digest())[::-1]
+        for category, image_ids in image_ids_of_category.items()
+    }
+    turns = sorted(queues, key=lambda category: (len(queues[category]), category))
+    chosen: set[int] = set()
+    while len(chosen) < num_images and any(queues.values()):
+        for category in turns:
+            while queues[category] and queues[category][-1] in chosen:
+                queues[category].pop()
+            if queues[category] and len(chosen) < num_images:
+                chosen.add(queues[category].pop())
+    return sorted(chosen)
+
+
+def select_from_archive(archive: Path, recipe: Recipe) -> dict[str, CocoJson]:
+    """{split: COCO json of its images and their annotations of the recipe's categories}.
+
+    Raises InstsegError when the archive is not what it should be, lacks a category, or has too few images.
+    """
+    selection: dict[str, CocoJson] = {}
+    categories: list[CocoJson] | None = None
+    for source, splits in SPLITS_OF_SOURCE.items():
+        selection |= _select_from(_read_reduced(archive, source, recipe, categories), source, splits, recipe)
+        categories = selection[splits[0]]["categories"]
+    return {split: selection[split] for split, _ in recipe.num_images}
+
+
+def _select_from(coco: CocoJson, source: str, splits: Iterable[str], recipe: Recipe) -> dict[str, CocoJson]:
+    selection: dict[str, CocoJson] = {}
+    candidates = _candidates(coco)
+    for split in splits:
+        chosen = _choose(candidates, split, source, recipe)
+        selection[split] = _subset(coco, chosen, f"{len(chosen)} images of {source}", recipe)
+        candidates = {category: image_ids.difference(chosen) for category, image_ids in candidates.items()}
+    return selection
+
+
+def _read_reduced(archive: Path, source: str, recipe: Recipe, categories: list[CocoJson] | None) -> CocoJson:
+    """The source's json with only the recipe's categories; ``categories`` if they are known from the other source."""
+    member = f"annotations/instances_{source}.json"
+    logger.info("reading %s, once", member)
+    (path,) = extract_zip_members(archive, [member], archive.parent)
+    coco = _parse(path, categories)
+    path.unlink()
+    where = f"{archive}: {member}"
+    missing = {"images", "annotations", "categories"} - set(coco)
+    if missing:
+        raise InstsegError(f"{where}: expected keys images, annotations, categories; missing {sorted(missing)}")
+    select_names([category["name"] for category in coco["categories"]], recipe.categories, where)
+    coco["categories"] = [category for category in coco["categories"] if category["name"] in recipe.categories]
+    if categories not in (None, coco["categories"]):
+        raise InstsegError(
+            f"{where}: expected the categories {categories}, as in the other json, got {coco['categories']}"
+        )
+    kept_ids = {category["id"] for category in coco["categories"]}
+    coco["annotations"] = [entry for entry in coco["annotations"] if entry and entry["category_id"] in kept_ids]
+    for image in coco["images"]:
+        if Path(image["file_name"]).name != image["file_name"]:
+            raise InstsegError(f"{where}: expected file names without a folder, got {image['file_name']!r}")
+    return coco
+
+
+def _parse(path: Path, categories: list[CocoJson] | None) -> CocoJson:
+    """With categories given, other annotations become None as soon as they are parsed.
+
+    At the scale of train2017 (490 MB, 919,317 annotations) that lowers the peak from 4.0 to 1.8 GB of memory.
+    """
+    kept_ids = {category["id"] for category in categories or []}
+
+    def drop_others(entry: CocoJson) -> CocoJson | None:
+        return entry if "category_id" not in entry or entry["category_id"] in kept_ids else None
+
+    text = path.read_text(encoding="utf-8")
+    try:
+        coco: CocoJson = json.loads(text, object_hook=drop_others if categories else None)
+    except ValueError as error:
+        raise InstsegError(f"{path}: expected a COCO json: {error}") from error
+    return coco
+
+
+def _candidates(coco: CocoJson) -> dict[int, set[int]]:
+    """{category id: ids of the images with an instance of it}. A crowd region alone makes no candidate."""
+    image_ids: dict[int, set[int]] = {category["id"]: set() for category in coco["categories"]}
+    for entry in coco["annotations"]:
+        if not entry.get("iscrowd"):
+            image_ids[entry["category_id"]].add(entry["image_id"])
+    return image_ids
+
+
+def _choose(candidates: Mapping[int, set[int]], split: str, source: str, recipe: Recipe) -> list[int]:
+    expected = dict(recipe.num_images)[split]
+    chosen = select_images(candidates, expected, f"{recipe.seed}/{split}")
+    if len(chosen) < expected:
+        raise InstsegError(
+            f"coco4: num_images.{split}: expected {expected} images with any of {list(recipe.categories)} in {source}, "
+            f"but only {len(chosen)} are left there; ask for fewer, or add categories"
+        )
+    return chosen
+
+
+def _subset(coco: CocoJson, image_ids: Iterable[int], description: str, recipe: Recipe) -> CocoJson:
+    kept = set(image_ids)
+    return {
+        "info": {**coco.get("info", {}), "description": f"COCO 2017, {description}", "recipe": asdict(recipe)},
+        "licenses": coco.get("licenses", []),
+        "images": sorted((image for image in coco["images"] if image["id"] in kept), key=lambda image: image["id"]),
+        "annotations": [entry for entry in coco["annotations"] if entry["image_id"] in kept],
+        "categories": coco["categories"],
+    }

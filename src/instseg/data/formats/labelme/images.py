@@ -1,0 +1,106 @@
+"""Which photo a LabelMe json means, and the photos that exist only inside their json."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from instseg.core.atomic import replacing
+from instseg.core.errors import InstsegError
+from instseg.core.files import mark_as_cache
+from instseg.core.text import is_file_name, usable_text
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import ImageFinder
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+
+
+class LabelmePhotos:
+    """Finds the photo of a label file, named by its path from ``root``, among the image files below ``root``."""
+
+    def __init__(self, root: Path, cache_dir: str | None) -> None:
+        self.finder, self._root = ImageFinder(root), root.resolve()
+        self._own: dict[PurePosixPath, str | None] = {}
+        self._cache = None if cache_dir is None else Path(cache_dir).resolve() / "labelme_embedded"
+        self._written = sha256(str(self._root).encode(errors="surrogateescape")).hexdigest()[:16]
+
+    def own(self, label_file: PurePosixPath) -> str | None:
+        """The photo with the label file's own name, beside it or anywhere; None also where several have it."""
+        if label_file not in self._own:
+            self._own[label_file] = self._find(label_file, f"{label_file.stem}.jpg")  # or of another extension
+        return self._own[label_file]
+
+    def photo_of(self, label_file: PurePosixPath, content: Mapping[str, Any], findings: Findings) -> str | None:
+        """A path from the root, whether the file exists or not; an absolute one for a photo elsewhere or in the cache.
+
+        None when the photo is only inside the json and there is no cache.
+        """
+        wanted = usable_text(content.get("imagePath")).replace("\\", "/")
+        named = self._find(label_file, wanted)
+        names_own = named is not None and PurePosixPath(wanted).stem.casefold() == label_file.stem.casefold()
+        own = named if names_own else self.own(label_file)
+        if own is not None:
+            if named not in (own, None):
+                findings.add("image_own_name", f"{label_file} (names {wanted})")
+            return own
+        photo = _embedded(content.get("imageData"))
+        if photo is None:
+            return named or _missing(label_file, wanted)
+        if self._cache is None and named is None:
+            findings.add("image_only_embedded", str(label_file))
+        if self._cache is None:
+            return named
+        findings.add("image_embedded", str(label_file))
+        suffix = PurePosixPath(wanted).suffix
+        name = label_file.with_suffix(suffix if suffix.lower() in IMAGE_EXTENSIONS else ".jpg")
+        _write(self._cache / self._written / name, photo, self._cache)
+        return (self._cache / self._written / name).as_posix()
+
+    def _find(self, label_file: PurePosixPath, wanted: str) -> str | None:
+        """The very path, which may lead out of the root, else the best match below the root."""
+        if not wanted:
+            return None
+        path = Path(os.path.normpath(self._root / label_file.parent / wanted))
+        if path.is_relative_to(self._root):
+            wanted = path.relative_to(self._root).as_posix()
+        elif path.suffix.lower() in IMAGE_EXTENSIONS and _is_file(path):
+            return path.as_posix()
+        return self.finder.find(wanted, near=str(label_file.parent))
+
+
+def _missing(label_file: PurePosixPath, wanted: str) -> str:
+    """The name under which the photo is reported."""
+    name = PurePosixPath(wanted).name
+    return str(label_file.parent / (name if is_file_name(name) else f"{label_file.stem}.jpg"))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _embedded(data: Any) -> bytes | None:
+    """The bytes of imageData: base64, in some tools as a data URL."""
+    if not isinstance(data, str) or not data:
+        return None
+    try:
+        return base64.b64decode(data.partition(",")[2] if data.startswith("data:") else data) or None
+    except ValueError:
+        return None
+
+
+def _write(file: Path, photo: bytes, cache: Path) -> None:
+    """Write it unless it is there; the folder is marked, so that it is not taken for labelled photos itself."""
+    try:
+        if file.is_file() and file.read_bytes() == photo:
+            return
+        with replacing(file) as scratch:
+            scratch.write_bytes(photo)
+        mark_as_cache(cache)
+    except OSError as error:
+        raise InstsegError(f"cache_dir: the photo inside a label file cannot be written to {file}: {error}") from error

@@ -1,0 +1,199 @@
+"""LabelMe: one json for each photo, beside it or in a folder of its own. Also what AnyLabeling and others write so.
+
+Which photo a json means: the one that has its own name; else the picture inside the json; else the one that it names.
+A copied or renamed json goes on naming the photo that it was made for, so the name inside is the weakest witness.
+Shapes of one label and one group_id are one instance. A json with no shapes says that nothing is on the photo; a
+photo without json says nothing, and is left out unless ``unlabelled`` is ``empty``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.core.types import CocoImage, ImageSize
+from instseg.data.formats.labelme.images import LabelmePhotos
+from instseg.data.formats.labelme.shapes import add_instance, has_mask, read_instances
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import ImageFinder, check_all_split, check_folder, common_root, split_of_folders, walk
+from instseg.data.reading.images import read_image_header
+from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
+
+UNLABELLED = ("leave_out", "empty")
+PHOTO_KEYS = {"imagePath", "imageData", "imageHeight"}
+NUM_PROBED = 5
+MAX_PROBED_BYTES = 50_000_000
+
+
+def recognise(root: Path) -> str | None:
+    """A phrase when most of a sample of the json files below ``root`` are LabelMe's."""
+    if not root.is_dir():
+        return None
+    files = list(_json_files(root))
+    sample = files[:: max(1, len(files) // NUM_PROBED)][:NUM_PROBED]
+    num_labelme = sum(map(_looks_like_labelme, sample))
+    return f"{len(files)} LabelMe json" if num_labelme * 2 > len(sample) else None
+
+
+def _looks_like_labelme(file: Path) -> bool:
+    try:
+        return file.stat().st_size <= MAX_PROBED_BYTES and _is_labelme(read_json(file))
+    except (InstsegError, OSError):
+        return False
+
+
+def _is_labelme(content: Any) -> bool:
+    return isinstance(content, dict) and "shapes" in content and bool(PHOTO_KEYS & content.keys())
+
+
+def _json_files(root: Path) -> Iterator[Path]:
+    return (path for path in walk(root) if path.suffix.lower() == ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelmeReader:
+    """``root`` is a folder with json at any depth; folders named train, val and test are splits.
+
+    ``unlabelled``: what becomes of photos without json, ``leave_out`` or ``empty``. ``cache_dir``: where photos are
+    written that exist only inside their json; without it they are left out.
+    """
+
+    root: Path
+    unlabelled: str = "leave_out"
+    cache_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.unlabelled not in UNLABELLED:
+            raise InstsegError(f"dataset.unlabelled={self.unlabelled}: expected one of {', '.join(UNLABELLED)}")
+
+    def label_files(self) -> Iterable[Path]:
+        """Also the folders of the photos where those without json count: a new one changes its folder's time."""
+        check_folder(self.root)
+        files = list(_json_files(self.root))
+        if self.unlabelled == "empty":
+            files += {self.root / PurePosixPath(name).parent for name in ImageFinder(self.root).names}
+        return files
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        check_folder(self.root)
+        collected = _Collector(self.root, LabelmePhotos(self.root, self.cache_dir), findings)
+        files = [PurePosixPath(file.relative_to(self.root).as_posix()) for file in _json_files(self.root)]
+        # A json whose name no photo has may mean one that belongs to another json: those that own a photo go first.
+        for file in sorted(files, key=lambda file: collected.photos.own(file) is None):
+            collected.add(file)
+        if not collected.num_files:
+            raise InstsegError(
+                f"{self.root}: expected LabelMe json (with a list named shapes), found {shown(files)} among its json"
+            )
+        collected.add_unlabelled(as_empty=self.unlabelled == "empty")
+        return collected.labels()
+
+
+class _Collector:
+    """What the label files read so far say, by split."""
+
+    def __init__(self, root: Path, photos: LabelmePhotos, findings: Mapping[str, Findings]) -> None:
+        self.root, self.photos, self._findings = root, photos, findings
+        self.num_files = 0
+        self._builders: defaultdict[str, LabelsBuilder] = defaultdict(LabelsBuilder)
+        self._label_files: dict[str, PurePosixPath] = {}  # of each photo
+
+    def add(self, file: PurePosixPath) -> None:
+        """Read one json: the path of the file from the root."""
+        split = self._split(file)
+        findings = self._findings[split]
+        try:
+            content = read_json(self.root / file)
+        except InstsegError as error:
+            findings.add("label_invalid", str(error))
+            return
+        if not _is_labelme(content):
+            findings.add("label_file_foreign", str(file))
+        elif not isinstance(content["shapes"], list):
+            findings.add("label_invalid", f"{file}: shapes is no list")
+        else:
+            self.num_files += 1
+            self._add_photo(file, content, self._builders[split], findings)
+
+    def _add_photo(
+        self, file: PurePosixPath, content: Mapping[str, Any], builder: LabelsBuilder, findings: Findings
+    ) -> None:
+        photo = self.photos.photo_of(file, content, findings)
+        if photo is None:
+            return
+        if photo in self._label_files:
+            findings.add("image_labelled_twice", f"{photo} ({self._label_files[photo]} is used, {file} is not)")
+            return
+        self._label_files[photo] = file
+        instances = read_instances(content["shapes"], str(file), findings)
+        size = _declared_size(content)
+        if size is None and any(has_mask(parts) for _, parts in instances):
+            size = _displayed_size(self.root / photo)
+        image_id = builder.add_image(photo, size)
+        for label, parts in instances:
+            try:
+                add_instance(builder, image_id, label, parts, size)
+            except InstsegError as error:
+                findings.add("shape_invalid", f"{file}: {label}: {error}")
+
+    def add_unlabelled(self, as_empty: bool) -> None:
+        for photo in self.photos.finder.names:
+            if photo not in self._label_files:
+                split = self._split(PurePosixPath(photo))
+                if as_empty:
+                    self._builders[split].add_image(photo)
+                else:
+                    self._findings[split].add("image_unlabelled", photo)
+
+    def _split(self, file: PurePosixPath) -> str:
+        """By the folders of a label file or photo, else by those of the photo of the same name."""
+        places = (file, self.photos.own(file) or "")
+        return next((s for place in places if (s := split_of_folders(self.root / place, self.root))), UNSPLIT)
+
+    def labels(self) -> dict[str, Labels]:
+        builders = {split: builder for split, builder in self._builders.items() if builder.images}
+        if not builders:
+            raise InstsegError(f"{self.root}: its photos exist only inside the json; give a cache_dir to write them to")
+        unsplit = [image["file_name"] for image in self._builders[UNSPLIT].images]
+        check_all_split(unsplit, builders.keys() - {UNSPLIT}, self.root)
+        categories = categories_of(builders.values())
+        if not categories:
+            left_out = (f"{len(n)} {kind}" for found in self._findings.values() for kind, n in found.names.items())
+            raise InstsegError(
+                f"{self.root}: none of {self.num_files} LabelMe json has a shape that is an instance; "
+                f"left out: {shown(left_out)}"
+            )
+        image_root = _start_from_one_folder([image for b in builders.values() for image in b.images], self.root)
+        return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}
+
+
+def _declared_size(content: Mapping[str, Any]) -> ImageSize | None:
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    if type(height) is int and type(width) is int and height > 0 and width > 0:
+        return height, width
+    return None
+
+
+def _displayed_size(photo: Path) -> ImageSize | None:
+    """LabelMe draws on photos as they are displayed."""
+    try:
+        return read_image_header(photo).displayed_size
+    except InstsegError:
+        return None
+
+
+def _start_from_one_folder(images: list[CocoImage], root: Path) -> Path:
+    """The folder that holds all photos, from which their names start now; photos out of the root have absolute ones."""
+    if not any(PurePosixPath(image["file_name"]).is_absolute() for image in images):
+        return root
+    paths = [root.resolve() / image["file_name"] for image in images]
+    folder = common_root(paths, root.resolve())
+    for image, path in zip(images, paths, strict=True):
+        image["file_name"] = path.relative_to(folder).as_posix()
+    return folder

@@ -1,0 +1,160 @@
+"""The shapes of LabelMe as outlines, boxes and masks. Points and ellipses are read for other formats here too."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+
+from instseg.core.errors import InstsegError
+from instseg.core.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
+from instseg.core.text import usable_text
+from instseg.core.types import ImageSize, Polygon
+from instseg.data.formats.outlines import check_outline, ellipse, read_points
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.labels import LabelsBuilder
+
+NO_CLASS = frozenset({"__ignore__", "_background_"})
+OPEN_SHAPES = frozenset({"point", "points", "line", "linestrip"})
+"""What has no area and is no instance."""
+OUTLINES = frozenset({"polygon", "rotation", "oriented_rectangle", "oriented rectangle"})
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A mask (h, w) of 0 and 1 whose first pixel is the image's pixel (left, top)."""
+
+    bitmask: Bitmask
+    left: int
+    top: int
+
+
+Part = NDArray[np.float64] | Crop
+"""What a shape covers: an outline (P, 2), a box (4,) xyxy, or a mask; in px of the image."""
+
+
+def read_instances(shapes: Sequence[Any], file: str, findings: Findings) -> list[tuple[str, list[Part]]]:
+    """Label and parts of each instance of one ``file``; shapes of one label and one group_id are parts of one."""
+    instances: dict[object, tuple[str, list[Part]]] = {}
+    for number, shape in enumerate(shapes, start=1):
+        where = f"{file}: shape {number}"
+        if not isinstance(shape, dict):
+            findings.add("shape_invalid", f"{where}: expected an object, found {type(shape).__name__}")
+        elif not (label := _label(shape.get("label"))):
+            findings.add("category_missing", where)
+        elif label in NO_CLASS:
+            findings.add("category_ignored", where)
+        elif _kind(shape) in OPEN_SHAPES:
+            findings.add("shape_open", f"{where} ({_kind(shape)})")
+        else:
+            try:
+                part = read_part(shape)
+            except InstsegError as error:
+                findings.add("shape_invalid", f"{where}: {error}")
+                continue
+            group = shape.get("group_id")
+            key = (label, group) if isinstance(group, int | float | str) else number
+            instances.setdefault(key, (label, []))[1].append(part)
+    return list(instances.values())
+
+
+def _label(label: Any) -> str:
+    """Labels that are whole numbers become text; empty for what is neither."""
+    text = usable_text(str(label) if type(label) is int else label)
+    return text if text.strip() else ""
+
+
+def _kind(shape: Mapping[str, Any]) -> str:
+    kind = shape.get("shape_type") or "polygon"
+    return usable_text(kind) or type(kind).__name__
+
+
+def read_part(shape: Mapping[str, Any]) -> Part:
+    """The part of an instance that one LabelMe shape is; InstsegError for what is none.
+
+    A rectangle is drawn from any corner to the opposite one, or given by its four. Shapes without a type come from
+    version 2 and are polygons.
+    """
+    kind, points = _kind(shape), read_points(shape.get("points"))
+    if kind == "rectangle":
+        if len(points) < 2:
+            raise InstsegError(f"a rectangle needs two corners, found {len(points)}")
+        return np.concatenate([points.min(axis=0), points.max(axis=0)])
+    if kind == "circle":
+        if len(points) != 2:
+            raise InstsegError(f"a circle is its centre and a point of its edge, found {len(points)} points")
+        radius = float(np.hypot(*(points[1] - points[0])))
+        return ellipse(points[0], (radius, radius))
+    if kind == "mask":
+        return _read_mask(shape.get("mask"), points)
+    if kind not in OUTLINES:
+        raise InstsegError(f"shape_type {kind[:40]!r} is not known")
+    return check_outline(points)
+
+
+def _read_mask(mask: Any, corners: Polygon) -> Crop:
+    """A PNG as base64, laid between two corner pixels, the second one included."""
+    if not isinstance(mask, str) or len(corners) != 2:
+        raise InstsegError("a mask is a PNG as base64 text and two corners")
+    try:
+        with PilImage.open(io.BytesIO(base64.b64decode(mask))) as image:
+            bitmask = (np.asarray(image.convert("L")) > 0).astype(np.uint8)
+    except Exception as error:  # damaged PNG makes the decoder raise nearly anything
+        raise InstsegError(f"its mask cannot be decoded: {type(error).__name__}") from error
+    (left, top), (right, bottom) = np.sort(corners, axis=0).round().astype(int).tolist()
+    size, space = bitmask.shape, (bottom - top + 1, right - left + 1)
+    if max(abs(size[0] - space[0]), abs(size[1] - space[1])) > 1:  # other tools leave the last corner out
+        raise InstsegError(f"its mask of {size[1]}x{size[0]} px lies between corners for {space[1]}x{space[0]}")
+    return Crop(bitmask, left, top)
+
+
+def has_mask(parts: Sequence[Part]) -> bool:
+    """Whether the instance must be drawn into a bitmap of the image's size."""
+    return any(isinstance(part, Crop) for part in parts)
+
+
+def add_instance(
+    builder: LabelsBuilder, image_id: int, category: str, parts: Sequence[Part], image_size: ImageSize | None
+) -> None:
+    """One instance of all its parts together. InstsegError for one that ``has_mask`` when the size is not known."""
+    outlines = [_outline(part) for part in parts if not isinstance(part, Crop)]
+    if has_mask(parts):
+        if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
+            raise InstsegError(f"a mask needs the size of its photo, found {image_size}")
+        builder.add_bitmask(image_id, category, _union(parts, image_size))
+    elif len(parts) == 1 and isinstance(parts[0], np.ndarray) and parts[0].ndim == 1:
+        builder.add_box(image_id, category, polygons_to_box(outlines))
+    else:
+        builder.add_polygons(image_id, category, outlines)
+
+
+def _union(parts: Sequence[Part], image_size: ImageSize) -> Bitmask:
+    canvas = np.zeros(image_size, np.uint8)
+    for part in parts:
+        if isinstance(part, Crop):
+            _paste(part, canvas)
+        elif len(clipped := clip_polygon(_outline(part), image_size)):
+            canvas |= rle_to_bitmask(polygons_to_rle([clipped], image_size))
+    return canvas
+
+
+def _paste(crop: Crop, canvas: Bitmask) -> None:
+    """Draw what lies inside of the canvas."""
+    height, width = canvas.shape
+    top, left = max(crop.top, 0), max(crop.left, 0)
+    inside = crop.bitmask[top - crop.top : max(height - crop.top, 0), left - crop.left : max(width - crop.left, 0)]
+    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] |= inside
+
+
+def _outline(part: NDArray[np.float64]) -> Polygon:
+    if part.ndim == 2:
+        return part
+    x1, y1, x2, y2 = part
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])

@@ -1,0 +1,158 @@
+"""The photos of a Label Studio export: found by the names that it gives them, or fetched from where they are kept.
+
+An uploaded photo ``my name.jpg`` is ``/data/upload/3/fb26c02b-my_name.jpg`` in a task, ``images\\fb26c02b-my_name.jpg``
+in a COCO export made on Windows and ``images/7d5a1e0c__fb26c02b-my_name.jpg`` in one of a later version. The folder at
+hand may hold any of these, or the originals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, unquote
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import mark_as_cache
+from instseg.core.text import is_file_name, shown, usable_text
+from instseg.data.fetch.remote_files import Refused, fetch_files, file_place, list_folder
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import ImageFinder, image_names
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.options import given_path
+from instseg.data.splits.merge import common_root, prefix_from
+
+ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")
+"""What Label Studio puts before the name of a photo: when it exports it, and when it is uploaded."""
+ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+CACHE_FOLDER = "labelstudio_photos"
+MAX_FOLDERS = 8  # of the path of a missing photo
+
+
+def spellings(listed: str) -> list[str]:
+    """What labels call a photo -> the paths that may mean, the likeliest first; of an address without its query."""
+    path, _, query = listed.partition("?")
+    given = parse_qs(query)
+    for key in ("d", "filepath"):  # /data/local-files/?d=…, /storage-data/uploaded/?filepath=…
+        if key in given:
+            return [given[key][-1].replace("\\", "/")]
+    text = path.partition("://")[2] if "://" in path else listed
+    return list(dict.fromkeys(spelled.replace("\\", "/") for spelled in (text, unquote(text))))
+
+
+def looks_like_photo(listed: str) -> bool:
+    return any(PurePosixPath(path).suffix.lower() in IMAGE_EXTENSIONS for path in spellings(listed))
+
+
+def original(path: str) -> str:
+    """The path with the name that the photo had before Label Studio, in the characters that it leaves in a name."""
+    name = ADDED.sub("", PurePosixPath(path).name)
+    return str(PurePosixPath(path).parent / re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")))
+
+
+class LabelStudioPhotos:
+    """``images``: a folder (from ``root``), or the address of one (s3://…); None: anywhere below ``root``.
+
+    Photos that are only elsewhere are fetched into ``<cache_dir>/labelstudio_photos/``.
+    """
+
+    def __init__(self, root: Path, images: str | None, cache_dir: str | None) -> None:
+        self.address = images.rstrip("/") if images and ADDRESS.match(images) else None
+        self.folder = given_path("images", images, root).resolve() if images and self.address is None else root
+        self.cache = Path(cache_dir).absolute() / CACHE_FOLDER if cache_dir else None
+        self._has_labels = images is None
+        self.names = self._listed() if self.address else image_names(self.folder)
+        self._present = ImageFinder(self.folder, self.names)
+        self._by_original: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            self._by_original[original(name)].append(name)
+        self._originals = ImageFinder(self.folder, self._by_original)
+
+    def _listed(self) -> list[str]:
+        names = list_folder(self.address or "")
+        photos = [name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS]
+        if not photos:
+            raise InstsegError(f"dataset.images: no photos in {self.address}; found {shown(names)}")
+        return photos
+
+    def locate(self, listed: Iterable[str], near: str, findings: Findings) -> dict[str, Path]:
+        """What the labels call a photo -> its file, which need not exist. ``near``: the labels' folder, from root.
+
+        InstsegError when none exists, or photos would have to be fetched and cannot be for now.
+        """
+        near = near if self._has_labels else ""
+        found = self._find_all(listed, near)
+        home = self.cache if self.address and self.cache else self.folder
+        paths: dict[str, Path] = {}
+        addresses: dict[str, str] = {}
+        for name, file in found.items():
+            if file is not None and self.address is None:
+                paths[name] = self.folder / file
+            elif file is not None or ADDRESS.match(name):
+                addresses[name] = name if file is None else f"{self.address}/{file}"
+            else:
+                paths[name] = home / _expected(name, near)
+        paths |= self._fetched(addresses, findings)
+        if not any(path.is_file() for path in paths.values()):
+            refused = findings.names.get("image_not_fetched", [])[:1]
+            raise InstsegError(
+                f"none of {len(paths)} photos, such as {next(iter(paths), None)!r}, is below "
+                f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Say where they are: "
+                "dataset.images=FOLDER (uploads lie in media/upload of Label Studio's data folder)"
+            )
+        return paths
+
+    def _find_all(self, listed: Iterable[str], near: str) -> dict[str, str | None]:
+        """Where several addresses would mean one file, it is only that whose folders it has."""
+        found = {name: self._find(name, near) for name in dict.fromkeys(listed)}
+        claims = Counter(found.values())
+        for name, file in found.items():
+            if file is not None and claims[file] > 1 and ADDRESS.match(name):
+                found[name] = file if any(path.endswith(f"/{file}") for path in spellings(name)) else None
+        return found
+
+    def _find(self, name: str, near: str) -> str | None:
+        spelled = [path for path in map(usable_text, spellings(name)) if path]
+        for path in spelled:
+            if (found := self._present.find(path, near)) is not None:
+                return found
+        for path in spelled:
+            found = self._originals.find(original(path), near)
+            if found is not None and len(self._by_original[found]) == 1:
+                return self._by_original[found][0]
+        return None
+
+    def _fetched(self, addresses: dict[str, str], findings: Findings) -> dict[str, Path]:
+        if not addresses:
+            return {}
+        if self.cache is None:
+            raise InstsegError(
+                f"{len(addresses)} photos are elsewhere, such as {next(iter(addresses.values()))}: say where to keep "
+                "them (cache_dir), or where they are here (dataset.images=FOLDER)"
+            )
+        fetched = fetch_files(list(addresses.values()), self.cache, "Fetching photos")
+        mark_as_cache(self.cache)
+        reasons = {url: reason for url, reason in fetched.items() if isinstance(reason, str)}
+        passing = [f"{url}: {reason}" for url, reason in reasons.items() if not isinstance(reason, Refused)]
+        if passing:
+            raise InstsegError(
+                f"{len(passing)} of {len(fetched)} photos could not be fetched, such as {passing[0]}. Start again to "
+                "go on (what came is kept), or say where they are here: dataset.images=FOLDER"
+            )
+        for url, reason in reasons.items():
+            findings.add("image_not_fetched", f"{url}: {reason}")
+        return {name: self.cache / file_place(url) for name, url in addresses.items()}
+
+    def image_root(self, paths: Sequence[Path]) -> tuple[Path, list[str]]:
+        """The deepest of the folders of the photos that holds all of ``paths``, and their names from there."""
+        homes = [home.absolute() for home in (self.folder, self.cache) if home is not None]
+        used = {path: next(home for home in homes if path.absolute().is_relative_to(home)) for path in paths}
+        root = common_root(list(dict.fromkeys(used.values())))
+        return root, [prefix_from(root, used[p]) + p.absolute().relative_to(used[p]).as_posix() for p in paths]
+
+
+def _expected(name: str, near: str) -> PurePosixPath:
+    """Where a photo that is missing should be: below the labels' folder, as they say, whatever they say."""
+    parts = re.split("[/:]", usable_text(spellings(name)[0]))
+    return PurePosixPath(near, *([part for part in parts if is_file_name(part)] or ["unnamed"])[-MAX_FOLDERS:])

@@ -1,0 +1,200 @@
+"""Label Studio: its COCO export (result.json with the photos), or its own list of tasks (JSON, JSON-MIN)."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.core.types import CocoDict
+from instseg.data.formats.coco.reader import find_annotation_files, read_coco
+from instseg.data.formats.labelstudio.coco import header_of, put_right_turned, without_repeated
+from instseg.data.formats.labelstudio.images import LabelStudioPhotos
+from instseg.data.formats.labelstudio.tasks import add_task, read_tasks
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import check_folder, split_of
+from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
+
+NUM_PROBED = 50  # json files of a folder
+NUM_HEAD_BYTES, NUM_TAIL_BYTES = 1 << 16, 1 << 11
+CONTRIBUTOR = re.compile(rb'"contributor":\s*"Label Studio')
+FILE_NAME = re.compile(rb'"file_name":\s*"(?:[^"]*[/\\])?([^"/\\]*)"')
+UPLOADED = re.compile(rb"(?=\d*[a-f])[0-9a-f]{8}(-|__)")  # not 20240131-120000.jpg
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+OWN_KEYS = (b'"annotations"', b'"completions"', b'"predictions"')
+TASK_KEYS = (b'"data"', b'"result"', b'"completed_by"')
+MIN_KEYS = (b'"annotation_id"', b'"lead_time"')
+
+
+def recognise(root: Path) -> str | None:
+    """A phrase when the root, a folder in it or a file is an export of Label Studio."""
+    files = _find_exports(root)
+    return f"{len(files)} Label Studio json ({shown((file.name for file in files), 2)})" if files else None
+
+
+def _find_exports(root: Path) -> list[Path]:
+    if root.is_file():
+        return [root] if _is_export(root) else []
+    for pattern in ("*.json", "*/*.json"):
+        files = heapq.nsmallest(NUM_PROBED, root.glob(pattern), key=_likeliest)
+        exports = [file for file in files if _is_export(file)]
+        if exports:
+            return sorted(exports)
+    return []
+
+
+def _likeliest(file: Path) -> tuple[bool, str]:
+    """What an export is called comes first."""
+    return not file.name.startswith(("result", "project-")), str(file)
+
+
+def _is_export(file: Path) -> bool:
+    """By the beginning and the end of the file: what tells is at either, and may be gigabytes apart."""
+    try:
+        with file.open("rb") as opened:
+            head = _text_of(opened.read(NUM_HEAD_BYTES))
+            opened.seek(max(opened.tell(), file.stat().st_size - NUM_TAIL_BYTES))
+            tail = head[-NUM_TAIL_BYTES:] + opened.read()
+    except OSError:
+        return False
+    if head.startswith(b"["):
+        has_tasks = any(key in head for key in OWN_KEYS) and any(key in head for key in TASK_KEYS)
+        return has_tasks or all(key in tail for key in MIN_KEYS)
+    names = FILE_NAME.findall(head)
+    is_uploaded = bool(names) and sum(1 for name in names if UPLOADED.match(name)) * 2 > len(names)
+    return head.startswith(b"{") and (is_uploaded or CONTRIBUTOR.search(head + tail) is not None)
+
+
+def _text_of(head: bytes) -> bytes:
+    return head.removeprefix(BYTE_ORDER_MARK).lstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStudioReader:
+    """``root`` is the folder of an export, or its json; exports called train, val and test, or in such folders, are
+    splits.
+
+    ``images``: where the photos are, a folder (from the root) or the address of one (s3://…, gs://…); None: below the
+    root. ``image_key``: which of a task's data is the photo, where that cannot be told. ``cache_dir``: where photos
+    are kept that are fetched.
+    """
+
+    root: Path
+    images: str | None = None
+    image_key: str | None = None
+    cache_dir: str | None = None
+
+    def label_files(self) -> list[Path]:
+        return list(self._exports().values())
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        exports = self._exports()
+        photos = LabelStudioPhotos(self._folder, self.images, self.cache_dir)
+        read = {split: self._read(file, photos, findings[split]) for split, file in exports.items()}
+        _list_same_categories([coco for coco, _ in read.values()])
+        _report_unlabelled(photos, [path for _, paths in read.values() for path in paths], findings[next(iter(read))])
+        return {split: _from_image_root(coco, paths, photos) for split, (coco, paths) in read.items()}
+
+    @property
+    def _folder(self) -> Path:
+        return self.root.parent if self.root.is_file() else self.root
+
+    def _exports(self) -> dict[str, Path]:
+        """Split -> its export."""
+        if self.root.is_file():
+            return {UNSPLIT: self.root}
+        check_folder(self.root)
+        files = _find_exports(self.root) or _any_coco(self.root)
+        if len(files) == 1:
+            return {UNSPLIT: files[0]}
+        found: dict[str, Path] = {}
+        for file in files:
+            split = split_of(file, self.root)
+            if split is None or split in found:
+                names = shown(str(file.relative_to(self.root)) for file in files)
+                raise InstsegError(
+                    f"{self.root}: more than one export, and not each a split of its own: {names}. Name one as the "
+                    "root (dataset.root=…/result.json), or read several together with dataset=multi"
+                )
+            found[split] = file
+        return found
+
+    def _read(self, file: Path, photos: LabelStudioPhotos, findings: Findings) -> tuple[CocoDict, list[Path]]:
+        """What one export says, and the photo of each of its images."""
+        near = file.parent.relative_to(self._folder).as_posix()
+        if _holds_tasks(file):
+            return self._read_tasks(file, near, photos, findings)
+        coco = read_coco(file)
+        paths = photos.locate([image["file_name"] for image in coco["images"]], near, findings)
+        coco = without_repeated(coco, paths, findings)
+        put_right_turned(coco, paths, findings)
+        return coco, [paths[image["file_name"]] for image in coco["images"]]
+
+    def _read_tasks(
+        self, file: Path, near: str, photos: LabelStudioPhotos, findings: Findings
+    ) -> tuple[CocoDict, list[Path]]:
+        tasks = read_tasks(read_json(file), file, self.image_key, findings)
+        paths = photos.locate([task.photo for task in tasks], near, findings)
+        builder = LabelsBuilder()
+        used: dict[Path, str] = {}
+        for task in tasks:
+            path = paths[task.photo]
+            if used.setdefault(path, task.name) != task.name:
+                findings.add("image_labelled_twice", f"{path.name} ({task.name}, after {used[path]})")
+                continue
+            header = None if task.image_size else header_of(path)
+            image_size = task.image_size or (header.displayed_size if header else None)
+            add_task(builder, task, path.name, image_size, findings)
+        return builder.coco(categories_of([builder])), list(used)
+
+
+def _holds_tasks(file: Path) -> bool:
+    """Told without parsing the whole."""
+    try:
+        with file.open("rb") as opened:
+            return _text_of(opened.read(NUM_HEAD_BYTES)).startswith(b"[")
+    except OSError as error:
+        raise InstsegError(f"{file}: cannot be read: {error}") from error
+
+
+def _any_coco(root: Path) -> list[Path]:
+    """An export that was worked over may have nothing left that tells it from any other COCO json."""
+    try:
+        return find_annotation_files(root)
+    except InstsegError as error:
+        raise InstsegError(
+            f"{root}: no export of Label Studio found: expected result.json (COCO) or project-….json (JSON, JSON-MIN); "
+            f"found {shown(sorted(path.name for path in root.iterdir()))}"
+        ) from error
+
+
+def _list_same_categories(cocos: Iterable[CocoDict]) -> None:
+    """Every split lists what any of them has."""
+    splits = list(cocos)
+    names = dict.fromkeys(category["name"] for coco in splits for category in coco["categories"])
+    for coco in splits:
+        categories = coco["categories"]
+        missing = names.keys() - {category["name"] for category in categories}
+        first = max((category["id"] for category in categories), default=0) + 1
+        for category_id, name in enumerate((name for name in names if name in missing), start=first):
+            categories.append({"id": category_id, "name": name})
+
+
+def _report_unlabelled(photos: LabelStudioPhotos, paths: Iterable[Path], findings: Findings) -> None:
+    used = set(paths)
+    if photos.address is None:
+        for name in photos.names:
+            if photos.folder / name not in used:
+                findings.add("image_unlabelled", name)
+
+
+def _from_image_root(coco: CocoDict, paths: list[Path], photos: LabelStudioPhotos) -> Labels:
+    root, names = photos.image_root(paths)
+    for image, name in zip(coco["images"], names, strict=True):
+        image["file_name"] = name
+    return Labels(coco, root)

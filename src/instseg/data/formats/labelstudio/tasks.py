@@ -1,0 +1,194 @@
+"""Label Studio's own export: a list of tasks, JSON or JSON-MIN, of which each is a photo and what was said of it.
+
+Of several annotations of a task the one marked as ground truth counts, else the latest. JSON-MIN has an entry for each
+annotation instead, with the regions under the names of the tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown, usable_text
+from instseg.core.types import ImageSize
+from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_photo
+from instseg.data.formats.labelstudio.shapes import add_region, read_regions
+from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.labels import LabelsBuilder
+
+MIN_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history"}
+"""What an entry of JSON-MIN holds beside the data of the task and the answers."""
+GEOMETRY = {"x", "y", "width", "height", "rotation", "points", "closed", "radiusX", "radiusY", "rle", "format"}
+GEOMETRY |= {"imageDataURL", "vertices", "original_width", "original_height", "image_rotation"}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A photo, as the task calls it, and the results of the annotation that counts."""
+
+    name: str
+    photo: str
+    results: list[Any]
+
+    @property
+    def image_size(self) -> ImageSize | None:
+        """Of the photo as it was shown, by the first result that says it."""
+        for result in self.results:
+            if isinstance(result, dict):
+                height, width = _whole(result.get("original_height")), _whole(result.get("original_width"))
+                if 0 < height * width <= MAX_PIXELS:
+                    return height, width
+        return None
+
+
+def _whole(value: Any) -> int:
+    """0 for what is no positive whole number."""
+    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    return max(int(value), 0) if is_whole else 0
+
+
+def read_tasks(content: Any, path: Path, image_key: str | None, findings: Findings) -> list[Task]:
+    """The tasks that are annotated. ``image_key``: where a task's data has the photo, None: to be told.
+
+    InstsegError when the content is no list of tasks, none is annotated, or it cannot be told which is the photo.
+    """
+    if not isinstance(content, list):
+        raise InstsegError(f"{path}: expected a list of Label Studio tasks, found {type(content).__name__}")
+    entries = [entry for entry in content if isinstance(entry, dict)]
+    is_min = not any(isinstance(entry.get("data"), dict) for entry in entries)
+    _check_image_key(entries, is_min, path, image_key)
+    tasks = []
+    for position, entry in enumerate(_from_min(entries) if is_min else content, start=1):
+        name = f"task {_id(entry, position)}"
+        results = _results(entry, name, findings)
+        if results is None:
+            continue
+        photo = _photo(entry["data"], results, image_key, f"{path}: {name}")
+        if photo is None:
+            findings.add("label_invalid", f"{name}: its data names no photo")
+        else:
+            tasks.append(Task(name, photo, [result for result in results if _is_on(photo, result, entry["data"])]))
+    if not tasks:
+        raise InstsegError(_why_none(content, path, findings))
+    return tasks
+
+
+def add_task(
+    builder: LabelsBuilder, task: Task, file_name: str, image_size: ImageSize | None, findings: Findings
+) -> None:
+    """``image_size``: of the photo as it was shown; None when neither the task nor the photo tells it."""
+    image_id = builder.add_image(file_name, image_size)
+    for region in read_regions(task.results):
+        name = f"{region.name} of {task.name} ({file_name})"
+        if image_size is None:
+            findings.add("shape_invalid", f"{name}: percent of a photo whose size is not known")
+        else:
+            add_region(builder, image_id, region, image_size, name, findings)
+
+
+def _id(entry: Any, position: int) -> str:
+    task_id = entry.get("id") if isinstance(entry, dict) else None
+    return usable_text(str(task_id)) if isinstance(task_id, int | str) else f"at position {position}"
+
+
+def _results(entry: Any, name: str, findings: Findings) -> list[Any] | None:
+    """Of the annotation that counts; None where there is none, which is counted."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("data"), dict):
+        findings.add("label_invalid", f"{name}: expected an object with data, found {str(entry)[:60]!a}")
+        return None
+    listed = entry.get("annotations", entry.get("completions"))
+    annotations = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    if not annotations:
+        findings.add("task_unlabelled", name)
+        return None
+    valid = [one for one in annotations if not (one.get("was_cancelled") or one.get("skipped"))]
+    if not valid:
+        findings.add("task_skipped", name)
+        return None
+    if len(valid) > 1:
+        findings.add("several_annotators", f"{name}: {len(valid)} annotations")
+    results = _counting(valid).get("result")
+    if not isinstance(results, list):
+        findings.add("label_invalid", f"{name}: expected a list named result, found {type(results).__name__}")
+        return None
+    return results
+
+
+def _counting(annotations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Ground truth before all others, the latest of those; the last of the list where times do not tell."""
+    truths = [one for one in annotations if one.get("ground_truth") is True] or annotations
+    return max(reversed(truths), key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
+
+
+def _photo(data: Mapping[str, Any], results: Iterable[Any], image_key: str | None, where: str) -> str | None:
+    """What the task calls its photo; None where it names none. InstsegError where several values may be it."""
+    if image_key is not None:
+        return value if isinstance(value := data.get(image_key), str) and value else None
+    texts = {key: value for key, value in data.items() if isinstance(value, str) and value}
+    photos = {key: value for key, value in texts.items() if looks_like_photo(value)}
+    photos = photos or {key: v for key, v in texts.items() if ADDRESS.match(v) or v.startswith("/")}
+    if len(photos) > 1:
+        drawn_on = {name for result in results if (name := _drawn_on(result)) is not None}
+        photos = {key: value for key, value in photos.items() if key in drawn_on} or photos
+    if len(set(photos.values())) > 1:
+        raise InstsegError(
+            f"{where}: several of its data may be the photo: {shown(photos)}. Choose one: dataset.image_key="
+            f"{next(iter(photos))}"
+        )
+    return next(iter(photos.values()), None)
+
+
+def _drawn_on(result: Any) -> str | None:
+    name = result.get("to_name") if isinstance(result, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _is_on(photo: str, result: Any, data: Mapping[str, Any]) -> bool:
+    """False for what was drawn on another photo of the same task."""
+    return bool(data.get(_drawn_on(result) or "", photo) == photo)
+
+
+def _check_image_key(entries: Sequence[Mapping[str, Any]], is_min: bool, path: Path, image_key: str | None) -> None:
+    if image_key is None or not entries:
+        return
+    data = entries if is_min else [entry.get("data") for entry in entries]
+    keys = list(dict.fromkeys(key for one in data if isinstance(one, dict) for key in one if key not in MIN_KEYS))
+    if image_key not in keys:
+        raise InstsegError(f"{path}: dataset.image_key={image_key}: no task has such data, they have {shown(keys)}")
+
+
+def _why_none(content: Sequence[Any], path: Path, findings: Findings) -> str:
+    predicted = sum(1 for entry in content if isinstance(entry, dict) and entry.get("predictions"))
+    reasons = [f"{len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in sorted(findings.names.items())]
+    reasons += [f"{predicted} have predictions, which a person must accept first"] if predicted else []
+    return (
+        f"{path}: expected Label Studio tasks with annotations, found {len(content)} entries, none of them usable"
+        f"{''.join(f'; {reason}' for reason in reasons)}"
+    )
+
+
+def _from_min(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of JSON-MIN as tasks; those of one id are annotations of one."""
+    tasks: dict[object, dict[str, Any]] = {}
+    for entry in entries:
+        task_id = entry.get("id")
+        key = task_id if isinstance(task_id, int | str) else object()
+        data = {name: value for name, value in entry.items() if isinstance(value, str) and name not in MIN_KEYS}
+        task = tasks.setdefault(key, {"id": task_id, "data": data, "annotations": []})
+        times = {name: entry.get(name) for name in ("created_at", "updated_at")}
+        task["annotations"].append({"result": list(_min_results(entry)), **times})
+    return list(tasks.values())
+
+
+def _min_results(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Answers to questions about a region repeat its shape under another name, and have no label: not these."""
+    for values in entry.values():
+        for value in values if isinstance(values, list) else ():
+            if isinstance(value, dict):
+                more = value.keys() - GEOMETRY
+                if not more or any(name.endswith("labels") for name in more):
+                    yield {"value": value, **{key: value.get(key) for key in ("original_width", "original_height")}}

@@ -1,0 +1,137 @@
+"""From the masks of one photo to its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import Rle
+from instseg.data.formats.image_labels import ImageLabels, taking_turns
+from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
+from instseg.data.formats.mask_values import regions_of, rles_of_values, shown_value
+from instseg.data.reading.images import ImageHeader, read_image_header
+
+NUM_PROBED_MASKS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedPhoto:
+    name: str  # path from the image root
+    split: str
+    masks: list[tuple[Path, str | None]]  # with the category that its name tells
+    values: Mapping[int, str] | None = None  # category of each value, where masks.json tells it
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRules:
+    """What the values of masks mean."""
+
+    category: str
+    names: Mapping[int, str | None] | None
+    components: bool
+    one_per_file: bool
+    """Each file is an instance, if it has one value."""
+    one_value: bool
+    """No mask has more than one value, and all have the same: it does not count instances."""
+
+
+def have_one_value(masks: Sequence[Path]) -> bool:
+    """Whether a sample of the masks has one value in all, the background aside."""
+    values: set[int] = set()
+    for path in masks[:: max(1, len(masks) // NUM_PROBED_MASKS)][:NUM_PROBED_MASKS]:
+        try:
+            values.update(rles_of_values(read_mask(path).values))
+        except InstsegError:
+            continue  # is reported when it is read for its photo
+    return len(values) <= 1
+
+
+def read_masked_photo(image_root: Path, rules: MaskRules, photo: MaskedPhoto) -> ImageLabels:
+    """A photo that is missing or damaged comes without instances: both are found when the photos are read."""
+    labels = ImageLabels(photo.name, photo.split)
+    try:
+        header = read_image_header(image_root / photo.name)
+    except InstsegError:
+        return labels
+    for path, category in photo.masks:
+        try:
+            with taking_turns(header.size):
+                _add_mask(labels, path, category or rules.category, header, photo.values, rules)
+        except InstsegError as error:
+            labels.leave_out("mask_invalid", str(error))
+        if labels.is_left_out:
+            break
+    return labels
+
+
+def _add_mask(
+    labels: ImageLabels,
+    path: Path,
+    category: str,
+    header: ImageHeader,
+    listed: Mapping[int, str] | None,
+    rules: MaskRules,
+) -> None:
+    sizes = (header.displayed_size, header.size) if labels.image_size is None else (labels.image_size,)
+    mask = read_mask_as(path, sizes)
+    labels.image_size = mask.size
+    if mask.is_softened:
+        labels.report("mask_softened", labels.file_name)
+    if listed is not None:
+        _add_listed(labels, mask.values, listed, path.name)
+    elif rules.names is not None:
+        _add_named(labels, mask.values, rules.names, rules.components, path.name)
+    else:
+        for rle in _instances(labels, mask, rules):
+            labels.add(category, rle)
+
+
+def _add_listed(labels: ImageLabels, values: NDArray[Any], listed: Mapping[int, str], name: str) -> None:
+    rles = rles_of_values(values)
+    for value, category in listed.items():
+        if not category:
+            labels.report("category_missing", f"{name}: value {value}")
+        elif value not in rles:
+            labels.report("shape_degenerate", f"{name}: value {value}")
+        else:
+            labels.add(category, rles[value])
+    _report_unknown(labels, rles.keys() - listed.keys(), name)
+
+
+def _add_named(
+    labels: ImageLabels, values: NDArray[Any], names: Mapping[int, str | None], components: bool, name: str
+) -> None:
+    rles = rles_of_values(values)
+    for value, rle in rles.items():
+        category = names.get(value)
+        if category is not None:
+            for instance in _regions(labels, values == value) if components else [rle]:
+                labels.add(category, instance)
+    _report_unknown(labels, rles.keys() - names.keys(), name)
+
+
+def _report_unknown(labels: ImageLabels, values: set[int], name: str) -> None:
+    for value in sorted(values):
+        labels.report("mask_value_unknown", f"{name}: value {shown_value(value)}")
+
+
+def _instances(labels: ImageLabels, mask: Mask, rules: MaskRules) -> Iterator[Rle]:
+    rles = rles_of_values(mask.values)
+    if mask.is_indexed and len(rles) > 1 and VOID - 1 not in rles:
+        rles.pop(VOID, None)
+    counts_nothing = len(rles) == 1 and (mask.is_black_and_white or rules.one_value)
+    if counts_nothing and rules.components and not rules.one_per_file:
+        yield from _regions(labels, mask.values)
+    else:
+        yield from rles.values()
+
+
+def _regions(labels: ImageLabels, inside: NDArray[Any]) -> list[Rle]:
+    if ("regions_as_instances", labels.file_name) not in labels.problems:
+        labels.report("regions_as_instances", labels.file_name)
+    return regions_of(inside)

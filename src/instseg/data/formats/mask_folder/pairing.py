@@ -1,0 +1,173 @@
+"""Which mask files belong to which photo, and what their names say; from names alone, no file is opened.
+
+A file is a mask when a folder above it is called masks, labels, annotations, segmentation, … (the innermost folder
+called so, or images, photos, …, decides), or when its name is that of a photo beside it with ``_mask`` or
+``_mask_<n>`` added. Where some folder is called images, photos, …, only what lies in such folders is a photo. A mask
+belongs to the photo in the same folders, those with such names aside (``train/images/a.jpg``, ``train_masks/a.png``):
+
+1. ``a.png`` (also ``a.jpg.png``): the mask of ``a.jpg``
+2. ``a/<anything>.png``: a mask in a folder of the photo's name, or in the mask folder beside the photo's own folder
+3. ``a_<anything>.png``: also with ``-``, ``.`` or a space behind the photo's name
+
+in this order; then the same with one more folder, which names the category (``masks/car/a_3.png``); then in any
+folder, if only one photo has the name. Without such a folder, letters in <anything> name the category
+(``a_car_1.png``), but for words such as mask, instance or object. For other names there is a pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
+
+from instseg.core.errors import InstsegError
+from instseg.data.reading.folders import split_named
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+
+PHOTO_WORDS = frozenset(
+    {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "frames"}
+)
+MASK_WORDS = frozenset(
+    {"mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "segmentations"}
+    | {"segmentationobject", "segmentationclass", "instance", "instances", "gt", "groundtruth", "truth"}
+)
+SAYS_NOTHING = MASK_WORDS | {"object", "objects", "obj", "inst", "seg", "binary", "id", "no", "nr"}
+"""Words in file names that name no category."""
+WITHOUT_MEANING = "|".join(sorted(SAYS_NOTHING, key=len, reverse=True))
+EDGES = re.compile(rf"^((?:{WITHOUT_MEANING})([_\-. ]+|$))+|([_\-. ]+(?:{WITHOUT_MEANING}))+$", re.IGNORECASE)
+MASK_NAME = re.compile(r"[_\-. ]masks?([_\-. ]?\d+)?$", re.IGNORECASE)
+SEPARATOR = re.compile(r"[_\-. ]+")
+CATEGORY = re.compile(r"(?:\d+[_\-. ]+)?(?P<name>[^\d]*[^\d_\-. ])?[_\-. ]*\d*")
+"""Letters with a number before or behind them; hashes, which mix both, say nothing."""
+
+Place = tuple[str, ...]
+"""The folders of a file, without those that say only photo or mask; train, val and test however they are spelt."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    name: str  # path from the root
+    photo: str  # path from the root of the photos
+    category: str | None  # as the names say
+
+
+@cache
+def is_mask_folder(folder: str) -> bool | None:
+    """By the innermost folder of a posix path that says it; None when none does."""
+    for name in reversed(PurePosixPath(folder).parts):
+        words = set(re.split(r"[^a-z]+", name.lower()))
+        if words & (MASK_WORDS | PHOTO_WORDS):
+            return bool(words & MASK_WORDS)
+    return None
+
+
+def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Image files below one root -> photos, masks."""
+    stems = {name.rpartition(".")[0] for name in names}
+    kinds: defaultdict[bool | None, list[str]] = defaultdict(list)
+    for name in names:
+        stem = name.rpartition(".")[0]
+        own_name = MASK_NAME.search(stem)
+        of_neighbour = own_name is not None and stem[: own_name.start()] in stems
+        kinds[of_neighbour or is_mask_folder(name.rpartition("/")[0])].append(name)
+    return kinds[False] or kinds[None], kinds[True]
+
+
+class Pairing:
+    """Finds the photo of a mask among all photos."""
+
+    def __init__(self, photos: Iterable[str]) -> None:
+        self._at: dict[tuple[Place, str], str] = {}
+        self._named: defaultdict[str, list[str]] = defaultdict(list)
+        for photo in photos:
+            place, stem = _place_and_stem(photo)
+            self._at.setdefault((place, stem), photo)
+            self._named[stem].append(photo)
+
+    def pair(self, mask: str) -> MaskFile | None:
+        """None when it belongs to no photo, or to several equally well."""
+        place, stem = _place_and_stem(mask)
+        for folders, category in _with_and_without_category(place):
+            for where, name, rest in _readings(folders, stem):
+                if (photo := self._at.get((where, name))) is not None:
+                    return MaskFile(mask, photo, category or _category_in(rest))
+        for _, name, rest in _readings(place, stem):
+            if len(photos := self._named.get(name, [])) == 1:
+                return MaskFile(mask, photos[0], _category_in(rest))
+        return None
+
+
+def _place_and_stem(name: str) -> tuple[Place, str]:
+    path = PurePosixPath(name)
+    stem = path.stem
+    if PurePosixPath(stem).suffix.lower() in IMAGE_EXTENSIONS:
+        stem = PurePosixPath(stem).stem
+    return _place(str(path.parent)), stem
+
+
+@cache
+def _place(folder: str) -> Place:
+    parts = []
+    for name in PurePosixPath(folder).parts:
+        says_kind = is_mask_folder(name) is not None
+        if (split := split_named(name)) is not None or not says_kind:
+            parts.append(split or name)
+    return tuple(parts)
+
+
+def _with_and_without_category(place: Place) -> Iterator[tuple[Place, str | None]]:
+    yield place, None
+    for i in reversed(range(len(place))):
+        yield (*place[:i], *place[i + 1 :]), None if split_named(place[i]) else place[i]
+
+
+def _readings(place: Place, stem: str) -> Iterator[tuple[Place, str, str]]:
+    """Place and stem of the photo that a mask may mean, and what is left of the mask's name."""
+    yield place, stem, ""
+    if place:
+        yield place[:-1], place[-1], stem
+        yield place, place[-1], stem
+    for separator in reversed(list(SEPARATOR.finditer(stem))):
+        yield place, stem[: separator.start()], stem[separator.end() :]
+
+
+def _category_in(rest: str) -> str | None:
+    match = CATEGORY.fullmatch(rest)
+    return EDGES.sub("", match["name"] or "") or None if match else None
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """InstsegError for what is no regular expression or lacks the group ``stem``."""
+    try:
+        expression = re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise InstsegError(f"dataset.pattern={pattern}: not a regular expression: {error}") from error
+    if "stem" not in expression.groupindex:
+        raise InstsegError(f"dataset.pattern={pattern}: expected a group that is the photo's name: (?P<stem>…)")
+    return expression
+
+
+def pair_by_pattern(
+    names: Sequence[str], photos: Sequence[str], pattern: re.Pattern[str]
+) -> tuple[list[MaskFile], list[str]]:
+    """The masks among ``names``, which the pattern must match as a whole, and those that belong to no photo.
+
+    Its group ``stem`` is a photo's path without extension, or its name, if only one photo has it; ``category``, if
+    there is one, is the category.
+    """
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for photo in photos:
+        path = PurePosixPath(photo)
+        for key in {str(path.with_suffix("")), path.stem}:
+            found[key].append(photo)
+    pairs, alone = [], []
+    for match in filter(None, map(pattern.fullmatch, names)):
+        of_mask = found.get(match["stem"] or "", [])
+        if len(of_mask) == 1:
+            pairs.append(MaskFile(match.string, of_mask[0], match.groupdict().get("category")))
+        else:
+            alone.append(match.string)
+    return pairs, alone

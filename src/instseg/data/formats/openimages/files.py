@@ -1,0 +1,96 @@
+"""Which files of Open Images are there, and what its tables say about the photos among them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from instseg.data.formats.image_labels import report_unlabelled
+from instseg.data.formats.openimages.tables import BOXES, SEGMENTATION, BoxRow, kind_of, read_boxes, read_masks
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import check_folder, split_named, split_of_folders, walk
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.labels import UNSPLIT
+
+MASK_NAME = re.compile(r"(?P<image>[^_]+)_(?P<kind>[a-z])(?P<class>[0-9a-z_]+)_(?P<box>[0-9a-f]{8})\.png")
+"""``00b4bda029a7aeda_m0pg52_bf988231.png``: class /m/0pg52."""
+
+
+@dataclass(slots=True)
+class OpenImagesFiles:
+    """Everything below ``root``, as posix paths from there."""
+
+    root: Path
+    tables: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    photos: dict[str, str] = field(default_factory=dict)  # by ImageID
+    pictures: dict[str, str] = field(default_factory=dict)  # photos and masks, by file name
+    masks: list[str] = field(default_factory=list)  # file names of the official form
+
+
+@dataclass(slots=True)
+class OpenImage:
+    name: str
+    split: str
+    masks: dict[str, str] = field(default_factory=dict)  # file name -> LabelName
+    boxes: dict[BoxRow, None] = field(default_factory=dict)  # in order, each once, in however many tables it is
+
+
+def find_files(root: Path) -> OpenImagesFiles:
+    """A photo that lies in the folders of several classes counts once."""
+    check_folder(root)
+    files = OpenImagesFiles(root)
+    for path in walk(root):
+        kind = kind_of(path.name)
+        if kind is not None:
+            files.tables[kind].append(path)
+        elif path.suffix.lower() in IMAGE_EXTENSIONS:
+            name = path.relative_to(root).as_posix()
+            is_first = files.pictures.setdefault(path.name, name) == name
+            if MASK_NAME.fullmatch(path.name) is None:
+                files.photos.setdefault(path.stem, name)
+            elif is_first:
+                files.masks.append(path.name)
+    return files
+
+
+def photos_with_masks(files: OpenImagesFiles) -> dict[str, OpenImage]:
+    """By ImageID; from the tables, or from the names of the masks where there is none."""
+    photos: dict[str, OpenImage] = {}
+    for table in files.tables[SEGMENTATION]:
+        for image_id, label, mask in read_masks(table, files.photos):
+            _photo(photos, image_id, table, files).masks[PurePosixPath(mask).name] = label
+    if not files.tables[SEGMENTATION]:
+        for match in filter(None, map(MASK_NAME.fullmatch, files.masks)):
+            if match["image"] in files.photos:
+                label = f"/{match['kind']}/{match['class']}"
+                _photo(photos, match["image"], None, files).masks[match.string] = label
+    return photos
+
+
+def add_boxes(photos: dict[str, OpenImage], files: OpenImagesFiles) -> None:
+    without_masks = files.photos.keys() - photos.keys()
+    for table in files.tables[BOXES]:
+        for image_id, row in read_boxes(table, without_masks):
+            _photo(photos, image_id, table, files).boxes[row] = None
+
+
+def _photo(photos: dict[str, OpenImage], image_id: str, table: Path | None, files: OpenImagesFiles) -> OpenImage:
+    if image_id not in photos:
+        name = files.photos[image_id]
+        split = (split_named(table.stem) if table else None) or split_of_folders(files.root / name, files.root)
+        photos[image_id] = OpenImage(name, split or UNSPLIT)
+    return photos[image_id]
+
+
+def report_unused(photos: Mapping[str, OpenImage], files: OpenImagesFiles, findings: Mapping[str, Findings]) -> None:
+    listed = {mask for photo in photos.values() for mask in photo.masks}
+    for mask in files.masks:
+        if mask.partition("_")[0] not in files.photos:
+            findings[UNSPLIT].add("mask_unmatched", f"{mask}: its photo is not there")
+        elif mask not in listed:
+            findings[UNSPLIT].add("mask_unlisted", mask)
+    others = (name for image_id, name in files.photos.items() if image_id not in photos)
+    report_unlabelled((name for name in others if PurePosixPath(name).name not in listed), files.root, findings)

@@ -1,0 +1,46 @@
+"""The attributes of VIA's regions: which of them is the category, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown, usable_text
+from instseg.data.formats.via.files import Region
+
+USUAL_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
+
+
+def category_attribute(regions: Sequence[Region], wanted: str | None, where: Path) -> str | None:
+    """The attribute that is the category; None when no region has any. InstsegError when that is not clear."""
+    used = dict.fromkeys(key for region in regions for key in region.attributes if key and values_of(region, key))
+    if wanted is None and not used:
+        return None
+    usual = [key for key in used if key.casefold() in USUAL_ATTRIBUTES]
+    candidates = [key for key in used if key == wanted] if wanted is not None else usual if len(used) > 1 else [*used]
+    if len(candidates) != 1:
+        problem = "it is not clear which is the category" if wanted is None else f"none is called {wanted!r}"
+        raise InstsegError(
+            f"{where}: the attributes of the regions are {_described(regions) or 'empty'}: {problem}. "
+            "Name it: dataset.attribute=…"
+        )
+    return candidates[0]
+
+
+def values_of(region: Region, attribute: str) -> list[str]:
+    """What the region has for an attribute: one for text, as many as are ticked for a group of check boxes."""
+    value = region.attributes.get(attribute)
+    if isinstance(value, dict):
+        return [key for key, ticked in value.items() if usable_text(key).strip() and ticked]
+    text = usable_text(str(value) if type(value) is int else value)
+    return [text] if text.strip() else []
+
+
+def _described(regions: Iterable[Region]) -> str:
+    """Each attribute with a few of its values, for a message."""
+    values: dict[str, dict[str, None]] = {}
+    for region in regions:
+        for key in region.attributes:
+            values.setdefault(key, {}).update(dict.fromkeys(values_of(region, key)))
+    return "; ".join(f"{key} ({shown(found, limit=4)})" for key, found in values.items())

@@ -1,0 +1,174 @@
+"""The files that VIA (VGG Image Annotator) writes: projects of version 2 and 3, json and csv exports of 1 and 2.
+
+Schemas: robots.ox.ac.uk/~vgg/software/via, CodeDoc.md and via.js of each version. All are brought to the form of
+version 2, in which a region is a ``shape`` such as {name: rect, x, y, width, height} with its ``attributes``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import usable_text
+from instseg.data.reading.findings import Findings
+
+CSV_COLUMNS = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+MAX_CSV_FIELD = 2**31 - 1  # a polygon of 15,000 points passes the default
+NUM_HEAD_BYTES = 65536
+
+SHAPES_OF_NUMBERS = {2: ("rect", "x y width height"), 3: ("circle", "cx cy r"), 4: ("ellipse", "cx cy rx ry")}
+SHAPES_OF_POINTS = {1: "point", 5: "line", 6: "polyline", 7: "polygon", 8: "extreme_rect", 9: "extreme_circle"}
+"""Of version 3, whose regions are a number for the shape and its coordinates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    shape: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of a file: its name, with or without folders, or a URL; size in bytes, as VIA tells copies apart."""
+
+    file_name: str
+    num_bytes: int | None
+    regions: list[Region]
+
+
+def looks_like_via(path: Path) -> bool:
+    """By the head of the file; never raises."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(NUM_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
+    except OSError:
+        return False
+    if path.suffix.lower() == ".csv":
+        return head.lstrip(b"# ").startswith(CSV_COLUMNS.encode())
+    exported = b'"filename"' in head and b'"size"' in head and (b'"regions"' in head or b'"fileref"' in head)
+    return b'"_via_img_metadata"' in head or b'"_via_settings"' in head or b'"vid_list"' in head or exported
+
+
+def read_entries(path: Path, findings: Findings) -> list[Entry]:
+    """All images of one file that names them; InstsegError for a file that is not as VIA writes it."""
+    if path.suffix.lower() == ".csv":
+        return list(_entries_of_csv(path, findings))
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InstsegError(f"{path}: expected an object, found {type(content).__name__}")
+    if {"metadata", "view", "file"} <= content.keys():
+        return list(_entries_of_version_3(content, path, findings))
+    images = content.get("_via_img_metadata", content)
+    if not isinstance(images, dict):
+        raise InstsegError(f"{path}: _via_img_metadata is no object but {type(images).__name__}")
+    options = _options(_object(content.get("_via_attributes")).get("region"))
+    return list(_entries_of_json(images, options, path, findings))
+
+
+def _entries_of_json(
+    images: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], path: Path, findings: Findings
+) -> Iterator[Entry]:
+    for key, image in images.items():
+        regions = image.get("regions") if isinstance(image, dict) else None
+        listed = list(regions.values()) if isinstance(regions, dict) else regions  # an object in version 1
+        name = usable_text(_object(image).get("filename"))
+        if not name or not isinstance(listed, list):
+            findings.add("label_invalid", f"{path}: {key[:80]!r} has no filename or no regions")
+            continue
+        size = image.get("size")
+        read = [
+            Region(_object(_object(r).get("shape_attributes")), _named(_object(r).get("region_attributes"), options))
+            for r in listed
+        ]
+        yield Entry(name, size if type(size) is int else None, read)
+
+
+def _entries_of_csv(path: Path, findings: Findings) -> Iterator[Entry]:
+    """A row for each region; an image without regions has one with an empty shape."""
+    entries: dict[tuple[str, str], Entry] = {}
+    for number, row in enumerate(_rows(path), start=1):
+        if number == 1 or not row:
+            continue
+        try:
+            *parts, size, _, _, _, shape, attributes = row
+            name = usable_text(",".join(parts))  # VIA does not quote it
+            if not name:
+                raise ValueError("no filename")
+            region = Region(_object(json.loads(shape)), _object(json.loads(attributes)))
+        except (ValueError, RecursionError) as error:
+            findings.add("label_invalid", f"{path}: row {number}: {error}")
+            continue
+        entry = entries.setdefault((name, size), Entry(name, int(size) if size.isdecimal() else None, []))
+        if region.shape:
+            entry.regions.append(region)
+    yield from entries.values()
+
+
+def _rows(path: Path) -> list[list[str]]:
+    limit = csv.field_size_limit(MAX_CSV_FIELD)  # of the whole process
+    try:
+        return list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InstsegError(f"{path}: not a csv file in UTF-8: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _entries_of_version_3(content: Mapping[str, Any], path: Path, findings: Findings) -> Iterator[Entry]:
+    """A view shows one file, or several to compare: only of the first is it clear that the regions are its own."""
+    files, views = _object(content["file"]), _object(content["view"])
+    declared = {key: _object(value) for key, value in _object(content.get("attribute")).items()}
+    names = {key: usable_text(value.get("aname")) or key for key, value in declared.items()}
+    options = _options(declared)
+    regions: dict[str, list[Region]] = {view: [] for view in views}
+    for key, region in _object(content["metadata"]).items():
+        view, place = str(_object(region).get("vid")), _object(region).get("xy")
+        if not isinstance(place, list) or _object(region).get("z") or view not in regions:
+            findings.add("label_invalid", f"{path}: {key[:80]!r} is no region of an image")
+        elif place:
+            values = _named(_object(region).get("av"), options)
+            attributes = {names.get(key, key): value for key, value in values.items()}
+            regions[view].append(Region(_shape_of_version_3(place), attributes))
+    for view, shown_files in views.items():
+        listed = _object(shown_files).get("fid_list")
+        file = _object(files.get(str(listed[0]))) if isinstance(listed, list) and len(listed) == 1 else {}
+        name = usable_text(file.get("fname")) or usable_text(file.get("src"))
+        if name:
+            yield Entry(name, None, regions[view])
+        else:
+            findings.add("label_invalid", f"{path}: view {view[:80]!r} does not show one image")
+
+
+def _shape_of_version_3(place: list[Any]) -> dict[str, Any]:
+    kind, numbers = place[0], place[1:]
+    if type(kind) is int and kind in SHAPES_OF_NUMBERS:
+        name, keys = SHAPES_OF_NUMBERS[kind]
+        return {"name": name, **dict(zip(keys.split(), numbers, strict=False))}
+    name = SHAPES_OF_POINTS.get(kind, "unknown") if type(kind) is int else "unknown"
+    return {"name": name, "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
+
+
+def _options(declared: Any) -> dict[str, Mapping[str, Any]]:
+    """Attribute -> the options of its list: id -> what is shown for it."""
+    return {key: _object(_object(value).get("options")) for key, value in _object(declared).items()}
+
+
+def _named(attributes: Any, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Options whose id is a number are called by what is shown for them: the number says nothing."""
+    named = dict(_object(attributes))
+    for key, value in named.items():
+        if isinstance(value, str) and value.isdecimal():
+            named[key] = usable_text(options.get(key, {}).get(value)) or value
+    return named
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """The value when it is an object of json, else an empty one."""
+    return value if isinstance(value, dict) else {}

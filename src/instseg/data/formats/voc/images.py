@@ -1,0 +1,114 @@
+"""Which photos a VOC folder labels, and what their xml say."""
+
+from __future__ import annotations
+
+import filecmp
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import ImageSize
+from instseg.data.formats.image_labels import map_in_threads, report_unlabelled
+from instseg.data.formats.voc.annotation_xml import VocAnnotation, VocObject, read_voc_xml
+from instseg.data.formats.voc.layout import PhotoOfXml, VocLayout, key_of
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import split_of_folders
+from instseg.data.reading.labels import UNSPLIT
+
+
+@dataclass(slots=True)
+class VocPhoto:
+    """One photo with everything that its label files say, masks aside."""
+
+    name: str  # path from the root
+    key: str  # what its masks and the lists of splits know it by
+    split: str = UNSPLIT
+    image_size: ImageSize | None = None
+    objects: list[VocObject] = field(default_factory=list)
+    xmls: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, xml: str, annotation: VocAnnotation) -> None:
+        """Objects that another xml lists too count once."""
+        new = [entry for entry in annotation.objects if not any(map(entry.same_as, self.objects))]
+        if num_repeated := len(annotation.objects) - len(new):
+            self.problems.append(("shape_repeated", f"{num_repeated} in {xml}, also in {self.xmls[0]}"))
+        self.objects += new
+        self.image_size = self.image_size or annotation.image_size
+        self.xmls.append(xml)
+
+
+def find_photos(layout: VocLayout, findings: Mapping[str, Findings]) -> list[VocPhoto]:
+    """Every labelled photo, sorted, whether its file exists or not. InstsegError when no xml can be read."""
+    photos: dict[str, VocPhoto] = {}
+    finder, same = PhotoOfXml(layout), _same_pictures(layout.root, layout.photos)
+    for xml, annotation in zip(layout.xmls, _read_xmls(layout, findings[UNSPLIT]), strict=True):
+        if annotation is not None:
+            name = _photo_of(xml, annotation.file_name, finder, findings[UNSPLIT])
+            name = same.get(name, name)
+            photos.setdefault(name, VocPhoto(name, key_of(xml))).add(xml, annotation)
+    _add_masks_without_xml(photos, layout, finder, findings[UNSPLIT])
+    report_unlabelled((name for name in layout.photos if same[name] not in photos), layout.root, findings)
+    return [photos[name] for name in sorted(photos)]
+
+
+def _read_xmls(layout: VocLayout, findings: Findings) -> list[VocAnnotation | None]:
+    def read(xml: str) -> VocAnnotation | InstsegError:
+        try:
+            return read_voc_xml(layout.root / xml)
+        except InstsegError as error:
+            return error
+
+    results = list(map_in_threads(read, layout.xmls))
+    errors = [result for result in results if isinstance(result, InstsegError)]
+    if errors and len(errors) == len(results):
+        raise InstsegError(f"none of {len(errors)} xml can be read as VOC labels; the first: {errors[0]}")
+    for error in errors:
+        findings.add("label_invalid", str(error))
+    return [None if isinstance(result, InstsegError) else result for result in results]
+
+
+def _photo_of(xml: str, wanted: str, finder: PhotoOfXml, findings: Findings) -> str:
+    """A copied or renamed xml goes on naming the photo that it was made for: its own name counts first."""
+    own, named = finder.own(xml, wanted), finder.named(xml, wanted)
+    if own is None:
+        return named or finder.missing(xml, wanted)
+    if named not in (None, own) and PurePosixPath(wanted).stem != PurePosixPath(own).stem:
+        findings.add("image_own_name", f"{xml} (names {wanted})")
+    return own
+
+
+def _add_masks_without_xml(
+    photos: dict[str, VocPhoto], layout: VocLayout, finder: PhotoOfXml, findings: Findings
+) -> None:
+    keys = {photo.key for photo in photos.values()}
+    for key, mask in layout.instance_masks.items():
+        if key in keys:
+            continue
+        if key not in layout.class_masks:
+            findings.add("mask_unmatched", f"{mask}: neither an xml nor a mask in SegmentationClass goes with it")
+            continue
+        name = finder.own(mask, "") or finder.missing(mask, "")
+        photos.setdefault(name, VocPhoto(name, key))
+
+
+def _same_pictures(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Photo -> the first of its name, split and content: the ``openimages`` downloader makes one for each class."""
+    by_name: defaultdict[tuple[str, str | None], list[str]] = defaultdict(list)
+    for name in names:
+        by_name[PurePosixPath(name).name, split_of_folders(root / name, root)].append(name)
+    first: dict[str, str] = {}
+    for alike in by_name.values():
+        for name in alike:
+            others = (other for other in alike if first.get(other) == other)
+            first[name] = next((other for other in others if _same_content(root / other, root / name)), name)
+    return first
+
+
+def _same_content(left: Path, right: Path) -> bool:
+    try:
+        return filecmp.cmp(left, right, shallow=False)
+    except OSError:
+        return False

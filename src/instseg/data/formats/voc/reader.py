@@ -1,0 +1,194 @@
+"""VOC folders: one xml for each photo, with instance masks in SegmentationObject where there are any.
+
+- Photos beside the xml or in a folder of their own; several xml of one photo, such as one for each class from the
+  ``openimages`` downloader, are read together, also when each class has its own copy of the photo.
+- Splits by the lists in ImageSets (see ``voc_layout.SplitLists``): photos in none of them are left out. Without lists,
+  folders named train, val and test are splits.
+- ``SegmentationObject/*.png``: each value but 255, the void border, is an object of the xml. Objects without a mask
+  keep their ``<polygon>`` (Roboflow), else their box. Without any xml (CVAT's and LabelMe's mask export)
+  SegmentationClass tells the category of each instance.
+- SegmentationClass alone does not tell instances apart and makes none: the boxes of the xml are used.
+- ``truncated``, ``occluded`` and ``<part>`` mean nothing here: an instance is what is visible of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from instseg.core.errors import InstsegError
+from instseg.core.text import shown
+from instseg.core.types import Rle
+from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
+from instseg.data.formats.mask_values import shown_value
+from instseg.data.formats.voc.images import VocPhoto, find_photos
+from instseg.data.formats.voc.layout import CLASS_FOLDERS, INSTANCE_FOLDERS, SplitLists, VocLayout, find_layout
+from instseg.data.formats.voc.masks import match_masks, read_instances, read_instances_by_class
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import (
+    SPLIT_PATTERNS,
+    check_all_split,
+    check_folder,
+    sample_files,
+    split_of_folders,
+    walk,
+)
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.labels import UNSPLIT, Labels
+
+DIFFICULT = ("keep", "crowd")
+NUM_PROBED_XML, NUM_PROBED_BYTES = 5, 4096
+ANNOTATION, CONTENT = re.compile(rb"<annotation[\s>]"), re.compile(rb"<(bndbox|size)>")
+
+
+def recognise(root: Path) -> str | None:
+    """A phrase when there are xml with ``<annotation>`` and boxes, or instance masks in SegmentationObject."""
+    files = sample_files(root)
+    xmls = [file for file in files if file.suffix.lower() == ".xml"]
+    if any(map(_looks_like_voc, xmls[:: max(1, len(xmls) // NUM_PROBED_XML)][:NUM_PROBED_XML])):
+        return f"VOC xml in {_folder_of(xmls[0], root)}"
+    pictures = [file for file in files if file.suffix.lower() in IMAGE_EXTENSIONS]
+    folders = {file.parent.name.casefold(): file for file in pictures}
+    if folders.keys() & INSTANCE_FOLDERS and folders.keys() & CLASS_FOLDERS:
+        mask = next(file for folder, file in folders.items() if folder in INSTANCE_FOLDERS)
+        return f"VOC instance masks in {_folder_of(mask, root)}"
+    return None
+
+
+def _looks_like_voc(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(NUM_PROBED_BYTES)
+    except OSError:
+        return False
+    return bool(ANNOTATION.search(head) and CONTENT.search(head))
+
+
+def _folder_of(file: Path, root: Path) -> str:
+    folder = file.parent.relative_to(root).as_posix()
+    return "the folder itself" if folder == "." else f"{folder}/"
+
+
+@dataclass(frozen=True, slots=True)
+class VocReader:
+    """``difficult``: what becomes of objects marked as difficult. ``keep``: they are like the others; ``crowd``:
+    neither trained on nor counted in the evaluation, as in VOC's own."""
+
+    root: Path
+    difficult: str = "keep"
+
+    def __post_init__(self) -> None:
+        if self.difficult not in DIFFICULT:
+            raise InstsegError(f"dataset.difficult={self.difficult}: expected one of {', '.join(DIFFICULT)}")
+
+    def label_files(self) -> Iterable[Path]:
+        check_folder(self.root)
+        return find_layout(self.root).label_files()
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        check_folder(self.root)
+        layout = find_layout(self.root)
+        _check_has_labels(layout)
+        found = find_photos(layout, findings)
+        lists = SplitLists(layout)
+        photos = _split_by_lists(found, lists, layout, findings) if lists else _split_by_folders(found, self.root)
+        builders = read_in_threads(partial(self._read_photo, layout), photos, findings)
+        check_has_instances(builders, findings, f"{self.root}: {len(photos)} labelled photos")
+        return labels_of(builders, self.root)
+
+    def _read_photo(self, layout: VocLayout, photo: VocPhoto) -> ImageLabels:
+        labels = ImageLabels(photo.name, photo.split, photo.image_size, problems=photo.problems)
+        if not photo.xmls:
+            _add_instances(labels, photo, layout)
+            return labels
+        masks = _masks_of_objects(labels, photo, layout)
+        for number, entry in enumerate(photo.objects):
+            shape = masks.get(number) or entry.polygons or entry.box
+            if not entry.category:
+                labels.report("category_missing", f"object {number + 1} of {photo.name}")
+            elif shape is None:
+                labels.report("shape_invalid", f"object {number + 1} of {photo.name}: no <bndbox> of four numbers")
+            else:
+                labels.add(entry.category, shape, entry.is_difficult and self.difficult == "crowd")
+        return labels
+
+
+def _check_has_labels(layout: VocLayout) -> None:
+    if layout.xmls or layout.instance_masks:
+        return
+    if layout.class_masks:
+        raise InstsegError(
+            f"{layout.root}: SegmentationClass tells categories, not instances, and there are no xml with boxes. Where "
+            "every connected region is one instance: dataset=mask_folder dataset.names='{1: aeroplane, …}'"
+        )
+    found = shown(file.relative_to(layout.root) for file in walk(layout.root))
+    raise InstsegError(f"{layout.root}: expected VOC xml (Annotations/*.xml or beside the photos), found {found}")
+
+
+def _split_by_lists(
+    photos: list[VocPhoto], lists: SplitLists, layout: VocLayout, findings: Mapping[str, Findings]
+) -> list[VocPhoto]:
+    """Those that a list names, with their split."""
+    listed = []
+    for photo in photos:
+        splits = [split for split in SPLIT_PATTERNS if split in lists.splits_of(photo.key)]
+        if not splits:
+            findings[UNSPLIT].add("image_unlisted", photo.name)
+            continue
+        photo.split = splits[-1]
+        if len(splits) > 1:
+            photo.problems.append(("split_ambiguous", f"{photo.name} ({', '.join(splits)})"))
+        listed.append(photo)
+    if not listed:
+        names, texts = shown((photo.name for photo in photos), 3), shown(layout.texts, 3)
+        raise InstsegError(f"{layout.root}: the lists of splits ({texts}) name none of the labelled photos ({names})")
+    return listed
+
+
+def _split_by_folders(photos: list[VocPhoto], root: Path) -> list[VocPhoto]:
+    for photo in photos:
+        files = (photo.name, *photo.xmls)
+        photo.split = next((split for file in files if (split := split_of_folders(root / file, root))), UNSPLIT)
+    unsplit = [photo.name for photo in photos if photo.split == UNSPLIT]
+    check_all_split(unsplit, {photo.split for photo in photos} - {UNSPLIT}, root)
+    return photos
+
+
+def _masks_of_objects(labels: ImageLabels, photo: VocPhoto, layout: VocLayout) -> dict[int, Rle]:
+    """Index of the object -> its mask, as far as there is one for the photo."""
+    path = layout.instance_masks.get(photo.key)
+    if path is None:
+        if photo.key in layout.class_masks:
+            labels.report("mask_semantic", photo.name)
+        return {}
+    try:
+        with taking_turns(photo.image_size):
+            mask, rles = read_instances(layout.root / path, photo.image_size)
+    except InstsegError as error:
+        labels.report("mask_invalid", str(error))
+        return {}
+    labels.image_size = mask.size
+    objects = match_masks(rles, [entry.box for entry in photo.objects])
+    for value in sorted(rles.keys() - objects.keys()):
+        labels.report("mask_unmatched", f"{path}: value {shown_value(value)} is no object of its xml")
+    return {index: rles[value] for value, index in objects.items()}
+
+
+def _add_instances(labels: ImageLabels, photo: VocPhoto, layout: VocLayout) -> None:
+    """Without xml: the category of each instance is that of its pixels in SegmentationClass."""
+    path, class_path = layout.instance_masks[photo.key], layout.class_masks[photo.key]
+    try:
+        names = layout.names_of(class_path)
+        size, instances = read_instances_by_class(layout.root / path, layout.root / class_path, names)
+    except InstsegError as error:
+        labels.leave_out("mask_invalid", str(error))
+        return
+    labels.image_size = size
+    for value, rle, category in instances:
+        if category is None:
+            labels.report("mask_value_unknown", f"{class_path}: that of instance {shown_value(value)} in {path}")
+        else:
+            labels.add(category, rle)

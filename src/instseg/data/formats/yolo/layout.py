@@ -1,0 +1,145 @@
+"""Which photos of a YOLO folder are in which split, and what its classes are called.
+
+As Ultralytics reads it (ultralytics/data/utils.py): a yaml with ``path``, ``train``, ``val``, ``test`` and ``names``,
+each split a folder, a text file that lists photos, or several of these. Paths of another machine are looked for by
+their last parts. Without a yaml all photos count, and folders named train, val and test are splits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_lines
+from instseg.core.text import is_file_name, shown, usable_text
+from instseg.data.formats.yolo.config import (
+    SPLIT_KEYS,
+    find_configs,
+    names_of_config,
+    names_of_files,
+    numbered_names,
+    read_config,
+)
+from instseg.data.reading.folders import check_all_split, check_folder, split_named, split_of_folders, walk
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.labels import UNSPLIT
+
+
+@dataclass(frozen=True, slots=True)
+class YoloLayout:
+    """``home`` is the folder that the photos' names start from where they lie below it; paths are absolute.
+
+    ``names`` is empty where the folder tells none.
+    """
+
+    home: Path
+    photos: Mapping[str, list[Path]]
+    names: Mapping[int, str]
+    files: list[Path]
+    """What the layout was read from: the yaml, lists of photos, names of classes."""
+
+
+def find_layout(root: Path) -> YoloLayout:
+    """The layout of a folder, or of its yaml. InstsegError when it names no photo."""
+    config = root if root.is_file() else _find_config(root)
+    place = Path(os.path.normpath((config or root).absolute()))  # links stay: what they stand beside counts
+    return _layout_of_folders(place) if config is None else _layout_of_config(place)
+
+
+def _find_config(root: Path) -> Path | None:
+    check_folder(root)
+    found = list(find_configs(root))
+    if len(found) > 1:
+        names = shown(path.relative_to(root) for path in found)
+        raise InstsegError(
+            f"{root}: more than one yaml describes a YOLO dataset: {names}. Give one: dataset.root=….yaml"
+        )
+    broken = root / "data.yaml"
+    if not found and broken.is_file():
+        read_config(broken)
+    return found[0] if found else None
+
+
+def _layout_of_config(path: Path) -> YoloLayout:
+    config = read_config(path)
+    if "kpt_shape" in config:
+        raise InstsegError(f"{path}: its labels are key points (kpt_shape), not outlines: nothing to segment")
+    files = [path]
+    homes = [home for home in (_joined(path.parent, config.get("path")), path.parent) if home is not None]
+    photos: dict[str, list[Path]] = {}
+    for split, keys in SPLIT_KEYS.items():
+        given = next((config[key] for key in keys if config.get(key)), None)
+        listed = given if isinstance(given, list) else [] if given is None else [given]
+        found = [photo for value in listed for photo in _photos_of(value, split, homes, path, files)]
+        if found:
+            photos[split] = list(dict.fromkeys(found))
+    if not photos:
+        raise InstsegError(f"{path}: no photo in any of its splits")
+    names = names_of_config(config, path) or names_of_files(path.parent, files)
+    return YoloLayout(homes[0], photos, names or numbered_names(config.get("nc")), files)
+
+
+def _photos_of(value: Any, split: str, homes: list[Path], config: Path, files: list[Path]) -> list[Path]:
+    place = next((p for home in homes if (p := _joined(home, value))), None) or _by_last_parts(value, homes)
+    if place is None and split == "test":
+        return []  # exports name a test split that they do not have
+    if place is None:
+        named = usable_text(value)[:200] or type(value).__name__
+        raise InstsegError(f"{config}: {split}: no such folder or file: {named}, from {shown(homes)}")
+    if place.is_dir():
+        return [photo for photo in walk(place) if photo.suffix.lower() in IMAGE_EXTENSIONS]
+    if place.suffix.lower() in IMAGE_EXTENSIONS:
+        return [place]
+    files.append(place)
+    homes = [place.parent, *homes]
+    lines = [line for line in read_lines(place) if PurePosixPath(line).suffix.lower() in IMAGE_EXTENSIONS]
+    return [_listed_photo(line, homes) for line in lines]
+
+
+def _listed_photo(line: str, homes: list[Path]) -> Path:
+    """One that does not exist keeps its place: it is reported as missing."""
+    found = next((p for home in homes if (p := _joined(home, line))), None) or _by_last_parts(line, homes)
+    name = PurePosixPath(usable_text(line).replace("\\", "/")).name
+    return found or homes[-1] / (name if is_file_name(name) else "unreadable name")
+
+
+def _joined(home: Path, value: Any) -> Path | None:
+    """The path of an existing file or folder, without ``..``."""
+    text = usable_text(value).replace("\\", "/")
+    try:
+        path = Path(os.path.normpath(home / text))
+        return path if text and (path.is_dir() or path.is_file()) else None
+    except OSError:  # such as a name that is too long
+        return None
+
+
+def _by_last_parts(value: Any, homes: list[Path]) -> Path | None:
+    """For paths of another machine, and those with too many ``..``: the longest end that exists here.
+
+    A part that is the name of a split is not dropped: what is called test/images is not all of images.
+    """
+    parts = [p for p in PurePosixPath(usable_text(value).replace("\\", "/")).parts if p not in ("/", "..")]
+    needed = max((place for place, part in enumerate(parts[:-1]) if split_named(part)), default=len(parts) - 1)
+    ends = ("/".join(parts[start:]) for start in range(needed + 1))
+    return next((path for end in ends for home in homes if (path := _joined(home, end))), None)
+
+
+def _layout_of_folders(root: Path) -> YoloLayout:
+    """Photos in a folder called images where there is one: others are plots and previews."""
+    found = [path for path in walk(root) if path.suffix.lower() in IMAGE_EXTENSIONS]
+    in_images = [path for path in found if "images" in path.relative_to(root).parts[:-1]]
+    photos: defaultdict[str, list[Path]] = defaultdict(list)
+    for photo in in_images or found:
+        photos[split_of_folders(photo, root) or UNSPLIT].append(photo)
+    if not photos:
+        raise InstsegError(
+            f"{root}: expected a YOLO dataset with a data.yaml, or with images/ and labels/; found neither"
+        )
+    check_all_split([str(photo) for photo in photos.get(UNSPLIT, [])], photos.keys() - {UNSPLIT}, root)
+    files: list[Path] = []
+    return YoloLayout(root, photos, names_of_files(root, files), files)

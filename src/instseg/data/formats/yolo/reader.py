@@ -1,0 +1,201 @@
+"""YOLO labels as Ultralytics trains segmentation on: a text file for each photo, a row for each instance.
+
+A row is the class index, then x and y of each point of the outline in shares of the photo's width and height, or
+centre, width and height of a box. As for Ultralytics, a photo without a text file, or with an empty one, is a photo
+with nothing on it, and the photo is taken upright (EXIF applied).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_lines
+from instseg.core.types import ImageSize
+from instseg.data.formats.yolo.config import CLASS_FILES, find_configs, read_config
+from instseg.data.formats.yolo.layout import find_layout
+from instseg.data.formats.yolo.rows import Row, looks_like_pose, read_row
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.folders import common_root, walk
+from instseg.data.reading.frames import NUM_THREADS
+from instseg.data.reading.images import read_image_header
+from instseg.data.reading.labels import Labels, LabelsBuilder
+
+NUM_PROBED = 5
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def recognise(root: Path) -> str | None:
+    """A phrase for a yaml of Ultralytics, or for text files in labels/ beside images/ that read like YOLO's."""
+    if root.is_file():
+        is_config = root.suffix.lower() in (".yaml", ".yml") and _reads(read_config, root) is not None
+        return "a YOLO yaml" if is_config else None
+    if not root.is_dir():
+        return None
+    config = next(find_configs(root), None)
+    if config is not None:
+        return f"a YOLO yaml ({config.relative_to(root)})"
+    for images in (root / "images", *sorted(root.glob("*/images"))):
+        labels = images.parent / "labels"
+        if images.is_dir() and labels.is_dir() and _holds_rows(labels):
+            return f"YOLO labels ({labels.relative_to(root)})"
+    if any((root / name).is_file() for name in CLASS_FILES) and _holds_rows(root):
+        return "YOLO labels beside the photos"
+    return None
+
+
+def _holds_rows(folder: Path) -> bool:
+    """Whether the first text files hold rows, and no others."""
+    files = (path for path in walk(folder) if path.suffix.lower() == ".txt" and path.name not in CLASS_FILES)
+    lines = [line for file in islice(files, NUM_PROBED) for line in _reads(read_lines, file) or []]
+    return bool(lines) and all(_reads(read_row, line) is not None for line in lines)
+
+
+def _reads(read: Callable[[T], R], what: T) -> R | None:
+    """The result, None where reading raises InstsegError."""
+    try:
+        return read(what)
+    except InstsegError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class YoloReader:
+    """``root`` is a folder with a data.yaml, or that yaml, or a folder with images/ and labels/ and no yaml."""
+
+    root: Path
+
+    def label_files(self) -> Iterable[Path]:
+        """Also the folders of the photos: one that is added without a text file changes its folder's time."""
+        layout = find_layout(self.root)
+        photos = [photo for listed in layout.photos.values() for photo in listed]
+        folders = {photo.parent for photo in photos if photo.parent.is_dir()}
+        return [*layout.files, *folders, *filter(Path.is_file, map(label_file_of, photos))]
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        layout = find_layout(self.root)
+        photos = _without_repeated(layout.photos, findings)
+        home = common_root([photo for listed in photos.values() for photo in listed], layout.home)
+        collected = _Collector(layout.names)
+        builders = {split: LabelsBuilder() for split in photos}
+        for split, listed in photos.items():
+            with ThreadPoolExecutor(NUM_THREADS) as pool:
+                for loaded in pool.map(_load, listed):
+                    name = loaded.photo.relative_to(home).as_posix()
+                    collected.add(
+                        loaded, builders[split].add_image(name, loaded.size), builders[split], findings[split]
+                    )
+        collected.check(self.root)
+        if not layout.names:
+            for category in collected.categories():
+                findings[next(iter(photos))].add("category_unnamed", category)
+        return {split: Labels(builder.coco(collected.categories()), home) for split, builder in builders.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """``size`` is that of the photo as displayed, where there are rows that need it and the photo can be read."""
+
+    photo: Path
+    label_file: Path
+    lines: list[str]
+    size: ImageSize | None = None
+    problem: str | None = None
+
+
+def _load(photo: Path) -> _Loaded:
+    label_file = label_file_of(photo)
+    if not label_file.is_file():
+        return _Loaded(photo, label_file, [])
+    try:
+        lines = read_lines(label_file)
+    except InstsegError as error:
+        return _Loaded(photo, label_file, [], problem=str(error))
+    header = _reads(read_image_header, photo) if lines else None
+    return _Loaded(photo, label_file, lines, header.displayed_size if header else None)
+
+
+class _Collector:
+    """Adds the rows of each photo, and remembers what decides whether they are usable as a whole."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self._names = names
+        self._used: set[int] = set()
+        self._problem = ""  # the first
+        self._all_pose: bool | None = None  # None: no outline so far
+
+    def add(self, loaded: _Loaded, image_id: int, builder: LabelsBuilder, findings: Findings) -> None:
+        if loaded.problem is not None:
+            findings.add("label_invalid", loaded.problem)
+        if loaded.size is None:
+            return  # nothing on it, or the photo cannot be read, which is found later
+        if (is_pose := looks_like_pose(loaded.lines)) is not None:
+            self._all_pose = is_pose and self._all_pose is not False
+        seen: set[str] = set()
+        for number, line in enumerate(loaded.lines, start=1):
+            where = f"{loaded.label_file}: row {number}"
+            if line in seen:
+                findings.add("shape_repeated", where)
+                continue
+            seen.add(line)
+            try:
+                self._add_row(read_row(line), where, image_id, loaded.size, builder, findings)
+            except InstsegError as error:
+                findings.add("shape_invalid", f"{where}: {error}")
+                self._problem = self._problem or f"{where}: {error}"
+
+    def _add_row(
+        self, row: Row, where: str, image_id: int, size: ImageSize, builder: LabelsBuilder, findings: Findings
+    ) -> None:
+        if self._names and row.class_index not in self._names:
+            findings.add("category_unknown", f"{where} (class {row.class_index})")
+            return
+        if row.has_score:
+            findings.add("score_ignored", where)
+        self._used.add(row.class_index)
+        if row.is_box:
+            builder.add_box(image_id, self._name(row.class_index), row.in_px(size))
+        else:
+            builder.add_polygons(image_id, self._name(row.class_index), [row.in_px(size)])
+
+    def _name(self, class_index: int) -> str:
+        return self._names.get(class_index, f"class_{class_index}")
+
+    def categories(self) -> list[str]:
+        """All that have a name, else those that occur, by their index."""
+        return list(dict.fromkeys(map(self._name, sorted(self._names or self._used))))
+
+    def check(self, root: Path) -> None:
+        if self._all_pose:
+            raise InstsegError(f"{root}: its label files hold boxes with key points, not outlines: nothing to segment")
+        if not self._used:
+            raise InstsegError(f"{root}: no label file has a usable row. {self._problem or 'All are empty or missing'}")
+
+
+def _without_repeated(photos: Mapping[str, list[Path]], findings: Mapping[str, Findings]) -> dict[str, list[Path]]:
+    """Without splits that are the photos of an earlier one, as where there is only one folder: it is divided later."""
+    kept: dict[str, list[Path]] = {}
+    for split, listed in photos.items():
+        same = next((earlier for earlier, those in kept.items() if set(those) == set(listed)), None)
+        if same is None:
+            kept[split] = listed
+        else:
+            findings[same].add("split_repeated", f"{split} (the same as {same})")
+    return kept
+
+
+def label_file_of(photo: Path) -> Path:
+    """In the folder labels in place of the last images of the path; beside the photo where that does not exist."""
+    parts, beside = list(photo.parts), photo.with_suffix(".txt")
+    places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
+    if not places:
+        return beside
+    parallel = Path(*parts[: places[-1]], "labels", *parts[places[-1] + 1 :]).with_suffix(".txt")
+    return parallel if parallel.is_file() or not beside.is_file() else beside

@@ -1,0 +1,175 @@
+"""What readers share: json files, names that stay below their root, splits by name, and finding a photo by its name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import CACHE_TAG
+from instseg.core.text import shown
+from instseg.data.reading.images import IMAGE_EXTENSIONS
+
+SPLIT_PATTERNS = {"train": r"train(ing)?", "val": r"val(id(ation)?)?", "test": r"test"}
+
+
+def check_folder(root: Path) -> None:
+    """InstsegError unless ``root`` is a folder that is not empty."""
+    if not root.exists():
+        raise InstsegError(f"dataset.root: no such folder: {root}")
+    if not root.is_dir():
+        raise InstsegError(f"dataset.root: expected a folder, found a file: {root}")
+    if not any(root.iterdir()):
+        raise InstsegError(f"dataset.root: the folder is empty: {root}")
+
+
+def split_of(file: Path, root: Path) -> str | None:
+    """train, val or test, from the name of a file or of its folder below ``root``; None when neither says."""
+    return split_named(file.stem) or (split_named(file.parent.name) if root in file.parent.parents else None)
+
+
+def split_named(name: str) -> str | None:
+    """train, val or test when the name has it as a word: train2017, valid, my-test_set."""
+    for split, pattern in SPLIT_PATTERNS.items():
+        if re.search(rf"(^|[^a-z]){pattern}([^a-z]|$)", name.lower()):
+            return split
+    return None
+
+
+def split_of_folders(file: Path, root: Path) -> str | None:
+    """train, val or test, when a folder between ``root`` and the file is called that; the innermost counts."""
+    folders = file.relative_to(root).parts[:-1]
+    return next((split for name in reversed(folders) if (split := split_named(name))), None)
+
+
+def check_all_split(unsplit: Sequence[str], splits: Iterable[str], root: Path) -> None:
+    """InstsegError when some photos lie in folders named after ``splits`` and others, ``unsplit``, do not."""
+    if unsplit and (named := sorted(splits)):
+        raise InstsegError(
+            f"{root}: some photos lie in folders named {' and '.join(named)}, {len(unsplit)} do not: {shown(unsplit)}. "
+            "Put each into such a folder, or rename those folders if they are no splits"
+        )
+
+
+def common_root(photos: Sequence[Path], preferred: Path) -> Path:
+    """``preferred`` when it holds all of these resolved paths, else the innermost folder that does.
+
+    InstsegError when there is none, as on different drives.
+    """
+    try:
+        folder = Path(os.path.commonpath([photo.parent for photo in photos]))
+    except ValueError as error:
+        raise InstsegError(f"{preferred}: its photos must lie on one drive, found {shown(photos)}") from error
+    return preferred if folder.is_relative_to(preferred) else folder
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Every file below ``root``, sorted, hidden ones and caches passed over; links are followed, no folder twice."""
+    entered: set[str] = set()
+    for parent, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(parent)
+        passed_over = real in entered or (CACHE_TAG in names and bool(entered))  # a cache given as the root is read
+        folders[:] = [] if passed_over else sorted(f for f in folders if not f.startswith("."))
+        if not passed_over:
+            yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        entered.add(real)
+
+
+def image_names(root: Path) -> list[str]:
+    """The image files below ``root``, as posix paths from it."""
+    return [p.relative_to(root).as_posix() for p in walk(root) if p.suffix.lower() in IMAGE_EXTENSIONS]
+
+
+def sample_files(root: Path, per_folder: int = 20, max_folders: int = 200) -> list[Path]:
+    """Up to ``per_folder`` files of each extension from each of the topmost folders: enough to recognise a format by.
+
+    A folder of 100,000 files is listed once, none is opened. Links are followed, no folder twice.
+    """
+    folders, found, entered = [root], [], set[str]()
+    for folder in folders:  # grows on the way: the topmost come first
+        real = os.path.realpath(folder)
+        entries = [] if real in entered else sorted(_entries(folder), key=lambda entry: entry.name)
+        entered.add(real)
+        folders += [Path(entry.path) for entry in entries if _is_folder(entry)][: max_folders - len(folders)]
+        counts: Counter[str] = Counter()
+        for entry in entries:
+            extension = entry.name.rpartition(".")[2].lower()
+            counts[extension] += 1
+            if counts[extension] <= per_folder and not _is_folder(entry):
+                found.append(Path(entry.path))
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except OSError:  # not a folder, or one that may not be read
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+class ImageFinder:
+    """Finds the photo that a label file means among all image files below a root, as paths from that root.
+
+    Labels name photos with folders of other machines, other separators, another case or another extension.
+    """
+
+    def __init__(self, root: Path, names: Iterable[str] | None = None) -> None:
+        """``names``: the only files to choose from, where not every image below the root is a photo."""
+        self.names = image_names(root) if names is None else list(names)
+        self._exact = set(self.names)
+        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
+        self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.names:
+            path = PurePosixPath(name)
+            self._by_name[path.name.casefold()].append(name)
+            self._by_stem[path.stem.casefold()].append(name)
+
+    def find(self, wanted: str, near: str = "") -> str | None:
+        """The image file that ``wanted`` (any path) means; None when there is none or several fit equally well.
+
+        In this order: the very path, from the root or from the folder ``near`` (of the label file, from the root);
+        the same name, then the same stem, with the longest agreement of folders at either end.
+        """
+        cleaned = wanted.replace("\\", "/")
+        for path in (cleaned, f"{near}/{cleaned}"):
+            normal = os.path.normpath(path)
+            if normal in self._exact:
+                return normal
+        last = PurePosixPath(cleaned)
+        for candidates in (self._by_name.get(last.name.casefold()), self._by_stem.get(last.stem.casefold())):
+            if candidates:
+                return self._best(candidates, last.parent, PurePosixPath(near))
+        return None
+
+    def same_name(self, name: str) -> list[str]:
+        """All image files of this name, in whatever folder and case."""
+        return self._by_name.get(name.casefold(), [])
+
+    @staticmethod
+    def _best(candidates: list[str], wanted: PurePosixPath, near: PurePosixPath) -> str | None:
+        def agreement(name: str) -> tuple[int, int]:
+            folders = PurePosixPath(name).parent.parts
+            tail = sum(1 for _ in _common(reversed(folders), reversed(wanted.parts)))
+            return tail, sum(1 for _ in _common(folders, near.parts))
+
+        ranked = sorted(candidates, key=agreement, reverse=True)
+        if len(ranked) > 1 and agreement(ranked[0]) == agreement(ranked[1]):
+            return None
+        return ranked[0]
+
+
+def _common(left: Iterable[str], right: Iterable[str]) -> Iterator[str]:
+    for a, b in zip(left, right, strict=False):
+        if a != b:
+            return
+        yield a

@@ -1,0 +1,132 @@
+"""In which frame each photo was labelled: as stored in the file, or turned by its EXIF orientation.
+
+The size that the labels declare tells it for photos turned by a quarter. Square photos, half turns and labels
+without a size look alike in both frames: they follow what the others of the same source show, all splits
+together, and without any others they are taken as a person sees them. ``dataset.exif`` decides it by hand.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import CocoImage, ImageSize
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.images import ImageHeader, read_image, read_image_header, seems_damaged
+
+NUM_THREADS = 16  # opening files on a network drive waits more than it works
+MIN_IMAGES_FOR_PROGRESS_BAR = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An image entry of the labels and what its file says; ``error`` instead of a header where it cannot be used."""
+
+    entry: CocoImage
+    path: Path
+    header: ImageHeader | None
+    error: str | None = None
+
+    @property
+    def declared_size(self) -> ImageSize | None:
+        height, width = self.entry.get("height"), self.entry.get("width")
+        return (height, width) if height and width else None
+
+    @property
+    def source(self) -> str:
+        """Which of several sets of labels it came with; one tool wrote them, so one frame holds for all of a source."""
+        return self.entry.get("source", "")
+
+    @property
+    def usable(self) -> bool:
+        sizes = (self.header.size, self.header.displayed_size) if self.header else ()
+        return self.header is not None and self.declared_size in (None, *sizes)
+
+    @property
+    def labelled_upright(self) -> bool | None:
+        """True: labels in the rotated frame, False: in the stored one, None: the size cannot tell."""
+        header, declared = self.header, self.declared_size
+        if header is None or header.orientation == 1 or declared is None or header.size == header.displayed_size:
+            return None
+        return {header.displayed_size: True, header.size: False}.get(declared)
+
+
+def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading") -> list[Photo]:
+    """Read the header of every image file; only those that seem damaged are decoded, to see whether they can be."""
+
+    def read(entry: CocoImage) -> Photo:
+        path = image_root / entry["file_name"]
+        try:
+            if not path.is_file():
+                return Photo(entry, path, None)
+            header = read_image_header(path)
+            if seems_damaged(path):
+                read_image(path)
+            return Photo(entry, path, header)
+        except (InstsegError, OSError, ValueError) as error:  # OSError: a name that no file system takes
+            return Photo(entry, path, None, str(error))
+
+    hidden = len(images) < MIN_IMAGES_FOR_PROGRESS_BAR
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        photos = pool.map(read, images)
+        return list(track(photos, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
+
+
+def decide_frames(photos: Iterable[Photo], exif: str = "auto") -> Callable[[Photo], bool]:
+    """Tells of each photo whether its labels are in the upright frame.
+
+    ``exif``: ``upright`` or ``stored`` for all of them, or ``auto``: as a photo's size tells, else as most photos of
+    its source show whose size tells it, else upright.
+    """
+    votes: defaultdict[str, int] = defaultdict(int)
+    for photo in photos:
+        votes[photo.source] += {True: 1, False: -1, None: 0}[photo.labelled_upright]
+
+    def is_upright(photo: Photo) -> bool:
+        if exif != "auto":
+            return exif == "upright"
+        shown = photo.labelled_upright
+        return votes[photo.source] >= 0 if shown is None else shown
+
+    return is_upright
+
+
+def labelled_frame(
+    photo: Photo, is_upright: Callable[[Photo], bool], findings: Findings
+) -> tuple[ImageSize, bool] | None:
+    """Size of the photo in the frame of its labels and whether that is the upright one; None when it is unusable."""
+    name, header, declared = photo.entry["file_name"], photo.header, photo.declared_size
+    if header is None:
+        findings.add("image_unreadable" if photo.error else "image_missing", photo.error or name)
+        return None
+    upright = is_upright(photo)
+    size = header.displayed_size if upright else header.size
+    if declared is not None and declared != size:
+        findings.add("image_size_differs", f"{name} (labels {declared[1]}x{declared[0]}, file {size[1]}x{size[0]})")
+        return None
+    if not upright and header.orientation != 1:
+        findings.add("ignores_exif", name)
+    return size, upright
+
+
+def unusable_files(photos: Iterable[Photo]) -> dict[str, int | None]:
+    """Path -> when the file was changed last (ns), None where there is none; to see later whether that helps now."""
+    return {str(photo.path.absolute()): _mtime(photo.path) for photo in photos if not photo.usable}
+
+
+def files_changed(last_changes: Mapping[str, int | None]) -> bool:
+    return any(_mtime(Path(path)) != then for path, then in last_changes.items())
+
+
+def _mtime(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None

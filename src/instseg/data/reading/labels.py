@@ -1,0 +1,138 @@
+"""What every reader of a label format gives: COCO dictionaries by split, whose images start from one folder."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle
+from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, ImageSize, Polygon, Rle
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.options import typed
+
+MAX_COORDINATE_PX = 1e6
+"""Farther out lies no image: it is a damaged number, which pycocotools would rasterise for minutes."""
+
+UNSPLIT = "all"
+"""The name of the only split of labels that have no splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """One split on its way: what its labels say, and the folder that their file names start from."""
+
+    coco: CocoDict
+    image_root: Path
+
+
+class LabelReader(Protocol):
+    """One annotation format. A reader is a frozen dataclass of ``root`` (a folder or file) and its options.
+
+    Everything that is wrong with the labels as a whole raises InstsegError with the path, what was expected and what
+    was found; what is wrong with one image or shape is left out or repaired, and added to the findings.
+    """
+
+    @property
+    def root(self) -> Path: ...
+
+    def label_files(self) -> Iterable[Path]:
+        """All files that the result depends on, images aside: their path, size and time tell whether it is stale."""
+        ...
+
+    def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Split name (train, val, test; ``UNSPLIT`` where there are none) -> its labels.
+
+        Every split lists the same categories. ``findings[split]`` exists for every split (a defaultdict).
+        """
+        ...
+
+
+def make_reader(
+    reader: Callable[..., LabelReader], root: Path, options: Mapping[str, Any], cache_dir: Path
+) -> LabelReader:
+    """The reader of a folder with its own options; those that keep files get ``cache_dir`` as text.
+
+    InstsegError for an option that this format does not have, or that has another type of value.
+    """
+    known = list(inspect.signature(reader).parameters)
+    wrong = [option for option in options if option not in known or option in ("root", "cache_dir")]
+    if wrong:
+        raise InstsegError(f"dataset.{wrong[0]}: this format has no such option; it has {', '.join(known)}")
+    hints = get_type_hints(getattr(reader, "func", reader))  # of a partial: what it calls
+    given = {option: typed(option, value, hints[option]) for option, value in options.items()}
+    return reader(root, **({"cache_dir": str(cache_dir)} if "cache_dir" in known else {}), **given)
+
+
+@dataclass(slots=True)
+class LabelsBuilder:
+    """Collects the images and instances of one split; ids count from 1, categories are numbered when asked for."""
+
+    images: list[CocoImage] = field(default_factory=list)
+    annotations: list[CocoAnnotation] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """Category name of each annotation."""
+
+    def add_image(self, file_name: str, image_size: ImageSize | None = None) -> int:
+        """``file_name`` as a posix path from the image root, ``image_size`` as the labels declare it; the image_id."""
+        image: CocoImage = {"id": len(self.images) + 1, "file_name": file_name}
+        if image_size is not None:
+            image["height"], image["width"] = image_size
+        self.images.append(image)
+        return image["id"]
+
+    def add_polygons(self, image_id: int, category: str, polygons: Sequence[Polygon], **more: Any) -> None:
+        """An instance of one or several parts (P, 2) in px of the labelled image; ``more``: keys such as iscrowd."""
+        self._add(image_id, category, {"segmentation": [p.reshape(-1).tolist() for p in polygons], **more})
+
+    def add_bitmask(self, image_id: int, category: str, bitmask: NDArray[Any], **more: Any) -> None:
+        """An instance as (H, W) of the labelled image's size, non-zero is inside."""
+        self.add_rle(image_id, category, bitmask_to_rle(bitmask), **more)
+
+    def add_rle(self, image_id: int, category: str, rle: Rle, **more: Any) -> None:
+        """An instance as a compressed RLE of the labelled image's size."""
+        segmentation = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
+        self._add(image_id, category, {"segmentation": segmentation, **more})
+
+    def add_box(self, image_id: int, category: str, box: NDArray[np.float64], **more: Any) -> None:
+        """A box without a mask, (4,) xyxy in px; later it is counted, and used as the mask."""
+        x1, y1, x2, y2 = map(float, box)
+        self._add(image_id, category, {"segmentation": [], "bbox": [x1, y1, x2 - x1, y2 - y1], **more})
+
+    def _add(self, image_id: int, category: str, entry: dict[str, Any]) -> None:
+        self.annotations.append({"id": len(self.annotations) + 1, "image_id": image_id, "iscrowd": 0, **entry})  # type: ignore[typeddict-item]
+        self.names.append(category)
+
+    def coco(self, categories: Sequence[str]) -> CocoDict:
+        """The dictionary; category ids count from 1 in the order of ``categories``, which must hold every name."""
+        ids = {name: position for position, name in enumerate(categories, start=1)}
+        for annotation, name in zip(self.annotations, self.names, strict=True):
+            annotation["category_id"] = ids[name]
+        listed: list[CocoCategory] = [{"id": category_id, "name": name} for name, category_id in ids.items()]
+        return {"images": self.images, "annotations": self.annotations, "categories": listed}
+
+
+def categories_of(builders: Iterable[LabelsBuilder]) -> list[str]:
+    """The names that any of them has, sorted: for formats that list no categories of their own."""
+    return sorted({name for builder in builders for name in builder.names})
+
+
+def without_dangling(coco: CocoDict, findings: Findings) -> CocoDict:
+    """Without the annotations whose image or category the file does not list."""
+    images = {image["id"] for image in coco["images"]}
+    categories = {category["id"] for category in coco["categories"]}
+    kept = []
+    for annotation in coco["annotations"]:
+        if annotation["image_id"] not in images:
+            findings.add("image_unknown", f"annotation {annotation['id']} (image {annotation['image_id']})")
+        elif annotation["category_id"] not in categories:
+            findings.add("category_unknown", f"annotation {annotation['id']} (category {annotation['category_id']})")
+        else:
+            kept.append(annotation)
+    return {**coco, "annotations": kept}

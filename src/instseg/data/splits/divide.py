@@ -1,0 +1,116 @@
+"""Which image goes into which split: as the labels say, by a seed, by folds, or as an earlier run wrote it down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from instseg.core.types import CocoDict
+from instseg.data.reading.labels import UNSPLIT, Labels
+from instseg.data.splits.merge import common_root, merge_labels, prefix_from
+from instseg.data.splits.near_duplicates import group_similar
+from instseg.data.splits.splits import (
+    SIMILAR,
+    SPLITS,
+    Selection,
+    apply_splits_file,
+    fold_images,
+    group_names,
+    split_images,
+)
+
+LARGE_GROUP = 1 / 3
+"""Share of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
+
+Divided = tuple[dict[str, Labels], list[str]]
+"""Split name -> labels, and what a user should know about how it came about."""
+
+
+def divide(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+    """Train and val at least, and test where there is one or its share is not 0."""
+    if selection.splits_file:
+        parts, notes = _as_written(labels, selection)
+    elif selection.folds:
+        parts, notes = _in_folds(labels, selection)
+    else:
+        parts, notes = _by_ratio(labels, selection)
+    if "test" not in parts:
+        notes.append("There is no test split: 'test' is the val images, and best.ckpt was chosen on them.")
+    return {split: parts[split] for split in SPLITS if split in parts}, notes
+
+
+def _as_written(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+    whole = merge_labels(list(labels.values()))
+    assert selection.splits_file is not None
+    divided, notes = apply_splits_file(whole.coco, selection.splits_file)
+    return _with_root(divided, whole), [f"Divided as {selection.splits_file} says.", *notes]
+
+
+def _in_folds(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+    """A test split stays as it is; everything else is divided into folds, whatever it was before."""
+    whole = merge_labels([part for split, part in labels.items() if split != "test"])
+    assert selection.folds is not None
+    groups, notes = _groups(whole, selection)
+    divided = fold_images(whole.coco, selection.folds, selection.fold, selection.seed, groups)
+    parts = _with_root(divided, whole) | {split: part for split, part in labels.items() if split == "test"}
+    notes.insert(0, f"Fold {selection.fold} of {selection.folds} (seed {selection.seed}): {_counts(divided)}.")
+    return parts, notes
+
+
+def _by_ratio(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+    """Where a split is missing, or nothing is split, a seeded part of what there is."""
+    parts = dict(labels)
+    if UNSPLIT not in parts and {"train", "val"} <= parts.keys():
+        return parts, []
+    whole_is = next(split for split in (UNSPLIT, "train", *parts) if split in parts)
+    whole = parts.pop(whole_is)
+    has_both = {"train", "val"} <= parts.keys()  # of another source, whose labels are split
+    ratios = selection.ratios(SPLITS if has_both else [split for split in SPLITS if split not in parts])
+    groups, notes = _groups(whole, selection)
+    divided = split_images(whole.coco, ratios, selection.seed, groups)
+    for split, part in _with_root(divided, whole).items():
+        parts[split] = merge_labels([parts[split], part]) if split in parts else part
+    absent = " and no ".join(split for split in divided if split != whole_is)
+    missing = "no splits" if whole_is == UNSPLIT else f"no {absent}"
+    what = "Of the sources, some" if whole_is == UNSPLIT and len(labels) > 1 else "The labels"
+    counts = _counts(divided)
+    notes.insert(0, f"{what} have {missing}: divided by seed {selection.seed} into {counts} (splits.json).")
+    return parts, notes
+
+
+def _groups(whole: Labels, selection: Selection) -> tuple[dict[str, str], list[str]]:
+    """File name -> group that must not be divided, for the images that are in one; and a note when there are any."""
+    names = [image["file_name"] for image in whole.coco["images"]]
+    if selection.group_by is None:
+        return {}, []
+    if selection.group_by == SIMILAR:
+        groups = group_similar(names, whole.image_root)
+        what = "look alike"
+    else:
+        groups = group_names(names, selection.group_by)
+        what = f"belong together by {selection.group_by}"
+    sizes = Counter(groups.values())
+    if not sizes or max(sizes.values()) == 1:
+        return groups, []
+    notes = [f"{len(groups)} images {what}, in {len(sizes)} groups: each group stays in one split."]
+    if max(sizes.values()) > LARGE_GROUP * len(names):
+        notes.append(
+            f"One of these groups has {max(sizes.values())} of {len(names)} images: the splits cannot have the sizes "
+            "that were asked for. dataset.group_by=null divides it."
+        )
+    return groups, notes
+
+
+def _with_root(divided: Mapping[str, CocoDict], whole: Labels) -> dict[str, Labels]:
+    return {split: Labels(coco, whole.image_root) for split, coco in divided.items()}
+
+
+def _counts(divided: Mapping[str, CocoDict]) -> str:
+    return ", ".join(f"{split} {len(coco['images'])}" for split, coco in divided.items())
+
+
+def file_names(parts: Mapping[str, Labels]) -> dict[str, list[str]]:
+    """Split -> its images, as paths from the folder that all have in common: what ``splits_file`` takes."""
+    root = common_root([part.image_root for part in parts.values()])
+    prefixes = {split: prefix_from(root, part.image_root) for split, part in parts.items()}
+    return {split: [prefixes[split] + i["file_name"] for i in part.coco["images"]] for split, part in parts.items()}

@@ -1,0 +1,218 @@
+"""Which image goes into which split: by ratio, by folds, by a file; from COCO dictionaries to COCO dictionaries.
+
+Every choice is seeded and depends on file names, not on the order in the json, so it is the same tomorrow and
+on another machine, and stays nearly the same when a few images are added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+from instseg.core.errors import InstsegError
+from instseg.core.files import read_json
+from instseg.core.text import shown
+from instseg.core.types import CocoDict
+from instseg.data.reading.options import given_path, typed
+from instseg.data.splits.select import seeded_order, select_images
+from instseg.data.splits.stratify import divide
+
+SPLITS = ("train", "val", "test")
+SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
+MAX_FOLDS = 1000
+UNUSED = "unused"
+"""In a splits file, the list of images that belong to no split on purpose."""
+SIMILAR = "similar"
+"""The value of ``dataset.group_by`` that keeps near-duplicate photos together; any other is a pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is taken from the labels. ``None`` means everything; conf/dataset/auto.yaml explains each.
+
+    ``drop`` and ``rename`` speak of the names in the labels, ``categories`` of those that come out of that.
+    Raises InstsegError for values that cannot be.
+    """
+
+    categories: tuple[str, ...] | None = None
+    max_images: Mapping[str, int | None] | None = None
+    empty_ratio: float | None = None
+    split_ratio: Mapping[str, float | None] | None = None
+    seed: int = 0
+    rename: Mapping[str, str] | None = None
+    drop: tuple[str, ...] | None = None
+    group_by: str | None = SIMILAR
+    folds: int | None = None
+    fold: int = 0
+    splits_file: str | None = None
+
+    def __post_init__(self) -> None:
+        for option, hint in get_type_hints(Selection).items():
+            object.__setattr__(self, option, typed(option, getattr(self, option), hint))
+        for option in ("max_images", "split_ratio"):
+            for split in getattr(self, option) or ():
+                if split not in SPLITS:
+                    raise InstsegError(f"dataset.{option}.{split}: the splits are {', '.join(SPLITS)}")
+        for split, limit in (self.max_images or {}).items():
+            if limit is not None and limit < 1:
+                raise InstsegError(f"dataset.max_images.{split}={limit}: expected 1 or more, or null for all")
+        if self.empty_ratio is not None and self.empty_ratio < 0:
+            raise InstsegError(f"dataset.empty_ratio={self.empty_ratio}: expected 0 or more, or null for all")
+        for split, ratio in (self.split_ratio or {}).items():
+            if ratio is not None and ratio < 0:
+                raise InstsegError(f"dataset.split_ratio.{split}={ratio}: expected 0 or more; 0 makes no such split")
+        self._check_names()
+        self._check_division()
+
+    def _check_names(self) -> None:
+        for name, new_name in (self.rename or {}).items():
+            if not new_name:
+                raise InstsegError(f"dataset.rename.{name}: expected a name; dataset.drop=[{name}] leaves {name} out")
+            if name in (self.drop or ()):
+                raise InstsegError(f"category {name!r} is in dataset.rename and in dataset.drop: it can be in one")
+
+    def _check_division(self) -> None:
+        if self.group_by is not None and self.group_by != SIMILAR:
+            _compiled(self.group_by)
+        if self.folds is not None:
+            _check_folds(self.folds, self.fold)
+        elif self.fold:
+            raise InstsegError(f"dataset.fold={self.fold} needs dataset.folds, the number of parts: expected 2 or more")
+        if self.folds is not None and self.splits_file is not None:
+            raise InstsegError("dataset.folds and dataset.splits_file both say how to split: set one of them to null")
+
+    def files(self) -> tuple[Path, ...]:
+        """What the split depends on besides the labels. InstsegError where it does not exist."""
+        return (given_path("splits_file", self.splits_file, is_file=True),) if self.splits_file else ()
+
+    def ratios(self, splits: Iterable[str]) -> dict[str, float]:
+        """The share of each of these splits; of those without a share there is none. Train and val are needed."""
+        given = self.split_ratio or SPLIT_RATIO
+        ratios = {split: given.get(split) or 0.0 for split in splits}
+        for split in ("train", "val"):
+            if ratios.get(split) == 0:
+                raise InstsegError(f"dataset.split_ratio.{split} must be more than 0: the labels have no such split")
+        return {split: ratio for split, ratio in ratios.items() if ratio}
+
+
+def split_images(
+    coco: CocoDict, ratios: Mapping[str, float], seed: int, groups: Mapping[str, str] | None = None
+) -> dict[str, CocoDict]:
+    """Divide into named parts by their ratios (any scale, above 0), alike in categories: see ``stratify.divide``.
+
+    ``groups`` (file name -> group) are not divided; an image that is not in it stands alone. A crowd does not count
+    as an instance. Raises InstsegError where there are fewer groups than parts.
+    """
+    images, names = coco["images"], {category["id"]: str(category["name"]) for category in coco["categories"]}
+    shows: defaultdict[int, set[str]] = defaultdict(set)
+    for annotation in coco["annotations"]:
+        if not annotation.get("iscrowd"):
+            shows[annotation["image_id"]].add(names[annotation["category_id"]])
+    ranks = {image["id"]: rank for rank, image in enumerate(seeded_order(images, seed))}
+    parts = divide(
+        [shows[image["id"]] for image in images],
+        ratios,
+        [_group_of(image["file_name"], groups or {}) for image in images],
+        [ranks[image["id"]] for image in images],
+    )
+    ids: dict[str, list[int]] = {name: [] for name in ratios}
+    for image, part in zip(images, parts, strict=True):
+        ids[part].append(image["id"])
+    return {name: select_images(coco, part) for name, part in ids.items()}
+
+
+def _group_of(file_name: str, groups: Mapping[str, str]) -> tuple[bool, str]:
+    return (True, groups[file_name]) if file_name in groups else (False, file_name)
+
+
+def fold_images(
+    coco: CocoDict, folds: int, fold: int, seed: int, groups: Mapping[str, str] | None = None
+) -> dict[str, CocoDict]:
+    """``val`` is one of so many parts of about equal size, ``train`` all others: each image is once in ``val``.
+
+    As in ``split_images``; also InstsegError for fewer than two folds and a fold that is not among them.
+    """
+    _check_folds(folds, fold)
+    parts = split_images(coco, {f"fold {i}": 1.0 for i in range(folds)}, seed, groups)
+    val = parts[f"fold {fold}"]
+    in_val = {image["id"] for image in val["images"]}
+    return {"train": select_images(coco, [i["id"] for i in coco["images"] if i["id"] not in in_val]), "val": val}
+
+
+def _check_folds(folds: int, fold: int) -> None:
+    if not 2 <= folds <= MAX_FOLDS:
+        raise InstsegError(f"dataset.folds={folds}: expected 2 or more, up to {MAX_FOLDS}, or null for none")
+    if not 0 <= fold < folds:
+        raise InstsegError(f"dataset.fold={fold}: expected 0 to {folds - 1}, as dataset.folds={folds}")
+
+
+def group_names(file_names: Iterable[str], pattern: str) -> dict[str, str]:
+    """File name -> group, for the names in which the pattern is found.
+
+    The group is what the parentheses of the pattern enclose, all of them together, or without any the whole match:
+    ``(.*)_\\d+`` keeps the frames of a video together, ``^[^/]+`` the files of a folder.
+    Raises InstsegError for what is no regular expression.
+    """
+    compiled = _compiled(pattern)
+    found = ((name, compiled.search(name)) for name in file_names)
+    return {name: "\0".join(part or "" for part in match.groups() or (match[0],)) for name, match in found if match}
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise InstsegError(
+            f"dataset.group_by={pattern}: no regular expression ({error}); expected one such as '(.*)_[0-9]+', "
+            f"{SIMILAR} to keep near-duplicate photos together, or null"
+        ) from error
+
+
+def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoDict], list[str]]:
+    """Divide as a json says, which an earlier run left as ``splits.json`` or a person wrote; with notes for the user.
+
+    It lists file names as ``train``, ``val`` and, if wanted, ``test``; those listed as ``unused`` are left out.
+    Without ``train`` all that is not listed is train: so new images can join without touching val and test.
+    Raises InstsegError for what is no such file, and for images that a file with ``train`` does not list.
+    """
+    listed = _read_splits_file(given_path("splits_file", str(path), is_file=True))
+    split_of = {name: split for split, names in listed.items() for name in names}
+    names = [image["file_name"] for image in coco["images"]]
+    unlisted = [name for name in names if name not in split_of]
+    if unlisted and "train" in listed:
+        raise InstsegError(
+            f"dataset.splits_file={path}: {len(unlisted)} image(s) of the labels are not listed: {shown(unlisted, 3)}. "
+            f"Add them to a list of it ({UNUSED!r} leaves them out), or delete its list 'train': they are train then"
+        )
+    ids: dict[str, list[int]] = {split: [] for split in (*SPLITS, UNUSED)}
+    for image in coco["images"]:
+        ids[split_of.get(image["file_name"], "train")].append(image["id"])
+    for split in ("train", "val"):
+        if not ids[split]:
+            raise InstsegError(f"dataset.splits_file={path}: none of the labels' {len(names)} image(s) is in {split}")
+    gone = sorted(split_of.keys() - set(names))
+    notes = [f"{len(ids[UNUSED])} image(s) listed as {UNUSED} are left out."] if ids[UNUSED] else []
+    notes += [f"{len(unlisted)} image(s) that it does not list are train."] if unlisted else []
+    notes += [f"{len(gone)} image(s) that it lists are not in the labels: {shown(gone, 3)}."] if gone else []
+    return {split: select_images(coco, ids[split]) for split in SPLITS if ids[split]}, notes
+
+
+def _read_splits_file(path: Path) -> dict[str, list[str]]:
+    content = read_json(path)
+    expected = f"dataset.splits_file={path}: expected lists of file names as {', '.join((*SPLITS, UNUSED))}"
+    if not isinstance(content, dict):
+        raise InstsegError(f"{expected}; found a {type(content).__name__}")
+    split_of: dict[str, str] = {}
+    for split, names in content.items():
+        if split not in (*SPLITS, UNUSED):
+            raise InstsegError(f"{expected}; found {split!r}")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InstsegError(f"{expected}; {split!r} is no list of names")
+        for name in names:
+            if split_of.setdefault(name, split) != split:
+                raise InstsegError(f"dataset.splits_file={path}: {name} is listed as {split_of[name]} and as {split}")
+    return content

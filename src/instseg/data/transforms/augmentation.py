@@ -1,0 +1,123 @@
+"""Resize and augmentation of an image with its instances.
+
+Polygon vertices travel through albumentations as keypoints, bitmap-only instances as packed label maps; both are
+turned into boxes and box masks only at the end, so N instances cost about as much as the image alone.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image, ImageSize, Instances
+from instseg.data.transforms.targets import MovingInstances
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for a newer version otherwise
+import albumentations as A
+
+
+class Resize:
+    """Scale so that the shorter side is ``min_size`` but the longer at most ``max_size``; aspect is kept."""
+
+    def __init__(self, min_size: int, max_size: int) -> None:
+        if not 0 < min_size <= max_size:
+            raise InstsegError(f"min_size={min_size} must be in 1..max_size={max_size}")
+        self.min_size, self.max_size = min_size, max_size
+
+    def output_size(self, image_size: ImageSize, scale: float = 1.0) -> ImageSize:
+        """(height, width) after the resize, times ``scale``."""
+        ratio = min(self.min_size / min(image_size), self.max_size / max(image_size)) * scale
+        return max(1, round(image_size[0] * ratio)), max(1, round(image_size[1] * ratio))
+
+    def __call__(self, image: Image) -> Image:
+        return resize_image(image, self.output_size(image.shape[:2]))
+
+
+def resize_image(image: Image, size: ImageSize) -> Image:
+    """Bilinear; when shrinking to less than half, averaged over the covered pixels so that nothing aliases."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] * 2 < image.shape[0]
+    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=False)
+
+
+def is_range(value: object) -> bool:
+    """Whether this is a low and a high number, both above 0."""
+    if not isinstance(value, list | tuple) or not all(isinstance(bound, int | float) for bound in value):
+        return False
+    return len(value) == 2 and 0 < value[0] <= value[1] < float("inf")
+
+
+Donor = Callable[[np.random.Generator], tuple[Image, Instances] | None]
+"""Gives another training image with instances, chosen by the generator; None if there is no other."""
+
+Paste = Callable[[Image, MovingInstances, Donor, Resize, np.random.Generator], Image]
+"""Puts instances of the donor's image on top of a resized image, or not, and returns the picture that results."""
+
+
+class Augmentation:
+    """Resize for everyone, then random transforms for training.
+
+    Args:
+        min_size, max_size: see ``Resize``; px. Kept in the checkpoint, so prediction uses the same.
+        train: name -> albumentations transform, applied in this order, in training only. To change the size use
+            ``scale_range`` or an affine transform: albumentations' own resizes leave points (scale - 1) / 2 px off.
+            Turns come before crops: what a crop has cut off would be turned back onto the padding.
+        scale_range: in training the resize is multiplied by a factor drawn from here (large-scale jitter).
+        min_visibility: an instance of which less than this share is left after cropping or pasting is no target.
+        copy_paste: in training, instances of another image are put on top before the transforms.
+    """
+
+    def __init__(
+        self,
+        min_size: int,
+        max_size: int,
+        train: Mapping[str, A.BasicTransform | A.BaseCompose | None] | None = None,
+        scale_range: tuple[float, float] | Sequence[float] = (1.0, 1.0),
+        min_visibility: float = 0.1,
+        copy_paste: Paste | None = None,
+    ) -> None:
+        self.resize = Resize(min_size, max_size)
+        if not is_range(scale_range):
+            raise InstsegError(f"augmentation.scale_range={scale_range}: expected [low, high], 0 < low <= high")
+        self.scale_range = (float(scale_range[0]), float(scale_range[1]))
+        if not 0 <= min_visibility <= 1:
+            raise InstsegError(f"augmentation.min_visibility={min_visibility}: expected a share from 0 to 1")
+        self.min_visibility = min_visibility
+        self.copy_paste = copy_paste
+        transforms = [transform for transform in (train or {}).values() if transform is not None]
+        self.pipeline = self._compose(transforms) if transforms else None
+
+    @staticmethod
+    def _compose(transforms: list[A.BasicTransform | A.BaseCompose]) -> A.Compose:
+        keypoints = A.KeypointParams(format="xy", remove_invisible=False, check_each_transform=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*no transform to process it")  # colours alone: nothing moves
+            return A.Compose(transforms, keypoint_params=keypoints)
+
+    def __call__(
+        self, image: Image, instances: Instances, random: np.random.Generator | None, donor: Donor | None = None
+    ) -> tuple[Image, NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
+        """Returns image (H, W, 3), boxes (N, 4) xyxy, labels (N,), box_masks (N, M, M).
+
+        ``random`` decides everything that is random; None: resize only. ``donor`` is who copy-paste may take from.
+        """
+        size = self.resize.output_size(image.shape[:2], random.uniform(*self.scale_range) if random else 1.0)
+        moving = MovingInstances(instances, image.shape[:2], size)
+        image = resize_image(image, size)
+        if random is not None:
+            if self.copy_paste is not None and donor is not None:
+                image = self.copy_paste(image, moving, donor, self.resize, random)
+            if self.pipeline is not None:
+                # With set_random_seed all transforms would draw the same numbers, and flip only what they also crop.
+                self.pipeline.set_random_state(random, Random(int(random.integers(2**31))))
+                image = moving.transform(self.pipeline, image)
+        return np.ascontiguousarray(image), *moving.targets(self.min_visibility)

@@ -1,0 +1,171 @@
+"""The instances of one image on their way to being targets: moved as vectors and label maps, drawn at the end.
+
+Frames: polygons are in continuous pixels (0 is the outer edge of the first pixel), albumentations' keypoints in
+pixel centres (a flip maps x to W - 1 - x), hence the half pixel added and taken away around it.
+
+What is put on top of an image hides what lies there: label maps are cleared at once, outlines when they are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.core.errors import InstsegError
+from instseg.core.masks import (
+    Bitmask,
+    Box,
+    bitmask_to_box_mask,
+    clip_polygon,
+    polygon_area,
+    polygons_to_box,
+    polygons_to_box_mask,
+    rle_area,
+)
+from instseg.core.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
+from instseg.data.transforms.cropping import Visible, visible_outlines
+from instseg.data.transforms.label_maps import draw_label_maps
+from instseg.data.transforms.occlusion import Cover, Drawn, draw_outline, draw_outlines
+
+
+class MovingInstances:
+    """All vertices in one array, bitmaps in label maps; ``transform`` moves them with the image."""
+
+    def __init__(self, instances: Instances, image_size: ImageSize, size: ImageSize | None = None) -> None:
+        """``image_size``: of the photo; ``size``: to which it has been resized, where it has been."""
+        size = size or image_size
+        scale = np.array(size[::-1]) / image_size[::-1]
+        self.labels = instances.labels
+        self._set_polygons(instances.polygons)
+        if (self.points < 0).any() or (self.points > image_size[::-1]).any():
+            # Beyond its border a photo shows nothing that could come into view when it is turned.
+            self._set_polygons([_clipped(parts, image_size) for parts in instances.polygons])
+        bitmaps = [rle for rle in instances.rles if rle is not None]
+        self.maps = draw_label_maps(bitmaps, image_size, size)
+        places = iter(range(len(bitmaps)))
+        self.bitmap_of = [None if rle is None else next(places) for rle in instances.rles]  # index into maps.places
+        self.points *= scale
+        self.image_size = size
+        self.frame = _frame_of(size)  # (4, 2) corners of the image, moved along; they measure the change of area
+        self.bitmap_areas = [rle_area(rle) * scale[0] * scale[1] for rle in bitmaps]
+        self.num_beneath = len(instances)  # those from here on were put on top
+
+    def _set_polygons(self, polygons: list[list[Polygon]]) -> None:
+        parts = [part for instance in polygons for part in instance]
+        self.part_counts = [len(instance) for instance in polygons]
+        self.part_lengths = [len(part) for part in parts]
+        self.points: Polygon = np.concatenate(parts) if parts else np.zeros((0, 2))
+
+    def transform(self, pipeline: Callable[..., dict[str, Any]], image: Image) -> Image:
+        """Put the image and everything on it through an albumentations pipeline; returns the new image."""
+        before = polygon_area(self.frame)
+        keypoints = np.concatenate([self.points, self.frame]) - 0.5
+        inputs = {"image": image, "keypoints": keypoints.astype(np.float32)}
+        if self.maps.maps:  # an empty list of masks is refused
+            inputs["masks"] = self.maps.maps
+        result = pipeline(**inputs)
+        moved = np.asarray(result["keypoints"], dtype=np.float64).reshape(-1, 2) + 0.5
+        if len(moved) != len(keypoints):
+            raise InstsegError(
+                "augmentation.train: a transform removes points of the outlines, as distortions do; it cannot be used "
+                "(flips, turns, crops, padding, shifts and affine transforms can)"
+            )
+        self.points, self.frame = moved[:-4], moved[-4:]
+        growth = polygon_area(self.frame) / before
+        self.bitmap_areas = [area * growth for area in self.bitmap_areas]
+        self.maps.maps = [np.asarray(label_map) for label_map in result.get("masks", [])]
+        return self._checked(result["image"])
+
+    def _checked(self, image: Image) -> Image:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InstsegError(
+                f"augmentation.train: images must stay uint8 (height, width, 3), they become {image.dtype} "
+                f"{image.shape}; the model normalises by itself"
+            )
+        self.image_size = (image.shape[0], image.shape[1])
+        return image
+
+    def put_on_top(self, label: int, parts: list[Polygon], bitmask: Bitmask, corner: tuple[int, int]) -> None:
+        """Add an instance that hides what lies under it.
+
+        Args:
+            label: 1..num_categories.
+            parts: its outline, within the image as it is now; empty where it is only known as a bitmap.
+            bitmask: (h, w) its pixels, the first of them at ``corner`` (x, y).
+        """
+        window = np.s_[corner[1] : corner[1] + bitmask.shape[0], corner[0] : corner[0] + bitmask.shape[1]]
+        self.maps.clear(bitmask, window)
+        self.labels = np.append(self.labels, label)
+        self.part_counts.append(len(parts))
+        self.part_lengths += [len(part) for part in parts]
+        self.points = np.concatenate([self.points, *parts])
+        self.bitmap_of.append(None if parts else len(self.maps.places))
+        if not parts:
+            self.maps.put(bitmask, window, self.image_size)
+            self.bitmap_areas.append(float(np.count_nonzero(bitmask)))
+
+    def polygons(self) -> list[list[Polygon]]:
+        """The parts of each instance, nothing cut off; none where it is a bitmap."""
+        parts = iter(np.split(self.points, np.cumsum(self.part_lengths)[:-1]) if self.part_lengths else [])
+        return [[next(parts) for _ in range(num_parts)] for num_parts in self.part_counts]
+
+    def targets(self, min_visibility: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
+        """Boxes (N, 4), labels (N,) and box masks (N, M, M) of what is visible of each by this share at least."""
+        boxes, areas = self.maps.boxes_and_areas()
+        drawn = self._draw_outlines(boxes, min_visibility) | self._draw_bitmaps(boxes, areas, min_visibility)
+        kept = sorted(drawn)
+        return (
+            np.array([drawn[position][0] for position in kept], np.float32).reshape(-1, 4),
+            self.labels[kept],
+            np.array([drawn[position][1] for position in kept], np.uint8).reshape(-1, BOX_MASK_SIZE, BOX_MASK_SIZE),
+        )
+
+    def _draw_outlines(self, bitmap_boxes: NDArray[np.float64], min_visibility: float) -> dict[int, Drawn]:
+        """Position -> box and box mask. Those that nothing hides are drawn in one go."""
+        shapes = self.polygons()
+        covers = [self._cover(i, shapes[i], bitmap_boxes) for i in range(self.num_beneath, len(shapes))]
+        drawn: dict[int, Drawn] = {}
+        free: dict[int, Visible] = {}
+        for position, visible in visible_outlines(shapes, self.image_size, min_visibility).items():
+            hiding = [cover for cover in covers if cover.hides(position, visible.box)]
+            if not hiding:
+                free[position] = visible
+            elif found := draw_outline(visible.parts, visible.box, hiding, visible.min_share):
+                drawn[position] = found
+        return drawn | draw_outlines(free)
+
+    def _draw_bitmaps(
+        self, boxes: NDArray[np.float64], areas: NDArray[np.int64], min_visibility: float
+    ) -> dict[int, Drawn]:
+        """Position -> box and box mask."""
+        is_seen = (areas > 0) & (areas >= min_visibility * np.array(self.bitmap_areas))
+        return {
+            position: (boxes[i], bitmask_to_box_mask(self.maps.bitmask(i, boxes[i]), BOX_MASK_SIZE))
+            for position, i in enumerate(self.bitmap_of)
+            if i is not None and is_seen[i]
+        }
+
+    def _cover(self, position: int, parts: list[Polygon], bitmap_boxes: NDArray[np.float64]) -> Cover:
+        bitmap = self.bitmap_of[position]
+        if bitmap is None:
+            return Cover(position, polygons_to_box(parts), partial(polygons_to_box_mask, parts))
+        return Cover(position, bitmap_boxes[bitmap], partial(self._sample_bitmap, bitmap))
+
+    def _sample_bitmap(self, i: int, box: Box, size: int) -> Bitmask:
+        """What of bitmap ``i`` lies at the centres of the (size, size) cells of a box within the image."""
+        centres = box[:2, None] + (box[2:] - box[:2])[:, None] * (np.arange(size) + 0.5) / size
+        columns, rows = centres.astype(np.int64)
+        return self.maps.sample(i, np.ix_(rows, columns))
+
+
+def _frame_of(image_size: ImageSize) -> Polygon:
+    height, width = image_size
+    return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+
+
+def _clipped(parts: list[Polygon], image_size: ImageSize) -> list[Polygon]:
+    return [clipped for part in parts if len(clipped := clip_polygon(part, image_size))]
