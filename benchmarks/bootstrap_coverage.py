@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from comparing import Row, figure, main
 from instseg.core.categories import Categories
-from instseg.image_record import ImageRecord
-from instseg.metrics import evaluate_records
+from instseg.evaluation.bootstrap import ResampledAp
+from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.metrics import evaluate_records
 from instseg.sweeps.comparison import LEVEL, draw, interval
-from instseg.sweeps.resampled_ap import ResampledAp
 
 CATEGORIES = Categories(("car", "dog"))
 METRIC = "segm_map"

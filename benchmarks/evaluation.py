@@ -36,7 +36,7 @@ from comparing import Row, compared, figure, main
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
 from instseg.core.types import GroundTruth, Prediction, Rle
-from instseg.metrics import CocoMaskMetrics
+from instseg.evaluation.metrics import CocoMaskMetrics
 
 CATEGORIES = Categories(tuple(f"category {label}" for label in range(1, NUM_CATEGORIES + 1)))
 NUMBERS = ["map", "map_50", "map_75", "map_small", "map_medium", "map_large"]

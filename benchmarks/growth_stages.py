@@ -32,8 +32,8 @@ from instseg.data.prepare import PreparedDataset
 from instseg.data.reading.findings import Findings
 from instseg.data.sources import folder
 from instseg.data.transforms.augmentation import Augmentation
+from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.memory import keep_freed_memory
-from instseg.metrics import CocoMaskMetrics
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.models.postprocess import detections_to_predictions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.image_record import MAX_DETECTIONS, MIN_IOU, ImageRecord, Overlaps
+from instseg.evaluation.image_record import MAX_DETECTIONS, MIN_IOU, ImageRecord, Overlaps
 
 Floats = NDArray[np.float64]
 AREA = 40.0**2  # px², of everything

@@ -8,7 +8,7 @@ from factories import drawn
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_area, rle_to_box
 from instseg.core.types import GroundTruth, Prediction
-from instseg.metrics import CocoMaskMetrics
+from instseg.evaluation.metrics import CocoMaskMetrics
 
 CATEGORIES = Categories(("car", "dog", "cake"))
 CAR, DOG, CAKE = 1, 2, 3

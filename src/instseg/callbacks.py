@@ -20,8 +20,8 @@ from instseg.core.types import Batch, Image, Prediction
 from instseg.curves import plot_curves
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.reading.images import read_image
-from instseg.image_record import ImageRecord
-from instseg.image_results import FILE_NAME, ImageResults, write_image_results
+from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.module import InstanceSegmentationModule
 from instseg.sheets import contact_sheet, side_by_side, write_image
 from instseg.visualize import draw_ground_truth, draw_prediction, draw_target

@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import Batch, Prediction
-from instseg.metrics import CocoMaskMetrics
+from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.models.mask_rcnn import MaskRCNN
 from instseg.models.postprocess import detections_to_predictions
 

@@ -4,8 +4,8 @@ import pytest
 from detections import CATEGORIES, LEFT, RIGHT, prediction, truth
 from sweeping import info, record
 
-from instseg.image_record import ImageRecord
-from instseg.image_results import FILE_NAME, ImageResults, write_image_results
+from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.sweeps.ablation import Ablation
 from instseg.sweeps.changes import change, paired
 from instseg.sweeps.kfold import KFold

@@ -8,8 +8,8 @@ from detections import CATEGORIES, LEFT, RIGHT, prediction, truth
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.image_record import ImageRecord
-from instseg.image_results import FILE_NAME, ImageResults, write_image_results
+from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.sweeps.comparison import Difference, compare, draw, interval, main
 
 NUM_IMAGES = 20

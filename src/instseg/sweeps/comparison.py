@@ -19,9 +19,9 @@ from scipy.special import ndtr, stdtrit
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import shown
-from instseg.image_results import FILE_NAME, ImageResults, read_image_results
+from instseg.evaluation.bootstrap import ResampledAp
+from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image_results
 from instseg.run_folders import folder_of
-from instseg.sweeps.resampled_ap import ResampledAp
 
 RESAMPLES = 2000
 LEVEL = 0.95

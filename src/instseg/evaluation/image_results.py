@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from instseg.core.atomic import replacing
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.image_record import ImageRecord, Overlaps
+from instseg.evaluation.image_record import ImageRecord, Overlaps
 
 FILE_NAME = "test_images.npz"
 FORMAT = 1

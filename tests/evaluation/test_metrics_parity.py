@@ -28,10 +28,10 @@ from factories import SHARED
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from instseg import matching
 from instseg.core.categories import Categories
 from instseg.core.masks import rle_to_bitmask, segmentation_to_rle
 from instseg.core.types import GroundTruth
+from instseg.evaluation import matching
 
 COCO_TINY = SHARED / "coco_tiny/annotations/instances_val2017.json"
 AREAS = [31.9**2, 32.0**2, 50.0**2, 96.0**2, 97.0**2, 1e10, 2e10]  # within the ranges of sizes, and on their borders

@@ -25,10 +25,10 @@ from detections import (
     truth,
 )
 
-from instseg import metrics as metrics_module
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
-from instseg.metrics import CocoMaskMetrics
+from instseg.evaluation import metrics as metrics_module
+from instseg.evaluation.metrics import CocoMaskMetrics
 
 # --- small drawings -------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ import pytest
 from detections import CATEGORIES, random_image
 
 from instseg.core.errors import InstsegError
-from instseg.image_record import ImageRecord, unique_images
-from instseg.metrics import evaluate_records
-from instseg.sweeps.resampled_ap import ApKind, ResampledAp
+from instseg.evaluation.bootstrap import ApKind, ResampledAp
+from instseg.evaluation.image_record import ImageRecord, unique_images
+from instseg.evaluation.metrics import evaluate_records
 
 NUM_IMAGES = 25
 
@@ -63,7 +63,7 @@ def test_many_resamples_are_computed_in_pieces_with_the_same_result(monkeypatch)
     drawn = np.random.default_rng(5).integers(0, 3, (20, NUM_IMAGES))
     measure = ResampledAp(records, CATEGORIES, "segm_map")
     at_once = measure(drawn)
-    monkeypatch.setattr("instseg.sweeps.resampled_ap.CHUNK", 1)
+    monkeypatch.setattr("instseg.evaluation.bootstrap.CHUNK", 1)
     assert np.array_equal(measure(drawn), at_once)
 
 

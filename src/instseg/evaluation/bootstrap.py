@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.image_record import ImageRecord
-from instseg.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
-from instseg.precision_recall import RECALLS
+from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
+from instseg.evaluation.precision_recall import RECALLS
 
 Weights = NDArray[np.int64]
 """(resamples, images) how often each image is drawn."""

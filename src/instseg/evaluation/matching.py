@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.image_record import MIN_IOU, ImageRecord, Overlaps
+from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps
 
 IOU_THRESHOLDS = np.linspace(MIN_IOU, 0.95, 10)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px²

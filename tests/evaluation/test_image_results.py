@@ -5,9 +5,9 @@ import pytest
 from detections import CATEGORIES, random_images
 
 from instseg.core.errors import InstsegError
-from instseg.image_record import ImageRecord, unique_images
-from instseg.image_results import ImageResults, read_image_results, write_image_results
-from instseg.metrics import evaluate_records
+from instseg.evaluation.image_record import ImageRecord, unique_images
+from instseg.evaluation.image_results import ImageResults, read_image_results, write_image_results
+from instseg.evaluation.metrics import evaluate_records
 
 
 def made(num_images=12):

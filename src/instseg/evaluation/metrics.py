@@ -15,9 +15,9 @@ from torchmetrics import Metric
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import GroundTruth, ImageSize, Prediction, Rle
-from instseg.image_record import ImageRecord, unique_images
-from instseg.matching import AREAS, FOUND, Matches, Pool, match
-from instseg.precision_recall import DETECTION_LIMITS, precision_and_recall
+from instseg.evaluation.image_record import ImageRecord, unique_images
+from instseg.evaluation.matching import AREAS, FOUND, Matches, Pool, match
+from instseg.evaluation.precision_recall import DETECTION_LIMITS, precision_and_recall
 
 MATCH_SCORE = 0.5
 
