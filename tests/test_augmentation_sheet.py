@@ -15,8 +15,8 @@ from instseg.data.dataset import InstanceDataset, SampleKey
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.columns import Index
 from instseg.data.transforms.augmentation import Augmentation
-from instseg.sheets import contact_sheet
-from instseg.visualize import draw_target
+from instseg.visualization.draw import draw_target
+from instseg.visualization.sheets import contact_sheet
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import Image
 from instseg.data.dataset import InstanceDataset, SampleKey
 from instseg.data.reading.images import read_image
-from instseg.sheets import contact_sheet
-from instseg.visualize import draw_ground_truth, draw_target
+from instseg.visualization.draw import draw_ground_truth, draw_target
+from instseg.visualization.sheets import contact_sheet
 
 TILE_PX = 480
 

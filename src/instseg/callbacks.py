@@ -17,14 +17,14 @@ from torch.utils.tensorboard import SummaryWriter
 
 from instseg.core.categories import Categories
 from instseg.core.types import Batch, Image, Prediction
-from instseg.curves import plot_curves
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.reading.images import read_image
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.module import InstanceSegmentationModule
-from instseg.sheets import contact_sheet, side_by_side, write_image
-from instseg.visualize import draw_ground_truth, draw_prediction, draw_target
+from instseg.visualization.curves import plot_curves
+from instseg.visualization.draw import draw_ground_truth, draw_prediction, draw_target
+from instseg.visualization.sheets import contact_sheet, side_by_side, write_image
 
 log = logging.getLogger(__name__)
 

@@ -47,9 +47,9 @@ from instseg.rank_watch import watched_ranks
 from instseg.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.run_folders import BEST, LAST, command_to_go_on
-from instseg.sheets import write_image
 from instseg.stopping import stopping_together
 from instseg.summary import print_summary
+from instseg.visualization.sheets import write_image
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from instseg.core.masks import rle_to_bitmask, rle_to_box
 from instseg.core.polygons import pixel_outlines
 from instseg.core.types import Image, Polygon
 from instseg.exports.photo import Export, Picture
-from instseg.lettering import Colour
-from instseg.sheets import write_image
+from instseg.visualization.sheets import write_image
+from instseg.visualization.text import Colour
 
 WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100
 """Of every picture, whatever the photo's size: the letters are as large in all of them."""

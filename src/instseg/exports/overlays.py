@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from instseg.exports.photo import Export, Picture
-from instseg.sheets import write_image
-from instseg.visualize import draw_prediction
+from instseg.visualization.draw import draw_prediction
+from instseg.visualization.sheets import write_image
 
 MAX_JPEG_SIDE_PX = 65_000
 

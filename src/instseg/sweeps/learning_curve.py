@@ -10,11 +10,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from instseg.core.errors import InstsegError
-from instseg.curves import write_png
 from instseg.sweeps.changes import REPEAT, Change, change, is_measured, mean_metric, paired
 from instseg.sweeps.groups import by_others
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Space
+from instseg.visualization.curves import write_png
 
 WORTHWHILE = 0.01
 """A gain in AP from here on is called a gain."""

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from instseg.curves import write_png
 from instseg.sweeps.ranking import Row, short
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
+from instseg.visualization.curves import write_png
 
 LOG_FROM = 20.0
 """An axis is logarithmic where the largest value is so many times the smallest."""

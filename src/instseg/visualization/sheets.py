@@ -13,7 +13,7 @@ from PIL import Image as PilImage
 from instseg.core.atomic import replacing
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize
-from instseg.lettering import Colour, fitting, text_mask, write_text
+from instseg.visualization.text import Colour, fitting, text_mask, write_text
 
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (20, 20, 20)

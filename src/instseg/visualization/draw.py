@@ -19,7 +19,7 @@ from instseg.core.categories import Categories, category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.masks import rle_to_bitmask, rle_to_box
 from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle, Target
-from instseg.lettering import Area, Colour, draw_label
+from instseg.visualization.text import Area, Colour, draw_label
 
 MIN_SIDE_PX = 640
 """The longer side of a drawn picture has at least this, up to 1.4 times as much where many names need room."""

@@ -16,10 +16,10 @@ from instseg.core.categories import Categories, category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import GroundTruth, Prediction, Rle, Target
-from instseg.curves import _panel_of, plot_curves
-from instseg.lettering import contrasting, draw_label, fitting, font_of
-from instseg.sheets import contact_sheet, side_by_side, write_image
-from instseg.visualize import draw_ground_truth, draw_instances, draw_prediction, draw_target
+from instseg.visualization.curves import _panel_of, plot_curves
+from instseg.visualization.draw import draw_ground_truth, draw_instances, draw_prediction, draw_target
+from instseg.visualization.sheets import contact_sheet, side_by_side, write_image
+from instseg.visualization.text import contrasting, draw_label, fitting, font_of
 
 CATEGORIES = Categories(("car", "sign board"))
 GRAY = 90
