@@ -16,7 +16,7 @@ from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.reading.labels import make_reader
 from instseg.data.transforms.augmentation import Augmentation
-from instseg.run_folders import find_checkpoint
+from instseg.runs.folders import find_checkpoint
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPED = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml") if p.parent != CONF and "hydra" not in p.parts)

@@ -14,7 +14,7 @@ from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.reproduce import compare_runs, print_comparison, write_comparison
-from instseg.run_folders import complete_arguments
+from instseg.runs.folders import complete_arguments
 
 
 def made_run(folder: Path, weight: float = 1.0, ap: float = 0.5, lr: float = 1e-3, **start: object) -> Path:

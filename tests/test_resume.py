@@ -16,8 +16,8 @@ from instseg.averaging import AverageOfEpochs
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.manifest import package_versions
 from instseg.resume import Resumable, check_resumable, find_resumable
+from instseg.runs.manifest import package_versions
 
 IN_VALIDATION = "on_validation_batch_end"
 KILLED, TERMINATED = -signal.SIGKILL, 128 + signal.SIGTERM

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg import stopping
 from instseg.interruption import StoppedTogether, TerminatedTogether
-from instseg.starts import this_start
+from instseg.runs.external_launch import this_start
 from instseg.stopping import StopTogether
 
 FAST = ("trainer.max_epochs=1", "model.norm=gn")

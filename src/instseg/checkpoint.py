@@ -18,8 +18,8 @@ from instseg import __version__
 from instseg.checkpoint_io import FORMAT, load_checkpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.manifest import package_versions
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
+from instseg.runs.manifest import package_versions
 
 MODEL_PREFIX = "model."
 PREDICTION_OPTIONS = ("score_threshold", "nms_threshold", "detections_per_image")

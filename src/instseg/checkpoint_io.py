@@ -26,7 +26,7 @@ from torch import Tensor
 from instseg import __version__
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
-from instseg.run_folders import LAST, PREVIOUS
+from instseg.runs.folders import LAST, PREVIOUS
 
 FORMAT = 2
 """2: what a training needs to go on exactly lies beside what describes the model. 1 predicts, and cannot go on."""

@@ -27,8 +27,8 @@ from rich.markup import escape
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.device_slots import gpus_of_a_job, num_slots
-from instseg.run_folders import complete_arguments, remove_unused_folders, run_folder
-from instseg.starts import arguments_of_this_rank
+from instseg.runs.external_launch import arguments_of_this_rank
+from instseg.runs.folders import complete_arguments, remove_unused_folders, run_folder
 from instseg.sweeps.failures import is_disk_full
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 

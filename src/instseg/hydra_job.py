@@ -27,8 +27,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted
 from instseg.device_slots import take_slot
 from instseg.rank_watch import NOTE, RANK_ENDED, note_failure
-from instseg.run_folders import is_begun_earlier
-from instseg.starts import starts_no_processes
+from instseg.runs.external_launch import starts_no_processes
+from instseg.runs.folders import is_begun_earlier
 from instseg.sweeps.failures import ProcessDiedError, Pruned
 
 SWEEP_ONLY = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")

@@ -16,8 +16,8 @@ from rich.table import Table
 from instseg.checkpoint_io import load_checkpoint
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
-from instseg.differences import ABSENT, CHANGES_NOTHING, differences
-from instseg.run_folders import BEST, LAST
+from instseg.runs.differences import ABSENT, CHANGES_NOTHING, differences
+from instseg.runs.folders import BEST, LAST
 
 MEASURED_TIME = "images_per_second"  # no two runs have the same
 MISSING = "missing"

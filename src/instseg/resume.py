@@ -15,10 +15,10 @@ from instseg.checkpoint_io import DamagedCheckpointError, load_checkpoint
 from instseg.core.atomic import remove_scratch
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.differences import ABSENT, CHANGES_NOTHING, differences, in_words
 from instseg.event_files import rewind_event_files
-from instseg.manifest import package_versions
-from instseg.run_folders import saved_states
+from instseg.runs.differences import ABSENT, CHANGES_NOTHING, differences, in_words
+from instseg.runs.folders import saved_states
+from instseg.runs.manifest import package_versions
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from sweeping import info
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import typed_values
-from instseg.run_folders import complete_arguments
-from instseg.starts import Start
+from instseg.runs.external_launch import Start
+from instseg.runs.folders import complete_arguments
 from instseg.sweeps import resuming
 from instseg.sweeps.records import SweepFolder
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep

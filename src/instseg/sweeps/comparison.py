@@ -21,7 +21,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.text import shown
 from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image_results
-from instseg.run_folders import folder_of
+from instseg.runs.folders import folder_of
 
 RESAMPLES = 2000
 LEVEL = 0.95

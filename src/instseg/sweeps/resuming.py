@@ -9,8 +9,8 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted, typed_values
-from instseg.differences import CHANGES_NOTHING
-from instseg.starts import this_start
+from instseg.runs.differences import CHANGES_NOTHING
+from instseg.runs.external_launch import this_start
 from instseg.sweeps.records import SweepFolder, newest_sweep
 
 MULTIRUN = ("-m", "--multirun")

@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
-from instseg.run_folders import command_to_go_on, complete_arguments, find_checkpoint, run_folder
-from instseg.starts import this_start
+from instseg.runs.external_launch import this_start
+from instseg.runs.folders import command_to_go_on, complete_arguments, find_checkpoint, run_folder
 
 
 def folder(outputs: Path, name="shapes_small", resume=None) -> Path:

@@ -16,8 +16,8 @@ import yaml
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted, typed_values
-from instseg.ownership import OWNER_FILE, refuse_if_owned
-from instseg.starts import this_start
+from instseg.runs.external_launch import this_start
+from instseg.runs.ownership import OWNER_FILE, refuse_if_owned
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is damaged

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from instseg import ownership
 from instseg.core.errors import InstsegError
-from instseg.ownership import OWNER_FILE, refuse_if_owned, sole_owner
+from instseg.runs import ownership
+from instseg.runs.ownership import OWNER_FILE, refuse_if_owned, sole_owner
 
 
 class OtherRun:

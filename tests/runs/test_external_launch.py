@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from instseg import starts
 from instseg.core.errors import InstsegError
-from instseg.starts import Start, this_start
+from instseg.runs import external_launch as starts
+from instseg.runs.external_launch import Start, this_start
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from instseg import __version__, manifest
-from instseg.manifest import describe_git, describe_start, write_manifest
+from instseg import __version__
+from instseg.runs import manifest
+from instseg.runs.manifest import describe_git, describe_start, write_manifest
 
 
 def git(folder, *arguments):
