@@ -13,7 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg import stopping
-from instseg.interruption import StoppedTogether, TerminatedTogether
+from instseg.distributed.interruption import StoppedTogether, TerminatedTogether
 from instseg.runs.external_launch import this_start
 from instseg.stopping import StopTogether
 

@@ -26,7 +26,7 @@ from rich.markup import escape
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
-from instseg.device_slots import gpus_of_a_job, num_slots
+from instseg.distributed.device_slots import gpus_of_a_job, num_slots
 from instseg.runs.external_launch import arguments_of_this_rank
 from instseg.runs.folders import complete_arguments, remove_unused_folders, run_folder
 from instseg.sweeps.failures import is_disk_full

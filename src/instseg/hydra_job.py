@@ -25,8 +25,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted
-from instseg.device_slots import take_slot
-from instseg.rank_watch import NOTE, RANK_ENDED, note_failure
+from instseg.distributed.device_slots import take_slot
+from instseg.distributed.rank_failure import NOTE, RANK_ENDED, note_failure
 from instseg.runs.external_launch import starts_no_processes
 from instseg.runs.folders import is_begun_earlier
 from instseg.sweeps.failures import ProcessDiedError, Pruned

@@ -13,7 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg.checkpoint import DescribeCheckpoint
-from instseg.interruption import Interruption, StoppedTogether
+from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
 from instseg.runs.folders import LAST
 from instseg.training_state import arrive, capture, is_before_step, is_between_optimizer_steps, set_progress

@@ -37,11 +37,11 @@ from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.data.transforms.augmentation import Resize
+from instseg.distributed.rank_failure import watched_ranks
 from instseg.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take_a_device, typed_model_options
 from instseg.memory import keep_freed_memory
 from instseg.prediction_output import write_predictions
 from instseg.predictor import Predictor
-from instseg.rank_watch import watched_ranks
 from instseg.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.runs.folders import BEST, LAST, command_to_go_on

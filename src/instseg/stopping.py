@@ -24,8 +24,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from instseg.interruption import InterruptedTogether, TerminatedTogether
-from instseg.rank_watch import NOTE
+from instseg.distributed.interruption import InterruptedTogether, TerminatedTogether
+from instseg.distributed.rank_failure import NOTE
 from instseg.training_state import is_between_optimizer_steps
 
 log = logging.getLogger(__name__)

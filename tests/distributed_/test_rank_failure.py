@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from instseg import rank_watch
-from instseg.interruption import InterruptedTogether, TerminatedTogether
-from instseg.rank_watch import Hub, RankWatch, Spoke
+from instseg.distributed import rank_failure as rank_watch
+from instseg.distributed.interruption import InterruptedTogether, TerminatedTogether
+from instseg.distributed.rank_failure import Hub, RankWatch, Spoke
 
 
 class Group:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from instseg import device_slots
 from instseg.core.errors import InstsegError
-from instseg.device_slots import gpus_of_a_job, num_slots, slots, take_slot, visible_gpus
+from instseg.distributed import device_slots
+from instseg.distributed.device_slots import gpus_of_a_job, num_slots, slots, take_slot, visible_gpus
 
 TAKE = """
 import sys

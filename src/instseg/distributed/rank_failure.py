@@ -28,7 +28,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
-from instseg.interruption import StoppedTogether
+from instseg.distributed.interruption import StoppedTogether
 from instseg.runs.folders import command_to_go_on, saved_states
 
 log = logging.getLogger(__name__)

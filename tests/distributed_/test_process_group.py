@@ -9,7 +9,7 @@ import torch.distributed as dist
 from pytorch_lightning import Trainer
 from torch.distributed import TCPStore
 
-from instseg.process_group import ddp
+from instseg.distributed.process_group import ddp
 
 LATE = 2.0  # seconds: so that the first rank looks for the second before it is there
 
