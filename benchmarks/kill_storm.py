@@ -29,7 +29,7 @@ import torch
 
 import instseg.run  # noqa: F401  # loaded once for all processes
 from comparing import Row, figure, main, parser
-from instseg.callbacks import read_scalars
+from instseg.training.tensorboard import read_scalars
 
 ROOT = Path(__file__).parents[1]
 SHORT = (

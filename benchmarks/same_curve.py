@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from comparing import Row, figure, main, parser
-from instseg.callbacks import read_scalars
+from instseg.training.tensorboard import read_scalars
 
 ROOT = Path(__file__).parents[1]
 NETWORK = "src/instseg/models"

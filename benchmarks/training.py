@@ -35,7 +35,7 @@ from instseg.core.types import BOX_MASK_SIZE, Target
 from instseg.memory import keep_freed_memory
 from instseg.models.linear import has_onednn
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
-from instseg.optim import build_sgd
+from instseg.training.optimizers import build_sgd
 
 NUM_CATEGORIES = 4
 LEARNING_RATE = 1e-8

@@ -23,7 +23,7 @@ from comparing import Row, alternately, compared, figure, main
 from instseg.core.types import Batch, GroundTruth
 from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
-from instseg.optim import build_sgd
+from instseg.training.optimizers import build_sgd
 
 BATCH, NUM_PROPOSALS = 2, 1000
 CASES = [("resnet50", 400, 10), ("resnet18", 400, 10), ("resnet50", 400, 30), ("resnet50", 800, 10)]

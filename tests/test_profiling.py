@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.profilers import PassThroughProfiler
 from rich.console import Console
 
-import instseg.module
+import instseg.training.module
 from instseg.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
 from instseg.checkpoint import DescribeCheckpoint
 from instseg.core.categories import Categories
@@ -97,7 +97,7 @@ def test_the_trace_names_the_parts(run):
 
 def test_after_the_profile_everything_is_as_it_was(run):
     assert isinstance(run.trainer.profiler, PassThroughProfiler)
-    assert instseg.module.detections_to_predictions is detections_to_predictions
+    assert instseg.training.module.detections_to_predictions is detections_to_predictions
     assert not any("forward" in vars(submodule) for submodule in run.module.modules())
     assert "sample" not in vars(run.module.model.roi_heads)
 

@@ -12,12 +12,12 @@ import torch
 from killed_runs import EVERY_STEP, assert_equal, left_by, run
 
 from instseg import __version__
-from instseg.averaging import AverageOfEpochs
 from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.resume import Resumable, check_resumable, find_resumable
 from instseg.runs.manifest import package_versions
+from instseg.training.averaging import AverageOfEpochs
 
 IN_VALIDATION = "on_validation_batch_end"
 KILLED, TERMINATED = -signal.SIGKILL, 128 + signal.SIGTERM

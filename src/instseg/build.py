@@ -28,9 +28,9 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.models.mask_rcnn import MaskRCNN, check_options
 from instseg.models.weight_files import coco_category_names
-from instseg.module import InstanceSegmentationModule
 from instseg.runs.external_launch import starts_no_processes, this_start
 from instseg.runs.folders import find_checkpoint
+from instseg.training.module import InstanceSegmentationModule
 
 COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
 

@@ -16,7 +16,8 @@ from instseg.checkpoint import DescribeCheckpoint
 from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
 from instseg.runs.folders import LAST
-from instseg.training_state import arrive, capture, is_before_step, is_between_optimizer_steps, set_progress
+from instseg.training.progress import is_before_step, is_between_optimizer_steps
+from instseg.training_state import arrive, capture, set_progress
 
 log = logging.getLogger(__name__)
 

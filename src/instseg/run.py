@@ -47,8 +47,8 @@ from instseg.resume import Resumable, check_resumable, find_resumable, prepare_f
 from instseg.runs.folders import BEST, LAST, command_to_go_on
 from instseg.runs.manifest import write_manifest
 from instseg.runs.ownership import sole_owner
-from instseg.stopping import stopping_together
 from instseg.summary import print_summary
+from instseg.training.coordinated_stop import stopping_together
 from instseg.visualization.sheets import write_image
 
 log = logging.getLogger(__name__)

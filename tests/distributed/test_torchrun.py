@@ -12,7 +12,7 @@ import torch
 from faults import FAULTS
 from typed_commands import QUICK, ROOT, train_as_ranks
 
-from instseg.callbacks import read_scalars
+from instseg.training.tensorboard import read_scalars
 
 TWO = (
     *QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "batch_size=1",

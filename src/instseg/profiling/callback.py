@@ -15,13 +15,13 @@ from rich.console import Console
 from instseg.core.errors import InstsegError
 from instseg.core.files import write_json
 from instseg.core.types import Batch
-from instseg.module import InstanceSegmentationModule
 from instseg.profiling.measure import build_profile, peak_process_bytes
 from instseg.profiling.parts import time_parts
 from instseg.profiling.profile import Profile
 from instseg.profiling.recorder import IMAGE, OUTSIDE, STEP, Clock, Recorder
 from instseg.profiling.report import as_json, print_places, print_profile
 from instseg.profiling.tracer import Tracer
+from instseg.training.module import InstanceSegmentationModule
 
 
 class ProfileTraining(Callback):

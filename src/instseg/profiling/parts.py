@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import nn
 
-import instseg.module
-from instseg.module import InstanceSegmentationModule
+import instseg.training.module
 from instseg.profiling import profile as part
 from instseg.profiling.recorder import Recorder
+from instseg.training.module import InstanceSegmentationModule
 
 PARTS = {  # below the LightningModule; of a module, its forward
     "model.transform": part.NORMALIZE,
@@ -52,7 +52,7 @@ def time_parts(module: InstanceSegmentationModule, recorder: Recorder) -> ExitSt
         else:
             owner, _, method = path.rpartition(".")
             _time(attrgetter(owner)(module), method, name, recorder, undo)
-    _time(instseg.module, POSTPROCESS, part.PASTE, recorder, undo)
+    _time(instseg.training.module, POSTPROCESS, part.PASTE, recorder, undo)
     return undo
 
 

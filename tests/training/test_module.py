@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from instseg.callbacks import Throughput, read_scalars, training_tiles
 from instseg.checkpoint import finite
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import Batch, Detections, GroundTruth, Target
-from instseg.module import LOSS_NAMES, InstanceSegmentationModule, NonFiniteLossError
+from instseg.training.callbacks import Throughput, training_tiles
+from instseg.training.module import LOSS_NAMES, InstanceSegmentationModule, NonFiniteLossError
+from instseg.training.tensorboard import read_scalars
 
 CATEGORIES = Categories(("car", "person"))
 

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from instseg.core.errors import InstsegError
-from instseg.optim import build_adamw, build_sgd, constant, parameter_groups, scaled_lr, warmup_cosine, warmup_multistep
+from instseg.training.optimizers import (
+    build_adamw,
+    build_sgd,
+    constant,
+    parameter_groups,
+    scaled_lr,
+    warmup_cosine,
+    warmup_multistep,
+)
 
 WARMUP = {"warmup_steps": 10, "warmup_max_fraction": 0.5, "warmup_start_factor": 0.1}
 

@@ -10,10 +10,7 @@ from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard import SummaryWriter
 
 from instseg.core.categories import Categories
 from instseg.core.types import Batch, Image, Prediction
@@ -21,20 +18,13 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.data.reading.images import read_image
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
-from instseg.module import InstanceSegmentationModule
+from instseg.training.module import InstanceSegmentationModule
+from instseg.training.tensorboard import read_scalars, tensorboard_of
 from instseg.visualization.curves import plot_curves
 from instseg.visualization.draw import draw_ground_truth, draw_prediction, draw_target
 from instseg.visualization.sheets import contact_sheet, side_by_side, write_image
 
 log = logging.getLogger(__name__)
-
-
-def tensorboard_of(trainer: Trainer) -> SummaryWriter | None:
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            writer: SummaryWriter = logger.experiment
-            return writer
-    return None
 
 
 class PictureLogger(Callback):
@@ -207,14 +197,3 @@ class CurvePlotter(Callback):
         scalars = read_scalars(Path(writer.log_dir))
         if scalars:
             plot_curves(scalars, self.folder / "curves.png")
-
-
-def read_scalars(log_dir: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Every scalar of a TensorBoard folder: tag -> (steps, values)."""
-    events = EventAccumulator(str(log_dir), size_guidance={"scalars": 0, "images": 1, "tensors": 0})
-    events.Reload()
-    scalars = {}
-    for tag in events.Tags()["scalars"]:
-        rows = events.Scalars(tag)
-        scalars[tag] = ([row.step for row in rows], [row.value for row in rows])
-    return scalars

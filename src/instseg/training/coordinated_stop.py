@@ -26,7 +26,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from instseg.distributed.interruption import InterruptedTogether, TerminatedTogether
 from instseg.distributed.rank_failure import NOTE
-from instseg.training_state import is_between_optimizer_steps
+from instseg.training.progress import is_between_optimizer_steps
 
 log = logging.getLogger(__name__)
 

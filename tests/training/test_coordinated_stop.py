@@ -12,10 +12,10 @@ from killed_runs import assert_equal, left_by, run
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from instseg import stopping
 from instseg.distributed.interruption import StoppedTogether, TerminatedTogether
 from instseg.runs.external_launch import this_start
-from instseg.stopping import StopTogether
+from instseg.training import coordinated_stop as stopping
+from instseg.training.coordinated_stop import StopTogether
 
 FAST = ("trainer.max_epochs=1", "model.norm=gn")
 
