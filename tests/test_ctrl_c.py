@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from instseg.last_checkpoint import LastCheckpoint
+from instseg.checkpoints.last_checkpoint import LastCheckpoint
 
 TRAINER = SimpleNamespace(received_sigterm=False, world_size=1)
 

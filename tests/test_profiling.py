@@ -17,7 +17,7 @@ from rich.console import Console
 
 import instseg.training.module
 from instseg.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
-from instseg.checkpoint import DescribeCheckpoint
+from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.models.postprocess import detections_to_predictions

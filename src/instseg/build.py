@@ -20,8 +20,8 @@ from torch import nn
 
 from instseg.audit.options import AuditOptions
 from instseg.check_config import OWN_TRAINER_KEYS
-from instseg.checkpoint import TrainedModel, load_trained_model
-from instseg.checkpoint_io import AtomicCheckpointIO
+from instseg.checkpoints.content import TrainedModel, load_trained_model
+from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data.datamodule import InstanceDataModule

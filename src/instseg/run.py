@@ -31,8 +31,10 @@ from instseg.build import (
     plain,
 )
 from instseg.check_config import check_config, check_predict_config
-from instseg.checkpoint import DescribeCheckpoint, finite
-from instseg.checkpoint_io import load_checkpoint
+from instseg.checkpoints.content import DescribeCheckpoint, finite
+from instseg.checkpoints.files import load_checkpoint
+from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
+from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
@@ -42,8 +44,6 @@ from instseg.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take
 from instseg.memory import keep_freed_memory
 from instseg.prediction_output import write_predictions
 from instseg.predictor import Predictor
-from instseg.reproduce import compare_runs, print_comparison, write_comparison
-from instseg.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.runs.folders import BEST, LAST, command_to_go_on
 from instseg.runs.manifest import write_manifest
 from instseg.runs.ownership import sole_owner

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from instseg.checkpoint_io import DiskFullError
+from instseg.checkpoints.files import DiskFullError
 from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import is_disk_full, kind_of, reason_of
 

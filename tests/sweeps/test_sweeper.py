@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sweeping import states, swept
 
-from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO, DiskFullError
+from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO, DiskFullError
+from instseg.checkpoints.resume import find_resumable
 from instseg.core.errors import InstsegError
-from instseg.resume import find_resumable
 from instseg.sweeps.failures import ProcessDiedError
 from instseg.sweeps.records import SweepFolder
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from instseg.checkpoint import finite
+from instseg.checkpoints.content import finite
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import Batch, Detections, GroundTruth, Target

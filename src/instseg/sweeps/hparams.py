@@ -10,8 +10,8 @@ from pathlib import Path
 from torch.utils.tensorboard import summary
 from torch.utils.tensorboard.writer import FileWriter
 
+from instseg.checkpoints.event_files import EVENT_FILES
 from instseg.core.atomic import exclusive_lock, new_folder
-from instseg.event_files import EVENT_FILES
 from instseg.sweeps.ranking import Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo
 

@@ -15,7 +15,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from instseg import __version__
-from instseg.checkpoint_io import FORMAT, load_checkpoint
+from instseg.checkpoints.files import FORMAT, load_checkpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn

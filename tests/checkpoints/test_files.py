@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO, DamagedCheckpointError, DiskFullError, load_checkpoint
+from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO, DamagedCheckpointError, DiskFullError, load_checkpoint
 from instseg.core.errors import InstsegError
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg import __version__
-from instseg.checkpoint_io import DamagedCheckpointError, load_checkpoint
+from instseg.checkpoints.event_files import rewind_event_files
+from instseg.checkpoints.files import DamagedCheckpointError, load_checkpoint
 from instseg.core.atomic import remove_scratch
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.event_files import rewind_event_files
 from instseg.runs.differences import ABSENT, CHANGES_NOTHING, differences, in_words
 from instseg.runs.folders import saved_states
 from instseg.runs.manifest import package_versions

@@ -12,10 +12,10 @@ import torch
 from killed_runs import EVERY_STEP, assert_equal, left_by, run
 
 from instseg import __version__
-from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.resume import Resumable, check_resumable, find_resumable
 from instseg.runs.manifest import package_versions
 from instseg.training.averaging import AverageOfEpochs
 

@@ -12,12 +12,12 @@ from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from instseg.checkpoint import DescribeCheckpoint
+from instseg.checkpoints.content import DescribeCheckpoint
+from instseg.checkpoints.training_state import arrive, capture, set_progress
 from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
 from instseg.runs.folders import LAST
 from instseg.training.progress import is_before_step, is_between_optimizer_steps
-from instseg.training_state import arrive, capture, set_progress
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from instseg.checkpoint_io import load_checkpoint
+from instseg.checkpoints.files import load_checkpoint
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.runs.differences import ABSENT, CHANGES_NOTHING, differences

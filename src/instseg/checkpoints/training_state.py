@@ -15,8 +15,8 @@ import torch.distributed
 from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningModule, Trainer
 
-from instseg.event_files import event_file_sizes
-from instseg.random_states import random_states, restore_random_states
+from instseg.checkpoints.event_files import event_file_sizes
+from instseg.checkpoints.random_states import random_states, restore_random_states
 from instseg.training.progress import steps_done
 from instseg.training.tensorboard import tensorboard_of
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from instseg import __version__
-from instseg.checkpoint import DescribeCheckpoint, load_trained_model
-from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.content import DescribeCheckpoint, load_trained_model
+from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.models.mask_rcnn import build_mask_rcnn

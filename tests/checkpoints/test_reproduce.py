@@ -10,10 +10,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from instseg.checkpoint_io import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
-from instseg.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.runs.folders import complete_arguments
 
 
