@@ -14,7 +14,7 @@ from PIL import Image as PilImage
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_to_box
 from instseg.core.types import ImageSize, Prediction
-from instseg.exports.photo import Export, ExportRun, Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.predicted_image import Export, ExportRun, Picture, PredictedPhoto, unique_stems
 
 CATEGORIES = Categories(("car", "traffic sign", "cake"))
 IDENTITY = {

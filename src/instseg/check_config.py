@@ -13,7 +13,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.errors import InstsegError
-from instseg.exports.formats import check_formats
+from instseg.prediction.writers.formats import check_formats
 
 STAGES = ("fit", "validate", "test", "audit", "show_augmentation")
 MEASURING = ("validate", "test")

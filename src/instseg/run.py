@@ -42,8 +42,8 @@ from instseg.data.transforms.augmentation import Resize
 from instseg.distributed.rank_failure import watched_ranks
 from instseg.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take_a_device, typed_model_options
 from instseg.memory import keep_freed_memory
-from instseg.prediction_output import write_predictions
-from instseg.predictor import Predictor
+from instseg.prediction.output import write_predictions
+from instseg.prediction.predictor import Predictor
 from instseg.runs.folders import BEST, LAST, command_to_go_on
 from instseg.runs.manifest import write_manifest
 from instseg.runs.ownership import sole_owner

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from instseg.core.categories import Categories
 from instseg.data.reading.images import read_image
-from instseg.exports.instance_pictures import InstancePictures
-from instseg.exports.photo import ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.instance_pictures import InstancePictures
+from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto
 
 SMALL, LARGE, STRIP = (6, 8), (900, 1600), (12, 900)
 

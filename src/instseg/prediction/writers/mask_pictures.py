@@ -13,7 +13,7 @@ from PIL import Image as PilImage
 from instseg.core.atomic import replacing
 from instseg.core.categories import category_colour
 from instseg.core.files import write_json
-from instseg.exports.photo import MAX_8_BIT, Export, ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.predicted_image import MAX_8_BIT, Export, ExportRun, Picture, PredictedPhoto
 
 
 class Masks(Export):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from instseg.core.files import write_json
-from instseg.exports.photo import Export, Picture
+from instseg.prediction.writers.predicted_image import Export, Picture
 
 LABELME_VERSION = "5.5.0"
 """The version of LabelMe whose files these are; it says so for every other major version that opens them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instseg.exports.photo import Export, Picture
+from instseg.prediction.writers.predicted_image import Export, Picture
 from instseg.visualization.draw import draw_prediction
 from instseg.visualization.sheets import write_image
 

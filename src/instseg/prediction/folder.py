@@ -10,7 +10,7 @@ from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import write_json
-from instseg.exports.formats import FORMATS
+from instseg.prediction.writers.formats import FORMATS
 
 RECORD = "prediction_run.json"
 KNOWN = frozenset(export.writes for export in FORMATS.values())

@@ -14,7 +14,7 @@ from instseg.core.categories import category_colour
 from instseg.core.files import write_json
 from instseg.core.polygons import join_polygons
 from instseg.core.types import ImageSize, Polygon
-from instseg.exports.photo import Export, ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.predicted_image import Export, ExportRun, Picture, PredictedPhoto
 
 LABELS, IMAGE = "label", "image"  # what the labelling setup calls its tags
 

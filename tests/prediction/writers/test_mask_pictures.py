@@ -12,7 +12,7 @@ from export_factories import PIXEL, RING, SIZE, TWO_PARTS, export, predicted
 from factories import drawn
 from PIL import Image as PilImage
 
-from instseg.exports.mask_pictures import BinaryMasks, ColouredMasks, Masks
+from instseg.prediction.writers.mask_pictures import BinaryMasks, ColouredMasks, Masks
 
 TOP_LEFT, MIDDLE = drawn("####....", "####....", *4 * ["........"]), drawn("..####..", *5 * ["........"])
 

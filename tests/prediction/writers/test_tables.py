@@ -8,7 +8,7 @@ import numpy as np
 from export_factories import IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 from pycocotools.coco import COCO
 
-from instseg.exports.tables import CocoJson, Csv
+from instseg.prediction.writers.tables import CocoJson, Csv
 
 
 def test_the_json_is_a_coco_data_set_with_scores_that_names_photos_and_model(tmp_path):

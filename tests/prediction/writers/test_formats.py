@@ -9,10 +9,10 @@ import pytest
 from export_factories import PIXEL, export_run, predicted
 
 from instseg.core.errors import InstsegError
-from instseg.exports.exporter import Exporter
-from instseg.exports.formats import FORMATS, check_formats
-from instseg.exports.overlays import Overlays
-from instseg.exports.photo import ExportRun, Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.formats import FORMATS, check_formats
+from instseg.prediction.writers.overlays import Overlays
+from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.writer import Exporter
 
 PIXELS = np.zeros((6, 8, 3), np.uint8)
 

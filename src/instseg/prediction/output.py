@@ -17,12 +17,12 @@ from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.data.reading.images import Source, find_images
-from instseg.exports.exporter import Exporter
-from instseg.exports.formats import DEFAULT_SAVE, FORMATS, check_formats
-from instseg.exports.photo import ExportRun, Picture, PredictedPhoto, unique_stems
-from instseg.prediction_folder import PredictionFolder
-from instseg.prediction_summary import PredictSummary
-from instseg.predictor import Predictor
+from instseg.prediction.folder import PredictionFolder
+from instseg.prediction.predictor import Predictor
+from instseg.prediction.summary import PredictSummary
+from instseg.prediction.writers.formats import DEFAULT_SAVE, FORMATS, check_formats
+from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.writer import Exporter
 
 
 def write_predictions(

@@ -17,10 +17,10 @@ from rich.console import Console
 from instseg.core.errors import InstsegError
 from instseg.data.reading.images import read_image
 from instseg.data.transforms.augmentation import Resize
-from instseg.exports.formats import FORMATS
-from instseg.prediction_output import write_predictions
-from instseg.prediction_summary import PredictSummary
-from instseg.predictor import Predictor
+from instseg.prediction.output import write_predictions
+from instseg.prediction.predictor import Predictor
+from instseg.prediction.summary import PredictSummary
+from instseg.prediction.writers.formats import FORMATS
 
 
 @pytest.fixture

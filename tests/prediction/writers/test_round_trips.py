@@ -32,13 +32,13 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.images import read_image
 from instseg.data.reading.labels import Labels
 from instseg.data.sources import folder
-from instseg.exports.exporter import Exporter
-from instseg.exports.formats import FORMATS
-from instseg.exports.photo import Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.formats import FORMATS
+from instseg.prediction.writers.predicted_image import Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.writer import Exporter
 
 MIN_IOU = 0.97
 SIZE = (120, 160)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def shape(*polygons: NDArray[np.float64]) -> NDArray[np.uint8]:

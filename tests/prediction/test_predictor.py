@@ -14,7 +14,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.masks import rle_area, rle_to_box
 from instseg.data.transforms.augmentation import Resize
 from instseg.models.mask_rcnn import build_mask_rcnn
-from instseg.predictor import Predictor, choose_device
+from instseg.prediction.predictor import Predictor, choose_device
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import yaml
 from instseg.core.atomic import replacing, write_text_atomically
 from instseg.core.masks import rle_area
 from instseg.core.polygons import join_polygons
-from instseg.exports.photo import Export, Picture, PredictedPhoto
+from instseg.prediction.writers.predicted_image import Export, Picture, PredictedPhoto
 
 SCORE_COLUMNS = ("image", "line", "category", "score")
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from instseg.core.errors import InstsegError
-from instseg.exports.formats import FORMATS
-from instseg.exports.photo import ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.formats import FORMATS
+from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto
 
 NUM_THREADS, MAX_WAITING = 2, 4
 

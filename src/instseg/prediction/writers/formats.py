@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Sequence
 
 from instseg.core.errors import InstsegError
-from instseg.exports.instance_pictures import InstancePictures
-from instseg.exports.labelme import LabelMe
-from instseg.exports.labelstudio import LabelStudio
-from instseg.exports.mask_pictures import BinaryMasks, ColouredMasks, Masks
-from instseg.exports.overlays import Overlays
-from instseg.exports.photo import Export
-from instseg.exports.tables import CocoJson, Csv
-from instseg.exports.yolo import Yolo
+from instseg.prediction.writers.instance_pictures import InstancePictures
+from instseg.prediction.writers.labelme import LabelMe
+from instseg.prediction.writers.labelstudio import LabelStudio
+from instseg.prediction.writers.mask_pictures import BinaryMasks, ColouredMasks, Masks
+from instseg.prediction.writers.overlays import Overlays
+from instseg.prediction.writers.predicted_image import Export
+from instseg.prediction.writers.tables import CocoJson, Csv
+from instseg.prediction.writers.yolo import Yolo
 
 FORMATS: dict[str, type[Export]] = {
     "overlays": Overlays,

@@ -13,8 +13,8 @@ from export_factories import CATEGORIES, IDENTITY, PIXEL, RING, TWO_PARTS, expor
 
 from instseg.core.categories import Categories
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
-from instseg.exports.labelstudio import LabelStudio
-from instseg.exports.photo import ExportRun
+from instseg.prediction.writers.labelstudio import LabelStudio
+from instseg.prediction.writers.predicted_image import ExportRun
 
 
 def tasks(folder: Path) -> list[dict[str, Any]]:

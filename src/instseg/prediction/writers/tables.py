@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from instseg.core.atomic import replacing
 from instseg.core.coco_json import CSV_COLUMNS, prediction_rows, predictions_to_coco
 from instseg.core.files import write_json
-from instseg.exports.photo import Export, PredictedPhoto
+from instseg.prediction.writers.predicted_image import Export, PredictedPhoto
 
 
 class CocoJson(Export):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from instseg.core.errors import InstsegError
-from instseg.prediction_folder import RECORD, PredictionFolder
+from instseg.prediction.folder import RECORD, PredictionFolder
 
 WRITES = ["overlays", "predictions.json"]
 

@@ -15,7 +15,7 @@ from instseg.core.categories import category_colour
 from instseg.core.masks import rle_to_bitmask, rle_to_box
 from instseg.core.polygons import pixel_outlines
 from instseg.core.types import Image, Polygon
-from instseg.exports.photo import Export, Picture
+from instseg.prediction.writers.predicted_image import Export, Picture
 from instseg.visualization.sheets import write_image
 from instseg.visualization.text import Colour
 

@@ -13,8 +13,8 @@ from factories import make_picture
 from PIL import Image as PilImage
 
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
-from instseg.exports import yolo
-from instseg.exports.yolo import Yolo
+from instseg.prediction.writers import yolo
+from instseg.prediction.writers.yolo import Yolo
 
 
 def label_of(image: str) -> str:

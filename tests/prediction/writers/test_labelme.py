@@ -11,7 +11,7 @@ import pytest
 from export_factories import IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
-from instseg.exports.labelme import LabelMe
+from instseg.prediction.writers.labelme import LabelMe
 
 
 def written(folder: Path, file: str) -> dict[str, Any]:

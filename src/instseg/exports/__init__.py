@@ -1,1 +1,0 @@
-"""Predictions in files: one format a file, each: a photo and what was found on it -> pictures, labels, tables."""
