@@ -14,11 +14,11 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.markup import escape
 
+from instseg.audit.augmentation_sheet import draw_augmentation_sheet
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.page import write_audit_page
 from instseg.audit.report import write_audit_json
 from instseg.audit.terminal import print_audit, print_short
-from instseg.augmentation_sheet import draw_augmentation_sheet
 from instseg.build import (
     build_audit_options,
     build_datamodule,
