@@ -5,12 +5,12 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from instseg.cli import friendly_errors
+from instseg.app.cli import friendly_errors
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="predict")
 def main(config: DictConfig) -> None:
-    from instseg.run import predict  # torch is imported here, so that --help and tab completion answer at once
+    from instseg.app.predict import predict
 
     with friendly_errors("predict"):
         sys.exit(predict(config))

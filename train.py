@@ -3,12 +3,12 @@
 import hydra
 from omegaconf import DictConfig
 
-from instseg.cli import friendly_errors, inherit_arguments
+from instseg.app.cli import friendly_errors, inherit_arguments
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(config: DictConfig) -> float | None:
-    from instseg.run import train  # torch is imported here, so that --help and tab completion answer at once
+    from instseg.app.train import train  # torch is imported here, so that --help and tab completion answer at once
 
     with friendly_errors("train"):
         return train(config)

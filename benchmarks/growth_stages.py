@@ -21,6 +21,7 @@ from made_detections import make_images
 from processes import private_mb
 from torch import Tensor
 
+from instseg.app.memory import keep_freed_memory
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.options import AuditOptions
 from instseg.core.categories import Categories
@@ -33,7 +34,6 @@ from instseg.data.reading.findings import Findings
 from instseg.data.sources import folder
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.evaluation.metrics import CocoMaskMetrics
-from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.models.postprocess import detections_to_predictions
 

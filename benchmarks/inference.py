@@ -31,9 +31,9 @@ from torchvision.ops import box_iou
 from training import NUM_CATEGORIES, full_precision, make_boxes, make_inputs, make_models
 
 from comparing import Row, alternately, compared, figure, main
+from instseg.app.memory import keep_freed_memory
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import Batch, GroundTruth, ImageSize, Prediction
-from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN
 from instseg.models.postprocess import detections_to_predictions
 

@@ -30,9 +30,9 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from comparing import Row, alternately, compared, figure, main
+from instseg.app.memory import keep_freed_memory
 from instseg.core.masks import bitmask_to_box_mask
 from instseg.core.types import BOX_MASK_SIZE, Target
-from instseg.memory import keep_freed_memory
 from instseg.models.linear import has_onednn
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
 from instseg.training.optimizers import build_sgd

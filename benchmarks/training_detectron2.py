@@ -20,8 +20,8 @@ from torch import Tensor
 from training import LEARNING_RATE, NUM_CATEGORIES, SGD_OPTIONS, count_flops, make_inputs, make_step
 
 from comparing import Row, alternately, compared, figure, main
+from instseg.app.memory import keep_freed_memory
 from instseg.core.types import Batch, GroundTruth
-from instseg.memory import keep_freed_memory
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.training.optimizers import build_sgd
 

@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 
+from instseg.app.train import train
 from instseg.core.errors import InstsegError
-from instseg.run import train
 from instseg.training.tensorboard import read_scalars
 
 CONF = Path(__file__).parents[1] / "conf"

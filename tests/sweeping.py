@@ -13,7 +13,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 
-import instseg.cli  # noqa: F401  (the run_folder resolver)
+import instseg.app.cli  # noqa: F401  (the run_folder resolver)
 from instseg.core.overrides import quoted
 from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
 

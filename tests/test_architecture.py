@@ -1,59 +1,168 @@
-"""The tree can be read from top to bottom: what a file imports stands above it."""
+"""The package is a house of rooms: one table says which room may import which, and limits keep it readable."""
+
+from __future__ import annotations
 
 import ast
 import graphlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+import pytest
+
 SRC = Path(__file__).parents[1] / "src" / "instseg"
-KNOW_HYDRA = {"run", "build", "cli", "hydra_job", "check_config", "sweeper", "command_line"}
-FILES = sorted(SRC.rglob("*.py"))
+
+MAY_IMPORT = {
+    "core": "",
+    "data": "core",
+    "models": "core",
+    "evaluation": "core",
+    "visualization": "core",
+    "runs": "core",
+    "distributed": "core runs",
+    "training": "core data evaluation visualization distributed models",
+    "checkpoints": "core data models runs distributed training",
+    "prediction": "core data models visualization checkpoints",
+    "audit": "core data evaluation visualization",
+    "profiling": "core training",
+    "sweeps": "core runs evaluation visualization checkpoints",
+    "app": "core data models evaluation visualization runs distributed training checkpoints prediction audit profiling "
+    "sweeps",
+}
+"""Room -> the rooms that it may import. The order is that of the floors: nothing imports upwards."""
+
+DATA_MAY_IMPORT = {
+    "reading": "",
+    "fetch": "",
+    "transforms": "",
+    "index": "reading",
+    "splits": "reading",
+    "formats": "reading fetch splits",
+    "builtin": "reading fetch",
+    "data": "reading fetch transforms index splits formats builtin",
+}
+"""The same for the rooms within ``data``; the last is ``data`` itself."""
+
+KNOW_HYDRA = ("app", "sweeps")
+MAX_ROOMS, MAX_ARROWS = 20, 60
+MAX_IMPORTS, MAX_CHAIN = 23, 12
+"""Files of ours that one file imports, and files on the longest way from one file down to one that imports none."""
+
+MODULES = {
+    ".".join(("instseg", *path.relative_to(SRC).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(SRC.rglob("*.py"))
+}
 
 
-def imports_of(path: Path) -> set[str]:
-    modules = set()
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Names of all modules that a file imports, ours as whole module names; those for type checking alone too."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found.update(name if name in MODULES else node.module for name in names)
         elif isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-    return modules
+            found.update(alias.name for alias in node.names)
+    return frozenset(found)
 
 
-def place(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else ""
+def ours(path: Path) -> set[str]:
+    return {name for name in imports_of(path) if name in MODULES and name != "instseg"}
 
 
-def test_no_room_is_reached_from_below_itself():
-    """A room is a folder of the package, or a module that lies in none."""
-    arrows = {}
-    for path in FILES:
-        here = path.relative_to(SRC).with_suffix("").parts[0]
-        there = {place(module) for module in imports_of(path) if module.startswith("instseg.")} - {here, "__version__"}
-        arrows.setdefault(here, set()).update(there)
-    graphlib.TopologicalSorter(arrows).prepare()  # raises for a circle
+def room_of(module: str) -> str:
+    """The first folder below the package; empty for the files at its top."""
+    parts = MODULES[module].relative_to(SRC).parts
+    return parts[0] if len(parts) > 1 else ""
 
 
-def test_data_and_models_never_meet():
-    for path in (SRC / "data").rglob("*.py"):
-        assert not any(module.startswith("instseg.models") for module in imports_of(path)), path
-    for path in (SRC / "models").rglob("*.py"):
-        assert not any(module.startswith("instseg.data") for module in imports_of(path)), path
+def data_room_of(module: str) -> str:
+    parts = MODULES[module].relative_to(SRC).parts
+    return parts[1] if len(parts) > 2 else "data"
 
 
-def test_only_the_outermost_files_know_hydra():
-    for path in FILES:
-        if path.stem not in KNOW_HYDRA:
-            assert not any(module.split(".")[0] in ("hydra", "omegaconf") for module in imports_of(path)), path
+def arrows() -> dict[str, set[str]]:
+    """Room -> the other rooms that its files import."""
+    found: dict[str, set[str]] = {room: set() for room in MAY_IMPORT}
+    for module, path in MODULES.items():
+        if here := room_of(module):
+            found[here] |= {room_of(name) for name in ours(path)} - {here}
+    return found
+
+
+def test_every_module_lies_in_a_room_of_the_table():
+    loose = {path.name for module, path in MODULES.items() if not room_of(module)}
+    assert loose <= {"__init__.py", "__main__.py", "api.py"}
+    assert {room_of(module) for module in MODULES} - {""} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_the_table_allows(room):
+    for module, path in MODULES.items():
+        if room_of(module) == room:
+            forbidden = {name for name in ours(path) if room_of(name) not in (room, *MAY_IMPORT[room].split())}
+            assert not forbidden, f"{module} imports {forbidden}"
+
+
+@pytest.mark.parametrize("room", DATA_MAY_IMPORT)
+def test_within_data_the_imports_run_one_way(room):
+    for module, path in MODULES.items():
+        if room_of(module) == "data" and data_room_of(module) == room:
+            inside = {name for name in ours(path) if room_of(name) == "data"}
+            forbidden = {name for name in inside if data_room_of(name) not in (room, *DATA_MAY_IMPORT[room].split())}
+            assert not forbidden, f"{module} imports {forbidden}"
+
+
+@pytest.mark.parametrize("table", [MAY_IMPORT, DATA_MAY_IMPORT], ids=["rooms", "data"])
+def test_no_arrow_of_a_table_points_upwards(table):
+    floors = list(table)
+    for room, below in table.items():
+        assert all(floors.index(other) < floors.index(room) for other in below.split())
+
+
+def test_files_import_each_other_in_no_circle():
+    graphlib.TopologicalSorter({module: ours(path) for module, path in MODULES.items()}).prepare()
+
+
+def test_there_are_few_rooms_and_few_arrows_between_them():
+    assert len(MAY_IMPORT) <= MAX_ROOMS
+    assert sum(map(len, arrows().values())) <= MAX_ARROWS
+
+
+def test_every_room_says_what_it_is_for_and_what_it_must_not_know():
+    for room in MAY_IMPORT:
+        described = ast.get_docstring(ast.parse((SRC / room / "__init__.py").read_text())) or ""
+        assert 2 <= len(described.splitlines()) <= 6, room
+
+
+def test_only_the_commands_and_the_sweeps_know_hydra():
+    for module, path in MODULES.items():
+        if room_of(module) not in KNOW_HYDRA:
+            assert not any(name.split(".")[0] in ("hydra", "omegaconf") for name in imports_of(path)), module
 
 
 def test_the_command_line_answers_without_torch():
-    code = "import sys, instseg.cli; sys.exit('torch' in sys.modules or 'pytorch_lightning' in sys.modules)"
+    code = "import sys, instseg.app.cli; sys.exit('torch' in sys.modules or 'pytorch_lightning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_entry_points_are_short():
     for name in ("train.py", "predict.py"):
         assert len((SRC.parents[1] / name).read_text().splitlines()) <= 30
+
+
+def test_no_file_imports_many_others():
+    counts = {module: len(ours(path)) for module, path in MODULES.items()}
+    assert {module: count for module, count in counts.items() if count > MAX_IMPORTS} == {}
+
+
+def test_no_chain_of_imports_is_long():
+    @cache
+    def chain(module: str) -> tuple[str, ...]:
+        below = [chain(name) for name in ours(MODULES[module])]
+        return (module, *max(below, key=len, default=()))
+
+    longest = max(map(chain, MODULES), key=len)
+    assert len(longest) <= MAX_CHAIN, " -> ".join(longest)

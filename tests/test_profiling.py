@@ -16,7 +16,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from rich.console import Console
 
 import instseg.training.module
-from instseg.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
+from instseg.app.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError

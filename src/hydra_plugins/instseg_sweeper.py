@@ -9,6 +9,6 @@ class InstsegSweeper(RecordingSweeper):
     """The sweeper of train.py."""
 
     def explain(self, error: Exception) -> str:
-        from instseg.cli import explain
+        from instseg.app.cli import explain
 
         return explain(error, "train")

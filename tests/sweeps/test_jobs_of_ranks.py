@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sweeping import swept
 
-from instseg import hydra_job
+from instseg.app import hydra_job
 from instseg.core.errors import InstsegError
 from instseg.sweeps.records import SweepFolder
 

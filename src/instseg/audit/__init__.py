@@ -1,1 +1,4 @@
-"""What is wrong or doubtful about a dataset, found before any training: counted, named, shown, with the way out."""
+"""What is wrong with the data: checks, the report on screen, as a page and as json.
+
+Knows prepared data sets and numbers of the model's settings. Knows no network.
+"""

@@ -1,1 +1,4 @@
-"""Mask R-CNN, its parts and its weights."""
+"""Networks, their parts and their weights.
+
+Knows tensors of ``core.types``. Knows no data set, no training loop and no files but those of weights.
+"""

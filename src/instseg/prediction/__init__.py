@@ -1,1 +1,4 @@
-"""TODO."""
+"""A trained model at work: the predictor, the output folder, and the writers.
+
+Knows images and models. Knows nothing of training.
+"""

@@ -33,7 +33,7 @@ def describe_start(seed: int, data_fingerprint: str, processes: int) -> dict[str
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "seed": seed,
         "data_fingerprint": data_fingerprint,
-        "git": describe_git(Path(__file__).parent),
+        "git": describe_git(Path(__file__).parents[1]),
         "packages": {"instseg": __version__, **package_versions()},
         "processes": processes,
         "hardware": describe_hardware(),

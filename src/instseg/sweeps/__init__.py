@@ -1,1 +1,4 @@
-"""Sweeps: many runs that are recorded one by one, ranked together and compared image by image."""
+"""Many runs as one: what is tried next, what came out, how sure that is.
+
+Knows runs and their records; with ``app`` the only room that knows Hydra.
+"""

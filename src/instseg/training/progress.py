@@ -1,4 +1,4 @@
-"""TODO."""
+"""Progress of a training: steps done, and the moments at which its state is whole."""
 
 from __future__ import annotations
 

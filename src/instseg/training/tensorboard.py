@@ -1,4 +1,4 @@
-"""TODO."""
+"""The TensorBoard logger of a run, and its scalars read back."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from instseg.build import build_model, build_trainer, check_parts, without_suggestions
-from instseg.check_config import check_config
+from instseg.app.build import build_model, build_trainer, check_parts, without_suggestions
+from instseg.app.check_config import check_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
@@ -18,7 +18,7 @@ from instseg.data.reading.labels import make_reader
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.runs.folders import find_checkpoint
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 GROUPED = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml") if p.parent != CONF and "hydra" not in p.parts)
 
 

@@ -33,7 +33,7 @@ from instseg.sweeps.failures import ProcessDiedError, Pruned
 
 SWEEP_ONLY = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")
 GROUPS_OF_SWEEPS = ("launcher", "sweep")
-TRAIN = Path(__file__).parents[2] / "train.py"
+TRAIN = Path(__file__).parents[3] / "train.py"
 CHILD = "train_ddp_process_"  # what Lightning calls the ranks that it starts
 PARENT_POLL_SECONDS = 1.0
 

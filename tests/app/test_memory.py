@@ -31,5 +31,5 @@ def page_faults(first: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
 def test_the_pages_of_a_freed_block_are_used_again():
-    kept = page_faults("from instseg.memory import keep_freed_memory; keep_freed_memory()")
+    kept = page_faults("from instseg.app.memory import keep_freed_memory; keep_freed_memory()")
     assert kept < PAGES / 1000 < page_faults("")

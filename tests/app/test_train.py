@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = ("trainer.accelerator=cpu", "dataset.num_images={train: 8, val: 3, test: 3}", "batch_size=4", "num_workers=0")
 
 

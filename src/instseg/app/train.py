@@ -14,12 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.markup import escape
 
-from instseg.audit.augmentation_sheet import draw_augmentation_sheet
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.page import write_audit_page
-from instseg.audit.report import write_audit_json
-from instseg.audit.terminal import print_audit, print_short
-from instseg.build import (
+from instseg.app.build import (
     build_audit_options,
     build_datamodule,
     build_dataset,
@@ -30,7 +25,15 @@ from instseg.build import (
     check_parts,
     plain,
 )
-from instseg.check_config import check_config, check_predict_config
+from instseg.app.check_config import check_config
+from instseg.app.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take_a_device, typed_model_options
+from instseg.app.memory import keep_freed_memory
+from instseg.app.summary import print_summary
+from instseg.audit.augmentation_sheet import draw_augmentation_sheet
+from instseg.audit.dataset import audit_dataset
+from instseg.audit.page import write_audit_page
+from instseg.audit.report import write_audit_json
+from instseg.audit.terminal import print_audit, print_short
 from instseg.checkpoints.content import DescribeCheckpoint, finite
 from instseg.checkpoints.files import load_checkpoint
 from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
@@ -38,16 +41,10 @@ from instseg.checkpoints.resume import Resumable, check_resumable, find_resumabl
 from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
-from instseg.data.transforms.augmentation import Resize
 from instseg.distributed.rank_failure import watched_ranks
-from instseg.hydra_job import in_own_processes, is_sweep_of_ranks, one_job, take_a_device, typed_model_options
-from instseg.memory import keep_freed_memory
-from instseg.prediction.output import write_predictions
-from instseg.prediction.predictor import Predictor
 from instseg.runs.folders import BEST, LAST, command_to_go_on
 from instseg.runs.manifest import write_manifest
 from instseg.runs.ownership import sole_owner
-from instseg.summary import print_summary
 from instseg.training.coordinated_stop import stopping_together
 from instseg.visualization.sheets import write_image
 
@@ -208,34 +205,3 @@ def write_record(config: DictConfig, prepared: PreparedDataset, run_dir: Path, p
     write_manifest(run_dir / "manifest.json", config.seed, prepared.fingerprint, processes)
     for name in ("splits.json", "findings.json"):
         (run_dir / name).write_bytes((prepared.folder / name).read_bytes())
-
-
-def predict(config: DictConfig) -> int:
-    """Find objects in photos and write what was found; returns the exit code of the program."""
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts are drawn as boxes
-    check_predict_config(config)
-    trained = build_trained_model(config, typed_model_options(config))
-    min_size = config.min_size or trained.min_size
-    max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
-    resize = Resize(min_size, max_size)
-    asked = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(asked, dict)
-    console = Console()
-    predictor = Predictor(trained.model, trained.categories, resize, config.device)
-    if predictor.device.type == "cpu":
-        keep_freed_memory()
-    summary = write_predictions(
-        predictor,
-        asked["source"],
-        Path(config.output),
-        save=asked["save"],
-        score_threshold=config.min_score,
-        categories=asked["categories"],
-        limit=config.limit,
-        batch_size=config.batch_size,
-        overwrite=config.overwrite,
-        identity=trained.identity or {"weights": config.weights, "backbone": config.model.backbone},
-        console=console,
-    )
-    summary.print(console)
-    return summary.exit_code

@@ -38,7 +38,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers"}
 PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
-CONFIG_DIR = Path(__file__).parents[2] / "conf"
+CONFIG_DIR = Path(__file__).parents[3] / "conf"
 
 
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from instseg.app.summary import print_summary
 from instseg.core.categories import Categories
-from instseg.summary import print_summary
 
 NAMES = ("[/x]", "[red]car")
 

@@ -8,10 +8,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from instseg.check_config import check_predict_config
+from instseg.app.check_config import check_predict_config
 from instseg.core.errors import InstsegError
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 
 
 def composed(*overrides: str) -> DictConfig:

@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from torch import nn
 
+from instseg.app.check_config import OWN_TRAINER_KEYS
 from instseg.audit.options import AuditOptions
-from instseg.check_config import OWN_TRAINER_KEYS
 from instseg.checkpoints.content import TrainedModel, load_trained_model
 from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.core.categories import Categories

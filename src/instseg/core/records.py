@@ -1,0 +1,122 @@
+"""Typed reading of every file that this package wrote: one struct a kind, one reader, one kind of error.
+
+A file's struct derives from ``Record``. Whatever is wrong with the file (missing, truncated, of another version, a
+value of another type anywhere in it) is a ``RecordError`` that names file, field, expected, found, and what to do.
+Nothing that stands in a record names code: a struct's fields are numbers, texts, and lists and mappings of these.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
+
+INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)
+MISMATCH = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.+)`)?", re.DOTALL)
+KINDS = re.compile(r"Expected (?P<expected>.+), got (?P<found>.+)", re.DOTALL)
+ABSENT = re.compile(r"Object missing required field `(?P<name>.+)`")
+
+
+class RecordError(InstsegError):
+    """A file that this package wrote does not hold what it once did, or another version wrote it."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of one kind of file.
+
+    ``version`` is that of the layout: a subclass raises ``VERSION`` when its fields change their meaning, and lists in
+    ``READABLE`` what it still understands. A file without one is of version 1.
+    """
+
+    VERSION: ClassVar[int] = 1
+    READABLE: ClassVar[tuple[int, ...]] = (1,)
+    version: int = 1
+
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+class _Version(msgspec.Struct):
+    version: int = 1
+
+
+def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
+    """Read a json file that holds one record.
+
+    Args:
+        path: the file.
+        kind: its struct.
+        remedy: what the user can do where the file is of no use, as the end of the message.
+
+    Raises:
+        RecordError: the file is missing, damaged or of another version.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise RecordError(f"{path}: expected a file, found none; {remedy}") from error
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}; {remedy}") from error
+    return parse_record(content, kind, str(path), remedy)
+
+
+def parse_record(content: bytes | str, kind: type[Kind], where: str, remedy: str) -> Kind:
+    """Parse the json text of one record; ``where`` names its origin in messages.
+
+    Raises:
+        RecordError: the text is no such record.
+    """
+    try:
+        check_version(msgspec.json.decode(content, type=_Version).version, kind, where, remedy)
+        return msgspec.json.decode(content, type=kind)
+    except INVALID as error:
+        raise _explained(error, where, remedy) from error
+
+
+def convert_record(content: Any, kind: type[Kind], where: str, remedy: str) -> Kind:
+    """Convert plain containers, such as those within a checkpoint, to one record.
+
+    Raises:
+        RecordError: the containers hold no such record.
+    """
+    try:
+        check_version(msgspec.convert(content, _Version).version, kind, where, remedy)
+        return msgspec.convert(content, kind)
+    except INVALID as error:
+        raise _explained(error, where, remedy) from error
+
+
+def check_version(found: int, kind: type[Record], where: str, remedy: str) -> None:
+    """Raise RecordError where the layout is of a version that ``kind`` cannot read."""
+    if found in (kind.VERSION, *kind.READABLE):
+        return
+    advice = "update instseg, or " if found > kind.VERSION else ""
+    raise RecordError(f"{where}: field version: expected {kind.VERSION}, found {found}; {advice}{remedy}")
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record as indented json, atomically, with the version of its kind."""
+    stamped = msgspec.structs.replace(record, version=record.VERSION)
+    text = msgspec.json.format(msgspec.json.encode(stamped), indent=2).decode()
+    write_text_atomically(path, text + "\n")
+
+
+def _explained(error: Exception, where: str, remedy: str) -> RecordError:
+    """msgspec's message in this project's form: file, field, expected, found, what to do."""
+    match = MISMATCH.fullmatch(str(error) or type(error).__name__)
+    what, place = (match["what"], match["where"]) if match else (str(error), None)
+    inside = (place or "").removeprefix("$").removeprefix(".")
+    if kinds := KINDS.fullmatch(what):
+        expected, found = kinds["expected"], kinds["found"]
+    elif absent := ABSENT.fullmatch(what):
+        inside = f"{inside}.{absent['name']}".removeprefix(".")
+        expected, found = "a value", "none"
+    else:
+        expected, found = "a valid record", f"a damaged one ({what})"
+    field = f"field {inside}: " if inside else ""
+    return RecordError(f"{where}: {field}expected {expected}, found {found}; {remedy}")
