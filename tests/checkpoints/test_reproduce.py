@@ -10,11 +10,11 @@ import pytest
 import torch
 from rich.console import Console
 
+from instseg.app.arguments import complete_arguments
 from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
 from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
-from instseg.runs.folders import complete_arguments
 
 
 def made_run(folder: Path, weight: float = 1.0, ap: float = 0.5, lr: float = 1e-3, **start: object) -> Path:

@@ -1,36 +1,18 @@
-"""Run folders are never shared, and a command that goes on from a run inherits what that run was started with."""
+"""Run folders are never shared, and their checkpoints are found."""
 
-import json
-import time
 from pathlib import Path
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from run_folders import made_run
 
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import quoted
 from instseg.runs.external_launch import this_start
-from instseg.runs.folders import command_to_go_on, complete_arguments, find_checkpoint, run_folder
+from instseg.runs.folders import find_checkpoint, resume_command, run_folder
 
 
 def folder(outputs: Path, name="shapes_small", resume=None) -> Path:
     run_folder.cache_clear()
     return Path(run_folder(str(outputs), name, resume, ""))
-
-
-def made_run(outputs: Path, name: str, date: str, *overrides: str, checkpoints=("last.ckpt",)) -> Path:
-    run = outputs / name / date
-    for part in ("checkpoints", ".hydra"):
-        (run / part).mkdir(parents=True)
-    for checkpoint in checkpoints:
-        (run / "checkpoints" / checkpoint).write_bytes(b"weights")
-    (run / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
-    time.sleep(0.02)
-    return run
-
-
-def as_hydra_reads(argument: str) -> str:
-    return str(OverridesParser.create().parse_override(argument).value())
 
 
 def test_a_run_lies_under_its_dataset_and_model_and_is_created_at_once(tmp_path):
@@ -49,90 +31,17 @@ def test_a_resumed_run_stays_in_its_folder(tmp_path):
     assert folder(tmp_path, resume=str(run / "checkpoints" / "last.ckpt")) == run
 
 
-def test_resume_auto_takes_the_newest_run_or_the_newest_of_what_is_typed(tmp_path):
-    shapes = made_run(tmp_path, "shapes_small", "2026-01-02")
-    coco = made_run(tmp_path, "coco_r50fpn", "2026-01-01", "dataset=coco", "dataset.root=here", "model=r50fpn")
-    outputs = f"outputs={tmp_path}"
-    assert quoted("resume", coco) in complete_arguments(["resume=auto", outputs])
-    assert quoted("resume", shapes) in complete_arguments(["resume=auto", "dataset=shapes", outputs])
-    with pytest.raises(InstsegError, match=r"resume=auto: no run model=r18fpn"):
-        complete_arguments(["resume=auto", "model=r18fpn", outputs])
-
-
-def test_resume_auto_does_not_take_a_dataset_whose_name_begins_or_ends_alike(tmp_path):
-    outputs = f"outputs={tmp_path}"
-    coco = made_run(tmp_path, "coco_r50fpn", "2026-01-01", "dataset=coco")
-    made_run(tmp_path, "coco4_r50fpn", "2026-01-02", "dataset=coco4")
-    longer = made_run(tmp_path, "coco_cats_r50fpn", "2026-01-03", "dataset=coco_cats")
-    choices = {"hydra": {"runtime": {"choices": {"dataset": "coco_cats", "model": "r50fpn"}}}}
-    (longer / ".hydra" / "hydra.yaml").write_text(json.dumps(choices))
-    assert quoted("resume", coco) in complete_arguments(["resume=auto", "dataset=coco", outputs])
-    assert quoted("resume", longer) in complete_arguments(["resume=auto", "dataset=coco_cats", outputs])
-    assert quoted("resume", longer) in complete_arguments(["resume=auto", "model=r50fpn", outputs])
-
-
-def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_path):
-    started = ("dataset=coco", "dataset.root=here", "trainer=gpu", "trainer.devices=4", "seed=3", "outputs=elsewhere")
-    run = made_run(tmp_path, "coco_r50fpn", "a", *started)
-    typed = [quoted("resume", run), "trainer=cpu", "seed=4"]
-    assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
-
-
-@pytest.mark.parametrize("name", ["a, b", "c=d", "[e] {f}", 'say "g"', "it's (h)", "back\\slash"])
-def test_a_folder_is_gone_on_in_whatever_its_name_and_however_it_is_quoted(tmp_path, name):
-    run = made_run(tmp_path / name, "shapes_small", "2026-01-01", "model=small")
-    (run / "manifest.json").write_text(json.dumps({"starts": [{"seed": 3}]}))
-    for needed in ("config.yaml", "metrics.json"):
-        (run / needed).touch()
-    outputs = quoted("outputs", tmp_path / name)
-    for typed in ([f"resume={run}"], [quoted("resume", run)], [outputs, "resume=auto"]):
-        assert as_hydra_reads(complete_arguments(typed)[-1]) == str(run)
-    for key in ("reproduce", "checkpoint"):
-        assert as_hydra_reads(complete_arguments([f"{key}={run}"])[-1]) == str(run)
-
-
-@pytest.mark.parametrize("left", ["previous.ckpt", None])
-def test_a_run_goes_on_without_its_last_checkpoint_and_starts_over_where_none_was_saved(tmp_path, left):
-    run = made_run(tmp_path, "shapes_small", "a", "seed=3", checkpoints=[left] if left else [])
-    assert complete_arguments([f"resume={run}"]) == ["seed=3", quoted("resume", run)]
-    with pytest.raises(InstsegError, match=r"has neither checkpoints/last\.ckpt nor previous\.ckpt to go on from"):
-        complete_arguments([f"resume={tmp_path}"])
-
-
-def test_measuring_a_checkpoint_of_a_run_uses_the_data_of_that_run(tmp_path):
-    run = made_run(tmp_path, "coco_r50fpn", "a", "dataset=coco", "dataset.root=here")
-    for checkpoint in (run, run / "checkpoints" / "last.ckpt", "latest"):
-        typed = ["stage=test", quoted("checkpoint", checkpoint), f"outputs={tmp_path}"]
-        assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
-
-
-def test_a_training_does_not_go_on_from_the_best_checkpoint(tmp_path):
-    run = made_run(tmp_path, "shapes_small", "a", checkpoints=("best.ckpt", "last.ckpt"))
-    with pytest.raises(InstsegError, match=r"goes on from last\.ckpt.*model\.weights="):
-        complete_arguments([f"resume={run}/checkpoints/best.ckpt"])
-
-
-def test_the_one_before_the_last_is_said_to_be_used_by_itself(tmp_path):
-    run = made_run(tmp_path, "my shapes_small", "a", checkpoints=("last.ckpt", "previous.ckpt"))
-    with pytest.raises(InstsegError, match=r"previous\.ckpt by itself where .*: python train\.py 'resume=/.*/a'$"):
-        complete_arguments([f"resume={run}/checkpoints/previous.ckpt"])
-
-
 @pytest.mark.parametrize(("program", "variables"), [
     ("python", {}),
     ("torchrun …", {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}),
     ("srun python", {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}),
 ])  # fmt: skip
-def test_the_command_to_go_on_with_is_complete(monkeypatch, program, variables):
+def test_the_command_that_resumes_a_run_is_complete(monkeypatch, program, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     this_start.cache_clear()
-    assert command_to_go_on(Path("/runs/a b")) == f"{program} train.py 'resume=/runs/a b'"
+    assert resume_command(Path("/runs/a b")) == f"{program} train.py 'resume=/runs/a b'"
     this_start.cache_clear()
-
-
-def test_other_commands_are_left_as_typed():
-    assert complete_arguments(["model=r50fpn", "resume=null"]) == ["model=r50fpn", "resume=null"]
 
 
 def test_a_checkpoint_is_found_by_file_by_run_folder_and_as_the_latest(tmp_path):

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from sweeping import info
 
+from instseg.app.arguments import complete_arguments
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import typed_values
 from instseg.runs.external_launch import Start
-from instseg.runs.folders import complete_arguments
 from instseg.sweeps import resuming
 from instseg.sweeps.records import SweepFolder
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep

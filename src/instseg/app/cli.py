@@ -24,13 +24,12 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
+from instseg.app.arguments import complete_command
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.distributed.device_slots import gpus_of_a_job, num_slots
-from instseg.runs.external_launch import arguments_of_this_rank
-from instseg.runs.folders import complete_arguments, remove_unused_folders, run_folder
+from instseg.runs.folders import remove_unused_folders, run_folder
 from instseg.sweeps.failures import is_disk_full
-from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
@@ -48,10 +47,7 @@ OmegaConf.register_new_resolver("gpus_of_a_job", gpus_of_a_job, replace=True)
 
 def inherit_arguments() -> None:
     """``resume=`` and ``checkpoint=`` go on with what that run, or sweep, was started with."""
-    sys.argv[1:] = arguments_of_this_rank(sys.argv[1:])
-    sys.argv[1:] = complete_sweep_arguments(sys.argv[1:])
-    if not starts_a_sweep(sys.argv[1:]):
-        sys.argv[1:] = complete_arguments(sys.argv[1:])
+    sys.argv[1:] = complete_command(sys.argv[1:])
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.distributed.rank_failure import watched_ranks
-from instseg.runs.folders import BEST, LAST, command_to_go_on
+from instseg.runs.folders import BEST, LAST, resume_command
 from instseg.runs.manifest import write_manifest
 from instseg.runs.ownership import sole_owner
 from instseg.training.coordinated_stop import stopping_together
@@ -193,7 +193,7 @@ def evaluate(config: DictConfig, trainer: pl.Trainer, data: InstanceDataModule, 
 def _explain_interruption(last: Path, run_dir: Path) -> None:
     if last.is_file():
         log.info("Interrupted. Everything up to here is in %s", last)
-        log.info("Go on with: %s", command_to_go_on(run_dir))
+        log.info("Go on with: %s", resume_command(run_dir))
     else:
         log.info("Interrupted before the first checkpoint was written.")
 

@@ -29,7 +29,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.distributed.interruption import StoppedTogether
-from instseg.runs.folders import command_to_go_on, saved_states
+from instseg.runs.folders import resume_command, saved_states
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def connect(die: Die) -> Member:
 
 def _how_to_go_on(trainer: Trainer) -> str:
     run_dir = Path(trainer.default_root_dir)
-    return f" Go on with: {command_to_go_on(run_dir)}" if saved_states(run_dir) else ""
+    return f" Go on with: {resume_command(run_dir)}" if saved_states(run_dir) else ""
 
 
 def note_failure(kind: str, message: str, value: float | None = None) -> None:

@@ -21,7 +21,6 @@ from typing import Any, Protocol
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import typed_values
 
 PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.1
@@ -162,17 +161,6 @@ def _of_slurm() -> Start:
 
 def _command() -> str:
     return hashlib.sha256(json.dumps(sys.argv).encode()).hexdigest()[:12]
-
-
-def arguments_of_this_rank(arguments: list[str]) -> list[str]:
-    """What was typed; a later attempt resumes its own run, and only the first rank writes down what was composed."""
-    start = this_start()
-    if start is None:
-        return arguments
-    outputs = typed_values(arguments).get("outputs", "outputs")
-    begun = start.earlier_folder(Path(outputs).absolute())
-    own = [f"resume={begun}" if begun and a.startswith("resume=") else a for a in arguments]
-    return [*own, "hydra.output_subdir=null", f"hydra.job.name=train_rank_{start.rank}"] if start.rank else own
 
 
 def starts_no_processes() -> bool:

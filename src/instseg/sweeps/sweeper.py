@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
-from instseg.runs.folders import last_alive
+from instseg.runs.stored_overrides import last_alive
 from instseg.sweeps.command_line import jobs_at_once, space_of
 from instseg.sweeps.failures import REFUSED, is_disk_full
 from instseg.sweeps.launching import run_all

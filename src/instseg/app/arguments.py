@@ -1,0 +1,159 @@
+"""The command line, read once: ``resume=``, ``reproduce=`` and ``checkpoint=`` inherit the overrides of their run.
+
+Imports neither torch nor Lightning. Nothing writes to ``sys.argv``: the completed arguments are handed on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import key_of, quoted, typed_values
+from instseg.runs.external_launch import this_start
+from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
+from instseg.runs.ownership import refuse_if_owned
+from instseg.runs.stored_overrides import (
+    choices_of,
+    is_training,
+    last_alive,
+    last_start,
+    stored_overrides,
+    trainings_below,
+)
+from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
+
+NOT_INHERITED = ("resume", "reproduce", "retry_failed", "stage", "checkpoint", "outputs", "run_dir", "hydra", "sweep")
+PRUNING = "callbacks.pruning."  # the sweep adds it to its jobs anew
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of launchers
+UNSET = (None, "null", "")
+
+
+def complete_command(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of this process with all that they inherit from a run or a sweep.
+
+    Raises:
+        InstsegError: a run that is named cannot be found, is owned by another process, or holds no usable overrides.
+    """
+    own = arguments_of_this_rank(arguments)
+    completed = complete_sweep_arguments(own)
+    return completed if starts_a_sweep(completed) else complete_arguments(completed)
+
+
+def arguments_of_this_rank(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments for this rank of an external launcher.
+
+    A later attempt resumes its own run, and only the first rank stores the composed config.
+    """
+    start = this_start()
+    if start is None:
+        return list(arguments)
+    outputs = typed_values(arguments).get("outputs", "outputs")
+    begun = start.earlier_folder(Path(outputs).absolute())
+    own = [f"resume={begun}" if begun and a.startswith("resume=") else a for a in arguments]
+    return [*own, "hydra.output_subdir=null", f"hydra.job.name=train_rank_{start.rank}"] if start.rank else own
+
+
+def complete_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, and before them the overrides of the run they refer to, where they set nothing else.
+
+    ``resume=auto`` becomes the folder of the newest run (of the given dataset, model or experiment); ``resume=``,
+    ``reproduce=`` and ``checkpoint=`` bring the overrides in that run's ``.hydra/overrides.yaml``, and ``reproduce=``
+    the seed of its manifest.
+
+    Raises:
+        InstsegError: there is no such run, or its stored overrides cannot be used.
+    """
+    given = typed_values(arguments)
+    outputs = Path(given.get("outputs", "outputs"))
+    if given.get("resume") not in UNSET:
+        run = _resumed_run(given, outputs)
+        if all(os.environ.get(name, "0") == "0" for name in RANK_VARIABLES):  # the others belong to the owner
+            refuse_if_owned(run)
+        arguments = _with_path(arguments, "resume", run)
+    elif given.get("reproduce") not in UNSET:
+        run = Path(given["reproduce"]).expanduser().absolute()
+        seed = given.get("seed", str(last_start(run)["seed"]))
+        _check_reproducible(run)
+        arguments = [f"seed={seed}", *_with_path(arguments, "reproduce", run)]
+        given = {"seed": seed} | given
+    elif given.get("checkpoint") not in UNSET:
+        run = folder_of(find_checkpoint(given["checkpoint"], outputs))
+        arguments = _with_path(arguments, "checkpoint", given["checkpoint"])
+    else:
+        return list(arguments)
+    return [*_inherited(run, given), *arguments]
+
+
+def _inherited(run: Path, given: Iterable[str]) -> list[str]:
+    """Select the stored overrides of a run that the given keys do not replace."""
+    return [override for override in stored_overrides(run) if not _is_replaced(override, given)]
+
+
+def _is_replaced(override: str, given: Iterable[str]) -> bool:
+    """Tell whether the key, or the group around it, is given again or belongs to its own run alone."""
+    key = key_of(override)
+    group = key.partition(".")[0]
+    if key.startswith(PRUNING):
+        return True
+    return group in NOT_INHERITED or any(name.lstrip("+~") in (key, group) for name in given)
+
+
+def _with_path(arguments: Iterable[str], key: str, value: Path | str) -> list[str]:
+    """Set one path, quoted: unquoted, it may hold characters that mean something in Hydra's grammar."""
+    return [quoted(key, value) if argument.startswith(f"{key}=") else argument for argument in arguments]
+
+
+def _check_reproducible(run: Path) -> None:
+    """Raise InstsegError, before any work, where there will be nothing to compare a repeated training with."""
+    if not is_training(run):
+        raise InstsegError(f"reproduce={run} has measured a checkpoint; only a training can be repeated")
+    if not (run / "config.yaml").is_file() or not (run / "metrics.json").is_file():
+        raise InstsegError(
+            f"reproduce={run}: it has no metrics.json, so it has not ended and there is nothing to compare with. To "
+            f"let it end: {resume_command(run)}"
+        )
+
+
+def _resumed_run(given: Mapping[str, str], outputs: Path) -> Path:
+    """Find the run folder that ``resume=`` names."""
+    resume = given["resume"]
+    if resume == "auto":
+        return _newest_run(given, outputs)
+    path = Path(resume).expanduser()
+    if path.name == PREVIOUS:
+        raise InstsegError(
+            f"resume={resume}: a training resumes from {PREVIOUS} by itself where {LAST} is damaged or missing: "
+            f"{resume_command(folder_of(path))}"
+        )
+    if path.suffix == ".ckpt" and path.name != LAST:
+        raise InstsegError(
+            f"resume={resume}: a training resumes from {LAST}, which holds its whole state. "
+            f"To start a new training from these weights: model.weights={resume}"
+        )
+    if not last_alive(folder_of(path)):
+        raise InstsegError(
+            f"resume={resume}: {folder_of(path)} has neither checkpoints/{LAST} nor {PREVIOUS} to resume from, nor "
+            ".hydra/overrides.yaml to start over with"
+        )
+    return folder_of(path)
+
+
+def _newest_run(given: Mapping[str, str], outputs: Path) -> Path:
+    runs = [run for run in trainings_below(outputs) if _is_meant(run, given)]
+    if not runs:
+        asked = " ".join(f"{key}={given[key]}" for key in ("experiment", "dataset", "model") if key in given)
+        raise InstsegError(f"resume=auto: no run {asked} to resume below {outputs.absolute()}")
+    return max(runs, key=last_alive)
+
+
+def _is_meant(run: Path, given: Mapping[str, str]) -> bool:
+    """Tell whether a run has the experiment, or else the dataset and model, that are given."""
+    if "experiment" in given:
+        return f"experiment={given['experiment']}" in stored_overrides(run)
+    asked = {group: given[group] for group in ("dataset", "model") if group in given}
+    begin = f"{asked['dataset']}_" if "dataset" in asked else ""
+    end = f"_{asked['model']}" if "model" in asked else ""
+    is_alike = run.parent.name.startswith(begin) and run.parent.name.endswith(end)
+    return is_alike and (not asked or choices_of(run, asked) in (asked, None))
