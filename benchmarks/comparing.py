@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from instseg.runs.manifest import cpu_model
+from instseg.runs.environment import cpu_model
 
 PACKAGES: tuple[str, ...] = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "pycocotools")
 PACKAGES += ("faster-coco-eval", "albumentations", "opencv-python-headless", "numpy", "pillow")

@@ -9,22 +9,21 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from run_starts import run_start
 
 from instseg.app.arguments import complete_arguments
 from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
 from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
+from instseg.runs.manifest import Git, Hardware, add_start
 
 
 def made_run(folder: Path, weight: float = 1.0, ap: float = 0.5, lr: float = 1e-3, **start: object) -> Path:
-    about = {"packages": {"torch": "2.15"}, "hardware": {"torch_threads": 1}, "data_fingerprint": "f00", "seed": 3,
-             "git": {"commit": "abc", "dirty_diff": "", "untracked": []}, "processes": 1,
-             "command": ["train.py", "dataset=shapes"]}  # fmt: skip
     for name in ("best.ckpt", "last.ckpt"):
         content = {"instseg": {"format": FORMAT}, "state_dict": {"weight": torch.tensor([weight, 0.0])}}
         AtomicCheckpointIO().save_checkpoint(content, folder / "checkpoints" / name)
-    (folder / "manifest.json").write_text(json.dumps({"starts": [about | start]}))
+    add_start(folder, run_start(**start))
     (folder / "config.yaml").write_text(f"optimizer: {{lr: {lr}}}\nrun_dir: {folder}\n")
     metrics = {"test/segm_map": ap, "images_per_second": weight}
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -48,9 +47,13 @@ def test_a_run_that_comes_out_the_same_is_said_to_be(tmp_path):
 
 def test_every_difference_is_named_with_both_values(tmp_path):
     first = made_run(tmp_path / "first")
-    changed = {"packages": {"torch": "2.16"}, "hardware": {"torch_threads": 8}, "data_fingerprint": "ba2",
-               "git": {"commit": "abc", "dirty_diff": "+a\n+b\n", "untracked": ["c.py"]},
-               "processes": 2}  # fmt: skip
+    changed = {
+        "packages": {"torch": "2.16"},
+        "hardware": Hardware(platform="Linux", torch_threads=8, gpus=["H100"]),
+        "data_fingerprint": "ba2",
+        "git": Git(commit="abc", dirty_diff="+a\n+b\n", untracked=["c.py"]),
+        "processes": 2,
+    }
     second = made_run(tmp_path / "second", weight=1.25, ap=0.4, lr=1e-2, **changed)
     write_comparison(compare_runs(first, second), first, tmp_path / "reproduce.json")
     report = json.loads((tmp_path / "reproduce.json").read_text())

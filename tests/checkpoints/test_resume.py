@@ -16,7 +16,7 @@ from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.runs.manifest import package_versions
+from instseg.runs.environment import package_versions
 from instseg.training.averaging import AverageOfEpochs
 
 IN_VALIDATION = "on_validation_batch_end"

@@ -1,60 +1,76 @@
-"""The manifest is written whatever lies in the repository, and is whole or as before."""
+"""The manifest holds every start of a run, is whole or as before, and is read typed or refused."""
 
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 
 import pytest
+from mutating import read_damaged_files
+from run_starts import run_start
 
-from instseg import __version__
-from instseg.runs import manifest
-from instseg.runs.manifest import describe_git, describe_start, write_manifest
-
-
-def git(folder, *arguments):
-    who = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
-    subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
-
-
-def test_a_change_in_another_encoding_does_not_stop_the_run(tmp_path):
-    git(tmp_path, "init")
-    (tmp_path / "note.txt").write_bytes("grün\n".encode("latin-1"))
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-m", "first")
-    (tmp_path / "note.txt").write_bytes("blaß\n".encode("latin-1"))
-    described = describe_git(tmp_path)
-    assert described is not None
-    assert described["untracked"] == []
-    assert "-gr\N{REPLACEMENT CHARACTER}n" in described["dirty_diff"]
+from instseg.core.errors import InstsegError
+from instseg.core.records import RecordError
+from instseg.runs.manifest import MANIFEST, add_start, newest_start, read_manifest
 
 
 def test_each_start_adds_an_entry(tmp_path):
     for seed in (1, 2):
-        write_manifest(tmp_path / "manifest.json", seed, "f00", 1)
-    assert [s["seed"] for s in json.loads((tmp_path / "manifest.json").read_text())["starts"]] == [1, 2]
-
-
-def test_new_files_are_named_that_no_commit_and_no_diff_shows(tmp_path):
-    git(tmp_path, "init")
-    git(tmp_path, "commit", "--allow-empty", "-m", "first")
-    (tmp_path / "my_loss.py").touch()
-    assert describe_git(tmp_path)["untracked"] == ["my_loss.py"]
-
-
-def test_a_start_names_instseg_the_processor_and_the_number_of_processes():
-    start = describe_start(1, "f00", 4)
-    assert start["packages"]["instseg"] == __version__
-    assert start["processes"] == 4
-    assert start["hardware"]["cpu"]
+        add_start(tmp_path, run_start(seed=seed))
+    assert [start.seed for start in read_manifest(tmp_path).starts] == [1, 2]
+    assert newest_start(tmp_path) == run_start(seed=2)
 
 
 def test_a_write_that_fails_leaves_the_earlier_manifest(tmp_path, monkeypatch):
-    path = tmp_path / "manifest.json"
-    write_manifest(path, 1, "f00", 1)
-    before = path.read_bytes()
-    monkeypatch.setattr(manifest.json, "dumps", lambda *_, **__: "\ud800")  # no UTF-8
-    with pytest.raises(UnicodeEncodeError):
-        write_manifest(path, 2, "f00", 1)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    def fail(_):
+        raise OSError("no space left on device")
+
+    add_start(tmp_path, run_start())
+    before = (tmp_path / MANIFEST).read_bytes()
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        add_start(tmp_path, run_start(seed=4))
+    assert (tmp_path / MANIFEST).read_bytes() == before
+    assert os.listdir(tmp_path) == [MANIFEST]  # noqa: PTH208
+
+
+def test_what_an_early_version_did_not_note_is_none(tmp_path):
+    add_start(tmp_path, run_start())
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    (start,) = content["starts"]
+    for holder, names in (
+        (start, ["processes"]),
+        (start["hardware"], ["cpu", "torch_threads"]),
+        (content, ["version"]),
+    ):
+        for name in names:
+            del holder[name]
+    (tmp_path / MANIFEST).write_text(json.dumps(content))
+    read = newest_start(tmp_path)
+    assert (read.processes, read.hardware.cpu, read.hardware.torch_threads) == (None, None, None)
+
+
+def test_a_wrong_value_is_named_with_file_field_expected_found_and_what_to_do(tmp_path):
+    add_start(tmp_path, run_start())
+    path = tmp_path / MANIFEST
+    path.write_text(path.read_text().replace('"seed": 3', '"seed": "three"'))
+    with pytest.raises(RecordError) as caught:
+        add_start(tmp_path, run_start())
+    assert str(caught.value) == (
+        f"{path}: field starts[0].seed: expected `int`, found `str`; if the file is damaged, remove it: the training "
+        "needs no manifest to be resumed"
+    )
+
+
+def test_a_manifest_without_a_start_and_a_missing_one_are_refused(tmp_path):
+    with pytest.raises(InstsegError, match=r"manifest\.json: expected a file, found none"):
+        newest_start(tmp_path)
+    (tmp_path / MANIFEST).write_text('{"starts": []}')
+    with pytest.raises(InstsegError, match="field starts: expected at least one, found none"):
+        newest_start(tmp_path)
+
+
+def test_whatever_is_wrong_with_a_manifest_is_one_kind_of_error(tmp_path):
+    add_start(tmp_path, run_start())
+    tried, refused = read_damaged_files(tmp_path / MANIFEST, lambda: newest_start(tmp_path))
+    assert tried > 2000 and refused > 0.8 * tried

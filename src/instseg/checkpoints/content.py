@@ -19,7 +19,7 @@ from instseg.checkpoints.files import FORMAT, load_checkpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
-from instseg.runs.manifest import package_versions
+from instseg.runs.environment import package_versions
 
 MODEL_PREFIX = "model."
 PREDICTION_OPTIONS = ("score_threshold", "nms_threshold", "detections_per_image")

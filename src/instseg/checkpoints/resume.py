@@ -17,8 +17,8 @@ from instseg.core.atomic import remove_scratch
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.runs.differences import ABSENT, CHANGES_NOTHING, differences, in_words
+from instseg.runs.environment import package_versions
 from instseg.runs.folders import saved_states
-from instseg.runs.manifest import package_versions
 
 log = logging.getLogger(__name__)
 

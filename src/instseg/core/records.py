@@ -39,6 +39,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Kind = TypeVar("Kind", bound=Record)
+Plain = TypeVar("Plain")
 
 
 class _Version(msgspec.Struct):
@@ -56,13 +57,33 @@ def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
     Raises:
         RecordError: the file is missing, damaged or of another version.
     """
+    return parse_record(_read_bytes(path, remedy), kind, str(path), remedy)
+
+
+def read_plain(path: Path, kind: type[Plain], remedy: str) -> Plain:
+    """Read a json file whose layout is fixed, such as a flat mapping, and which therefore has no version.
+
+    Args:
+        path: the file.
+        kind: its type, such as ``dict[str, float]``.
+        remedy: as in ``read_record``.
+
+    Raises:
+        RecordError: the file is missing or damaged.
+    """
     try:
-        content = path.read_bytes()
+        return msgspec.json.decode(_read_bytes(path, remedy), type=kind)
+    except INVALID as error:
+        raise _explained(error, str(path), remedy) from error
+
+
+def _read_bytes(path: Path, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise RecordError(f"{path}: expected a file, found none; {remedy}") from error
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror or error}; {remedy}") from error
-    return parse_record(content, kind, str(path), remedy)
 
 
 def parse_record(content: bytes | str, kind: type[Kind], where: str, remedy: str) -> Kind:
@@ -101,9 +122,13 @@ def check_version(found: int, kind: type[Record], where: str, remedy: str) -> No
 
 def write_record(path: Path, record: Record) -> None:
     """Write a record as indented json, atomically, with the version of its kind."""
+    write_text_atomically(path, format_record(record))
+
+
+def format_record(record: Record) -> str:
+    """Return a record as indented json text with the version of its kind."""
     stamped = msgspec.structs.replace(record, version=record.VERSION)
-    text = msgspec.json.format(msgspec.json.encode(stamped), indent=2).decode()
-    write_text_atomically(path, text + "\n")
+    return msgspec.json.format(msgspec.json.encode(stamped), indent=2).decode() + "\n"
 
 
 def _explained(error: Exception, where: str, remedy: str) -> RecordError:

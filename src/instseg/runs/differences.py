@@ -1,9 +1,8 @@
-"""What is not the same in two resolved configs, or in any two nested mappings."""
+"""Differences between two resolved configs, or any two nested mappings."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 ABSENT = "absent"
 CHANGES_NOTHING = (
@@ -13,13 +12,26 @@ CHANGES_NOTHING = (
 )  # fmt: skip
 """Settings that decide where a run lies and what is shown of it, and nothing of what is learnt."""
 
+Differences = dict[str, tuple[object, object]]
+"""Dotted key -> the value before and the value now."""
+
 
 def differences(
-    before: Mapping[str, Any], now: Mapping[str, Any], ignored: Collection[str] = (), prefix: str = ""
-) -> dict[str, tuple[Any, Any]]:
-    """Dotted key -> both values, for each value that is not the same; ``ABSENT`` stands for a key that is not there."""
-    found: dict[str, tuple[Any, Any]] = {}
-    for key in sorted({*before, *now}):
+    before: Mapping[str, object], now: Mapping[str, object], ignored: Collection[str] = (), prefix: str = ""
+) -> Differences:
+    """Compare two nested mappings.
+
+    Args:
+        before: one mapping.
+        now: the other.
+        ignored: dotted keys to skip.
+        prefix: what stands before each key, with its dot.
+
+    Returns:
+        Dotted key -> both values, for each value that differs; ``ABSENT`` stands for a missing key.
+    """
+    found: Differences = {}
+    for key in sorted({*before, *now}, key=str):
         name, then, current = f"{prefix}{key}", before.get(key, ABSENT), now.get(key, ABSENT)
         if then == current or name in ignored:
             continue
@@ -30,6 +42,11 @@ def differences(
     return found
 
 
-def in_words(found: Mapping[str, tuple[Any, Any]], before: str) -> str:
-    """``optimizer.lr: 0.001 in the checkpoint, 0.01 now; …``"""
+def in_words(found: Differences, before: str) -> str:
+    """Say ``optimizer.lr: 0.001 in the checkpoint, 0.01 now; …``.
+
+    Args:
+        found: the differences.
+        before: what held the values before, such as "the checkpoint".
+    """
     return "; ".join(f"{name}: {then} in {before}, {current} now" for name, (then, current) in found.items())

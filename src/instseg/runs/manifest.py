@@ -1,90 +1,90 @@
-"""What a run was made of: code, packages, hardware, data, seed."""
+"""``manifest.json``: what each start of a run was made of. Loads no torch: it is read before a run is resumed."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
-import json
-import os
-import platform
-import re
-import subprocess
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import torch
+import msgspec
 
-from instseg import __version__
-from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
+from instseg.core.records import Record, read_record, write_record
 
-
-def write_manifest(path: Path, seed: int, data_fingerprint: str, processes: int) -> None:
-    """Write ``manifest.json``; a resumed run adds an entry to the list and keeps the earlier ones."""
-    entries = json.loads(path.read_text(encoding="utf-8"))["starts"] if path.is_file() else []
-    entries.append(describe_start(seed, data_fingerprint, processes))
-    write_text_atomically(path, json.dumps({"starts": entries}, indent=2) + "\n")
+MANIFEST = "manifest.json"
+REMEDY = "if the file is damaged, remove it: the training needs no manifest to be resumed"
 
 
-def describe_start(seed: int, data_fingerprint: str, processes: int) -> dict[str, Any]:
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "seed": seed,
-        "data_fingerprint": data_fingerprint,
-        "git": describe_git(Path(__file__).parents[1]),
-        "packages": {"instseg": __version__, **package_versions()},
-        "processes": processes,
-        "hardware": describe_hardware(),
-    }
+class Git(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the repository that the code came from."""
+
+    commit: str
+    dirty_diff: str
+    """Uncommitted changes."""
+    untracked: list[str] = []
+    """Names of new files, which no commit and no diff shows."""
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of everything instseg asks for."""
-    names = [
-        re.split(r"[^A-Za-z0-9_-]", need)[0]
-        for need in importlib.metadata.requires("instseg") or []
-        if "extra ==" not in need
-    ]
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+class Hardware(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine, as far as it changes how numbers are rounded. None: an early version did not note it."""
+
+    platform: str
+    cpu: str | None = None
+    cpu_cores: int | None = None
+    torch_threads: int | None = None
+    gpus: list[str] = []
+    cuda: str | None = None
+    """The version that torch was built for; None without CUDA."""
 
 
-def describe_hardware() -> dict[str, Any]:
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "platform": platform.platform(),
-        "cpu": cpu_model(),
-        "cpu_cores": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),  # sums are rounded otherwise with another number
-        "gpus": gpus,
-        "cuda": torch.version.cuda,
-    }
+class RunStart(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of a run: its command, seed, data, code and machine."""
+
+    started: str
+    """UTC, ISO 8601."""
+    command: list[str]
+    """The program's name and its arguments."""
+    seed: int
+    data_fingerprint: str
+    git: Git | None
+    """None outside of a repository."""
+    packages: dict[str, str]
+    """Name -> version, of Python, instseg and all it requires."""
+    processes: int | None = None
+    """Number of ranks; None: an early version did not note it."""
+    hardware: Hardware
 
 
-def cpu_model() -> str:
-    """Its name, where the system says it: another one rounds otherwise."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
-        if found:
-            return found[1]
-    return platform.processor() or platform.machine()
+class Manifest(Record, frozen=True, kw_only=True):
+    """All starts of a run, oldest first: a resumed run adds one."""
+
+    starts: list[RunStart]
 
 
-def describe_git(folder: Path) -> dict[str, Any] | None:
-    """Commit, uncommitted changes and names of new files of the repository around ``folder``; None outside of one."""
-    try:
-        status = _git(folder, "status", "--porcelain", "--untracked-files=normal").splitlines()
-        return {
-            "commit": _git(folder, "rev-parse", "HEAD").strip(),
-            "dirty_diff": _git(folder, "diff", "HEAD"),
-            "untracked": [line.removeprefix("?? ") for line in status if line.startswith("?? ")],
-        }
-    except (OSError, subprocess.CalledProcessError):
-        return None
+def read_manifest(run: Path) -> Manifest:
+    """Read the manifest of a run folder.
+
+    Raises:
+        RecordError: it is missing or damaged.
+    """
+    return read_record(run / MANIFEST, Manifest, REMEDY)
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """What git prints; bytes that are no UTF-8, as in the diff of a file in another encoding, are replaced."""
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, check=True, encoding="utf-8", errors="replace").stdout
+def newest_start(run: Path) -> RunStart:
+    """Return the newest start of a run: of one that was resumed, the start that finished it.
+
+    Raises:
+        InstsegError: the manifest is missing, damaged, or names no start.
+    """
+    starts = read_manifest(run).starts
+    if not starts:
+        raise InstsegError(f"{run / MANIFEST}: field starts: expected at least one, found none; {REMEDY}")
+    return starts[-1]
+
+
+def add_start(run: Path, start: RunStart) -> None:
+    """Write the manifest of a run folder with one more start; the earlier ones are kept.
+
+    Raises:
+        RecordError: the manifest that lies there is damaged.
+    """
+    earlier = read_manifest(run).starts if (run / MANIFEST).is_file() else []
+    write_record(run / MANIFEST, Manifest(starts=[*earlier, start]))
