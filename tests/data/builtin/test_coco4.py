@@ -1,4 +1,4 @@
-"""coco4 from a small COCO 2017 on this machine: same addresses, same archive, tiny photos."""
+"""coco4 from a small COCO 2017 on this machine: same addresses, same archive, tiny images."""
 
 from __future__ import annotations
 

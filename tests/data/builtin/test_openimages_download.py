@@ -1,4 +1,4 @@
-"""Open Images from a small one on this machine: same addresses, tables and archives, tiny photos and masks."""
+"""Open Images from a small one on this machine: same addresses, tables and archives, tiny images and masks."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_reader_of_open_images_reads_it_without_a_finding(site: Site, tmp_pa
         assert all(bool(annotation["segmentation"]) == masks for annotation in coco["annotations"])
 
 
-def test_of_photos_and_masks_only_the_chosen_are_asked_for_and_of_few_archives(site: Site, tmp_path: Path) -> None:
+def test_of_images_and_masks_only_the_chosen_are_asked_for_and_of_few_archives(site: Site, tmp_path: Path) -> None:
     prepare(site, tmp_path)
     assert [kinds(site)[split] for split in SPLITS] == list(FEW.values())
     assert all(byte_range is not None for path, byte_range in site.requests if path.endswith(".zip"))
@@ -149,7 +149,7 @@ def test_two_runs_started_together_download_everything_once(site: Site, tmp_path
 
 
 @pytest.mark.parametrize(("kind", "asked_for"), [("images/test", "test"), ("masks/train", "train-masks")])
-def test_a_deleted_photo_or_mask_is_fetched_again_and_nothing_else(
+def test_a_deleted_image_or_mask_is_fetched_again_and_nothing_else(
     site: Site, tmp_path: Path, kind: str, asked_for: str
 ) -> None:
     folder = prepare(site, tmp_path)
@@ -162,7 +162,7 @@ def test_a_deleted_photo_or_mask_is_fetched_again_and_nothing_else(
     assert set(kinds(site)) == {asked_for}
 
 
-def test_photos_that_are_gone_are_replaced_and_named(
+def test_images_that_are_gone_are_replaced_and_named(
     site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = images_of(prepare(site, tmp_path / "first"), "train")
@@ -177,7 +177,7 @@ def test_photos_that_are_gone_are_replaced_and_named(
     assert f"2 train photos are gone, others took their place: {gone[0]}, {gone[1]}" in caplog.text
 
 
-def test_when_most_photos_are_gone_the_address_is_to_blame(site: Site, tmp_path: Path) -> None:
+def test_when_most_images_are_gone_the_address_is_to_blame(site: Site, tmp_path: Path) -> None:
     with pytest.raises(InstsegError, match=r"status 404(.|\n)*dataset\.images_url"):
         prepare(site, tmp_path, images_url=f"{site.base_url}/nowhere", num_images={"train": 20})
     assert kinds(site)["nowhere"] == 20
@@ -186,7 +186,7 @@ def test_when_most_photos_are_gone_the_address_is_to_blame(site: Site, tmp_path:
 
 
 @pytest.mark.parametrize("fault", ["500", "truncate", "stall", "reset", "garbage"])
-def test_a_photo_that_does_not_arrive_well_is_fetched_again(site: Site, tmp_path: Path, fault: str) -> None:
+def test_an_image_that_does_not_arrive_well_is_fetched_again(site: Site, tmp_path: Path, fault: str) -> None:
     victim = min(images_of(prepare(site, tmp_path / "first"), "validation"))
     site.faults[f"/validation/{victim}.jpg"] = [fault]
     folder = prepare(site, tmp_path / "second", timeout_seconds=0.5 if fault == "stall" else 5.0)
@@ -232,7 +232,7 @@ def test_a_mask_with_a_wrong_crc_stops_it_and_nothing_looks_whole(
     assert not list(tmp_path.glob(f"openimages-*/masks/train/{mask_path}"))
 
 
-def test_a_photo_with_a_mask_that_the_archive_lacks_is_left_out(
+def test_an_image_with_a_mask_that_the_archive_lacks_is_left_out(
     site: Site, world: OpenImagesWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mask_path = min(path.name for path in (prepare(site, tmp_path / "first") / "masks" / "test").iterdir())

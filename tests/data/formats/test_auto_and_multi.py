@@ -18,7 +18,7 @@ from instseg.data.sources import folder
 
 
 def write_labelme(root: Path, *names: str, label: str = "car") -> Path:
-    """A photo and a json with one triangle for each name, which may have folders."""
+    """An image and a json with one triangle for each name, which may have folders."""
     for seed, name in enumerate(names):
         write_labels(root, name, shape(label))
         write_picture(root / f"{name}.png", SIZE, seed)
@@ -73,14 +73,14 @@ def test_a_folder_with_two_formats_asks_which(tmp_path):
         recognise_format(tmp_path)
 
 
-def test_photos_without_labels_are_answered_with_what_there_is_and_the_way_out(tmp_path):
+def test_images_without_labels_are_answered_with_what_there_is_and_the_way_out(tmp_path):
     write_picture(tmp_path / "photo.jpg", (4, 4))
     with pytest.raises(InstsegError, match=r"no labels found in any known format .* it holds photo\.jpg.*save=\["):
         recognise_format(tmp_path)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_format_is_seen_in_a_folder_of_photos_and_notes(tmp_path, name):
+def test_no_format_is_seen_in_a_folder_of_images_and_notes(tmp_path, name):
     write_picture(tmp_path / "photo.jpg", (4, 4))
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "settings.json").write_text('{"a": [1, 2]}')

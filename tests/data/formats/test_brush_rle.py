@@ -105,7 +105,7 @@ def test_any_value_but_zero_is_inside(value):
     assert decode_brush_rle(encode_brush_rle(mask), (2, 3)).max() == 1
 
 
-def test_a_photo_of_12_megapixels_takes_no_time_to_speak_of():
+def test_an_image_of_12_megapixels_takes_no_time_to_speak_of():
     y, x = np.ogrid[:3000, :4000]
     disc = ((x - 2000) ** 2 + (y - 1500) ** 2 < 1400**2).astype(np.uint8)
     started = time.perf_counter()
@@ -135,7 +135,7 @@ def test_what_is_no_brush_mask_of_this_size_is_told(rle, size, told):
         decode_brush_rle(rle, size)
 
 
-def test_a_size_that_no_photo_has_asks_for_no_memory():
+def test_a_size_that_no_image_has_asks_for_no_memory():
     with pytest.raises(InstsegError, match=r"40000 x 25000 pixels, expected 1 to 600,000,000"):
         decode_brush_rle([*(4_000_000_000).to_bytes(4, "big"), *MASK_RLE[4:]], (25000, 40000))
 

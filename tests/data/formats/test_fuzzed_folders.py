@@ -121,7 +121,7 @@ def check_image(index: Index, position: int) -> None:
 
 
 def only_decoding_tells(path: Path) -> bool:
-    """Whether a photo that cannot be decoded has all that can be checked in less time: checksums, or its end."""
+    """Whether an image that cannot be decoded has all that can be checked in less time: checksums, or its end."""
     with PilImage.open(path) as image:
         image.verify()
     return image.format != "JPEG" or b"\xff\xd9" in path.read_bytes()[-1024:]

@@ -44,7 +44,7 @@ def test_results_are_in_the_order_of_the_items_and_in_their_splits(tmp_path):
     assert labels["val"].coco["categories"] == labels["train"].coco["categories"] == [{"id": 1, "name": "car"}]
 
 
-def test_masks_of_large_photos_are_in_memory_one_after_the_other():
+def test_masks_of_large_images_are_in_memory_one_after_the_other():
     inside, most = [], []
 
     def read(number: int) -> ImageLabels:
@@ -59,7 +59,7 @@ def test_masks_of_large_photos_are_in_memory_one_after_the_other():
     assert (max(most), len(most)) == (1, 12)
 
 
-def test_masks_of_small_photos_are_read_at_the_same_time():
+def test_masks_of_small_images_are_read_at_the_same_time():
     meeting = threading.Barrier(2, timeout=10)
 
     def read(number: int) -> ImageLabels:

@@ -1,4 +1,4 @@
-"""LabelMe folders as people bring them: which photo a json means, splits, other files, damaged and real ones."""
+"""LabelMe folders as people bring them: which image a json means, splits, other files, damaged and real ones."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def read(root: Path, **options: Any) -> tuple[dict[str, Labels], dict[str, list[
     return read_labels(LabelmeReader(root, **options))
 
 
-# ---- which photo a json means
+# ---- which image a json means
 
 
-def test_the_photo_of_the_jsons_own_name_wins_over_the_one_that_it_names(tmp_path):
+def test_the_image_of_the_jsons_own_name_wins_over_the_one_that_it_names(tmp_path):
     write_labels(tmp_path, "00244", shape())
     write_labels(tmp_path, "Copy of 00244", shape(), imagePath="00244.png")
     labels, findings = read(tmp_path)
@@ -35,7 +35,7 @@ def test_the_photo_of_the_jsons_own_name_wins_over_the_one_that_it_names(tmp_pat
     assert findings == {"image_own_name": ["Copy of 00244.json (names 00244.png)"]}
 
 
-def test_a_photo_is_found_in_another_folder_by_its_name_or_stem(tmp_path):
+def test_an_image_is_found_in_another_folder_by_its_name_or_stem(tmp_path):
     write_labels(tmp_path, "json/a", shape(), photo="photos/day/a.jpg", imagePath="C:\\work\\a.png")
     labels, findings = read(tmp_path)
     assert (set(instances(labels["all"])), findings) == ({"photos/day/a.jpg"}, {})
@@ -51,7 +51,7 @@ def test_the_same_names_in_mirrored_folders_are_not_mixed_up(tmp_path):
     }
 
 
-def test_a_json_of_another_name_means_the_photo_that_it_names(tmp_path):
+def test_a_json_of_another_name_means_the_image_that_it_names(tmp_path):
     write_labels(tmp_path, "frame (1)", shape(), photo="frame.png", imagePath="frame.png")
     assert set(instances(read(tmp_path)[0]["all"])) == {"frame.png"}
 
@@ -64,7 +64,7 @@ def test_image_path_may_lead_out_of_the_folder_as_where_only_the_json_are_given(
     assert instances(labels["all"]).keys() == {"a.png"} and findings == {}
 
 
-def test_of_two_json_for_one_photo_the_one_with_its_name_counts(tmp_path):
+def test_of_two_json_for_one_image_the_one_with_its_name_counts(tmp_path):
     write_labels(tmp_path, "a (1)", shape("dog"), photo=None, imagePath="a.png")
     write_labels(tmp_path, "a", shape("car"))
     labels, findings = read(tmp_path)
@@ -75,16 +75,16 @@ def test_of_two_json_for_one_photo_the_one_with_its_name_counts(tmp_path):
 @pytest.mark.parametrize(
     "named", ["gone.png", "..\\gone.png", "/elsewhere/gone.png", "", None, "..", "a\0b.png", "x" * 300]
 )
-def test_a_photo_that_is_nowhere_is_listed_to_be_reported_as_missing(tmp_path, named):
+def test_an_image_that_is_nowhere_is_listed_to_be_reported_as_missing(tmp_path, named):
     write_labels(tmp_path, "sub/a", shape(), photo=None, imagePath=named)
     name = read(tmp_path)[0]["all"].coco["images"][0]["file_name"]
     assert name == ("sub/gone.png" if named and "gone" in named else "sub/a.jpg")
 
 
-# ---- photos inside the json
+# ---- images inside the json
 
 
-def test_a_photo_that_is_only_inside_its_json_is_written_to_the_cache(tmp_path):
+def test_an_image_that_is_only_inside_its_json_is_written_to_the_cache(tmp_path):
     for name in ("x/a", "b"):
         write_labels(tmp_path / "root", name, shape(), photo=None, imageData=jpeg(), imagePath="photo.jpg")
     labels, findings = read(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
@@ -94,7 +94,7 @@ def test_a_photo_that_is_only_inside_its_json_is_written_to_the_cache(tmp_path):
     assert findings == {"image_embedded": ["b.json", "x/a.json"]}
 
 
-def test_photos_from_files_and_from_json_start_from_one_folder(tmp_path):
+def test_images_from_files_and_from_json_start_from_one_folder(tmp_path):
     write_labels(tmp_path / "root", "a", shape())
     write_labels(tmp_path / "root", "b", shape(), photo=None, imageData="data:image/jpeg;base64," + jpeg())
     for _ in range(2):
@@ -104,21 +104,21 @@ def test_photos_from_files_and_from_json_start_from_one_folder(tmp_path):
         assert findings == {"image_embedded": ["b.json"]}, "what is in the cache is no photo beside the labels"
 
 
-def test_a_file_is_preferred_to_the_photo_in_the_json_unless_the_json_was_renamed(tmp_path):
+def test_a_file_is_preferred_to_the_image_in_the_json_unless_the_json_was_renamed(tmp_path):
     write_labels(tmp_path / "root", "a", shape(), imageData=jpeg())
     write_labels(tmp_path / "root", "copy", shape(), photo=None, imageData=jpeg(), imagePath="a.png")
     _, findings = read(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
     assert findings == {"image_embedded": ["copy.json"]}
 
 
-def test_without_a_cache_photos_inside_their_json_are_left_out_and_named(tmp_path):
+def test_without_a_cache_images_inside_their_json_are_left_out_and_named(tmp_path):
     write_labels(tmp_path, "a", shape())
     write_labels(tmp_path, "b", shape(), photo=None, imageData=jpeg())
     labels, findings = read(tmp_path)
     assert (set(instances(labels["all"])), findings) == ({"a.png"}, {"image_only_embedded": ["b.json"]})
 
 
-# ---- splits, other files, empty photos
+# ---- splits, other files, empty images
 
 
 def test_folders_named_after_splits_divide_and_every_split_has_all_categories(tmp_path):
@@ -139,7 +139,7 @@ def test_json_in_and_outside_of_split_folders_are_refused(tmp_path):
         read(tmp_path)
 
 
-def test_a_json_without_shapes_is_an_empty_photo_and_a_photo_without_json_is_none(tmp_path):
+def test_a_json_without_shapes_is_an_empty_image_and_an_image_without_json_is_none(tmp_path):
     write_labels(tmp_path, "a", shape())
     write_labels(tmp_path, "nothing", flags={"blurred": True})
     write_picture(tmp_path / "unlabelled.png", SIZE)
@@ -172,7 +172,7 @@ def test_a_folder_without_labelme_json_or_without_instances_is_refused(tmp_path)
     for name, told in [
         ("other", r"expected LabelMe json .* found coco\.json"),
         ("points", "none of 1 LabelMe json has a shape that is an instance; left out: 1 shape_open"),
-        ("inside", "its photos exist only inside the json; give a cache_dir"),
+        ("inside", "its images exist only inside the json; give a cache_dir"),
         ("empty", "the folder is empty"),
         ("nowhere", "no such folder"),
     ]:
@@ -220,7 +220,7 @@ def test_damaged_json_give_findings_or_a_clear_error_and_nothing_else(tmp_path):
         ("labelme_v2_no_version", 20, {"1": 22, "2": 19}),
     ],
 )
-def test_real_folders_are_read_with_all_their_photos_and_instances(folder, num_images, categories):
+def test_real_folders_are_read_with_all_their_images_and_instances(folder, num_images, categories):
     labels, findings = read(SHARED / folder)
     found = instances(labels["all"])
     assert (len(found), Counter(name for listed in found.values() for name, _ in listed)) == (num_images, categories)

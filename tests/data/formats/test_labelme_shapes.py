@@ -1,4 +1,4 @@
-"""What a shape of LabelMe is: outline, box, mask, part of an instance, or nothing, and then why."""
+"""What a shape of LabelMe is: polygon, box, mask, part of an instance, or nothing, and then why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(root: Path, **options: Any) -> tuple[dict[str, Labels], dict[str, list[
 
 
 def only(root: Path) -> Any:
-    """What the only instance of the only photo covers."""
+    """What the only instance of the only image covers."""
     ((instance,),) = instances(read(root)[0]["all"]).values()
     return instance[1]
 
@@ -31,7 +31,7 @@ def bitmap(segmentation: Any) -> np.ndarray:
     return rle_to_bitmask(segmentation_to_rle(segmentation, tuple(segmentation["size"])))
 
 
-def test_a_polygon_keeps_its_points_also_those_outside_of_the_photo(tmp_path):
+def test_a_polygon_keeps_its_points_also_those_outside_of_the_image(tmp_path):
     write_labels(tmp_path, "a", shape(points=[[-3.5, 2], [9, 2], [9, 40]]))
     labels, findings = read(tmp_path)
     assert instances(labels["all"]) == {"a.png": [("car", [[-3.5, 2, 9, 2, 9, 40]])]}
@@ -49,9 +49,9 @@ def test_a_rectangle_is_a_box_from_whichever_corner_it_was_drawn(tmp_path, point
 
 def test_a_circle_is_its_centre_and_a_point_of_its_edge(tmp_path):
     write_labels(tmp_path, "a", shape(points=[[8, 6], [11, 10]], shape_type="circle"))
-    outline = np.reshape(only(tmp_path)[0], (-1, 2))
-    assert np.allclose(np.hypot(*(outline - (8, 6)).T), 5)
-    assert polygon_area(outline) == pytest.approx(np.pi * 25, rel=1e-3)
+    polygon = np.reshape(only(tmp_path)[0], (-1, 2))
+    assert np.allclose(np.hypot(*(polygon - (8, 6)).T), 5)
+    assert polygon_area(polygon) == pytest.approx(np.pi * 25, rel=1e-3)
 
 
 @pytest.mark.parametrize("shape_type", ["rotation", "oriented_rectangle", "oriented rectangle", None])
@@ -69,12 +69,12 @@ def test_a_mask_lies_between_its_corner_pixels(tmp_path):
     assert (bitmap(only(tmp_path)) == expected).all()
 
 
-def test_a_mask_that_reaches_out_of_the_photo_is_cut(tmp_path):
+def test_a_mask_that_reaches_out_of_the_image_is_cut(tmp_path):
     write_labels(tmp_path, "a", shape(points=[[-1, -1], [1, 0]], shape_type="mask", mask=png(np.ones((2, 3)))))
     assert np.argwhere(bitmap(only(tmp_path))).tolist() == [[0, 0], [0, 1]]
 
 
-def test_without_a_declared_size_a_mask_takes_that_of_the_photo_as_it_is_displayed(tmp_path):
+def test_without_a_declared_size_a_mask_takes_that_of_the_image_as_it_is_displayed(tmp_path):
     mask = shape(points=[[0, 0], [1, 0]], shape_type="mask", mask=png(np.ones((1, 2))))
     write_labels(tmp_path, "a", mask, imageHeight=None, photo=None)
     write_picture(tmp_path / "a.jpg", SIZE, orientation=6)

@@ -28,7 +28,7 @@ INFO = {"info": {"year": 2024, "version": "1.0", "contributor": "Label Studio", 
 
 
 def coco_export(*file_names: str, size: tuple[int, int] | None = SIZE, info: dict[str, Any] = INFO) -> dict[str, Any]:
-    """One polygon on each photo, ids from 0, as the COCO export has them."""
+    """One polygon on each image, ids from 0, as the COCO export has them."""
     images = [coco_image(i, name, size) for i, name in enumerate(file_names)]
     annotations = [coco_annotation(i, i, i % 2, BOX, bbox=[4, 2, 16, 10], ignore=0) for i in range(len(images))]
     return {**coco_dict(images, annotations, {"mobil": 0, "truk": 1}), **info}
@@ -48,7 +48,7 @@ def test_names_with_backslashes_and_ids_from_zero(tmp_path):
     assert labels.coco["annotations"][0]["category_id"] == 0 and not found
 
 
-def test_boxes_without_polygons_and_points_outside_of_the_photo_are_left_to_the_index(tmp_path):
+def test_boxes_without_polygons_and_points_outside_of_the_image_are_left_to_the_index(tmp_path):
     content = coco_export("images/fb26c02b-a.png")
     content["annotations"][0] |= {"segmentation": [], "bbox": [-3.5, -1, 9, 9]}
     labels, _ = read_all(write_export(tmp_path, content, "images/fb26c02b-a.png", name="result.json"))
@@ -56,32 +56,32 @@ def test_boxes_without_polygons_and_points_outside_of_the_photo_are_left_to_the_
     assert labels.coco["annotations"][0]["bbox"] == [-3.5, -1, 9, 9]
 
 
-def test_listed_photos_that_are_missing_stay_listed_where_they_should_be(tmp_path):
+def test_listed_images_that_are_missing_stay_listed_where_they_should_be(tmp_path):
     content = coco_export("images\\fb26c02b-a.png", "images\\0123abcd-lost.png")
     labels, _ = read_all(write_export(tmp_path, content, "images/fb26c02b-a.png", name="result.json"))
     assert names_of(labels) == ["images/fb26c02b-a.png", "images/0123abcd-lost.png"]
 
 
-def test_photos_that_no_task_lists_are_told(tmp_path):
+def test_images_that_no_task_lists_are_told(tmp_path):
     content = coco_export("images/fb26c02b-a.png")
     write_export(tmp_path, content, "images/fb26c02b-a.png", "images/new.png", name="result.json")
     assert read_all(tmp_path)[1] == {"image_unlabelled": ["images/new.png"]}
 
 
-def test_of_a_photo_that_two_people_labelled_the_first_listing_counts(tmp_path):
+def test_of_an_image_that_two_people_labelled_the_first_listing_counts(tmp_path):
     content = coco_export("images/fb26c02b-a.png", "images/fb26c02b-a.png")
     labels, found = read_all(write_export(tmp_path, content, "images/fb26c02b-a.png", name="result.json"))
     assert [one["image_id"] for one in labels.coco["annotations"]] == [0]
     assert found == {"image_labelled_twice": ["images/fb26c02b-a.png"]}
 
 
-def test_an_export_made_without_the_photos_has_no_sizes(tmp_path):
+def test_an_export_made_without_the_images_has_no_sizes(tmp_path):
     labels, found = read_all(write_export(tmp_path, coco_export("/data/upload/1/fb26c02b-a.png", size=None), "a.png"))
     assert names_of(labels) == ["a.png"] and not found
 
 
-def test_polygons_on_photos_turned_by_exif_get_the_scale_of_the_photo_as_it_was_shown(tmp_path):
-    """Drawn at 10..50 % x 10..60 % of a photo of 20 x 40 (width x height) that is stored as 40 x 20."""
+def test_polygons_on_images_turned_by_exif_get_the_scale_of_the_image_as_it_was_shown(tmp_path):
+    """Drawn at 10..50 % x 10..60 % of an image of 20 x 40 (width x height) that is stored as 40 x 20."""
     content = coco_export("a.jpg", "b.jpg")
     content["annotations"] = [
         coco_annotation(0, 0, 0, [[4, 2, 20, 2, 20, 12, 4, 12]], bbox=[4, 2, 16, 10], area=160),
@@ -100,7 +100,7 @@ def test_polygons_on_photos_turned_by_exif_get_the_scale_of_the_photo_as_it_was_
     assert found == {"exif_unscaled": ["a.jpg"]}
 
 
-def test_photos_whose_size_was_taken_as_shown_are_left_as_they_are(tmp_path):
+def test_images_whose_size_was_taken_as_shown_are_left_as_they_are(tmp_path):
     write_export(tmp_path, coco_export("a.jpg", size=SIZE[::-1]), name="result.json")
     write_picture(tmp_path / "a.jpg", SIZE, orientation=8)
     labels, found = read_all(tmp_path)

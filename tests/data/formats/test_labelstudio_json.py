@@ -1,4 +1,4 @@
-"""Label Studio's own tasks, JSON and JSON-MIN: which annotation of a task counts, which of its data is the photo."""
+"""Label Studio's own tasks, JSON and JSON-MIN: which annotation of a task counts, which of its data is the image."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_old_versions_call_annotations_completions(tmp_path):
     assert len(labels.coco["annotations"]) == 1 and not found
 
 
-def test_an_annotation_without_regions_says_that_the_photo_is_empty(tmp_path):
+def test_an_annotation_without_regions_says_that_the_image_is_empty(tmp_path):
     content = [task(annotation()), task(polygon(), task_id=2, photo="b.png")]
     labels, found = read_all(write_export(tmp_path, content, "a.png", "b.png"))
     assert [image["file_name"] for image in labels.coco["images"]] == ["a.png", "b.png"]
@@ -76,13 +76,13 @@ def test_skipped_and_unlabelled_tasks_and_other_entries_are_left_out_and_told(tm
         "label_invalid": [
             "task at position 6: expected an object with data, found 'no task'",
             "task 16: expected an object with data, found \"{'id': 16, 'annotations': []}\"",
-            "task 17: its data names no photo",
+            "task 17: its data names no image",
             "task 18: expected a list named result, found NoneType",
         ],
     }
 
 
-def test_two_tasks_of_one_photo_are_told(tmp_path):
+def test_two_tasks_of_one_image_are_told(tmp_path):
     content = [task(polygon()), task(polygon("dog"), task_id=2, photo="/data/upload/3/0a1b2c3d-a.png")]
     labels, found = read_all(write_export(tmp_path, content, "a.png"))
     assert [category["name"] for category in labels.coco["categories"]] == ["car"]
@@ -108,7 +108,7 @@ def test_predictions_that_nobody_accepted_are_not_labels(tmp_path):
         read_all(write_export(tmp_path, [predicted], "a.png"))
 
 
-# ---- which of a task's data is the photo
+# ---- which of a task's data is the image
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_predictions_that_nobody_accepted_are_not_labels(tmp_path):
         {"image": PHOTO, "same": PHOTO},
     ],
 )
-def test_the_photo_is_the_only_path_of_an_image_or_what_was_drawn_on(tmp_path, data):
+def test_the_image_is_the_only_path_of_an_image_or_what_was_drawn_on(tmp_path, data):
     labels, _ = read_all(write_export(tmp_path, [{**task(polygon()), "data": data}], "a.png"))
     assert [image["file_name"] for image in labels.coco["images"]] == ["a.png"]
 
 
-def test_when_several_may_be_the_photo_the_choice_is_asked_for_and_taken(tmp_path):
+def test_when_several_may_be_the_image_the_choice_is_asked_for_and_taken(tmp_path):
     write_export(tmp_path, [{**task(polygon()), "data": {"left": PHOTO, "right": "b.png"}}], "a.png", "b.png")
-    with pytest.raises(InstsegError, match=r"task 1: .* may be the photo: left, right. .*dataset.image_key=left"):
+    with pytest.raises(InstsegError, match=r"task 1: .* may be the image: left, right. .*dataset.image_key=left"):
         read_all(tmp_path)
     labels, _ = read_all(tmp_path, image_key="right")
     assert labels.coco["images"][0]["file_name"] == "b.png"
@@ -136,7 +136,7 @@ def test_when_several_may_be_the_photo_the_choice_is_asked_for_and_taken(tmp_pat
         read_all(tmp_path, image_key="top")
 
 
-def test_what_was_drawn_on_another_photo_of_the_task_is_not_taken(tmp_path):
+def test_what_was_drawn_on_another_image_of_the_task_is_not_taken(tmp_path):
     results = annotation(polygon("here", to_name="left"), {**polygon("there", to_name="right"), "id": "r2"})
     write_export(tmp_path, [{**task(results), "data": {"left": PHOTO, "right": "b.png"}}], "a.png", "b.png")
     labels, _ = read_all(tmp_path, image_key="left")
@@ -147,7 +147,7 @@ def test_what_was_drawn_on_another_photo_of_the_task_is_not_taken(tmp_path):
 
 
 def min_entry(*results: Any, annotation_id: int = 1, **more: Any) -> dict[str, Any]:
-    """One annotation as JSON-MIN has it: the values of the results, each with the size of the photo."""
+    """One annotation as JSON-MIN has it: the values of the results, each with the size of the image."""
     sizes = {"original_width": SIZE[1], "original_height": SIZE[0]}
     times = {"annotator": 1, "created_at": "2024-01-01", "updated_at": "2024-01-01", "lead_time": 3.5}
     label = [{**result["value"], **sizes} for result in results]
@@ -180,9 +180,9 @@ def test_answers_about_a_region_in_json_min_are_no_regions(tmp_path):
     assert found == {"category_missing": ["region 2 of task 1 (a.png)"]}
 
 
-def test_the_photo_of_an_entry_can_be_chosen_in_json_min(tmp_path):
+def test_the_image_of_an_entry_can_be_chosen_in_json_min(tmp_path):
     content = [min_entry(polygon(), mask="b.png")]
     write_export(tmp_path, content, "a.png", "b.png")
-    with pytest.raises(InstsegError, match=r"may be the photo: image, mask"):
+    with pytest.raises(InstsegError, match=r"may be the image: image, mask"):
         read_all(tmp_path)
     assert read_all(tmp_path, image_key="mask")[0].coco["images"][0]["file_name"] == "b.png"

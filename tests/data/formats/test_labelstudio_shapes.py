@@ -26,7 +26,7 @@ MASK = np.kron(drawn(".#..", "##.#"), np.ones((10, 10), dtype=np.uint8))
 
 
 def instances(tmp_path, *results: Any) -> tuple[list[tuple[str, Any]], dict[str, list[str]]]:
-    """Category and segmentation (of boxes: xyxy) of each instance of one photo, and what was found."""
+    """Category and segmentation (of boxes: xyxy) of each instance of one image, and what was found."""
     labels, found = read_all(write_export(tmp_path, [task(annotation(*results))], "a.png"))
     names = {category["id"]: category["name"] for category in labels.coco["categories"]}
     read = []
@@ -52,7 +52,7 @@ def points_of(segmentation: list[list[float]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_polygons_are_percent_of_the_photo(tmp_path, closed):
+def test_polygons_are_percent_of_the_image(tmp_path, closed):
     shape = one_shape(tmp_path, region("polygonlabels", points=SQUARE, closed=closed))
     np.testing.assert_allclose(points_of(shape), [[4, 2], [20, 2], [20, 12], [4, 12]])
 
@@ -122,7 +122,7 @@ def test_a_shape_and_its_label_may_be_two_results_of_one_id(tmp_path, shape_firs
     assert [category for category, _ in read] == ["car"] and not found
 
 
-def test_relations_and_answers_about_the_whole_photo_are_no_regions(tmp_path):
+def test_relations_and_answers_about_the_whole_image_are_no_regions(tmp_path):
     relation = {"from_id": "r1", "to_id": "r2", "type": "relation", "direction": "right"}
     weather = {"type": "choices", "from_name": "weather", "to_name": "img", "id": "w", "value": {"choices": ["sun"]}}
     read, found = instances(tmp_path, relation, weather, polygon())
@@ -153,7 +153,7 @@ def test_labels_that_are_numbers_become_text(tmp_path):
 @pytest.mark.parametrize(
     ("result", "told"),
     [
-        (polygon(points=[[1, 1], [2, 2]]), "an outline needs three points, found 2"),
+        (polygon(points=[[1, 1], [2, 2]]), "a polygon needs three points, found 2"),
         (polygon(points=None), "its points are not all pairs"),
         (polygon(points=[[1, 1], [2, 2], [3]]), "its points are not all pairs"),
         (polygon(points=[[1, 1], [2, 2], [float("nan"), 3]]), "its points are not all pairs of finite numbers"),
@@ -179,29 +179,29 @@ def test_a_region_whose_shape_cannot_be_used_is_told_and_the_others_stay(tmp_pat
     assert name.startswith("region bad of task 1 (a.png)") and (told or "") in name
 
 
-def test_without_a_declared_size_the_photo_tells_it(tmp_path):
+def test_without_a_declared_size_the_image_tells_it(tmp_path):
     result = polygon()
     del result["original_width"], result["original_height"]
     labels, found = read_all(write_export(tmp_path, [task(result)], "a.png"))
     assert (labels.coco["images"][0]["height"], labels.coco["images"][0]["width"]) == SIZE and not found
 
 
-def test_without_a_declared_size_and_without_the_photo_there_are_no_pixels(tmp_path):
+def test_without_a_declared_size_and_without_the_image_there_are_no_pixels(tmp_path):
     result = polygon(original_width=None)
     content = [task(result, photo="/data/upload/1/lost.png"), task(polygon(), task_id=2)]
     labels, found = read_all(write_export(tmp_path, content, "a.png"))
     assert len(labels.coco["images"]) == 2 and len(labels.coco["annotations"]) == 1
-    assert found["shape_invalid"] == ["region r1 of task 1 (lost.png): percent of a photo whose size is not known"]
+    assert found["shape_invalid"] == ["region r1 of task 1 (lost.png): percent of an image whose size is not known"]
 
 
 @pytest.mark.parametrize("size", [(0, 40), (-1, 40), ("20", "40"), (1e9, 1e9), (20.5, 40), (float("nan"), 40)])
-def test_a_declared_size_that_no_photo_has_is_not_believed(tmp_path, size):
+def test_a_declared_size_that_no_image_has_is_not_believed(tmp_path, size):
     content = [task(polygon(original_height=size[0], original_width=size[1]))]
     labels, _ = read_all(write_export(tmp_path, content, "a.png"))
     assert labels.coco["images"][0]["height"] == SIZE[0]
 
 
-def test_a_photo_turned_by_exif_has_the_size_it_was_shown_in(tmp_path):
+def test_an_image_turned_by_exif_has_the_size_it_was_shown_in(tmp_path):
     write_picture(tmp_path / "a.jpg", SIZE, orientation=6)
     result = polygon(original_width=None)
     labels, _ = read_all(write_export(tmp_path, [task(result, photo="a.jpg")]))

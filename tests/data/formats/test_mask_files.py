@@ -1,4 +1,4 @@
-"""Mask pictures of every kind become one number for each pixel, numbers become instances, and photos get no say."""
+"""Mask pictures of every kind become one number for each pixel, numbers become instances, and images get no say."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_numbered_instances_in_a_jpeg_are_refused(tmp_path):
         read_mask(path)
 
 
-def test_a_photo_instead_of_a_mask_is_refused(tmp_path):
+def test_an_image_instead_of_a_mask_is_refused(tmp_path):
     mask = read_mask(saved(tmp_path / "a.png", make_picture((60, 80))))
     with pytest.raises(InstsegError, match="different colours, expected one for each instance"):
         rles_of_values(mask.values)
@@ -212,5 +212,5 @@ def test_a_mask_comes_in_the_size_that_it_has_before_one_that_it_could_be_scaled
     path = saved(tmp_path / "a.png", np.ones((50, 100), dtype=np.uint8))
     assert read_mask_as(path, [(100, 200), (50, 100)]).size == (50, 100)
     assert read_mask_as(path, [(200, 100), (100, 200)]).size == (100, 200)
-    with pytest.raises(InstsegError, match=r"a\.png: is 100x50, its photo 100x200 or 300x200"):
+    with pytest.raises(InstsegError, match=r"a\.png: is 100x50, its image 100x200 or 300x200"):
         read_mask_as(path, [(200, 100), (200, 300)])

@@ -1,4 +1,4 @@
-"""Photos with masks: what values, colours, files and masks.json say about instances and categories."""
+"""Images with masks: what values, colours, files and masks.json say about instances and categories."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def read(root: Path, **options) -> tuple[dict[str, Labels], dict[str, list[str]]
 
 
 def shapes(root: Path, photo: str = "a", **options) -> list[tuple[str, list[str]]]:
-    """Category and mask of each instance of a photo."""
+    """Category and mask of each instance of an image."""
     return [(name, as_drawn(mask)) for name, mask in instances(read(root, **options)[0]["all"])[f"images/{photo}.png"]]
 
 
-# ---- one mask for each photo
+# ---- one mask for each image
 
 
 @pytest.mark.parametrize("palette", [None, VOC_PALETTE])
@@ -88,20 +88,20 @@ def test_with_names_values_and_colours_are_categories(tmp_path):
         read(tmp_path, names={"red": "car"})
 
 
-def test_an_empty_mask_is_an_empty_photo_and_no_mask_is_no_label(tmp_path):
+def test_an_empty_mask_is_an_empty_image_and_no_mask_is_no_label(tmp_path):
     write(tmp_path, {"masks/a.png": TWO, "masks/b.png": np.zeros(SIZE, np.uint8), "masks/z.png": TWO}, "abc")
     labels, findings = read(tmp_path)
     assert {name: len(found) for name, found in instances(labels["all"]).items()} == {
         "images/a.png": 2,
         "images/b.png": 0,
     }
-    assert findings == {"image_unlabelled": ["images/c.png"], "mask_unmatched": ["masks/z.png: no photo goes with it"]}
+    assert findings == {"image_unlabelled": ["images/c.png"], "mask_unmatched": ["masks/z.png: no image goes with it"]}
 
 
 # ---- one mask for each instance
 
 
-def test_where_photos_have_several_masks_each_is_an_instance_however_many_pieces_it_has(tmp_path):
+def test_where_images_have_several_masks_each_is_an_instance_however_many_pieces_it_has(tmp_path):
     masks = {"masks/a_1.png": PIECES, "masks/a_2.png": drawn(*SECOND) * 255, "masks/b_1.png": PIECES}
     write(tmp_path, masks, "ab")
     assert shapes(tmp_path) == [("object", ["##..##", "##....", "......"]), ("object", SECOND)]
@@ -119,7 +119,7 @@ def test_a_pattern_with_an_instance_says_that_each_file_is_one(tmp_path):
     pattern = r"out/(?P<instance>\d+) of (?P<stem>.+) \((?P<category>.+)\)\.png"
     assert shapes(tmp_path, pattern=pattern) == [("dog", ["##..##", "##....", "......"])]
     with pytest.raises(
-        InstsegError, match=r"expected photos, and masks .* found 1 photos and 0 masks .* dataset\.pattern"
+        InstsegError, match=r"expected images, and masks .* found 1 images and 0 masks .* dataset\.pattern"
     ):
         read(tmp_path, pattern="(?P<stem>x)")
 
@@ -127,7 +127,7 @@ def test_a_pattern_with_an_instance_says_that_each_file_is_one(tmp_path):
 # ---- sizes and places
 
 
-def test_masks_are_scaled_to_their_photo_in_the_frame_that_they_fit(tmp_path):
+def test_masks_are_scaled_to_their_image_in_the_frame_that_they_fit(tmp_path):
     write(
         tmp_path,
         {"masks/a.png": np.kron(TWO, np.ones((4, 4), np.uint8)), "masks/b.png": np.ones((9, 60), np.uint8)},
@@ -138,17 +138,17 @@ def test_masks_are_scaled_to_their_photo_in_the_frame_that_they_fit(tmp_path):
     labels, findings = read(tmp_path)
     sizes = {image["file_name"]: (image["height"], image["width"]) for image in labels["all"].coco["images"]}
     assert sizes == {"images/a.png": SIZE, "images/c.png": SIZE[::-1]}
-    assert [text.split(": ")[1] for text in findings["mask_invalid"]] == ["is 60x9, its photo 6x3"]
+    assert [text.split(": ")[1] for text in findings["mask_invalid"]] == ["is 60x9, its image 6x3"]
 
 
-def test_splits_are_folders_of_the_photos_or_of_the_masks(tmp_path):
+def test_splits_are_folders_of_the_images_or_of_the_masks(tmp_path):
     for split in ("train", "val"):
         write_picture(tmp_path / f"images/{split}.png", SIZE)
         write_mask(tmp_path / f"masks/{split}/{split}.png", TWO)
     assert read(tmp_path)[0].keys() == {"train", "val"}
 
 
-def test_photos_may_lie_elsewhere(tmp_path):
+def test_images_may_lie_elsewhere(tmp_path):
     write_picture(tmp_path / "photos/x/a.png", SIZE)
     write_mask(tmp_path / "out/binary/x/a.png", PIECES)
     labels, _ = read(tmp_path / "out/binary", image_folder="../../photos")
@@ -156,11 +156,11 @@ def test_photos_may_lie_elsewhere(tmp_path):
     assert list(instances(labels["all"])) == ["x/a.png"]
     with pytest.raises(InstsegError, match=r"dataset\.image_folder: no such folder"):
         read(tmp_path / "out/binary", image_folder="photos")
-    with pytest.raises(InstsegError, match="expected photos, and masks in a folder called masks"):
+    with pytest.raises(InstsegError, match="expected images, and masks in a folder called masks"):
         read(tmp_path / "out/binary")
 
 
-def test_a_new_photo_makes_the_result_stale(tmp_path):
+def test_a_new_image_makes_the_result_stale(tmp_path):
     write(tmp_path, {"masks/a.png": TWO})
     assert {path.relative_to(tmp_path).as_posix() for path in MaskFolderReader(tmp_path).label_files()} == {
         "images",
@@ -181,7 +181,7 @@ def write_listed(root: Path, *more: dict, image_folder: str = "../photos") -> di
 
 
 @pytest.mark.parametrize("below", ["", "masks"])
-def test_masks_json_tells_the_category_of_every_value_and_where_the_photos_are(tmp_path, below):
+def test_masks_json_tells_the_category_of_every_value_and_where_the_images_are(tmp_path, below):
     write_listed(tmp_path)
     labels, findings = read(tmp_path / below)
     found = [(name, as_drawn(mask)) for name, mask in instances(labels["all"])["b/a.png"]]
@@ -226,8 +226,8 @@ def test_a_masks_json_that_says_something_else_is_refused(tmp_path, change, reas
 # ---- recognising, refusing, enduring
 
 
-def test_recognised_where_a_mask_has_a_photo_and_not_where_other_labels_are(tmp_path):
-    assert recognise(write(tmp_path / "a", {"masks/a.png": TWO})) == "photos with masks in masks/"
+def test_recognised_where_a_mask_has_an_image_and_not_where_other_labels_are(tmp_path):
+    assert recognise(write(tmp_path / "a", {"masks/a.png": TWO})) == "images with masks in masks/"
     assert recognise(write(tmp_path / "b", {"masks/b.png": TWO})) is None
     write_json(write(tmp_path / "c", {"labels/a.png": TWO}) / "labels/panoptic.json", {})
     write_mask(write(tmp_path / "d", {"masks/a_m01yrx_00000000.png": TWO}) / "SegmentationClass/a.png", TWO)
@@ -238,12 +238,12 @@ def test_recognised_where_a_mask_has_a_photo_and_not_where_other_labels_are(tmp_
 @pytest.mark.parametrize(
     ("masks", "reason"),
     [
-        ({}, r"expected photos, and masks .*; found 1 photos and 0 masks among images/a\.png"),
-        ({"masks/b.png": TWO}, r"no mask belongs to a photo; masks: masks/b\.png; photos: images/a\.png"),
-        ({"masks/a.png": TWO * 0}, "masks of 1 photos: no instance can be used$"),
+        ({}, r"expected images, and masks .*; found 1 images and 0 masks among images/a\.png"),
+        ({"masks/b.png": TWO}, r"no mask belongs to an image; masks: masks/b\.png; images: images/a\.png"),
+        ({"masks/a.png": TWO * 0}, "masks of 1 images: no instance can be used$"),
         (
             {"masks/a.png": np.ones((30, 3), np.uint8)},
-            r"no instance can be used; 1 mask files cannot be used; left out: .*a\.png: is 3x30, its photo 6x3",
+            r"no instance can be used; 1 mask files cannot be used; left out: .*a\.png: is 3x30, its image 6x3",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which mask belongs to which photo: layouts that people have, as lists of names; no file is made."""
+"""Which mask belongs to which image: layouts that people have, as lists of names; no file is made."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from instseg.data.formats.mask_folder.pairing import Pairing, compiled, divide_f
 
 
 def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:
-    """Mask -> its photo and category."""
+    """Mask -> its image and category."""
     photos, masks = divide_files(names)
     found = {mask: Pairing(photos).pair(mask) for mask in masks}
-    return {mask: None if pair is None else (pair.photo, pair.category) for mask, pair in found.items()}
+    return {mask: None if pair is None else (pair.image, pair.category) for mask, pair in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:
         ("benign/benign (1).png", "benign/benign (1)_mask_1.png"),  # breast ultrasound images
     ],
 )
-def test_layouts_in_which_a_mask_has_the_name_of_its_photo_and_no_category(photo, mask):
+def test_layouts_in_which_a_mask_has_the_name_of_its_image_and_no_category(photo, mask):
     assert pairs(photo, mask) == {mask: (photo, None)}
 
 
@@ -58,12 +58,12 @@ def test_layouts_in_which_a_mask_has_the_name_of_its_photo_and_no_category(photo
         ("masks/a/0adbf56cd182.png", None),
     ],
 )
-def test_a_category_is_the_name_of_a_folder_or_the_letters_behind_the_photos_name(mask, category):
+def test_a_category_is_the_name_of_a_folder_or_the_letters_behind_the_images_name(mask, category):
     photo = "images/train/a.jpg" if "train" in mask else "images/a.jpg"
     assert pairs(photo, mask) == {mask: (photo, category)}
 
 
-def test_the_longest_photo_name_that_fits_is_meant():
+def test_the_longest_image_name_that_fits_is_meant():
     found = pairs("images/a.jpg", "images/a_1.jpg", "masks/a_1.png", "masks/a_1_2.png", "masks/a_2.png")
     assert {mask: pair[0] for mask, pair in found.items()} == {
         "masks/a_1.png": "images/a_1.jpg",
@@ -72,7 +72,7 @@ def test_the_longest_photo_name_that_fits_is_meant():
     }
 
 
-def test_photos_of_the_same_name_are_told_apart_by_their_folders():
+def test_images_of_the_same_name_are_told_apart_by_their_folders():
     found = pairs("train/images/a.jpg", "val/images/a.jpg", "train/masks/a.png", "val/masks/a.png", "masks/a.png")
     assert found == {
         "train/masks/a.png": ("train/images/a.jpg", None),
@@ -81,25 +81,25 @@ def test_photos_of_the_same_name_are_told_apart_by_their_folders():
     }
 
 
-def test_a_photo_may_be_called_mask():
+def test_an_image_may_be_called_mask():
     assert pairs("images/face_mask.jpg", "masks/face_mask.png") == {
         "masks/face_mask.png": ("images/face_mask.jpg", None)
     }
 
 
-def test_where_a_folder_is_called_images_pictures_elsewhere_are_no_photos():
+def test_where_a_folder_is_called_images_pictures_elsewhere_are_no_images():
     assert divide_files(["images/a.jpg", "masks/a.png", "overlays/a.jpg"]) == (["images/a.jpg"], ["masks/a.png"])
 
 
 # ---- patterns
 
 
-def test_a_pattern_names_photo_and_category():
+def test_a_pattern_names_image_and_category():
     names = ["in/a.jpg", "in/sub/b.jpg", "out/car-a-1.png", "out/dog-sub/b-2.png", "out/car-c-1.png", "out/notes.png"]
     pattern = compiled(r"out/(?P<category>[a-z]+)-(?P<stem>.+)-(?P<instance>\d+)\.png")
     photos = [name.removeprefix("in/") for name in names[:2]]
     found, alone = pair_by_pattern(names, photos, pattern)
-    assert [(pair.name, pair.photo, pair.category) for pair in found] == [
+    assert [(pair.name, pair.image, pair.category) for pair in found] == [
         ("out/car-a-1.png", "a.jpg", "car"),
         ("out/dog-sub/b-2.png", "sub/b.jpg", "dog"),
     ]

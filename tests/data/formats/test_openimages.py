@@ -33,7 +33,7 @@ def mask_name(image_id: str, label: str, number: int = 0) -> str:
 
 
 def write_masks(root: Path, image_id: str, *labels: str, table: str = "train", shape: np.ndarray = SHAPE) -> None:
-    """Photo, masks and rows of one image, as the official files are called; the table grows."""
+    """Image, masks and rows of one image, as the official files are called; the table grows."""
     write_picture(root / f"images/{table}/{image_id}.png", SIZE)
     path = root / f"annotations/{table}-annotations-object-segmentation.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def test_masks_names_and_splits_of_the_official_layout(tmp_path):
     assert findings == {}
 
 
-def test_a_mask_of_another_size_is_scaled_to_its_photo(tmp_path):
+def test_a_mask_of_another_size_is_scaled_to_its_image(tmp_path):
     write_masks(tmp_path, "a0", CAT, shape=np.kron(SHAPE, np.ones((5, 5))))
     write_masks(tmp_path, "b0", CAT, shape=SHAPE[::2, ::2])
     write_masks(tmp_path, "c0", CAT, shape=np.ones((9, 30)))
@@ -90,10 +90,10 @@ def test_a_mask_of_another_size_is_scaled_to_its_photo(tmp_path):
         "images/train/a0.png": ["......", ".##...", ".##...", "......"],
         "images/train/b0.png": ["......", "......", "..##..", "..##.."],
     }
-    assert [text.split(": ")[1] for text in findings["mask_invalid"]] == ["is 30x9, its photo 6x4"]
+    assert [text.split(": ")[1] for text in findings["mask_invalid"]] == ["is 30x9, its image 6x4"]
 
 
-def test_the_frame_of_a_turned_photo_is_the_one_whose_shape_the_mask_has(tmp_path):
+def test_the_frame_of_a_turned_image_is_the_one_whose_shape_the_mask_has(tmp_path):
     for image_id, shape in (("a0", SHAPE), ("b0", SHAPE.T)):
         write_masks(tmp_path, image_id, CAT, shape=shape)
         write_picture(tmp_path / f"images/train/{image_id}.png", SIZE, orientation=6)
@@ -109,7 +109,7 @@ def test_without_class_descriptions_the_ids_are_the_names(tmp_path):
     assert findings == {"category_unnamed": [f"{CAT} (a table such as oidv7-class-descriptions.csv names it)"]}
 
 
-def test_without_a_table_of_masks_their_names_tell_photo_and_class(tmp_path):
+def test_without_a_table_of_masks_their_names_tell_image_and_class(tmp_path):
     for image_id, label in (("a0", "/m/04_sv"), ("b0", CAT)):  # a class may have an underscore
         write_picture(tmp_path / f"motorcycle/images/{image_id}.png", SIZE)
         write_mask(tmp_path / "motorcycle/segmentations" / mask_name(image_id, label), SHAPE.astype(bool))
@@ -117,7 +117,7 @@ def test_without_a_table_of_masks_their_names_tell_photo_and_class(tmp_path):
     assert [name for (name, _), *_ in instances(labels["all"]).values()] == ["/m/04_sv", CAT]
 
 
-def test_a_photo_in_the_folders_of_two_classes_is_one(tmp_path):
+def test_an_image_in_the_folders_of_two_classes_is_one(tmp_path):
     write_masks(tmp_path, "a0", CAT)
     write_picture(tmp_path / "images/train/again/a0.png", SIZE)
     assert len(read(tmp_path)[0]["train"].coco["images"]) == 1
@@ -140,12 +140,12 @@ def test_what_does_not_fit_together_is_named(tmp_path):
         "image_unlabelled": ["images/train/d0.png", "images/train/b0.png", "images/train/c0.png"],
         "mask_missing": [mask_name("a0", DOG, 1), mask_name("b0", CAT)],
         "mask_unlisted": [mask_name("d0", CAT)],
-        "mask_unmatched": [f"{mask_name('e0', CAT)}: its photo is not there"],
+        "mask_unmatched": [f"{mask_name('e0', CAT)}: its image is not there"],
         "shape_degenerate": [mask_name("c0", CAT)],
     }
 
 
-def test_rows_of_photos_that_are_not_there_cost_nothing(tmp_path):
+def test_rows_of_images_that_are_not_there_cost_nothing(tmp_path):
     write_masks(tmp_path, "a0", CAT)
     table = tmp_path / "annotations/train-annotations-object-segmentation.csv"
     table.write_text(table.read_text() + "zz_m01yrx_00000000.png,zz,/m/01yrx,00000000,0,1,0,1,0.8,\n" * 1000 + "a0,cut")
@@ -173,7 +173,7 @@ def test_boxes_are_used_where_there_are_no_masks_at_all_and_groups_are_crowds(tm
 
 
 @pytest.mark.parametrize(("boxes", "expected"), [(None, ["a0"]), (False, ["a0"]), (True, ["a0", "b0"])])
-def test_beside_masks_boxes_are_used_only_when_asked_for_and_never_for_a_photo_with_masks(tmp_path, boxes, expected):
+def test_beside_masks_boxes_are_used_only_when_asked_for_and_never_for_an_image_with_masks(tmp_path, boxes, expected):
     write_masks(tmp_path, "a0", CAT)
     rows = [f"{image_id},xclick,{CAT},1,0,1,0,1,0,0,0,0,0" for image_id in ("a0", "b0")]
     write_boxes(tmp_path, *rows, table="train", photos=("b0",))
@@ -185,9 +185,9 @@ def test_beside_masks_boxes_are_used_only_when_asked_for_and_never_for_a_photo_w
 # ---- refusing, recognising, enduring
 
 
-def test_a_folder_without_any_label_of_its_photos_is_refused_with_what_was_found(tmp_path):
+def test_a_folder_without_any_label_of_its_images_is_refused_with_what_was_found(tmp_path):
     write_boxes(tmp_path, "zz,xclick,/m/0,1,0,1,0,1,0,0,0,0,0", photos=("a0",))
-    with pytest.raises(InstsegError, match=r"none of the 1 photos \(images/validation/a0.png\) has a mask.*boxes=true"):
+    with pytest.raises(InstsegError, match=r"none of the 1 images \(images/validation/a0.png\) has a mask.*boxes=true"):
         read(tmp_path)
     write_masks(tmp_path, "b0", CAT, shape=np.zeros(SIZE))
     with pytest.raises(

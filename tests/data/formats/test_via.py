@@ -27,7 +27,7 @@ def region(shape: Any = POLYGON, **attributes: Any) -> dict[str, Any]:
 
 
 def exported(root: Path, **regions: list[Any]) -> dict[str, Any]:
-    """The json export of version 2 for the photos ``<name>.png``, which are written too."""
+    """The json export of version 2 for the images ``<name>.png``, which are written too."""
     entries = {}
     for name, listed in regions.items():
         size = write_picture(root / f"{name}.png", SIZE).stat().st_size
@@ -77,7 +77,7 @@ def write_csv(path: Path, rows: list[list[Any]], mark: str = "") -> None:
 
 
 @pytest.mark.parametrize("mark", ["", "#"])
-def test_the_csv_has_a_row_for_each_region_and_one_for_a_photo_without(tmp_path, mark):
+def test_the_csv_has_a_row_for_each_region_and_one_for_an_image_without(tmp_path, mark):
     entries = exported(tmp_path, a=[], b=[])
     sizes = [entry["size"] for entry in entries.values()]
     rows = [
@@ -197,10 +197,10 @@ def test_options_whose_ids_are_numbers_are_called_by_their_description(tmp_path)
     assert [name for name, _ in found(tmp_path)["a.png"]] == ["car", "2", "bus"]
 
 
-# ---- photos, splits, several files
+# ---- images, splits, several files
 
 
-def test_photos_are_found_by_name_in_other_folders_and_from_urls(tmp_path):
+def test_images_are_found_by_name_in_other_folders_and_from_urls(tmp_path):
     entries = exported(tmp_path / "photos", a=[region(kind="car")], b=[])
     for entry, name in zip(entries.values(), ("D:\\x\\a.png", "https://x.org/some%20where/b.png?s=1"), strict=True):
         entry["filename"] = name
@@ -208,7 +208,7 @@ def test_photos_are_found_by_name_in_other_folders_and_from_urls(tmp_path):
     assert set(found(tmp_path)) == {"photos/a.png", "photos/b.png"}
 
 
-def test_of_photos_with_the_same_name_the_size_of_the_file_tells_which_is_meant(tmp_path):
+def test_of_images_with_the_same_name_the_size_of_the_file_tells_which_is_meant(tmp_path):
     write_picture(tmp_path / "x/a.png", (40, 40))
     write_json(tmp_path / "labels/via.json", exported(tmp_path / "y", a=[region(kind="car")]))
     labels, findings = read(tmp_path)
@@ -229,7 +229,7 @@ def test_one_file_in_each_folder_of_a_split(tmp_path):
     assert all([c["name"] for c in part.coco["categories"]] == ["train", "val"] for part in labels.values())
 
 
-def test_one_project_whose_photos_lie_in_folders_of_splits(tmp_path):
+def test_one_project_whose_images_lie_in_folders_of_splits(tmp_path):
     entries = exported(tmp_path / "train", a=[region(kind="car")]) | exported(tmp_path / "val", b=[], gone=[])
     (tmp_path / "val/gone.png").unlink()
     write_json(tmp_path / "via.json", entries)

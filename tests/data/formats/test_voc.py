@@ -1,4 +1,4 @@
-"""VOC folders: xml of several tools, where photos are found, what becomes of objects, how folders are split."""
+"""VOC folders: xml of several tools, where images are found, what becomes of objects, how folders are split."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_box_without_four_numbers_is_left_out(tmp_path, number):
     assert findings.keys() == {"shape_invalid", "category_missing"}
 
 
-def test_a_photo_without_objects_is_kept_and_one_without_xml_is_not(tmp_path):
+def test_an_image_without_objects_is_kept_and_one_without_xml_is_not(tmp_path):
     write_voc(tmp_path, "a", "b")
     write_xml(tmp_path / "Annotations/b.xml")
     write_picture(tmp_path / "JPEGImages/c.png", SIZE)
@@ -92,10 +92,10 @@ def test_a_photo_without_objects_is_kept_and_one_without_xml_is_not(tmp_path):
     assert findings == {"image_unlabelled": ["JPEGImages/c.png"]}
 
 
-# ---- photos
+# ---- images
 
 
-def test_a_renamed_xml_means_the_photo_of_its_own_name(tmp_path):
+def test_a_renamed_xml_means_the_image_of_its_own_name(tmp_path):
     write_voc(tmp_path, "a", "b")
     write_xml(tmp_path / "Annotations/b.xml", CAR, name="a.png")
     labels, findings = read(tmp_path)
@@ -109,7 +109,7 @@ def test_folders_and_extension_of_another_machine_do_not_matter(tmp_path):
     assert list(instances(read(tmp_path)[0]["all"])) == ["photos/a.PNG"]
 
 
-def test_a_photo_of_another_split_is_never_taken_for_a_missing_one(tmp_path):
+def test_an_image_of_another_split_is_never_taken_for_a_missing_one(tmp_path):
     write_voc(tmp_path / "train", "a")
     write_xml(tmp_path / "val/Annotations/a.xml", DOG)
     labels, _ = read(tmp_path)
@@ -120,12 +120,12 @@ def test_a_photo_of_another_split_is_never_taken_for_a_missing_one(tmp_path):
 
 
 @pytest.mark.parametrize("size", [None, ("x", 3)])
-def test_a_missing_photo_and_a_missing_size_are_left_to_be_reported(tmp_path, size):
+def test_a_missing_image_and_a_missing_size_are_left_to_be_reported(tmp_path, size):
     write_xml(tmp_path / "Annotations/a.xml", CAR, name="../../etc/passwd", size=size)
     assert read(tmp_path)[0]["all"].coco["images"] == [{"id": 1, "file_name": "JPEGImages/passwd"}]
 
 
-def test_one_xml_for_each_class_each_with_its_own_copy_of_the_photo(tmp_path):
+def test_one_xml_for_each_class_each_with_its_own_copy_of_the_image(tmp_path):
     """As the openimages downloader writes them."""
     for name, box in (CAR, DOG):
         write_picture(tmp_path / name / "images/f00.png", SIZE)
@@ -140,7 +140,7 @@ def test_one_xml_for_each_class_each_with_its_own_copy_of_the_photo(tmp_path):
     assert (found, findings) == (expected, {})
 
 
-def test_an_object_that_two_xml_of_a_photo_list_counts_once(tmp_path):
+def test_an_object_that_two_xml_of_an_image_list_counts_once(tmp_path):
     write_picture(tmp_path / "a.png", SIZE)
     write_xml(tmp_path / "1/a.xml", CAR, DOG)
     write_xml(tmp_path / "2/a.xml", DOG)
@@ -152,7 +152,7 @@ def test_an_object_that_two_xml_of_a_photo_list_counts_once(tmp_path):
 # ---- splits
 
 
-def test_the_lists_of_imagesets_decide_and_photos_in_none_are_left_out(tmp_path):
+def test_the_lists_of_imagesets_decide_and_images_in_none_are_left_out(tmp_path):
     write_voc(tmp_path, *"abcd")
     for name, text in {
         "train": "a\n",
@@ -170,7 +170,7 @@ def test_the_lists_of_imagesets_decide_and_photos_in_none_are_left_out(tmp_path)
     assert findings == {"image_unlisted": ["JPEGImages/c.png"], "split_ambiguous": ["JPEGImages/b.png (val, test)"]}
 
 
-def test_lists_that_name_no_photo_are_refused(tmp_path):
+def test_lists_that_name_no_image_are_refused(tmp_path):
     (write_voc(tmp_path, "a") / "ImageSets/Main").mkdir(parents=True)
     (tmp_path / "ImageSets/Main/train.txt").write_text("b\n")
     with pytest.raises(

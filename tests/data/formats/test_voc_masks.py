@@ -65,7 +65,7 @@ def test_a_mask_of_half_the_size_is_scaled_and_one_of_another_shape_is_not_used(
     found = instances(labels["all"])
     assert found["JPEGImages/a.png"][0][1]["size"] == list(SIZE)
     assert found["JPEGImages/b.png"][0] == ("car", [1.0, 1.0, 3.0, 2.0])
-    assert [text.split("/")[-1] for text in findings["mask_invalid"]] == ["b.png: is 20x40, its photo 8x6"]
+    assert [text.split("/")[-1] for text in findings["mask_invalid"]] == ["b.png: is 20x40, its image 8x6"]
 
 
 def test_masks_of_categories_alone_are_named_and_the_boxes_used(tmp_path):
@@ -164,7 +164,7 @@ def test_a_folder_without_labels_or_objects_is_refused(tmp_path):
     with pytest.raises(InstsegError, match=r"expected VOC xml .*, found a\.png"):
         read(tmp_path)
     write_xml(tmp_path / "a.xml")
-    with pytest.raises(InstsegError, match="1 labelled photos: no instance can be used"):
+    with pytest.raises(InstsegError, match="1 labelled images: no instance can be used"):
         read(tmp_path)
 
 
@@ -189,7 +189,7 @@ def test_damaged_files_give_labels_findings_or_our_error(tmp_path, seed):
 
 
 @pytest.mark.skipif(not (SHARED / "voc_instance_png").is_dir(), reason="needs the shared photos")
-def test_real_voc_masks_and_a_photo_that_has_boxes_only():
+def test_real_voc_masks_and_an_image_that_has_boxes_only():
     root = SHARED / "voc_instance_png"
     labels, findings = read(root)
     found = instances(labels["all"])

@@ -1,4 +1,4 @@
-"""YOLO folders as people bring them: where the photos and labels are, what a row is, what is refused and why."""
+"""YOLO folders as people bring them: where the images and labels are, what a row is, what is refused and why."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = {0: "car", 1: "dog"}
 
 
 def write_photo(root: Path, photo: str, *rows: str, label: str | None = None) -> None:
-    """A photo, and its rows in the text file that belongs to it: ``labels`` for ``images``."""
+    """An image, and its rows in the text file that belongs to it: ``labels`` for ``images``."""
     write_picture(root / photo, SIZE)
     file = root / (label or Path(photo.replace("images", "labels")).with_suffix(".txt"))
     if rows:
@@ -41,21 +41,21 @@ def read(root: Path) -> tuple[dict[str, Labels], dict[str, list[str]]]:
 
 
 def photos(root: Path) -> dict[str, list[str]]:
-    """Split -> its photos, all of which exist."""
+    """Split -> its images, all of which exist."""
     labels, _ = read(root)
     assert all((part.image_root / name).is_file() for part in labels.values() for name in instances(part))
     return {split: list(instances(part)) for split, part in labels.items()}
 
 
 def rows_of(root: Path, *rows: str, **content: Any) -> tuple[list[tuple[str, Any]], dict[str, list[str]]]:
-    """The instances of a photo with these rows, and the findings by kind."""
+    """The instances of an image with these rows, and the findings by kind."""
     write_photo(root, "images/a.png", *rows)
     write_yaml(root, **{"train": "images", **content})
     labels, findings = read(root)
     return instances(labels["train"])["images/a.png"], findings
 
 
-# ---- where the photos are
+# ---- where the images are
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_roboflow_writes_paths_from_one_folder_too_high_and_names_splits_that_ar
     assert photos(tmp_path) == {"train": ["train/images/a.png"], "val": ["valid/images/a.png"]}
 
 
-def test_a_split_of_its_own_name_is_not_taken_for_all_photos(tmp_path):
+def test_a_split_of_its_own_name_is_not_taken_for_all_images(tmp_path):
     write_photo(tmp_path, "images/a.png", POLYGON)
     write_yaml(tmp_path, train="images", val="val/images")
     with pytest.raises(InstsegError, match=r"data\.yaml: val: no such folder or file: val/images"):
         read(tmp_path)
 
 
-def test_a_split_may_be_a_list_of_photos_from_the_folder_of_the_list_or_of_the_yaml(tmp_path):
+def test_a_split_may_be_a_list_of_images_from_the_folder_of_the_list_or_of_the_yaml(tmp_path):
     for name in ("images/a", "images/b", "images/c", "lists/images/d"):
         write_photo(tmp_path, f"{name}.png", POLYGON)
     (tmp_path / "train.txt").write_text("./images/a.png\n\n/home/x/images/b.png\n# a comment\n")
@@ -106,7 +106,7 @@ def test_a_split_may_be_a_list_of_photos_from_the_folder_of_the_list_or_of_the_y
     assert {tmp_path / "train.txt", tmp_path / "lists/val.txt"} <= set(YoloReader(tmp_path).label_files())
 
 
-def test_photos_may_lie_where_the_yaml_says_outside_of_its_folder(tmp_path):
+def test_images_may_lie_where_the_yaml_says_outside_of_its_folder(tmp_path):
     write_photo(tmp_path / "datasets/mine", "images/a.png", POLYGON)
     write_yaml(tmp_path / "configs", path="../datasets/mine", train="images")
     labels, _ = read(tmp_path / "configs")
@@ -114,7 +114,7 @@ def test_photos_may_lie_where_the_yaml_says_outside_of_its_folder(tmp_path):
     assert photos(tmp_path / "configs/data.yaml") == {"train": ["images/a.png"]}
 
 
-def test_splits_that_are_the_same_photos_are_one(tmp_path):
+def test_splits_that_are_the_same_images_are_one(tmp_path):
     write_photo(tmp_path, "images/a.png", POLYGON)
     write_yaml(tmp_path, train="images", val="images")
     labels, findings = read(tmp_path)
@@ -141,11 +141,11 @@ def test_without_a_yaml_there_are_folders_and_the_names_in_classes_txt(tmp_path)
     assert recognise(tmp_path) == "YOLO labels (labels)"
 
 
-def test_labels_may_lie_beside_the_photos(tmp_path):
+def test_labels_may_lie_beside_the_images(tmp_path):
     write_photo(tmp_path, "a.png", POLYGON)
     (tmp_path / "classes.txt").write_text("car\n")
     assert photos(tmp_path) == {"all": ["a.png"]}
-    assert recognise(tmp_path) == "YOLO labels beside the photos"
+    assert recognise(tmp_path) == "YOLO labels beside the images"
 
 
 def test_the_last_folder_called_images_is_the_one_that_labels_stands_for(tmp_path):
@@ -158,13 +158,13 @@ def test_the_last_folder_called_images_is_the_one_that_labels_stands_for(tmp_pat
 # ---- rows
 
 
-def test_an_outline_is_in_shares_of_width_and_height_and_a_box_has_its_centre(tmp_path):
+def test_a_polygon_is_in_shares_of_width_and_height_and_a_box_has_its_centre(tmp_path):
     found, findings = rows_of(tmp_path, POLYGON, "1 0.5 0.5 0.25 0.5", "1  0.0 0.0 1 0 1 1 0 1 ")
     assert found == [("car", OUTLINE), ("dog", [15, 5, 10, 10]), ("dog", [[0, 0, 40, 0, 40, 20, 0, 20]])]
     assert findings == {}
 
 
-def test_shares_are_of_the_photo_as_it_is_displayed(tmp_path):
+def test_shares_are_of_the_image_as_it_is_displayed(tmp_path):
     write_photo(tmp_path, "images/a.png", POLYGON)
     (tmp_path / "images/a.png").unlink()
     write_picture(tmp_path / "images/a.jpg", SIZE, orientation=6)
@@ -174,7 +174,7 @@ def test_shares_are_of_the_photo_as_it_is_displayed(tmp_path):
     assert labels["train"].coco["annotations"][0]["segmentation"] == [[5, 4, 10, 4, 10, 18]]
 
 
-def test_outlines_may_reach_out_of_the_photo(tmp_path):
+def test_polygons_may_reach_out_of_the_image(tmp_path):
     found, findings = rows_of(tmp_path, "0 -0.05 0 1.2 0 1.2 1")
     assert (found[0][1], findings) == ([[-2, 0, 48, 0, 48, 20]], {})
 
@@ -185,7 +185,7 @@ def test_the_score_at_the_end_of_a_prediction_is_not_used(tmp_path):
     assert [name.split(": ")[-1] for name in findings["score_ignored"]] == ["row 1", "row 2"]
 
 
-def test_a_photo_without_a_text_file_or_with_an_empty_one_has_nothing_on_it(tmp_path):
+def test_an_image_without_a_text_file_or_with_an_empty_one_has_nothing_on_it(tmp_path):
     write_photo(tmp_path, "images/a.png", POLYGON)
     write_photo(tmp_path, "images/empty.png", "")
     write_photo(tmp_path, "images/none.png")
@@ -250,8 +250,8 @@ def test_classes_without_names_are_numbered(tmp_path, content, names):
         ([POLYGON], {"names": {"first": "car"}}, "names must be a list, or go from class index to name"),
         ([POLYGON], {"train": 7}, "train: no such folder or file: int"),
         ([POLYGON], {"train": "images/nothing"}, "train: no such folder or file: images/nothing"),
-        ([POLYGON], {"train": None}, "no photo in any of its splits"),
-        ([POLYGON], {"kpt_shape": [17, 3]}, r"key points \(kpt_shape\), not outlines"),
+        ([POLYGON], {"train": None}, "no image in any of its splits"),
+        ([POLYGON], {"kpt_shape": [17, 3]}, r"key points \(kpt_shape\), not polygons"),
         (
             ["0 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.6 1", "0 0.5 0.5 0.3 0.3 0.4 0.4 0 0.6 0.6 2"],
             {},

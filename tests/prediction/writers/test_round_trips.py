@@ -144,7 +144,7 @@ def test_the_format_of_what_was_written_is_recognised(exported, name):
 
 def test_predictions_whose_photos_are_gone_are_not_read_on_their_masks(exported):
     photos = (exported.parent / "my photos").rename(exported.parent / "moved")
-    with pytest.raises(InstsegError, match=r"predictions.json: its photos should be in .*my photos.*no such folder"):
+    with pytest.raises(InstsegError, match=r"predictions.json: its images should be in .*my photos.*no such folder"):
         CocoReader(exported / "predictions.json").read(defaultdict(Findings))
     moved = (exported / "predictions.json").rename(photos / "predictions.json")
     assert CocoReader(moved).read(defaultdict(Findings))["all"].image_root == photos

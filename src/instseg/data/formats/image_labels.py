@@ -1,4 +1,4 @@
-"""What one photo's label files say, read in threads: decoding masks is where most of the time goes."""
+"""What one image's label files say, read in threads: decoding masks is where most of the time goes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Shape = Rle | list[Polygon] | NDArray[np.float64]
 
 LARGE_PIXELS = 16_000_000
 """A mask takes 3 bytes a pixel while it is read, in colours 13: with 16 threads, 3 GB at the most."""
-_LARGE_PHOTOS = Lock()
+_LARGE_IMAGES = Lock()
 
 
 @dataclass(slots=True)
@@ -91,15 +91,15 @@ def _add(builder: LabelsBuilder, labels: ImageLabels) -> None:
 
 
 def taking_turns(image_size: ImageSize | None) -> AbstractContextManager[Any]:
-    """For the time that the masks of a photo are in memory: those of large photos one photo after the other."""
+    """For the time that the masks of an image are in memory: those of large images one image after the other."""
     height, width = image_size or (0, 0)
-    return _LARGE_PHOTOS if height * width > LARGE_PIXELS else nullcontext()
+    return _LARGE_IMAGES if height * width > LARGE_PIXELS else nullcontext()
 
 
-def report_unlabelled(photos: Iterable[str], root: Path, findings: Mapping[str, Findings]) -> None:
-    """Count the photos, by their paths from ``root``, under the split that their folders name."""
-    for photo in photos:
-        findings[split_of_folders(root / photo, root) or UNSPLIT].add("image_unlabelled", photo)
+def report_unlabelled(images: Iterable[str], root: Path, findings: Mapping[str, Findings]) -> None:
+    """Count the images, by their paths from ``root``, under the split that their folders name."""
+    for image in images:
+        findings[split_of_folders(root / image, root) or UNSPLIT].add("image_unlabelled", image)
 
 
 def check_has_instances(builders: Mapping[str, LabelsBuilder], findings: Mapping[str, Findings], where: str) -> None:

@@ -31,7 +31,7 @@ DARK, BRIGHT, SOFT_SHARE = 24, 232, 0.3
 """… which it is when less than this share of what is not dark is not bright either."""
 ROWS_AT_A_TIME = 256
 SIZE_TOLERANCE_PX = 1.5
-"""By which the sides of a scaled mask may miss the photo's, in px of the smaller of both: each was rounded once."""
+"""By which the sides of a scaled mask may miss the image's, in px of the smaller of both: each was rounded once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _is_white_on_black(values: NDArray[Any]) -> bool:
 
 
 def read_mask_as(path: Path, sizes: Sequence[ImageSize]) -> Mask:
-    """The mask in the size of its photo: in the first of ``sizes`` that it has, else scaled to the first of its shape.
+    """The mask in the size of its image: in the first of ``sizes`` that it has, else scaled to the first of its shape.
 
     InstsegError when it has the shape of none, and as for ``read_mask``.
     """
@@ -144,7 +144,7 @@ def read_mask_as(path: Path, sizes: Sequence[ImageSize]) -> Mask:
     fitting = [size for size in sizes if is_scaled(mask.size, size)]
     if not fitting:
         shown = " or ".join(f"{width}x{height}" for height, width in dict.fromkeys(sizes))
-        raise InstsegError(f"{path}: is {mask.size[1]}x{mask.size[0]}, its photo {shown}")
+        raise InstsegError(f"{path}: is {mask.size[1]}x{mask.size[0]}, its image {shown}")
     return replace(mask, values=resized(mask.values, mask.size if mask.size in fitting else fitting[0]))
 
 

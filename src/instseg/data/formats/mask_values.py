@@ -16,7 +16,7 @@ from instseg.core.types import ImageSize, Rle
 COLOUR = 1 << 24
 """Added to red·2^16 + green·2^8 + blue, so that no colour is taken for a number."""
 MAX_COLOURS, MAX_INSTANCES = 500, 10_000
-"""More colours come from a photo or from lossy compression; more instances, of any kind, from noise."""
+"""More colours come from an image or from lossy compression; more instances, of any kind, from noise."""
 
 
 def rles_of_values(values: NDArray[Any]) -> dict[int, Rle]:
@@ -41,7 +41,7 @@ def _check_number(distinct: NDArray[Any]) -> None:
     if len(distinct) > limit:
         raise InstsegError(
             f"{len(distinct)} different {'colours' if limit == MAX_COLOURS else 'values'}, expected one for each "
-            f"instance and at most {limit}: is it a photo, or was it saved with loss? Write masks as PNG"
+            f"instance and at most {limit}: is it an image, or was it saved with loss? Write masks as PNG"
         )
 
 

@@ -150,9 +150,9 @@ def load_coco(folder: AnnotatedFolder) -> Labels:
 
 
 def _told_image_root(coco: CocoDict, annotation_file: Path) -> Path | None:
-    """Where ``predict.py`` says that the photos of its predictions are, else beside them; None where nothing is said.
+    """Where ``predict.py`` says that the images of its predictions are, else beside them; None where nothing is said.
 
-    Not sought anywhere else: the folders around hold masks that are called like the photos.
+    Not sought anywhere else: the folders around hold masks that are called like the images.
     """
     info, beside = coco.get("info"), annotation_file.parent
     told = usable_text(info.get("image_folder")) if isinstance(info, dict) else ""
@@ -163,8 +163,8 @@ def _told_image_root(coco: CocoDict, annotation_file: Path) -> Path | None:
     if any((beside / image["file_name"]).is_file() for image in coco["images"]):
         return beside
     raise InstsegError(
-        f"{annotation_file}: its photos should be in {told}, and there is no such folder: name it in info.image_folder "
-        "of the json, or move the json to where the photos are"
+        f"{annotation_file}: its images should be in {told}, and there is no such folder: name it in info.image_folder "
+        "of the json, or move the json to where the images are"
     )
 
 

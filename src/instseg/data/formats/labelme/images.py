@@ -1,4 +1,4 @@
-"""Which photo a LabelMe json means, and the photos that exist only inside their json."""
+"""Which image a LabelMe json means, and the images that exist only inside their json."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from instseg.data.reading.folders import ImageFinder
 from instseg.data.reading.images import IMAGE_EXTENSIONS
 
 
-class LabelmePhotos:
-    """Finds the photo of a label file, named by its path from ``root``, among the image files below ``root``."""
+class LabelmeImages:
+    """Finds the image of a label file, named by its path from ``root``, among the image files below ``root``."""
 
     def __init__(self, root: Path, cache_dir: str | None) -> None:
         self.finder, self._root = ImageFinder(root), root.resolve()
@@ -28,15 +28,15 @@ class LabelmePhotos:
         self._written = sha256(str(self._root).encode(errors="surrogateescape")).hexdigest()[:16]
 
     def own(self, label_file: PurePosixPath) -> str | None:
-        """The photo with the label file's own name, beside it or anywhere; None also where several have it."""
+        """The image with the label file's own name, beside it or anywhere; None also where several have it."""
         if label_file not in self._own:
             self._own[label_file] = self._find(label_file, f"{label_file.stem}.jpg")  # or of another extension
         return self._own[label_file]
 
-    def photo_of(self, label_file: PurePosixPath, content: Mapping[str, Any], findings: Findings) -> str | None:
-        """A path from the root, whether the file exists or not; an absolute one for a photo elsewhere or in the cache.
+    def image_of(self, label_file: PurePosixPath, content: Mapping[str, Any], findings: Findings) -> str | None:
+        """A path from the root, whether the file exists or not; an absolute one for an image elsewhere or in the cache.
 
-        None when the photo is only inside the json and there is no cache.
+        None when the image is only inside the json and there is no cache.
         """
         wanted = usable_text(content.get("imagePath")).replace("\\", "/")
         named = self._find(label_file, wanted)
@@ -46,8 +46,8 @@ class LabelmePhotos:
             if named not in (own, None):
                 findings.add("image_own_name", f"{label_file} (names {wanted})")
             return own
-        photo = _embedded(content.get("imageData"))
-        if photo is None:
+        image = _embedded(content.get("imageData"))
+        if image is None:
             return named or _missing(label_file, wanted)
         if self._cache is None and named is None:
             findings.add("image_only_embedded", str(label_file))
@@ -56,7 +56,7 @@ class LabelmePhotos:
         findings.add("image_embedded", str(label_file))
         suffix = PurePosixPath(wanted).suffix
         name = label_file.with_suffix(suffix if suffix.lower() in IMAGE_EXTENSIONS else ".jpg")
-        _write(self._cache / self._written / name, photo, self._cache)
+        _write(self._cache / self._written / name, image, self._cache)
         return (self._cache / self._written / name).as_posix()
 
     def _find(self, label_file: PurePosixPath, wanted: str) -> str | None:
@@ -72,7 +72,7 @@ class LabelmePhotos:
 
 
 def _missing(label_file: PurePosixPath, wanted: str) -> str:
-    """The name under which the photo is reported."""
+    """The name under which the image is reported."""
     name = PurePosixPath(wanted).name
     return str(label_file.parent / (name if is_file_name(name) else f"{label_file.stem}.jpg"))
 
@@ -94,13 +94,13 @@ def _embedded(data: Any) -> bytes | None:
         return None
 
 
-def _write(file: Path, photo: bytes, cache: Path) -> None:
-    """Write it unless it is there; the folder is marked, so that it is not taken for labelled photos itself."""
+def _write(file: Path, image: bytes, cache: Path) -> None:
+    """Write it unless it is there; the folder is marked, so that it is not taken for labelled images itself."""
     try:
-        if file.is_file() and file.read_bytes() == photo:
+        if file.is_file() and file.read_bytes() == image:
             return
         with replacing(file) as scratch:
-            scratch.write_bytes(photo)
+            scratch.write_bytes(image)
         mark_as_cache(cache)
     except OSError as error:
-        raise InstsegError(f"cache_dir: the photo inside a label file cannot be written to {file}: {error}") from error
+        raise InstsegError(f"cache_dir: the image inside a label file cannot be written to {file}: {error}") from error

@@ -1,9 +1,9 @@
-"""LabelMe: one json for each photo, beside it or in a folder of its own. Also what AnyLabeling and others write so.
+"""LabelMe: one json for each image, beside it or in a folder of its own. Also what AnyLabeling and others write so.
 
-Which photo a json means: the one that has its own name; else the picture inside the json; else the one that it names.
-A copied or renamed json goes on naming the photo that it was made for, so the name inside is the weakest witness.
-Shapes of one label and one group_id are one instance. A json with no shapes says that nothing is on the photo; a
-photo without json says nothing, and is left out unless ``unlabelled`` is ``empty``.
+Which image a json means: the one that has its own name; else the picture inside the json; else the one that it names.
+A copied or renamed json goes on naming the image that it was made for, so the name inside is the weakest witness.
+Shapes of one label and one group_id are one instance. A json with no shapes says that nothing is on the image; a
+image without json says nothing, and is left out unless ``unlabelled`` is ``empty``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.text import shown
 from instseg.core.types import CocoImage, ImageSize
-from instseg.data.formats.labelme.images import LabelmePhotos
+from instseg.data.formats.labelme.images import LabelmeImages
 from instseg.data.formats.labelme.shapes import add_instance, has_mask, read_instances
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_all_split, check_folder, common_root, split_of_folders, walk
@@ -26,7 +26,7 @@ from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
 UNLABELLED = ("leave_out", "empty")
-PHOTO_KEYS = {"imagePath", "imageData", "imageHeight"}
+IMAGE_KEYS = {"imagePath", "imageData", "imageHeight"}
 NUM_PROBED = 5
 MAX_PROBED_BYTES = 50_000_000
 
@@ -49,7 +49,7 @@ def _looks_like_labelme(file: Path) -> bool:
 
 
 def _is_labelme(content: Any) -> bool:
-    return isinstance(content, dict) and "shapes" in content and bool(PHOTO_KEYS & content.keys())
+    return isinstance(content, dict) and "shapes" in content and bool(IMAGE_KEYS & content.keys())
 
 
 def _json_files(root: Path) -> Iterator[Path]:
@@ -60,7 +60,7 @@ def _json_files(root: Path) -> Iterator[Path]:
 class LabelmeReader:
     """``root`` is a folder with json at any depth; folders named train, val and test are splits.
 
-    ``unlabelled``: what becomes of photos without json, ``leave_out`` or ``empty``. ``cache_dir``: where photos are
+    ``unlabelled``: what becomes of images without json, ``leave_out`` or ``empty``. ``cache_dir``: where images are
     written that exist only inside their json; without it they are left out.
     """
 
@@ -73,7 +73,7 @@ class LabelmeReader:
             raise InstsegError(f"dataset.unlabelled={self.unlabelled}: expected one of {', '.join(UNLABELLED)}")
 
     def label_files(self) -> Iterable[Path]:
-        """Also the folders of the photos where those without json count: a new one changes its folder's time."""
+        """Also the folders of the images where those without json count: a new one changes its folder's time."""
         check_folder(self.root)
         files = list(_json_files(self.root))
         if self.unlabelled == "empty":
@@ -82,10 +82,10 @@ class LabelmeReader:
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         check_folder(self.root)
-        collected = _Collector(self.root, LabelmePhotos(self.root, self.cache_dir), findings)
+        collected = _Collector(self.root, LabelmeImages(self.root, self.cache_dir), findings)
         files = [PurePosixPath(file.relative_to(self.root).as_posix()) for file in _json_files(self.root)]
-        # A json whose name no photo has may mean one that belongs to another json: those that own a photo go first.
-        for file in sorted(files, key=lambda file: collected.photos.own(file) is None):
+        # A json whose name no image has may mean one that belongs to another json: those that own an image go first.
+        for file in sorted(files, key=lambda file: collected.images.own(file) is None):
             collected.add(file)
         if not collected.num_files:
             raise InstsegError(
@@ -98,11 +98,11 @@ class LabelmeReader:
 class _Collector:
     """What the label files read so far say, by split."""
 
-    def __init__(self, root: Path, photos: LabelmePhotos, findings: Mapping[str, Findings]) -> None:
-        self.root, self.photos, self._findings = root, photos, findings
+    def __init__(self, root: Path, images: LabelmeImages, findings: Mapping[str, Findings]) -> None:
+        self.root, self.images, self._findings = root, images, findings
         self.num_files = 0
         self._builders: defaultdict[str, LabelsBuilder] = defaultdict(LabelsBuilder)
-        self._label_files: dict[str, PurePosixPath] = {}  # of each photo
+        self._label_files: dict[str, PurePosixPath] = {}  # of each image
 
     def add(self, file: PurePosixPath) -> None:
         """Read one json: the path of the file from the root."""
@@ -119,23 +119,23 @@ class _Collector:
             findings.add("label_invalid", f"{file}: shapes is no list")
         else:
             self.num_files += 1
-            self._add_photo(file, content, self._builders[split], findings)
+            self._add_image(file, content, self._builders[split], findings)
 
-    def _add_photo(
+    def _add_image(
         self, file: PurePosixPath, content: Mapping[str, Any], builder: LabelsBuilder, findings: Findings
     ) -> None:
-        photo = self.photos.photo_of(file, content, findings)
-        if photo is None:
+        image = self.images.image_of(file, content, findings)
+        if image is None:
             return
-        if photo in self._label_files:
-            findings.add("image_labelled_twice", f"{photo} ({self._label_files[photo]} is used, {file} is not)")
+        if image in self._label_files:
+            findings.add("image_labelled_twice", f"{image} ({self._label_files[image]} is used, {file} is not)")
             return
-        self._label_files[photo] = file
+        self._label_files[image] = file
         instances = read_instances(content["shapes"], str(file), findings)
         size = _declared_size(content)
         if size is None and any(has_mask(parts) for _, parts in instances):
-            size = _displayed_size(self.root / photo)
-        image_id = builder.add_image(photo, size)
+            size = _displayed_size(self.root / image)
+        image_id = builder.add_image(image, size)
         for label, parts in instances:
             try:
                 add_instance(builder, image_id, label, parts, size)
@@ -143,23 +143,23 @@ class _Collector:
                 findings.add("shape_invalid", f"{file}: {label}: {error}")
 
     def add_unlabelled(self, as_empty: bool) -> None:
-        for photo in self.photos.finder.names:
-            if photo not in self._label_files:
-                split = self._split(PurePosixPath(photo))
+        for image in self.images.finder.names:
+            if image not in self._label_files:
+                split = self._split(PurePosixPath(image))
                 if as_empty:
-                    self._builders[split].add_image(photo)
+                    self._builders[split].add_image(image)
                 else:
-                    self._findings[split].add("image_unlabelled", photo)
+                    self._findings[split].add("image_unlabelled", image)
 
     def _split(self, file: PurePosixPath) -> str:
-        """By the folders of a label file or photo, else by those of the photo of the same name."""
-        places = (file, self.photos.own(file) or "")
+        """By the folders of a label file or image, else by those of the image of the same name."""
+        places = (file, self.images.own(file) or "")
         return next((s for place in places if (s := split_of_folders(self.root / place, self.root))), UNSPLIT)
 
     def labels(self) -> dict[str, Labels]:
         builders = {split: builder for split, builder in self._builders.items() if builder.images}
         if not builders:
-            raise InstsegError(f"{self.root}: its photos exist only inside the json; give a cache_dir to write them to")
+            raise InstsegError(f"{self.root}: its images exist only inside the json; give a cache_dir to write them to")
         unsplit = [image["file_name"] for image in self._builders[UNSPLIT].images]
         check_all_split(unsplit, builders.keys() - {UNSPLIT}, self.root)
         categories = categories_of(builders.values())
@@ -180,16 +180,16 @@ def _declared_size(content: Mapping[str, Any]) -> ImageSize | None:
     return None
 
 
-def _displayed_size(photo: Path) -> ImageSize | None:
-    """LabelMe draws on photos as they are displayed."""
+def _displayed_size(image: Path) -> ImageSize | None:
+    """LabelMe draws on images as they are displayed."""
     try:
-        return read_image_header(photo).displayed_size
+        return read_image_header(image).displayed_size
     except InstsegError:
         return None
 
 
 def _start_from_one_folder(images: list[CocoImage], root: Path) -> Path:
-    """The folder that holds all photos, from which their names start now; photos out of the root have absolute ones."""
+    """The folder that holds all images, from which their names start now; images out of the root have absolute ones."""
     if not any(PurePosixPath(image["file_name"]).is_absolute() for image in images):
         return root
     paths = [root.resolve() / image["file_name"] for image in images]

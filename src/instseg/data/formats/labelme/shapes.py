@@ -1,4 +1,4 @@
-"""The shapes of LabelMe as outlines, boxes and masks. Points and ellipses are read for other formats here too."""
+"""The shapes of LabelMe as polygons, boxes and masks. Points and ellipses are read for other formats here too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
 from instseg.core.text import usable_text
 from instseg.core.types import ImageSize, Polygon
-from instseg.data.formats.outlines import check_outline, ellipse, read_points
+from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.images import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
@@ -24,7 +24,7 @@ from instseg.data.reading.labels import LabelsBuilder
 NO_CLASS = frozenset({"__ignore__", "_background_"})
 OPEN_SHAPES = frozenset({"point", "points", "line", "linestrip"})
 """What has no area and is no instance."""
-OUTLINES = frozenset({"polygon", "rotation", "oriented_rectangle", "oriented rectangle"})
+POLYGON_KINDS = frozenset({"polygon", "rotation", "oriented_rectangle", "oriented rectangle"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Crop:
 
 
 Part = NDArray[np.float64] | Crop
-"""What a shape covers: an outline (P, 2), a box (4,) xyxy, or a mask; in px of the image."""
+"""What a shape covers: a polygon (P, 2), a box (4,) xyxy, or a mask; in px of the image."""
 
 
 def read_instances(shapes: Sequence[Any], file: str, findings: Findings) -> list[tuple[str, list[Part]]]:
@@ -94,9 +94,9 @@ def read_part(shape: Mapping[str, Any]) -> Part:
         return ellipse(points[0], (radius, radius))
     if kind == "mask":
         return _read_mask(shape.get("mask"), points)
-    if kind not in OUTLINES:
+    if kind not in POLYGON_KINDS:
         raise InstsegError(f"shape_type {kind[:40]!r} is not known")
-    return check_outline(points)
+    return check_polygon(points)
 
 
 def _read_mask(mask: Any, corners: Polygon) -> Crop:
@@ -124,15 +124,15 @@ def add_instance(
     builder: LabelsBuilder, image_id: int, category: str, parts: Sequence[Part], image_size: ImageSize | None
 ) -> None:
     """One instance of all its parts together. InstsegError for one that ``has_mask`` when the size is not known."""
-    outlines = [_outline(part) for part in parts if not isinstance(part, Crop)]
+    polygons = [_polygon_of(part) for part in parts if not isinstance(part, Crop)]
     if has_mask(parts):
         if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
-            raise InstsegError(f"a mask needs the size of its photo, found {image_size}")
+            raise InstsegError(f"a mask needs the size of its image, found {image_size}")
         builder.add_bitmask(image_id, category, _union(parts, image_size))
     elif len(parts) == 1 and isinstance(parts[0], np.ndarray) and parts[0].ndim == 1:
-        builder.add_box(image_id, category, polygons_to_box(outlines))
+        builder.add_box(image_id, category, polygons_to_box(polygons))
     else:
-        builder.add_polygons(image_id, category, outlines)
+        builder.add_polygons(image_id, category, polygons)
 
 
 def _union(parts: Sequence[Part], image_size: ImageSize) -> Bitmask:
@@ -140,7 +140,7 @@ def _union(parts: Sequence[Part], image_size: ImageSize) -> Bitmask:
     for part in parts:
         if isinstance(part, Crop):
             _paste(part, canvas)
-        elif len(clipped := clip_polygon(_outline(part), image_size)):
+        elif len(clipped := clip_polygon(_polygon_of(part), image_size)):
             canvas |= rle_to_bitmask(polygons_to_rle([clipped], image_size))
     return canvas
 
@@ -153,7 +153,7 @@ def _paste(crop: Crop, canvas: Bitmask) -> None:
     canvas[top : top + inside.shape[0], left : left + inside.shape[1]] |= inside
 
 
-def _outline(part: NDArray[np.float64]) -> Polygon:
+def _polygon_of(part: NDArray[np.float64]) -> Polygon:
     if part.ndim == 2:
         return part
     x1, y1, x2, y2 = part

@@ -1,6 +1,6 @@
-"""Label Studio's COCO export: whose file names are its own, and whose polygons are amiss on photos turned by EXIF.
+"""Label Studio's COCO export: whose file names are its own, and whose polygons are amiss on images turned by EXIF.
 
-The labelling page shows a photo upright; the export takes the size of the file as it is stored, and scales the
+The labelling page shows an image upright; the export takes the size of the file as it is stored, and scales the
 percentages of polygons by that. Boxes are scaled by the size that was shown.
 """
 
@@ -22,7 +22,7 @@ Scale = tuple[float, float]
 
 
 def without_repeated(coco: CocoDict, paths: Mapping[str, Path], findings: Findings) -> CocoDict:
-    """Without the second listing of a photo: the export lists it for each annotator, the latest first."""
+    """Without the second listing of an image: the export lists it for each annotator, the latest first."""
     first: dict[Path, int] = {}
     for image in coco["images"]:
         if first.setdefault(paths[image["file_name"]], image["id"]) != image["id"]:
@@ -35,7 +35,7 @@ def without_repeated(coco: CocoDict, paths: Mapping[str, Path], findings: Findin
 
 
 def put_right_turned(coco: CocoDict, paths: Mapping[str, Path], findings: Findings) -> None:
-    """Give photos that EXIF turns by a quarter the size they were shown in, and their polygons that scale."""
+    """Give images that EXIF turns by a quarter the size they were shown in, and their polygons that scale."""
     scales: dict[int, Scale] = {}
     for image, header in zip(coco["images"], _headers(coco["images"], paths), strict=True):
         if header is None or header.orientation < 5 or (image.get("height"), image.get("width")) != header.size:
@@ -62,7 +62,7 @@ def _headers(images: Iterable[CocoImage], paths: Mapping[str, Path]) -> list[Ima
 
 
 def header_of(path: Path) -> ImageHeader | None:
-    """None for a photo that is not there or cannot be read; whoever decodes it says why."""
+    """None for an image that is not there or cannot be read; whoever decodes it says why."""
     try:
         return read_image_header(path)
     except InstsegError:

@@ -1,6 +1,6 @@
-"""The photos of a Label Studio export: found by the names that it gives them, or fetched from where they are kept.
+"""The images of a Label Studio export: found by the names that it gives them, or fetched from where they are kept.
 
-An uploaded photo ``my name.jpg`` is ``/data/upload/3/fb26c02b-my_name.jpg`` in a task, ``images\\fb26c02b-my_name.jpg``
+An uploaded image ``my name.jpg`` is ``/data/upload/3/fb26c02b-my_name.jpg`` in a task, ``images\\fb26c02b-my_name.jpg``
 in a COCO export made on Windows and ``images/7d5a1e0c__fb26c02b-my_name.jpg`` in one of a later version. The folder at
 hand may hold any of these, or the originals.
 """
@@ -24,14 +24,14 @@ from instseg.data.reading.options import given_path
 from instseg.data.splits.merge import common_root, prefix_from
 
 ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")
-"""What Label Studio puts before the name of a photo: when it exports it, and when it is uploaded."""
+"""What Label Studio puts before the name of an image: when it exports it, and when it is uploaded."""
 ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 CACHE_FOLDER = "labelstudio_photos"
-MAX_FOLDERS = 8  # of the path of a missing photo
+MAX_FOLDERS = 8  # of the path of a missing image
 
 
 def spellings(listed: str) -> list[str]:
-    """What labels call a photo -> the paths that may mean, the likeliest first; of an address without its query."""
+    """What labels call an image -> the paths that may mean, the likeliest first; of an address without its query."""
     path, _, query = listed.partition("?")
     given = parse_qs(query)
     for key in ("d", "filepath"):  # /data/local-files/?d=…, /storage-data/uploaded/?filepath=…
@@ -41,20 +41,20 @@ def spellings(listed: str) -> list[str]:
     return list(dict.fromkeys(spelled.replace("\\", "/") for spelled in (text, unquote(text))))
 
 
-def looks_like_photo(listed: str) -> bool:
+def looks_like_image(listed: str) -> bool:
     return any(PurePosixPath(path).suffix.lower() in IMAGE_EXTENSIONS for path in spellings(listed))
 
 
 def original(path: str) -> str:
-    """The path with the name that the photo had before Label Studio, in the characters that it leaves in a name."""
+    """The path with the name that the image had before Label Studio, in the characters that it leaves in a name."""
     name = ADDED.sub("", PurePosixPath(path).name)
     return str(PurePosixPath(path).parent / re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")))
 
 
-class LabelStudioPhotos:
+class LabelStudioImages:
     """``images``: a folder (from ``root``), or the address of one (s3://…); None: anywhere below ``root``.
 
-    Photos that are only elsewhere are fetched into ``<cache_dir>/labelstudio_photos/``.
+    Images that are only elsewhere are fetched into ``<cache_dir>/labelstudio_photos/``.
     """
 
     def __init__(self, root: Path, images: str | None, cache_dir: str | None) -> None:
@@ -71,15 +71,15 @@ class LabelStudioPhotos:
 
     def _listed(self) -> list[str]:
         names = list_folder(self.address or "")
-        photos = [name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS]
-        if not photos:
-            raise InstsegError(f"dataset.images: no photos in {self.address}; found {shown(names)}")
-        return photos
+        images = [name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS]
+        if not images:
+            raise InstsegError(f"dataset.images: no images in {self.address}; found {shown(names)}")
+        return images
 
     def locate(self, listed: Iterable[str], near: str, findings: Findings) -> dict[str, Path]:
-        """What the labels call a photo -> its file, which need not exist. ``near``: the labels' folder, from root.
+        """What the labels call an image -> its file, which need not exist. ``near``: the labels' folder, from root.
 
-        InstsegError when none exists, or photos would have to be fetched and cannot be for now.
+        InstsegError when none exists, or images would have to be fetched and cannot be for now.
         """
         near = near if self._has_labels else ""
         found = self._find_all(listed, near)
@@ -97,7 +97,7 @@ class LabelStudioPhotos:
         if not any(path.is_file() for path in paths.values()):
             refused = findings.names.get("image_not_fetched", [])[:1]
             raise InstsegError(
-                f"none of {len(paths)} photos, such as {next(iter(paths), None)!r}, is below "
+                f"none of {len(paths)} images, such as {next(iter(paths), None)!r}, is below "
                 f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Say where they are: "
                 "dataset.images=FOLDER (uploads lie in media/upload of Label Studio's data folder)"
             )
@@ -128,16 +128,16 @@ class LabelStudioPhotos:
             return {}
         if self.cache is None:
             raise InstsegError(
-                f"{len(addresses)} photos are elsewhere, such as {next(iter(addresses.values()))}: say where to keep "
+                f"{len(addresses)} images are elsewhere, such as {next(iter(addresses.values()))}: say where to keep "
                 "them (cache_dir), or where they are here (dataset.images=FOLDER)"
             )
-        fetched = fetch_files(list(addresses.values()), self.cache, "Fetching photos")
+        fetched = fetch_files(list(addresses.values()), self.cache, "Fetching images")
         mark_as_cache(self.cache)
         reasons = {url: reason for url, reason in fetched.items() if isinstance(reason, str)}
         passing = [f"{url}: {reason}" for url, reason in reasons.items() if not isinstance(reason, Refused)]
         if passing:
             raise InstsegError(
-                f"{len(passing)} of {len(fetched)} photos could not be fetched, such as {passing[0]}. Start again to "
+                f"{len(passing)} of {len(fetched)} images could not be fetched, such as {passing[0]}. Start again to "
                 "go on (what came is kept), or say where they are here: dataset.images=FOLDER"
             )
         for url, reason in reasons.items():
@@ -145,7 +145,7 @@ class LabelStudioPhotos:
         return {name: self.cache / file_place(url) for name, url in addresses.items()}
 
     def image_root(self, paths: Sequence[Path]) -> tuple[Path, list[str]]:
-        """The deepest of the folders of the photos that holds all of ``paths``, and their names from there."""
+        """The deepest of the folders of the images that holds all of ``paths``, and their names from there."""
         homes = [home.absolute() for home in (self.folder, self.cache) if home is not None]
         used = {path: next(home for home in homes if path.absolute().is_relative_to(home)) for path in paths}
         root = common_root(list(dict.fromkeys(used.values())))
@@ -153,6 +153,6 @@ class LabelStudioPhotos:
 
 
 def _expected(name: str, near: str) -> PurePosixPath:
-    """Where a photo that is missing should be: below the labels' folder, as they say, whatever they say."""
+    """Where an image that is missing should be: below the labels' folder, as they say, whatever they say."""
     parts = re.split("[/:]", usable_text(spellings(name)[0]))
     return PurePosixPath(near, *([part for part in parts if is_file_name(part)] or ["unnamed"])[-MAX_FOLDERS:])

@@ -1,4 +1,4 @@
-"""Label Studio: its COCO export (result.json with the photos), or its own list of tasks (JSON, JSON-MIN)."""
+"""Label Studio: its COCO export (result.json with the images), or its own list of tasks (JSON, JSON-MIN)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from instseg.core.text import shown
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.reader import find_annotation_files, read_coco
 from instseg.data.formats.labelstudio.coco import header_of, put_right_turned, without_repeated
-from instseg.data.formats.labelstudio.images import LabelStudioPhotos
+from instseg.data.formats.labelstudio.images import LabelStudioImages
 from instseg.data.formats.labelstudio.tasks import add_task, read_tasks
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder, split_of
@@ -79,8 +79,8 @@ class LabelStudioReader:
     """``root`` is the folder of an export, or its json; exports called train, val and test, or in such folders, are
     splits.
 
-    ``images``: where the photos are, a folder (from the root) or the address of one (s3://…, gs://…); None: below the
-    root. ``image_key``: which of a task's data is the photo, where that cannot be told. ``cache_dir``: where photos
+    ``images``: where the images are, a folder (from the root) or the address of one (s3://…, gs://…); None: below the
+    root. ``image_key``: which of a task's data is the image, where that cannot be told. ``cache_dir``: where images
     are kept that are fetched.
     """
 
@@ -94,11 +94,11 @@ class LabelStudioReader:
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         exports = self._exports()
-        photos = LabelStudioPhotos(self._folder, self.images, self.cache_dir)
-        read = {split: self._read(file, photos, findings[split]) for split, file in exports.items()}
+        images = LabelStudioImages(self._folder, self.images, self.cache_dir)
+        read = {split: self._read(file, images, findings[split]) for split, file in exports.items()}
         _list_same_categories([coco for coco, _ in read.values()])
-        _report_unlabelled(photos, [path for _, paths in read.values() for path in paths], findings[next(iter(read))])
-        return {split: _from_image_root(coco, paths, photos) for split, (coco, paths) in read.items()}
+        _report_unlabelled(images, [path for _, paths in read.values() for path in paths], findings[next(iter(read))])
+        return {split: _from_image_root(coco, paths, images) for split, (coco, paths) in read.items()}
 
     @property
     def _folder(self) -> Path:
@@ -124,26 +124,26 @@ class LabelStudioReader:
             found[split] = file
         return found
 
-    def _read(self, file: Path, photos: LabelStudioPhotos, findings: Findings) -> tuple[CocoDict, list[Path]]:
-        """What one export says, and the photo of each of its images."""
+    def _read(self, file: Path, images: LabelStudioImages, findings: Findings) -> tuple[CocoDict, list[Path]]:
+        """What one export says, and the image of each of its images."""
         near = file.parent.relative_to(self._folder).as_posix()
         if _holds_tasks(file):
-            return self._read_tasks(file, near, photos, findings)
+            return self._read_tasks(file, near, images, findings)
         coco = read_coco(file)
-        paths = photos.locate([image["file_name"] for image in coco["images"]], near, findings)
+        paths = images.locate([image["file_name"] for image in coco["images"]], near, findings)
         coco = without_repeated(coco, paths, findings)
         put_right_turned(coco, paths, findings)
         return coco, [paths[image["file_name"]] for image in coco["images"]]
 
     def _read_tasks(
-        self, file: Path, near: str, photos: LabelStudioPhotos, findings: Findings
+        self, file: Path, near: str, images: LabelStudioImages, findings: Findings
     ) -> tuple[CocoDict, list[Path]]:
         tasks = read_tasks(read_json(file), file, self.image_key, findings)
-        paths = photos.locate([task.photo for task in tasks], near, findings)
+        paths = images.locate([task.image for task in tasks], near, findings)
         builder = LabelsBuilder()
         used: dict[Path, str] = {}
         for task in tasks:
-            path = paths[task.photo]
+            path = paths[task.image]
             if used.setdefault(path, task.name) != task.name:
                 findings.add("image_labelled_twice", f"{path.name} ({task.name}, after {used[path]})")
                 continue
@@ -185,16 +185,16 @@ def _list_same_categories(cocos: Iterable[CocoDict]) -> None:
             categories.append({"id": category_id, "name": name})
 
 
-def _report_unlabelled(photos: LabelStudioPhotos, paths: Iterable[Path], findings: Findings) -> None:
+def _report_unlabelled(images: LabelStudioImages, paths: Iterable[Path], findings: Findings) -> None:
     used = set(paths)
-    if photos.address is None:
-        for name in photos.names:
-            if photos.folder / name not in used:
+    if images.address is None:
+        for name in images.names:
+            if images.folder / name not in used:
                 findings.add("image_unlabelled", name)
 
 
-def _from_image_root(coco: CocoDict, paths: list[Path], photos: LabelStudioPhotos) -> Labels:
-    root, names = photos.image_root(paths)
+def _from_image_root(coco: CocoDict, paths: list[Path], images: LabelStudioImages) -> Labels:
+    root, names = images.image_root(paths)
     for image, name in zip(coco["images"], names, strict=True):
         image["file_name"] = name
     return Labels(coco, root)

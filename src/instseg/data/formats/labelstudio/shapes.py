@@ -1,7 +1,7 @@
 """The regions of one Label Studio annotation as instances: polygons, boxes, ellipses, brushes, bitmasks.
 
 A region may stand in several results of one id: its shape, its label, and answers to questions about it. Numbers are
-percent of the photo as it was shown; turning the view (``image_rotation``) does not change them.
+percent of the image as it was shown; turning the view (``image_rotation``) does not change them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from instseg.core.masks import Bitmask
 from instseg.core.text import usable_text
 from instseg.core.types import ImageSize, Polygon
 from instseg.data.formats.labelstudio.brush_rle import decode_brush_rle
-from instseg.data.formats.outlines import check_outline, ellipse, read_points
+from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import LabelsBuilder
 
@@ -30,7 +30,7 @@ Value = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Region:
-    """What one annotation says of one place of the photo; ``shape`` is None where nothing says what it covers."""
+    """What one annotation says of one place of the image; ``shape`` is None where nothing says what it covers."""
 
     name: str
     shape: Value | None = None
@@ -39,7 +39,7 @@ class Region:
 
 
 def read_regions(results: Iterable[Any]) -> list[Region]:
-    """The regions in the order of the results. Relations, and answers about the whole photo, are none."""
+    """The regions in the order of the results. Relations, and answers about the whole image, are none."""
     regions: dict[object, Region] = {}
     for position, result in enumerate(results, start=1):
         if not isinstance(result, dict) or result.get("type") == "relation":
@@ -68,7 +68,7 @@ def _texts(labels: Any) -> list[str]:
 def add_region(
     builder: LabelsBuilder, image_id: int, region: Region, image_size: ImageSize, name: str, findings: Findings
 ) -> None:
-    """``name`` says in the findings which region it is. ``image_size``: of the photo as it was shown."""
+    """``name`` says in the findings which region it is. ``image_size``: of the image as it was shown."""
     kind = _kind(region.shape or {})
     if kind in OPEN_KINDS:
         findings.add("shape_open", name)
@@ -91,7 +91,7 @@ def add_region(
 def _kind(value: Value) -> str | None:
     """By what the value holds, because types are named after the tags of the labelling setup."""
     if "vertices" in value:
-        return "outline" if value.get("closed") is True else "line"
+        return "vector" if value.get("closed") is True else "line"
     for keys, kind in KINDS.items():
         if keys <= value.keys():
             return kind
@@ -100,17 +100,17 @@ def _kind(value: Value) -> str | None:
 
 def _add_polygon(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
     """Also one that was left open: Label Studio fills it all the same."""
-    builder.add_polygons(image_id, label, [check_outline(_pixels(value["points"], image_size))])
+    builder.add_polygons(image_id, label, [check_polygon(_pixels(value["points"], image_size))])
 
 
-def _add_outline(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
+def _add_vector(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
     vertices = value["vertices"]
     if not isinstance(vertices, list) or not all(isinstance(vertex, dict) for vertex in vertices):
         raise InstsegError("its vertices are not a list of objects")
     if any(vertex.get("isBezier") for vertex in vertices):
         raise InstsegError("curves are not read: draw it as a polygon or with a brush")
     points = [[vertex.get("x"), vertex.get("y")] for vertex in vertices]
-    builder.add_polygons(image_id, label, [check_outline(_pixels(points, image_size))])
+    builder.add_polygons(image_id, label, [check_polygon(_pixels(points, image_size))])
 
 
 def _add_box(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
@@ -122,8 +122,8 @@ def _add_box(builder: LabelsBuilder, image_id: int, label: str, value: Value, im
         return
     along = sides[0] * np.array([math.cos(angle), math.sin(angle)])
     across = sides[1] * np.array([-math.sin(angle), math.cos(angle)])
-    outline = np.stack([corner, corner + along, corner + along + across, corner + across])
-    builder.add_polygons(image_id, label, [outline])
+    polygon = np.stack([corner, corner + along, corner + along + across, corner + across])
+    builder.add_polygons(image_id, label, [polygon])
 
 
 def _add_ellipse(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
@@ -173,7 +173,7 @@ def _pixels(points: Any, image_size: ImageSize) -> Polygon:
 
 SHAPES: dict[str, Callable[[LabelsBuilder, int, str, Value, ImageSize], None]] = {
     "polygon": _add_polygon,
-    "outline": _add_outline,
+    "vector": _add_vector,
     "box": _add_box,
     "ellipse": _add_ellipse,
     "brush": _add_brush,

@@ -1,4 +1,4 @@
-"""Label Studio's own export: a list of tasks, JSON or JSON-MIN, of which each is a photo and what was said of it.
+"""Label Studio's own export: a list of tasks, JSON or JSON-MIN, of which each is an image and what was said of it.
 
 Of several annotations of a task the one marked as ground truth counts, else the latest. JSON-MIN has an entry for each
 annotation instead, with the regions under the names of the tags.
@@ -14,7 +14,7 @@ from typing import Any
 from instseg.core.errors import InstsegError
 from instseg.core.text import shown, usable_text
 from instseg.core.types import ImageSize
-from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_photo
+from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
 from instseg.data.formats.labelstudio.shapes import add_region, read_regions
 from instseg.data.reading.findings import KINDS, Findings
 from instseg.data.reading.images import MAX_PIXELS
@@ -28,15 +28,15 @@ GEOMETRY |= {"imageDataURL", "vertices", "original_width", "original_height", "i
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A photo, as the task calls it, and the results of the annotation that counts."""
+    """An image, as the task calls it, and the results of the annotation that counts."""
 
     name: str
-    photo: str
+    image: str
     results: list[Any]
 
     @property
     def image_size(self) -> ImageSize | None:
-        """Of the photo as it was shown, by the first result that says it."""
+        """Of the image as it was shown, by the first result that says it."""
         for result in self.results:
             if isinstance(result, dict):
                 height, width = _whole(result.get("original_height")), _whole(result.get("original_width"))
@@ -52,9 +52,9 @@ def _whole(value: Any) -> int:
 
 
 def read_tasks(content: Any, path: Path, image_key: str | None, findings: Findings) -> list[Task]:
-    """The tasks that are annotated. ``image_key``: where a task's data has the photo, None: to be told.
+    """The tasks that are annotated. ``image_key``: where a task's data has the image, None: to be told.
 
-    InstsegError when the content is no list of tasks, none is annotated, or it cannot be told which is the photo.
+    InstsegError when the content is no list of tasks, none is annotated, or it cannot be told which is the image.
     """
     if not isinstance(content, list):
         raise InstsegError(f"{path}: expected a list of Label Studio tasks, found {type(content).__name__}")
@@ -67,11 +67,11 @@ def read_tasks(content: Any, path: Path, image_key: str | None, findings: Findin
         results = _results(entry, name, findings)
         if results is None:
             continue
-        photo = _photo(entry["data"], results, image_key, f"{path}: {name}")
-        if photo is None:
-            findings.add("label_invalid", f"{name}: its data names no photo")
+        image = _image(entry["data"], results, image_key, f"{path}: {name}")
+        if image is None:
+            findings.add("label_invalid", f"{name}: its data names no image")
         else:
-            tasks.append(Task(name, photo, [result for result in results if _is_on(photo, result, entry["data"])]))
+            tasks.append(Task(name, image, [result for result in results if _is_on(image, result, entry["data"])]))
     if not tasks:
         raise InstsegError(_why_none(content, path, findings))
     return tasks
@@ -80,12 +80,12 @@ def read_tasks(content: Any, path: Path, image_key: str | None, findings: Findin
 def add_task(
     builder: LabelsBuilder, task: Task, file_name: str, image_size: ImageSize | None, findings: Findings
 ) -> None:
-    """``image_size``: of the photo as it was shown; None when neither the task nor the photo tells it."""
+    """``image_size``: of the image as it was shown; None when neither the task nor the image tells it."""
     image_id = builder.add_image(file_name, image_size)
     for region in read_regions(task.results):
         name = f"{region.name} of {task.name} ({file_name})"
         if image_size is None:
-            findings.add("shape_invalid", f"{name}: percent of a photo whose size is not known")
+            findings.add("shape_invalid", f"{name}: percent of an image whose size is not known")
         else:
             add_region(builder, image_id, region, image_size, name, findings)
 
@@ -124,22 +124,22 @@ def _counting(annotations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return max(reversed(truths), key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
 
 
-def _photo(data: Mapping[str, Any], results: Iterable[Any], image_key: str | None, where: str) -> str | None:
-    """What the task calls its photo; None where it names none. InstsegError where several values may be it."""
+def _image(data: Mapping[str, Any], results: Iterable[Any], image_key: str | None, where: str) -> str | None:
+    """What the task calls its image; None where it names none. InstsegError where several values may be it."""
     if image_key is not None:
         return value if isinstance(value := data.get(image_key), str) and value else None
     texts = {key: value for key, value in data.items() if isinstance(value, str) and value}
-    photos = {key: value for key, value in texts.items() if looks_like_photo(value)}
-    photos = photos or {key: v for key, v in texts.items() if ADDRESS.match(v) or v.startswith("/")}
-    if len(photos) > 1:
+    images = {key: value for key, value in texts.items() if looks_like_image(value)}
+    images = images or {key: v for key, v in texts.items() if ADDRESS.match(v) or v.startswith("/")}
+    if len(images) > 1:
         drawn_on = {name for result in results if (name := _drawn_on(result)) is not None}
-        photos = {key: value for key, value in photos.items() if key in drawn_on} or photos
-    if len(set(photos.values())) > 1:
+        images = {key: value for key, value in images.items() if key in drawn_on} or images
+    if len(set(images.values())) > 1:
         raise InstsegError(
-            f"{where}: several of its data may be the photo: {shown(photos)}. Choose one: dataset.image_key="
-            f"{next(iter(photos))}"
+            f"{where}: several of its data may be the image: {shown(images)}. Choose one: dataset.image_key="
+            f"{next(iter(images))}"
         )
-    return next(iter(photos.values()), None)
+    return next(iter(images.values()), None)
 
 
 def _drawn_on(result: Any) -> str | None:
@@ -147,9 +147,9 @@ def _drawn_on(result: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _is_on(photo: str, result: Any, data: Mapping[str, Any]) -> bool:
-    """False for what was drawn on another photo of the same task."""
-    return bool(data.get(_drawn_on(result) or "", photo) == photo)
+def _is_on(image: str, result: Any, data: Mapping[str, Any]) -> bool:
+    """False for what was drawn on another image of the same task."""
+    return bool(data.get(_drawn_on(result) or "", image) == image)
 
 
 def _check_image_key(entries: Sequence[Mapping[str, Any]], is_min: bool, path: Path, image_key: str | None) -> None:

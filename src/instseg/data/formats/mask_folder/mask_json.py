@@ -1,7 +1,7 @@
 """``masks.json``: which value of which mask is what, as ``predict.py … save=[masks]`` writes it beside its masks.
 
 ``{"image_folder": "…", "images": {"a.jpg": {"mask": "masks/a.png", "instances": [{"value": 1, "category": "car"}]}}}``
-with photos named from ``image_folder`` and masks from the folder of the json.
+with images named from ``image_folder`` and masks from the folder of the json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NUM_PROBED_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class ListedMask:
-    photo: str  # path from the image folder
+    image: str  # path from the image folder
     mask: Path
     categories: dict[int, str]  # pixel value -> category
 
@@ -55,16 +55,16 @@ def read_mask_json(path: Path) -> MaskList:
     content = read_json(path)
     image_folder = usable_text(_get(content, "image_folder", str, str(path)))
     images = _get(content, "images", dict, str(path))
-    masks = [_listed(photo, entry, path) for photo, entry in images.items()]
+    masks = [_listed(image, entry, path) for image, entry in images.items()]
     return MaskList(path.parent / image_folder, masks)
 
 
-def _listed(photo: str, entry: Any, path: Path) -> ListedMask:
-    where = f"{path}: images[{photo!r}]"
+def _listed(image: str, entry: Any, path: Path) -> ListedMask:
+    where = f"{path}: images[{image!r}]"
     mask = _file_name(_get(entry, "mask", str, where), path)
     instances = _get(entry, "instances", list, where)
     categories = {_get(i, "value", int, where): usable_text(_get(i, "category", str, where)).strip() for i in instances}
-    return ListedMask(_file_name(photo, path), path.parent / mask, categories)
+    return ListedMask(_file_name(image, path), path.parent / mask, categories)
 
 
 def _file_name(text: str, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""From the masks of one photo to its instances."""
+"""From the masks of one image to its instances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUM_PROBED_MASKS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class MaskedPhoto:
+class MaskedImage:
     name: str  # path from the image root
     split: str
     masks: list[tuple[Path, str | None]]  # with the category that its name tells
@@ -47,21 +47,21 @@ def have_one_value(masks: Sequence[Path]) -> bool:
         try:
             values.update(rles_of_values(read_mask(path).values))
         except InstsegError:
-            continue  # is reported when it is read for its photo
+            continue  # is reported when it is read for its image
     return len(values) <= 1
 
 
-def read_masked_photo(image_root: Path, rules: MaskRules, photo: MaskedPhoto) -> ImageLabels:
-    """A photo that is missing or damaged comes without instances: both are found when the photos are read."""
-    labels = ImageLabels(photo.name, photo.split)
+def read_masked_image(image_root: Path, rules: MaskRules, image: MaskedImage) -> ImageLabels:
+    """An image that is missing or damaged comes without instances: both are found when the images are read."""
+    labels = ImageLabels(image.name, image.split)
     try:
-        header = read_image_header(image_root / photo.name)
+        header = read_image_header(image_root / image.name)
     except InstsegError:
         return labels
-    for path, category in photo.masks:
+    for path, category in image.masks:
         try:
             with taking_turns(header.size):
-                _add_mask(labels, path, category or rules.category, header, photo.values, rules)
+                _add_mask(labels, path, category or rules.category, header, image.values, rules)
         except InstsegError as error:
             labels.leave_out("mask_invalid", str(error))
         if labels.is_left_out:

@@ -1,16 +1,16 @@
-"""Which mask files belong to which photo, and what their names say; from names alone, no file is opened.
+"""Which mask files belong to which image, and what their names say; from names alone, no file is opened.
 
 A file is a mask when a folder above it is called masks, labels, annotations, segmentation, … (the innermost folder
-called so, or images, photos, …, decides), or when its name is that of a photo beside it with ``_mask`` or
-``_mask_<n>`` added. Where some folder is called images, photos, …, only what lies in such folders is a photo. A mask
-belongs to the photo in the same folders, those with such names aside (``train/images/a.jpg``, ``train_masks/a.png``):
+called so, or images, images, …, decides), or when its name is that of an image beside it with ``_mask`` or
+``_mask_<n>`` added. Where some folder is called images, images, …, only what lies in such folders is an image. A mask
+belongs to the image in the same folders, those with such names aside (``train/images/a.jpg``, ``train_masks/a.png``):
 
 1. ``a.png`` (also ``a.jpg.png``): the mask of ``a.jpg``
-2. ``a/<anything>.png``: a mask in a folder of the photo's name, or in the mask folder beside the photo's own folder
-3. ``a_<anything>.png``: also with ``-``, ``.`` or a space behind the photo's name
+2. ``a/<anything>.png``: a mask in a folder of the image's name, or in the mask folder beside the image's own folder
+3. ``a_<anything>.png``: also with ``-``, ``.`` or a space behind the image's name
 
 in this order; then the same with one more folder, which names the category (``masks/car/a_3.png``); then in any
-folder, if only one photo has the name. Without such a folder, letters in <anything> name the category
+folder, if only one image has the name. Without such a folder, letters in <anything> name the category
 (``a_car_1.png``), but for words such as mask, instance or object. For other names there is a pattern.
 """
 
@@ -27,7 +27,7 @@ from instseg.core.errors import InstsegError
 from instseg.data.reading.folders import split_named
 from instseg.data.reading.images import IMAGE_EXTENSIONS
 
-PHOTO_WORDS = frozenset(
+IMAGE_WORDS = frozenset(
     {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "frames"}
 )
 MASK_WORDS = frozenset(
@@ -44,13 +44,13 @@ CATEGORY = re.compile(r"(?:\d+[_\-. ]+)?(?P<name>[^\d]*[^\d_\-. ])?[_\-. ]*\d*")
 """Letters with a number before or behind them; hashes, which mix both, say nothing."""
 
 Place = tuple[str, ...]
-"""The folders of a file, without those that say only photo or mask; train, val and test however they are spelt."""
+"""The folders of a file, without those that say only image or mask; train, val and test however they are spelt."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
     name: str  # path from the root
-    photo: str  # path from the root of the photos
+    image: str  # path from the root of the images
     category: str | None  # as the names say
 
 
@@ -59,13 +59,13 @@ def is_mask_folder(folder: str) -> bool | None:
     """By the innermost folder of a posix path that says it; None when none does."""
     for name in reversed(PurePosixPath(folder).parts):
         words = set(re.split(r"[^a-z]+", name.lower()))
-        if words & (MASK_WORDS | PHOTO_WORDS):
+        if words & (MASK_WORDS | IMAGE_WORDS):
             return bool(words & MASK_WORDS)
     return None
 
 
 def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Image files below one root -> photos, masks."""
+    """Image files below one root -> images, masks."""
     stems = {name.rpartition(".")[0] for name in names}
     kinds: defaultdict[bool | None, list[str]] = defaultdict(list)
     for name in names:
@@ -77,26 +77,26 @@ def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 class Pairing:
-    """Finds the photo of a mask among all photos."""
+    """Finds the image of a mask among all images."""
 
-    def __init__(self, photos: Iterable[str]) -> None:
+    def __init__(self, images: Iterable[str]) -> None:
         self._at: dict[tuple[Place, str], str] = {}
         self._named: defaultdict[str, list[str]] = defaultdict(list)
-        for photo in photos:
-            place, stem = _place_and_stem(photo)
-            self._at.setdefault((place, stem), photo)
-            self._named[stem].append(photo)
+        for image in images:
+            place, stem = _place_and_stem(image)
+            self._at.setdefault((place, stem), image)
+            self._named[stem].append(image)
 
     def pair(self, mask: str) -> MaskFile | None:
-        """None when it belongs to no photo, or to several equally well."""
+        """None when it belongs to no image, or to several equally well."""
         place, stem = _place_and_stem(mask)
         for folders, category in _with_and_without_category(place):
             for where, name, rest in _readings(folders, stem):
-                if (photo := self._at.get((where, name))) is not None:
-                    return MaskFile(mask, photo, category or _category_in(rest))
+                if (image := self._at.get((where, name))) is not None:
+                    return MaskFile(mask, image, category or _category_in(rest))
         for _, name, rest in _readings(place, stem):
-            if len(photos := self._named.get(name, [])) == 1:
-                return MaskFile(mask, photos[0], _category_in(rest))
+            if len(images := self._named.get(name, [])) == 1:
+                return MaskFile(mask, images[0], _category_in(rest))
         return None
 
 
@@ -125,7 +125,7 @@ def _with_and_without_category(place: Place) -> Iterator[tuple[Place, str | None
 
 
 def _readings(place: Place, stem: str) -> Iterator[tuple[Place, str, str]]:
-    """Place and stem of the photo that a mask may mean, and what is left of the mask's name."""
+    """Place and stem of the image that a mask may mean, and what is left of the mask's name."""
     yield place, stem, ""
     if place:
         yield place[:-1], place[-1], stem
@@ -146,23 +146,23 @@ def compiled(pattern: str) -> re.Pattern[str]:
     except (re.error, RecursionError, OverflowError) as error:
         raise InstsegError(f"dataset.pattern={pattern}: not a regular expression: {error}") from error
     if "stem" not in expression.groupindex:
-        raise InstsegError(f"dataset.pattern={pattern}: expected a group that is the photo's name: (?P<stem>…)")
+        raise InstsegError(f"dataset.pattern={pattern}: expected a group that is the image's name: (?P<stem>…)")
     return expression
 
 
 def pair_by_pattern(
-    names: Sequence[str], photos: Sequence[str], pattern: re.Pattern[str]
+    names: Sequence[str], images: Sequence[str], pattern: re.Pattern[str]
 ) -> tuple[list[MaskFile], list[str]]:
-    """The masks among ``names``, which the pattern must match as a whole, and those that belong to no photo.
+    """The masks among ``names``, which the pattern must match as a whole, and those that belong to no image.
 
-    Its group ``stem`` is a photo's path without extension, or its name, if only one photo has it; ``category``, if
+    Its group ``stem`` is an image's path without extension, or its name, if only one image has it; ``category``, if
     there is one, is the category.
     """
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for photo in photos:
-        path = PurePosixPath(photo)
+    for image in images:
+        path = PurePosixPath(image)
         for key in {str(path.with_suffix("")), path.stem}:
-            found[key].append(photo)
+            found[key].append(image)
     pairs, alone = [], []
     for match in filter(None, map(pattern.fullmatch, names)):
         of_mask = found.get(match["stem"] or "", [])

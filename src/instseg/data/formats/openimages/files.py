@@ -1,4 +1,4 @@
-"""Which files of Open Images are there, and what its tables say about the photos among them."""
+"""Which files of Open Images are there, and what its tables say about the images among them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class OpenImagesFiles:
 
     root: Path
     tables: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    photos: dict[str, str] = field(default_factory=dict)  # by ImageID
-    pictures: dict[str, str] = field(default_factory=dict)  # photos and masks, by file name
+    images: dict[str, str] = field(default_factory=dict)  # by ImageID
+    pictures: dict[str, str] = field(default_factory=dict)  # images and masks, by file name
     masks: list[str] = field(default_factory=list)  # file names of the official form
 
 
@@ -39,7 +39,7 @@ class OpenImage:
 
 
 def find_files(root: Path) -> OpenImagesFiles:
-    """A photo that lies in the folders of several classes counts once."""
+    """An image that lies in the folders of several classes counts once."""
     check_folder(root)
     files = OpenImagesFiles(root)
     for path in walk(root):
@@ -50,47 +50,47 @@ def find_files(root: Path) -> OpenImagesFiles:
             name = path.relative_to(root).as_posix()
             is_first = files.pictures.setdefault(path.name, name) == name
             if MASK_NAME.fullmatch(path.name) is None:
-                files.photos.setdefault(path.stem, name)
+                files.images.setdefault(path.stem, name)
             elif is_first:
                 files.masks.append(path.name)
     return files
 
 
-def photos_with_masks(files: OpenImagesFiles) -> dict[str, OpenImage]:
+def images_with_masks(files: OpenImagesFiles) -> dict[str, OpenImage]:
     """By ImageID; from the tables, or from the names of the masks where there is none."""
-    photos: dict[str, OpenImage] = {}
+    images: dict[str, OpenImage] = {}
     for table in files.tables[SEGMENTATION]:
-        for image_id, label, mask in read_masks(table, files.photos):
-            _photo(photos, image_id, table, files).masks[PurePosixPath(mask).name] = label
+        for image_id, label, mask in read_masks(table, files.images):
+            _image(images, image_id, table, files).masks[PurePosixPath(mask).name] = label
     if not files.tables[SEGMENTATION]:
         for match in filter(None, map(MASK_NAME.fullmatch, files.masks)):
-            if match["image"] in files.photos:
+            if match["image"] in files.images:
                 label = f"/{match['kind']}/{match['class']}"
-                _photo(photos, match["image"], None, files).masks[match.string] = label
-    return photos
+                _image(images, match["image"], None, files).masks[match.string] = label
+    return images
 
 
-def add_boxes(photos: dict[str, OpenImage], files: OpenImagesFiles) -> None:
-    without_masks = files.photos.keys() - photos.keys()
+def add_boxes(images: dict[str, OpenImage], files: OpenImagesFiles) -> None:
+    without_masks = files.images.keys() - images.keys()
     for table in files.tables[BOXES]:
         for image_id, row in read_boxes(table, without_masks):
-            _photo(photos, image_id, table, files).boxes[row] = None
+            _image(images, image_id, table, files).boxes[row] = None
 
 
-def _photo(photos: dict[str, OpenImage], image_id: str, table: Path | None, files: OpenImagesFiles) -> OpenImage:
-    if image_id not in photos:
-        name = files.photos[image_id]
+def _image(images: dict[str, OpenImage], image_id: str, table: Path | None, files: OpenImagesFiles) -> OpenImage:
+    if image_id not in images:
+        name = files.images[image_id]
         split = (split_named(table.stem) if table else None) or split_of_folders(files.root / name, files.root)
-        photos[image_id] = OpenImage(name, split or UNSPLIT)
-    return photos[image_id]
+        images[image_id] = OpenImage(name, split or UNSPLIT)
+    return images[image_id]
 
 
-def report_unused(photos: Mapping[str, OpenImage], files: OpenImagesFiles, findings: Mapping[str, Findings]) -> None:
-    listed = {mask for photo in photos.values() for mask in photo.masks}
+def report_unused(images: Mapping[str, OpenImage], files: OpenImagesFiles, findings: Mapping[str, Findings]) -> None:
+    listed = {mask for image in images.values() for mask in image.masks}
     for mask in files.masks:
-        if mask.partition("_")[0] not in files.photos:
-            findings[UNSPLIT].add("mask_unmatched", f"{mask}: its photo is not there")
+        if mask.partition("_")[0] not in files.images:
+            findings[UNSPLIT].add("mask_unmatched", f"{mask}: its image is not there")
         elif mask not in listed:
             findings[UNSPLIT].add("mask_unlisted", mask)
-    others = (name for image_id, name in files.photos.items() if image_id not in photos)
+    others = (name for image_id, name in files.images.items() if image_id not in images)
     report_unlabelled((name for name in others if PurePosixPath(name).name not in listed), files.root, findings)

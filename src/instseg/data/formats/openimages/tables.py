@@ -1,4 +1,4 @@
-"""The tables of Open Images, read as streams: of millions of rows only those of the photos that are there are kept."""
+"""The tables of Open Images, read as streams: of millions of rows only those of the images that are there are kept."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def kind_of(file_name: str) -> str | None:
 
 
 def read_masks(path: Path, image_ids: Collection[str]) -> Iterator[list[str]]:
-    """ImageID, LabelName and MaskPath of every mask of these photos. InstsegError for what is no such table."""
+    """ImageID, LabelName and MaskPath of every mask of these images. InstsegError for what is no such table."""
     return _rows(path, SEGMENTATION, image_ids)
 
 
 def read_boxes(path: Path, image_ids: Collection[str]) -> Iterator[tuple[str, BoxRow]]:
-    """ImageID and the rest of every box of these photos. InstsegError for what is no such table."""
+    """ImageID and the rest of every box of these images. InstsegError for what is no such table."""
     for image_id, *row in _rows(path, BOXES, image_ids):
         yield image_id, BoxRow(*row)
 

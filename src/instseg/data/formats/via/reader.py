@@ -1,7 +1,7 @@
-"""VIA, the VGG Image Annotator: projects and exports of versions 1 to 3, one file for many photos.
+"""VIA, the VGG Image Annotator: projects and exports of versions 1 to 3, one file for many images.
 
 A listed image without regions is one where there is nothing. Which attribute of the regions is the category is told
-by ``attribute``, or clear from there being one, or one with a usual name. Files that list the same photo of the same
+by ``attribute``, or clear from there being one, or one with a usual name. Files that list the same image of the same
 split, such as a project and its exports or an older save, are taken for copies: the entry with most regions counts.
 """
 
@@ -18,7 +18,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.text import is_file_name, shown, usable_text
 from instseg.data.formats.via.attributes import category_attribute, values_of
 from instseg.data.formats.via.files import Entry, looks_like_via, read_entries
-from instseg.data.formats.via.shapes import outline_of
+from instseg.data.formats.via.shapes import polygon_or_box
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_all_split, check_folder, split_of, split_of_folders, walk
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
@@ -48,7 +48,7 @@ def _is_via(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ViaReader:
-    """``root`` is a folder with VIA's json or csv at any depth, or one such file with the photos around it.
+    """``root`` is a folder with VIA's json or csv at any depth, or one such file with the images around it.
 
     Files or folders named train, val and test are splits. ``attribute``: the region attribute that is the category.
     """
@@ -78,11 +78,11 @@ class ViaReader:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """An entry, the file that has it, and the photo it means, a path from the home of all photos."""
+    """An entry, the file that has it, and the image it means, a path from the home of all images."""
 
     entry: Entry
     file: Path
-    photo: str
+    image: str
     exists: bool
 
 
@@ -92,7 +92,7 @@ class _Collector:
     def __init__(self, home: Path, findings: Mapping[str, Findings]) -> None:
         self.home, self.findings = home, findings
         self.finder = ImageFinder(home)
-        self.listed: defaultdict[str, dict[str, _Listed]] = defaultdict(dict)  # split -> photo -> …
+        self.listed: defaultdict[str, dict[str, _Listed]] = defaultdict(dict)  # split -> image -> …
 
     def add_file(self, file: Path) -> None:
         split_of_file = split_of(file, self.home) or split_of_folders(file, self.home)
@@ -100,13 +100,13 @@ class _Collector:
         for entry in read_entries(file, findings):
             listed = self._find(entry, file)
             if listed is None:
-                findings.add("label_invalid", f"{file}: {entry.file_name[:80]!r} is no name of a photo")
+                findings.add("label_invalid", f"{file}: {entry.file_name[:80]!r} is no name of an image")
                 continue
-            by_folder = split_of_folders(self.home / listed.photo, self.home)
+            by_folder = split_of_folders(self.home / listed.image, self.home)
             self._add(listed, split_of_file or by_folder or UNSPLIT)
 
     def _find(self, entry: Entry, file: Path) -> _Listed | None:
-        """The photo by its name; where several have it, by the size of the file."""
+        """The image by its name; where several have it, by the size of the file."""
         near = PurePosixPath(file.parent.relative_to(self.home).as_posix())
         path = PurePosixPath(_path_of(entry.file_name))
         if not is_file_name(path.name):
@@ -115,52 +115,52 @@ class _Collector:
         return _Listed(entry, file, found or str(near / path.name), found is not None)
 
     def _same_size(self, name: str, num_bytes: int | None) -> str | None:
-        fitting = [photo for photo in self.finder.same_name(name) if self._has_size(photo, num_bytes)]
+        fitting = [image for image in self.finder.same_name(name) if self._has_size(image, num_bytes)]
         return fitting[0] if len(fitting) == 1 else None
 
-    def _has_size(self, photo: str, num_bytes: int | None) -> bool:
-        path = self.home / photo
+    def _has_size(self, image: str, num_bytes: int | None) -> bool:
+        path = self.home / image
         return path.is_file() and path.stat().st_size == num_bytes
 
     def _add(self, new: _Listed, split: str) -> None:
-        old = self.listed[split].setdefault(new.photo, new)
+        old = self.listed[split].setdefault(new.image, new)
         if old is new or old.entry.regions == new.entry.regions:
             return
         used, unused = sorted((old, new), key=self._is_right, reverse=True)
-        self.listed[split][new.photo] = used
+        self.listed[split][new.image] = used
         numbers = f"{len(used.entry.regions)} regions in {used.file.name} are used, not {len(unused.entry.regions)}"
-        self.findings[split].add("image_labelled_twice", f"{new.photo} ({numbers} in {unused.file.name})")
+        self.findings[split].add("image_labelled_twice", f"{new.image} ({numbers} in {unused.file.name})")
 
     def _is_right(self, listed: _Listed) -> tuple[bool, int]:
-        """The better the larger: VIA keeps the entry of a photo that was replaced, with the former size."""
-        return self._has_size(listed.photo, listed.entry.num_bytes), len(listed.entry.regions)
+        """The better the larger: VIA keeps the entry of an image that was replaced, with the former size."""
+        return self._has_size(listed.image, listed.entry.num_bytes), len(listed.entry.regions)
 
     def labels(self, wanted: str | None) -> dict[str, Labels]:
         self._check_splits()
         regions = [region for listed in self._all() for region in listed.entry.regions]
         attribute = category_attribute(regions, wanted, self.home)
         builders = {split: LabelsBuilder() for split in self.listed}
-        for split, photos in self.listed.items():
-            for listed in photos.values():
+        for split, images in self.listed.items():
+            for listed in images.values():
                 _add_image(builders[split], listed, attribute, self.findings[split])
         categories = categories_of(builders.values())
         if not categories:
             raise InstsegError(f"{self.home}: none of the {len(regions)} regions in its VIA files is an instance")
         if attribute is None:
             self.findings[next(iter(self.listed))].add("category_unnamed", UNNAMED)
-        for photo in sorted(set(self.finder.names) - {listed.photo for listed in self._all()}):
-            split = split_of_folders(self.home / photo, self.home) or UNSPLIT
-            self.findings[split if split in builders else UNSPLIT].add("image_unlabelled", photo)
+        for image in sorted(set(self.finder.names) - {listed.image for listed in self._all()}):
+            split = split_of_folders(self.home / image, self.home) or UNSPLIT
+            self.findings[split if split in builders else UNSPLIT].add("image_unlabelled", image)
         return {split: Labels(builder.coco(categories), self.home) for split, builder in builders.items()}
 
     def _all(self) -> Iterator[_Listed]:
-        return (listed for photos in self.listed.values() for listed in photos.values())
+        return (listed for images in self.listed.values() for listed in images.values())
 
     def _check_splits(self) -> None:
-        """Photos that do not exist have no folder to tell their split: they join the first."""
+        """Images that do not exist have no folder to tell their split: they join the first."""
         splits = [split for split in self.listed if split != UNSPLIT]
         unsplit = self.listed.pop(UNSPLIT, {})
-        check_all_split([photo for photo, listed in unsplit.items() if listed.exists], splits, self.home)
+        check_all_split([image for image, listed in unsplit.items() if listed.exists], splits, self.home)
         if unsplit:
             self.listed[splits[0] if splits else UNSPLIT] |= unsplit
 
@@ -172,20 +172,20 @@ def _path_of(file_name: str) -> str:
 
 
 def _add_image(builder: LabelsBuilder, listed: _Listed, attribute: str | None, findings: Findings) -> None:
-    image_id = builder.add_image(listed.photo)
+    image_id = builder.add_image(listed.image)
     for number, region in enumerate(listed.entry.regions, start=1):
-        where = f"{listed.photo}: region {number}"
+        where = f"{listed.image}: region {number}"
         categories = [UNNAMED] if attribute is None else values_of(region, attribute)
         try:
-            outline = outline_of(region.shape)
+            shape = polygon_or_box(region.shape)
         except InstsegError as error:
             findings.add("shape_invalid", f"{where}: {error}")
             continue
-        if outline is None:
+        if shape is None:
             findings.add("shape_open", f"{where} ({region.shape['name']})")
         elif len(categories) != 1:
             findings.add("category_missing", f"{where} ({', '.join(categories) or 'none'})")
-        elif outline.ndim == 1:
-            builder.add_box(image_id, categories[0], outline)
+        elif shape.ndim == 1:
+            builder.add_box(image_id, categories[0], shape)
         else:
-            builder.add_polygons(image_id, categories[0], [outline])
+            builder.add_polygons(image_id, categories[0], [shape])

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from instseg.core.errors import InstsegError
 from instseg.core.text import usable_text
 from instseg.core.types import Polygon
-from instseg.data.formats.outlines import check_outline, ellipse, read_points
+from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 
 
-def outline_of(shape: Mapping[str, Any]) -> Polygon | NDArray[np.float64] | None:
+def polygon_or_box(shape: Mapping[str, Any]) -> Polygon | NDArray[np.float64] | None:
     """(P, 2) for an outline, (4,) xyxy for a box, None for what is open; InstsegError for what is none of these."""
     match shape.get("name"):
         case "rect":
@@ -31,11 +31,11 @@ def outline_of(shape: Mapping[str, Any]) -> Polygon | NDArray[np.float64] | None
             return None
         case "polyline":
             points = _points(shape)
-            return check_outline(points[:-1]) if len(points) > 3 and (points[0] == points[-1]).all() else None
+            return check_polygon(points[:-1]) if len(points) > 3 and (points[0] == points[-1]).all() else None
         case "polygon":
-            return check_outline(_points(shape))
+            return check_polygon(_points(shape))
         case "extreme_rect":
-            points = check_outline(_points(shape))
+            points = check_polygon(_points(shape))
             return np.concatenate([points.min(axis=0), points.max(axis=0)])
         case "extreme_circle":
             return _circle_through(_points(shape))

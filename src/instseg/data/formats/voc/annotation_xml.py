@@ -1,4 +1,4 @@
-"""One VOC xml: the objects of a photo, as VOC itself, LabelImg, CVAT, Roboflow and the openimages downloader do it.
+"""One VOC xml: the objects of an image, as VOC itself, LabelImg, CVAT, Roboflow and the openimages downloader do it.
 
 Everything is found by its tag, as the order differs. What the corners of a box mean differs too:
 
@@ -25,7 +25,7 @@ from instseg.core.text import is_file_name
 from instseg.core.types import ImageSize, Polygon
 
 MAX_XML_BYTES = 64_000_000
-"""Of one photo; the largest real ones have a few hundred kB."""
+"""Of one image; the largest real ones have a few hundred kB."""
 MAX_COORDINATE = 1e6
 SHIFTS = ((re.compile(r"VOC\s*20\d\d"), (-1, 0)), (re.compile("OpenImages"), (0, 1)))
 """What ``<source>`` says -> what is added to the first and to the last corner."""
@@ -72,7 +72,7 @@ class _TreeBuilder(ElementTree.TreeBuilder):
 def _parse(path: Path) -> ElementTree.Element:
     try:
         if (num_bytes := path.stat().st_size) > MAX_XML_BYTES:
-            raise InstsegError(f"{num_bytes / 1e6:.0f} MB, at most {MAX_XML_BYTES / 1e6:.0f} are read for one photo")
+            raise InstsegError(f"{num_bytes / 1e6:.0f} MB, at most {MAX_XML_BYTES / 1e6:.0f} are read for one image")
         parser = ElementTree.XMLParser(target=_TreeBuilder())
         parser.feed(path.read_bytes())
         root: ElementTree.Element = parser.close()

@@ -1,4 +1,4 @@
-"""Which photos a VOC folder labels, and what their xml say."""
+"""Which images a VOC folder labels, and what their xml say."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 from instseg.data.formats.image_labels import map_in_threads, report_unlabelled
 from instseg.data.formats.voc.annotation_xml import VocAnnotation, VocObject, read_voc_xml
-from instseg.data.formats.voc.layout import PhotoOfXml, VocLayout, key_of
+from instseg.data.formats.voc.layout import ImageOfXml, VocLayout, key_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import split_of_folders
 from instseg.data.reading.labels import UNSPLIT
 
 
 @dataclass(slots=True)
-class VocPhoto:
-    """One photo with everything that its label files say, masks aside."""
+class VocImage:
+    """One image with everything that its label files say, masks aside."""
 
     name: str  # path from the root
     key: str  # what its masks and the lists of splits know it by
@@ -40,18 +40,18 @@ class VocPhoto:
         self.xmls.append(xml)
 
 
-def find_photos(layout: VocLayout, findings: Mapping[str, Findings]) -> list[VocPhoto]:
-    """Every labelled photo, sorted, whether its file exists or not. InstsegError when no xml can be read."""
-    photos: dict[str, VocPhoto] = {}
-    finder, same = PhotoOfXml(layout), _same_pictures(layout.root, layout.photos)
+def find_images(layout: VocLayout, findings: Mapping[str, Findings]) -> list[VocImage]:
+    """Every labelled image, sorted, whether its file exists or not. InstsegError when no xml can be read."""
+    images: dict[str, VocImage] = {}
+    finder, same = ImageOfXml(layout), _same_pictures(layout.root, layout.images)
     for xml, annotation in zip(layout.xmls, _read_xmls(layout, findings[UNSPLIT]), strict=True):
         if annotation is not None:
-            name = _photo_of(xml, annotation.file_name, finder, findings[UNSPLIT])
+            name = _image_of(xml, annotation.file_name, finder, findings[UNSPLIT])
             name = same.get(name, name)
-            photos.setdefault(name, VocPhoto(name, key_of(xml))).add(xml, annotation)
-    _add_masks_without_xml(photos, layout, finder, findings[UNSPLIT])
-    report_unlabelled((name for name in layout.photos if same[name] not in photos), layout.root, findings)
-    return [photos[name] for name in sorted(photos)]
+            images.setdefault(name, VocImage(name, key_of(xml))).add(xml, annotation)
+    _add_masks_without_xml(images, layout, finder, findings[UNSPLIT])
+    report_unlabelled((name for name in layout.images if same[name] not in images), layout.root, findings)
+    return [images[name] for name in sorted(images)]
 
 
 def _read_xmls(layout: VocLayout, findings: Findings) -> list[VocAnnotation | None]:
@@ -70,8 +70,8 @@ def _read_xmls(layout: VocLayout, findings: Findings) -> list[VocAnnotation | No
     return [None if isinstance(result, InstsegError) else result for result in results]
 
 
-def _photo_of(xml: str, wanted: str, finder: PhotoOfXml, findings: Findings) -> str:
-    """A copied or renamed xml goes on naming the photo that it was made for: its own name counts first."""
+def _image_of(xml: str, wanted: str, finder: ImageOfXml, findings: Findings) -> str:
+    """A copied or renamed xml goes on naming the image that it was made for: its own name counts first."""
     own, named = finder.own(xml, wanted), finder.named(xml, wanted)
     if own is None:
         return named or finder.missing(xml, wanted)
@@ -81,9 +81,9 @@ def _photo_of(xml: str, wanted: str, finder: PhotoOfXml, findings: Findings) -> 
 
 
 def _add_masks_without_xml(
-    photos: dict[str, VocPhoto], layout: VocLayout, finder: PhotoOfXml, findings: Findings
+    images: dict[str, VocImage], layout: VocLayout, finder: ImageOfXml, findings: Findings
 ) -> None:
-    keys = {photo.key for photo in photos.values()}
+    keys = {image.key for image in images.values()}
     for key, mask in layout.instance_masks.items():
         if key in keys:
             continue
@@ -91,11 +91,11 @@ def _add_masks_without_xml(
             findings.add("mask_unmatched", f"{mask}: neither an xml nor a mask in SegmentationClass goes with it")
             continue
         name = finder.own(mask, "") or finder.missing(mask, "")
-        photos.setdefault(name, VocPhoto(name, key))
+        images.setdefault(name, VocImage(name, key))
 
 
 def _same_pictures(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """Photo -> the first of its name, split and content: the ``openimages`` downloader makes one for each class."""
+    """Image -> the first of its name, split and content: the ``openimages`` downloader makes one for each class."""
     by_name: defaultdict[tuple[str, str | None], list[str]] = defaultdict(list)
     for name in names:
         by_name[PurePosixPath(name).name, split_of_folders(root / name, root)].append(name)

@@ -1,4 +1,4 @@
-"""Where the files of a VOC folder lie, and which belong to one photo.
+"""Where the files of a VOC folder lie, and which belong to one image.
 
 Files belong together when their paths are the same but for the extension and for the folders that say what kind of
 file they hold: ``VOC2012/Annotations/a.xml``, ``VOC2012/JPEGImages/a.jpg``, ``VOC2012/SegmentationObject/a.png``.
@@ -19,27 +19,27 @@ from instseg.data.reading.images import IMAGE_EXTENSIONS
 INSTANCE_FOLDERS = frozenset({"segmentationobject", "segmentationobjectpng"})
 CLASS_FOLDERS = frozenset({"segmentationclass", "segmentationclasspng"})
 XML_FOLDERS = frozenset({"annotations", "annotation", "labels", "xml", "xmls", "pascal"})
-PHOTO_FOLDERS = frozenset({"jpegimages", "images", "image", "imgs", "photos"})
-KIND_FOLDERS = INSTANCE_FOLDERS | CLASS_FOLDERS | XML_FOLDERS | PHOTO_FOLDERS
+IMAGE_FOLDERS = frozenset({"jpegimages", "images", "image", "imgs", "photos"})
+KIND_FOLDERS = INSTANCE_FOLDERS | CLASS_FOLDERS | XML_FOLDERS | IMAGE_FOLDERS
 MASKS_FOR_PEOPLE = ("segmentationobject", "segmentationclass")
-"""What folders such as SegmentationObjectVisualization begin with: masks laid over photos."""
+"""What folders such as SegmentationObjectVisualization begin with: masks laid over images."""
 LIST_FOLDER, TASKS = "imagesets", ("segmentation", "main")
 NAME_FILES = frozenset({"labelmap.txt", "class_names.txt"})
 
 
 def key_of(name: str) -> str:
-    """What files of one photo have in common: ``VOC2012/Annotations/a.xml`` -> ``VOC2012/a``."""
+    """What files of one image have in common: ``VOC2012/Annotations/a.xml`` -> ``VOC2012/a``."""
     path = PurePosixPath(name)
     return "/".join([part for part in path.parts[:-1] if part.casefold() not in KIND_FOLDERS] + [path.stem])
 
 
 @dataclass(slots=True)
 class VocLayout:
-    """All files by kind, as posix paths from ``root``; masks by the key of their photo."""
+    """All files by kind, as posix paths from ``root``; masks by the key of their image."""
 
     root: Path
     xmls: list[str] = field(default_factory=list)
-    photos: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     instance_masks: dict[str, str] = field(default_factory=dict)
     class_masks: dict[str, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)  # split lists and names of categories
@@ -74,29 +74,29 @@ def find_layout(root: Path) -> VocLayout:
         elif folders & CLASS_FOLDERS:
             layout.class_masks[key_of(str(path))] = str(path)
         elif not any(folder.startswith(MASKS_FOR_PEOPLE) for folder in folders):
-            layout.photos.append(str(path))
+            layout.images.append(str(path))
     return layout
 
 
-class PhotoOfXml:
-    """Finds the photo of an xml: the one that has its own name, else the one that it names.
+class ImageOfXml:
+    """Finds the image of an xml: the one that has its own name, else the one that it names.
 
-    The folders decide first; in other folders a photo is sought too, but not in those of another split.
+    The folders decide first; in other folders an image is sought too, but not in those of another split.
     """
 
     def __init__(self, layout: VocLayout) -> None:
         self._root = layout.root
-        self._finder = ImageFinder(layout.root, layout.photos)
+        self._finder = ImageFinder(layout.root, layout.images)
         self._by_key: defaultdict[str, list[str]] = defaultdict(list)
-        for photo in layout.photos:
-            self._by_key[key_of(photo)].append(photo)
+        for image in layout.images:
+            self._by_key[key_of(image)].append(image)
 
     def own(self, xml: str, wanted: str) -> str | None:
         """Of several with the xml's name, which differ in their extension, the one it wants."""
-        photos = self._by_key.get(key_of(xml))
-        if not photos:
+        images = self._by_key.get(key_of(xml))
+        if not images:
             return self.named(xml, PurePosixPath(xml).stem + (PurePosixPath(wanted).suffix or ".jpg"))
-        return next((photo for photo in photos if PurePosixPath(photo).name == wanted), photos[0])
+        return next((image for image in images if PurePosixPath(image).name == wanted), images[0])
 
     def named(self, xml: str, wanted: str) -> str | None:
         near = str(PurePosixPath(xml).parent)
@@ -137,7 +137,7 @@ class SplitLists:
         return any(self._splits.values())
 
     def splits_of(self, key: str) -> set[str]:
-        """The splits whose list names the photo with this key; empty where none does."""
+        """The splits whose list names the image with this key; empty where none does."""
         path = PurePosixPath(key)
         for parent in path.parents:  # innermost first
             names = self._splits.get("" if str(parent) == "." else str(parent))

@@ -1,8 +1,8 @@
-"""VOC folders: one xml for each photo, with instance masks in SegmentationObject where there are any.
+"""VOC folders: one xml for each image, with instance masks in SegmentationObject where there are any.
 
-- Photos beside the xml or in a folder of their own; several xml of one photo, such as one for each class from the
-  ``openimages`` downloader, are read together, also when each class has its own copy of the photo.
-- Splits by the lists in ImageSets (see ``voc_layout.SplitLists``): photos in none of them are left out. Without lists,
+- Images beside the xml or in a folder of their own; several xml of one image, such as one for each class from the
+  ``openimages`` downloader, are read together, also when each class has its own copy of the image.
+- Splits by the lists in ImageSets (see ``voc_layout.SplitLists``): images in none of them are left out. Without lists,
   folders named train, val and test are splits.
 - ``SegmentationObject/*.png``: each value but 255, the void border, is an object of the xml. Objects without a mask
   keep their ``<polygon>`` (Roboflow), else their box. Without any xml (CVAT's and LabelMe's mask export)
@@ -24,7 +24,7 @@ from instseg.core.text import shown
 from instseg.core.types import Rle
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
 from instseg.data.formats.mask_values import shown_value
-from instseg.data.formats.voc.images import VocPhoto, find_photos
+from instseg.data.formats.voc.images import VocImage, find_images
 from instseg.data.formats.voc.layout import CLASS_FOLDERS, INSTANCE_FOLDERS, SplitLists, VocLayout, find_layout
 from instseg.data.formats.voc.masks import match_masks, read_instances, read_instances_by_class
 from instseg.data.reading.findings import Findings
@@ -92,25 +92,25 @@ class VocReader:
         check_folder(self.root)
         layout = find_layout(self.root)
         _check_has_labels(layout)
-        found = find_photos(layout, findings)
+        found = find_images(layout, findings)
         lists = SplitLists(layout)
-        photos = _split_by_lists(found, lists, layout, findings) if lists else _split_by_folders(found, self.root)
-        builders = read_in_threads(partial(self._read_photo, layout), photos, findings)
-        check_has_instances(builders, findings, f"{self.root}: {len(photos)} labelled photos")
+        images = _split_by_lists(found, lists, layout, findings) if lists else _split_by_folders(found, self.root)
+        builders = read_in_threads(partial(self._read_image, layout), images, findings)
+        check_has_instances(builders, findings, f"{self.root}: {len(images)} labelled images")
         return labels_of(builders, self.root)
 
-    def _read_photo(self, layout: VocLayout, photo: VocPhoto) -> ImageLabels:
-        labels = ImageLabels(photo.name, photo.split, photo.image_size, problems=photo.problems)
-        if not photo.xmls:
-            _add_instances(labels, photo, layout)
+    def _read_image(self, layout: VocLayout, image: VocImage) -> ImageLabels:
+        labels = ImageLabels(image.name, image.split, image.image_size, problems=image.problems)
+        if not image.xmls:
+            _add_instances(labels, image, layout)
             return labels
-        masks = _masks_of_objects(labels, photo, layout)
-        for number, entry in enumerate(photo.objects):
+        masks = _masks_of_objects(labels, image, layout)
+        for number, entry in enumerate(image.objects):
             shape = masks.get(number) or entry.polygons or entry.box
             if not entry.category:
-                labels.report("category_missing", f"object {number + 1} of {photo.name}")
+                labels.report("category_missing", f"object {number + 1} of {image.name}")
             elif shape is None:
-                labels.report("shape_invalid", f"object {number + 1} of {photo.name}: no <bndbox> of four numbers")
+                labels.report("shape_invalid", f"object {number + 1} of {image.name}: no <bndbox> of four numbers")
             else:
                 labels.add(entry.category, shape, entry.is_difficult and self.difficult == "crowd")
         return labels
@@ -125,61 +125,61 @@ def _check_has_labels(layout: VocLayout) -> None:
             "every connected region is one instance: dataset=mask_folder dataset.names='{1: aeroplane, …}'"
         )
     found = shown(file.relative_to(layout.root) for file in walk(layout.root))
-    raise InstsegError(f"{layout.root}: expected VOC xml (Annotations/*.xml or beside the photos), found {found}")
+    raise InstsegError(f"{layout.root}: expected VOC xml (Annotations/*.xml or beside the images), found {found}")
 
 
 def _split_by_lists(
-    photos: list[VocPhoto], lists: SplitLists, layout: VocLayout, findings: Mapping[str, Findings]
-) -> list[VocPhoto]:
+    images: list[VocImage], lists: SplitLists, layout: VocLayout, findings: Mapping[str, Findings]
+) -> list[VocImage]:
     """Those that a list names, with their split."""
     listed = []
-    for photo in photos:
-        splits = [split for split in SPLIT_PATTERNS if split in lists.splits_of(photo.key)]
+    for image in images:
+        splits = [split for split in SPLIT_PATTERNS if split in lists.splits_of(image.key)]
         if not splits:
-            findings[UNSPLIT].add("image_unlisted", photo.name)
+            findings[UNSPLIT].add("image_unlisted", image.name)
             continue
-        photo.split = splits[-1]
+        image.split = splits[-1]
         if len(splits) > 1:
-            photo.problems.append(("split_ambiguous", f"{photo.name} ({', '.join(splits)})"))
-        listed.append(photo)
+            image.problems.append(("split_ambiguous", f"{image.name} ({', '.join(splits)})"))
+        listed.append(image)
     if not listed:
-        names, texts = shown((photo.name for photo in photos), 3), shown(layout.texts, 3)
-        raise InstsegError(f"{layout.root}: the lists of splits ({texts}) name none of the labelled photos ({names})")
+        names, texts = shown((image.name for image in images), 3), shown(layout.texts, 3)
+        raise InstsegError(f"{layout.root}: the lists of splits ({texts}) name none of the labelled images ({names})")
     return listed
 
 
-def _split_by_folders(photos: list[VocPhoto], root: Path) -> list[VocPhoto]:
-    for photo in photos:
-        files = (photo.name, *photo.xmls)
-        photo.split = next((split for file in files if (split := split_of_folders(root / file, root))), UNSPLIT)
-    unsplit = [photo.name for photo in photos if photo.split == UNSPLIT]
-    check_all_split(unsplit, {photo.split for photo in photos} - {UNSPLIT}, root)
-    return photos
+def _split_by_folders(images: list[VocImage], root: Path) -> list[VocImage]:
+    for image in images:
+        files = (image.name, *image.xmls)
+        image.split = next((split for file in files if (split := split_of_folders(root / file, root))), UNSPLIT)
+    unsplit = [image.name for image in images if image.split == UNSPLIT]
+    check_all_split(unsplit, {image.split for image in images} - {UNSPLIT}, root)
+    return images
 
 
-def _masks_of_objects(labels: ImageLabels, photo: VocPhoto, layout: VocLayout) -> dict[int, Rle]:
-    """Index of the object -> its mask, as far as there is one for the photo."""
-    path = layout.instance_masks.get(photo.key)
+def _masks_of_objects(labels: ImageLabels, image: VocImage, layout: VocLayout) -> dict[int, Rle]:
+    """Index of the object -> its mask, as far as there is one for the image."""
+    path = layout.instance_masks.get(image.key)
     if path is None:
-        if photo.key in layout.class_masks:
-            labels.report("mask_semantic", photo.name)
+        if image.key in layout.class_masks:
+            labels.report("mask_semantic", image.name)
         return {}
     try:
-        with taking_turns(photo.image_size):
-            mask, rles = read_instances(layout.root / path, photo.image_size)
+        with taking_turns(image.image_size):
+            mask, rles = read_instances(layout.root / path, image.image_size)
     except InstsegError as error:
         labels.report("mask_invalid", str(error))
         return {}
     labels.image_size = mask.size
-    objects = match_masks(rles, [entry.box for entry in photo.objects])
+    objects = match_masks(rles, [entry.box for entry in image.objects])
     for value in sorted(rles.keys() - objects.keys()):
         labels.report("mask_unmatched", f"{path}: value {shown_value(value)} is no object of its xml")
     return {index: rles[value] for value, index in objects.items()}
 
 
-def _add_instances(labels: ImageLabels, photo: VocPhoto, layout: VocLayout) -> None:
+def _add_instances(labels: ImageLabels, image: VocImage, layout: VocLayout) -> None:
     """Without xml: the category of each instance is that of its pixels in SegmentationClass."""
-    path, class_path = layout.instance_masks[photo.key], layout.class_masks[photo.key]
+    path, class_path = layout.instance_masks[image.key], layout.class_masks[image.key]
     try:
         names = layout.names_of(class_path)
         size, instances = read_instances_by_class(layout.root / path, layout.root / class_path, names)

@@ -1,8 +1,8 @@
-"""Which photos of a YOLO folder are in which split, and what its classes are called.
+"""Which images of a YOLO folder are in which split, and what its classes are called.
 
 As Ultralytics reads it (ultralytics/data/utils.py): a yaml with ``path``, ``train``, ``val``, ``test`` and ``names``,
-each split a folder, a text file that lists photos, or several of these. Paths of another machine are looked for by
-their last parts. Without a yaml all photos count, and folders named train, val and test are splits.
+each split a folder, a text file that lists images, or several of these. Paths of another machine are looked for by
+their last parts. Without a yaml all images count, and folders named train, val and test are splits.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from instseg.data.reading.labels import UNSPLIT
 
 @dataclass(frozen=True, slots=True)
 class YoloLayout:
-    """``home`` is the folder that the photos' names start from where they lie below it; paths are absolute.
+    """``home`` is the folder that the images' names start from where they lie below it; paths are absolute.
 
     ``names`` is empty where the folder tells none.
     """
 
     home: Path
-    photos: Mapping[str, list[Path]]
+    images: Mapping[str, list[Path]]
     names: Mapping[int, str]
     files: list[Path]
-    """What the layout was read from: the yaml, lists of photos, names of classes."""
+    """What the layout was read from: the yaml, lists of images, names of classes."""
 
 
 def find_layout(root: Path) -> YoloLayout:
-    """The layout of a folder, or of its yaml. InstsegError when it names no photo."""
+    """The layout of a folder, or of its yaml. InstsegError when it names no image."""
     config = root if root.is_file() else _find_config(root)
     place = Path(os.path.normpath((config or root).absolute()))  # links stay: what they stand beside counts
     return _layout_of_folders(place) if config is None else _layout_of_config(place)
@@ -68,23 +68,23 @@ def _find_config(root: Path) -> Path | None:
 def _layout_of_config(path: Path) -> YoloLayout:
     config = read_config(path)
     if "kpt_shape" in config:
-        raise InstsegError(f"{path}: its labels are key points (kpt_shape), not outlines: nothing to segment")
+        raise InstsegError(f"{path}: its labels are key points (kpt_shape), not polygons: nothing to segment")
     files = [path]
     homes = [home for home in (_joined(path.parent, config.get("path")), path.parent) if home is not None]
-    photos: dict[str, list[Path]] = {}
+    images: dict[str, list[Path]] = {}
     for split, keys in SPLIT_KEYS.items():
         given = next((config[key] for key in keys if config.get(key)), None)
         listed = given if isinstance(given, list) else [] if given is None else [given]
-        found = [photo for value in listed for photo in _photos_of(value, split, homes, path, files)]
+        found = [image for value in listed for image in _images_of(value, split, homes, path, files)]
         if found:
-            photos[split] = list(dict.fromkeys(found))
-    if not photos:
-        raise InstsegError(f"{path}: no photo in any of its splits")
+            images[split] = list(dict.fromkeys(found))
+    if not images:
+        raise InstsegError(f"{path}: no image in any of its splits")
     names = names_of_config(config, path) or names_of_files(path.parent, files)
-    return YoloLayout(homes[0], photos, names or numbered_names(config.get("nc")), files)
+    return YoloLayout(homes[0], images, names or numbered_names(config.get("nc")), files)
 
 
-def _photos_of(value: Any, split: str, homes: list[Path], config: Path, files: list[Path]) -> list[Path]:
+def _images_of(value: Any, split: str, homes: list[Path], config: Path, files: list[Path]) -> list[Path]:
     place = next((p for home in homes if (p := _joined(home, value))), None) or _by_last_parts(value, homes)
     if place is None and split == "test":
         return []  # exports name a test split that they do not have
@@ -92,16 +92,16 @@ def _photos_of(value: Any, split: str, homes: list[Path], config: Path, files: l
         named = usable_text(value)[:200] or type(value).__name__
         raise InstsegError(f"{config}: {split}: no such folder or file: {named}, from {shown(homes)}")
     if place.is_dir():
-        return [photo for photo in walk(place) if photo.suffix.lower() in IMAGE_EXTENSIONS]
+        return [image for image in walk(place) if image.suffix.lower() in IMAGE_EXTENSIONS]
     if place.suffix.lower() in IMAGE_EXTENSIONS:
         return [place]
     files.append(place)
     homes = [place.parent, *homes]
     lines = [line for line in read_lines(place) if PurePosixPath(line).suffix.lower() in IMAGE_EXTENSIONS]
-    return [_listed_photo(line, homes) for line in lines]
+    return [_listed_image(line, homes) for line in lines]
 
 
-def _listed_photo(line: str, homes: list[Path]) -> Path:
+def _listed_image(line: str, homes: list[Path]) -> Path:
     """One that does not exist keeps its place: it is reported as missing."""
     found = next((p for home in homes if (p := _joined(home, line))), None) or _by_last_parts(line, homes)
     name = PurePosixPath(usable_text(line).replace("\\", "/")).name
@@ -130,16 +130,16 @@ def _by_last_parts(value: Any, homes: list[Path]) -> Path | None:
 
 
 def _layout_of_folders(root: Path) -> YoloLayout:
-    """Photos in a folder called images where there is one: others are plots and previews."""
+    """Images in a folder called images where there is one: others are plots and previews."""
     found = [path for path in walk(root) if path.suffix.lower() in IMAGE_EXTENSIONS]
     in_images = [path for path in found if "images" in path.relative_to(root).parts[:-1]]
-    photos: defaultdict[str, list[Path]] = defaultdict(list)
-    for photo in in_images or found:
-        photos[split_of_folders(photo, root) or UNSPLIT].append(photo)
-    if not photos:
+    images: defaultdict[str, list[Path]] = defaultdict(list)
+    for image in in_images or found:
+        images[split_of_folders(image, root) or UNSPLIT].append(image)
+    if not images:
         raise InstsegError(
             f"{root}: expected a YOLO dataset with a data.yaml, or with images/ and labels/; found neither"
         )
-    check_all_split([str(photo) for photo in photos.get(UNSPLIT, [])], photos.keys() - {UNSPLIT}, root)
+    check_all_split([str(image) for image in images.get(UNSPLIT, [])], images.keys() - {UNSPLIT}, root)
     files: list[Path] = []
-    return YoloLayout(root, photos, names_of_files(root, files), files)
+    return YoloLayout(root, images, names_of_files(root, files), files)

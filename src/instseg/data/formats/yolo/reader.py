@@ -1,8 +1,8 @@
-"""YOLO labels as Ultralytics trains segmentation on: a text file for each photo, a row for each instance.
+"""YOLO labels as Ultralytics trains segmentation on: a text file for each image, a row for each instance.
 
-A row is the class index, then x and y of each point of the outline in shares of the photo's width and height, or
-centre, width and height of a box. As for Ultralytics, a photo without a text file, or with an empty one, is a photo
-with nothing on it, and the photo is taken upright (EXIF applied).
+A row is the class index, then x and y of each point of the outline in shares of the image's width and height, or
+centre, width and height of a box. As for Ultralytics, an image without a text file, or with an empty one, is an image
+with nothing on it, and the image is taken upright (EXIF applied).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def recognise(root: Path) -> str | None:
         if images.is_dir() and labels.is_dir() and _holds_rows(labels):
             return f"YOLO labels ({labels.relative_to(root)})"
     if any((root / name).is_file() for name in CLASS_FILES) and _holds_rows(root):
-        return "YOLO labels beside the photos"
+        return "YOLO labels beside the images"
     return None
 
 
@@ -73,57 +73,57 @@ class YoloReader:
     root: Path
 
     def label_files(self) -> Iterable[Path]:
-        """Also the folders of the photos: one that is added without a text file changes its folder's time."""
+        """Also the folders of the images: one that is added without a text file changes its folder's time."""
         layout = find_layout(self.root)
-        photos = [photo for listed in layout.photos.values() for photo in listed]
-        folders = {photo.parent for photo in photos if photo.parent.is_dir()}
-        return [*layout.files, *folders, *filter(Path.is_file, map(label_file_of, photos))]
+        images = [image for listed in layout.images.values() for image in listed]
+        folders = {image.parent for image in images if image.parent.is_dir()}
+        return [*layout.files, *folders, *filter(Path.is_file, map(label_file_of, images))]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         layout = find_layout(self.root)
-        photos = _without_repeated(layout.photos, findings)
-        home = common_root([photo for listed in photos.values() for photo in listed], layout.home)
+        images = _without_repeated(layout.images, findings)
+        home = common_root([image for listed in images.values() for image in listed], layout.home)
         collected = _Collector(layout.names)
-        builders = {split: LabelsBuilder() for split in photos}
-        for split, listed in photos.items():
+        builders = {split: LabelsBuilder() for split in images}
+        for split, listed in images.items():
             with ThreadPoolExecutor(NUM_THREADS) as pool:
                 for loaded in pool.map(_load, listed):
-                    name = loaded.photo.relative_to(home).as_posix()
+                    name = loaded.image.relative_to(home).as_posix()
                     collected.add(
                         loaded, builders[split].add_image(name, loaded.size), builders[split], findings[split]
                     )
         collected.check(self.root)
         if not layout.names:
             for category in collected.categories():
-                findings[next(iter(photos))].add("category_unnamed", category)
+                findings[next(iter(images))].add("category_unnamed", category)
         return {split: Labels(builder.coco(collected.categories()), home) for split, builder in builders.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """``size`` is that of the photo as displayed, where there are rows that need it and the photo can be read."""
+    """``size`` is that of the image as displayed, where there are rows that need it and the image can be read."""
 
-    photo: Path
+    image: Path
     label_file: Path
     lines: list[str]
     size: ImageSize | None = None
     problem: str | None = None
 
 
-def _load(photo: Path) -> _Loaded:
-    label_file = label_file_of(photo)
+def _load(image: Path) -> _Loaded:
+    label_file = label_file_of(image)
     if not label_file.is_file():
-        return _Loaded(photo, label_file, [])
+        return _Loaded(image, label_file, [])
     try:
         lines = read_lines(label_file)
     except InstsegError as error:
-        return _Loaded(photo, label_file, [], problem=str(error))
-    header = _reads(read_image_header, photo) if lines else None
-    return _Loaded(photo, label_file, lines, header.displayed_size if header else None)
+        return _Loaded(image, label_file, [], problem=str(error))
+    header = _reads(read_image_header, image) if lines else None
+    return _Loaded(image, label_file, lines, header.displayed_size if header else None)
 
 
 class _Collector:
-    """Adds the rows of each photo, and remembers what decides whether they are usable as a whole."""
+    """Adds the rows of each image, and remembers what decides whether they are usable as a whole."""
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self._names = names
@@ -135,7 +135,7 @@ class _Collector:
         if loaded.problem is not None:
             findings.add("label_invalid", loaded.problem)
         if loaded.size is None:
-            return  # nothing on it, or the photo cannot be read, which is found later
+            return  # nothing on it, or the image cannot be read, which is found later
         if (is_pose := looks_like_pose(loaded.lines)) is not None:
             self._all_pose = is_pose and self._all_pose is not False
         seen: set[str] = set()
@@ -174,15 +174,15 @@ class _Collector:
 
     def check(self, root: Path) -> None:
         if self._all_pose:
-            raise InstsegError(f"{root}: its label files hold boxes with key points, not outlines: nothing to segment")
+            raise InstsegError(f"{root}: its label files hold boxes with key points, not polygons: nothing to segment")
         if not self._used:
             raise InstsegError(f"{root}: no label file has a usable row. {self._problem or 'All are empty or missing'}")
 
 
-def _without_repeated(photos: Mapping[str, list[Path]], findings: Mapping[str, Findings]) -> dict[str, list[Path]]:
-    """Without splits that are the photos of an earlier one, as where there is only one folder: it is divided later."""
+def _without_repeated(images: Mapping[str, list[Path]], findings: Mapping[str, Findings]) -> dict[str, list[Path]]:
+    """Without splits that are the images of an earlier one, as where there is only one folder: it is divided later."""
     kept: dict[str, list[Path]] = {}
-    for split, listed in photos.items():
+    for split, listed in images.items():
         same = next((earlier for earlier, those in kept.items() if set(those) == set(listed)), None)
         if same is None:
             kept[split] = listed
@@ -191,9 +191,9 @@ def _without_repeated(photos: Mapping[str, list[Path]], findings: Mapping[str, F
     return kept
 
 
-def label_file_of(photo: Path) -> Path:
-    """In the folder labels in place of the last images of the path; beside the photo where that does not exist."""
-    parts, beside = list(photo.parts), photo.with_suffix(".txt")
+def label_file_of(image: Path) -> Path:
+    """In the folder labels in place of the last images of the path; beside the image where that does not exist."""
+    parts, beside = list(image.parts), image.with_suffix(".txt")
     places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
     if not places:
         return beside

@@ -1,4 +1,4 @@
-"""One row of a YOLO text file: an outline or a box, in shares of the photo's width and height."""
+"""One row of a YOLO text file: an outline or a box, in shares of the image's width and height."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 
 REACH = (-1.0, 2.0)
-"""Outlines may reach out of their photo, but not by more than its size: such numbers are pixels."""
+"""Outlines may reach out of their image, but not by more than its size: such numbers are pixels."""
 NUM_BOX_VALUES = 4
 VISIBILITIES = {0.0, 1.0, 2.0}
 
@@ -53,7 +53,7 @@ def read_row(line: str) -> Row:
     if len(coordinates) < NUM_BOX_VALUES or len(coordinates) % 2:
         raise InstsegError(f"expected a box of four numbers or three and more x, y; found {len(values)} numbers")
     if not all(math.isfinite(value) and REACH[0] <= value <= REACH[1] for value in coordinates):
-        raise InstsegError(f"expected shares of the photo, 0 to 1, found {line[:60]!r}: are these pixels?")
+        raise InstsegError(f"expected shares of the image, 0 to 1, found {line[:60]!r}: are these pixels?")
     return Row(int(index), tuple(coordinates), has_score)
 
 

@@ -1,4 +1,4 @@
-"""The photos of a Label Studio export: found here by any of their names, or fetched from where they are kept."""
+"""The images of a Label Studio export: found here by any of their names, or fetched from where they are kept."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def picture(tmp_path) -> bytes:
 
 
 def export(root: Path, *photos: str, files: tuple[str, ...] = ()) -> Path:
-    """One task for each photo, and the files that are there."""
+    """One task for each image, and the files that are there."""
     return write_export(root, [task(polygon(), task_id=i, photo=photo) for i, photo in enumerate(photos)], *files)
 
 
 def found(root: Path, **options) -> list[str]:
-    """Where each photo is, from the root."""
+    """Where each image is, from the root."""
     labels, _ = read_all(root, **options)
     paths = [labels.image_root / image["file_name"] for image in labels.coco["images"]]
     return [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in paths]
@@ -70,7 +70,7 @@ def found(root: Path, **options) -> list[str]:
         ("what?.jpg", ["what?.jpg"]),
     ],
 )
-def test_what_labels_call_a_photo_is_a_path(listed, paths):
+def test_what_labels_call_an_image_is_a_path(listed, paths):
     assert spellings(listed) == paths
 
 
@@ -103,7 +103,7 @@ def test_the_name_before_label_studio_is_told_from_what_it_added(path, name):
 )
 @pytest.mark.parametrize("file", ["fb26c02b-my_photo_1.png", "my photo (1).png", "7d5a1e0c__fb26c02b-my_photo_1.png"])
 @pytest.mark.parametrize("place", [".", "images", "deep/er"])
-def test_a_photo_is_found_by_each_of_its_names_anywhere_below_the_root(tmp_path, listed, file, place):
+def test_an_image_is_found_by_each_of_its_names_anywhere_below_the_root(tmp_path, listed, file, place):
     path = Path(place, file).as_posix()
     assert found(export(tmp_path, listed, files=(path,))) == [path]
 
@@ -119,7 +119,7 @@ def test_a_name_that_two_files_may_have_had_is_not_guessed(tmp_path):
     assert not (tmp_path / "fb26c02b-a.png").exists()
 
 
-def test_photos_may_be_in_a_folder_of_their_own(tmp_path):
+def test_images_may_be_in_a_folder_of_their_own(tmp_path):
     write_picture(tmp_path / "photos" / "a.png", SIZE)
     export(tmp_path / "export", "/data/upload/1/fb26c02b-a.png")
     assert found(tmp_path / "export", images="../photos") == found(tmp_path / "export", images=f"{tmp_path}/photos")
@@ -129,17 +129,17 @@ def test_photos_may_be_in_a_folder_of_their_own(tmp_path):
         read_all(tmp_path / "export", images="nowhere")
 
 
-def test_when_no_photo_is_found_it_is_told_where_they_were_sought(tmp_path):
+def test_when_no_image_is_found_it_is_told_where_they_were_sought(tmp_path):
     export(tmp_path, "/data/upload/1/fb26c02b-a.png", files=("other.png",))
     with pytest.raises(
         InstsegError,
-        match=r"none of 1 photos, such as '/data/upload/1/fb26c02b-a.png', is below .*dataset.images=FOLDER",
+        match=r"none of 1 images, such as '/data/upload/1/fb26c02b-a.png', is below .*dataset.images=FOLDER",
     ):
         read_all(tmp_path)
 
 
 @pytest.mark.parametrize("listed", ["../../secret.png", "/etc/secret.png", "", "..", "a/../../secret.png", "n" * 999])
-def test_a_photo_that_is_missing_is_never_expected_outside_of_the_root(tmp_path, listed):
+def test_an_image_that_is_missing_is_never_expected_outside_of_the_root(tmp_path, listed):
     labels, _ = read_all(export(tmp_path, "a.png", listed, files=("a.png",)), image_key="image")
     for image in labels.coco["images"]:
         path = labels.image_root / image["file_name"]
@@ -149,7 +149,7 @@ def test_a_photo_that_is_missing_is_never_expected_outside_of_the_root(tmp_path,
 # ---- elsewhere
 
 
-def test_photos_with_an_address_are_fetched_once_into_the_cache(tmp_path, site, picture):
+def test_images_with_an_address_are_fetched_once_into_the_cache(tmp_path, site, picture):
     site.files = {"/p/fb26c02b-a.png": picture, "/q/fb26c02b-a.png": picture}
     export(tmp_path / "root", *(site.base_url + path for path in site.files))
     for _ in range(2):
@@ -160,19 +160,19 @@ def test_photos_with_an_address_are_fetched_once_into_the_cache(tmp_path, site, 
     assert sorted(site.paths) == sorted(site.files)
 
 
-def test_photos_that_are_here_too_are_not_fetched(tmp_path, site):
+def test_images_that_are_here_too_are_not_fetched(tmp_path, site):
     export(tmp_path, f"{site.base_url}/p/a.png", files=("a.png",))
     assert found(tmp_path, cache_dir=str(tmp_path / "cache")) == ["a.png"] and site.paths == []
 
 
-def test_of_two_addresses_with_one_name_each_gets_its_own_photo(tmp_path, site, picture):
+def test_of_two_addresses_with_one_name_each_gets_its_own_image(tmp_path, site, picture):
     site.files["/2/a.png"] = picture
     export(tmp_path / "root", f"{site.base_url}/2/a.png", f"{site.base_url}/1/a.png", files=("1/a.png",))
     elsewhere, here = found(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
     assert here == "1/a.png" and "labelstudio_photos" in elsewhere and site.paths == ["/2/a.png"]
 
 
-def test_photos_here_and_photos_fetched_start_from_the_folder_that_holds_both(tmp_path, site, picture):
+def test_images_here_and_images_fetched_start_from_the_folder_that_holds_both(tmp_path, site, picture):
     site.files["/p/b.png"] = picture
     export(tmp_path / "root", "a.png", f"{site.base_url}/p/b.png", files=("a.png",))
     labels, _ = read_all(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
@@ -181,7 +181,7 @@ def test_photos_here_and_photos_fetched_start_from_the_folder_that_holds_both(tm
     assert second.startswith("cache/labelstudio_photos/") and (tmp_path / second).is_file()
 
 
-def test_a_cache_below_the_root_is_not_taken_for_photos_without_labels(tmp_path, site, picture):
+def test_a_cache_below_the_root_is_not_taken_for_images_without_labels(tmp_path, site, picture):
     site.files["/p/b.png"] = picture
     export(tmp_path, "a.png", f"{site.base_url}/p/b.png", files=("a.png",))
     for _ in range(2):
@@ -189,7 +189,7 @@ def test_a_cache_below_the_root_is_not_taken_for_photos_without_labels(tmp_path,
         assert not findings
 
 
-def test_a_photo_that_is_gone_is_told_and_stays_listed(tmp_path, site, picture):
+def test_an_image_that_is_gone_is_told_and_stays_listed(tmp_path, site, picture):
     site.files["/p/a.png"] = picture
     export(tmp_path / "root", f"{site.base_url}/p/a.png", f"{site.base_url}/p/gone.png")
     labels, findings = read_all(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
@@ -200,7 +200,7 @@ def test_a_photo_that_is_gone_is_told_and_stays_listed(tmp_path, site, picture):
 
 def test_when_all_are_gone_the_first_reason_is_told(tmp_path, site):
     export(tmp_path / "root", f"{site.base_url}/p/gone.png")
-    with pytest.raises(InstsegError, match=r"none of 1 photos.*/p/gone.png: FileNotFoundError.*dataset.images=FOLDER"):
+    with pytest.raises(InstsegError, match=r"none of 1 images.*/p/gone.png: FileNotFoundError.*dataset.images=FOLDER"):
         read_all(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
 
 
@@ -208,7 +208,7 @@ def test_a_fault_that_may_pass_stops_and_what_came_is_kept(tmp_path, site, pictu
     site.files = {"/p/a.png": picture, "/p/b.png": picture}
     site.faults["/p/b.png"] = ["503"] * remote_files.NUM_TRIES
     export(tmp_path / "root", *(site.base_url + path for path in site.files))
-    with pytest.raises(InstsegError, match=r"1 of 2 photos could not be fetched, such as .*/p/b.png: .*Start again"):
+    with pytest.raises(InstsegError, match=r"1 of 2 images could not be fetched, such as .*/p/b.png: .*Start again"):
         read_all(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
     assert len(found(tmp_path / "root", cache_dir=str(tmp_path / "cache"))) == 2
     assert site.paths.count("/p/a.png") == 1
@@ -217,13 +217,13 @@ def test_a_fault_that_may_pass_stops_and_what_came_is_kept(tmp_path, site, pictu
 def test_without_a_cache_nothing_is_fetched(tmp_path, site):
     export(tmp_path, f"{site.base_url}/p/a.png")
     with pytest.raises(
-        InstsegError, match=r"1 photos are elsewhere, such as http://.*cache_dir.*dataset.images=FOLDER"
+        InstsegError, match=r"1 images are elsewhere, such as http://.*cache_dir.*dataset.images=FOLDER"
     ):
         read_all(tmp_path)
     assert site.paths == []
 
 
-def test_of_a_folder_elsewhere_only_the_photos_that_are_labelled_are_fetched(tmp_path, store, picture):
+def test_of_a_folder_elsewhere_only_the_images_that_are_labelled_are_fetched(tmp_path, store, picture):
     store.pipe({"/bucket/all/my photo.png": picture, "/bucket/all/deep/b.png": picture, "/bucket/all/c.png": picture})
     export(tmp_path / "root", "/data/upload/1/fb26c02b-my_photo.png", "images\\b.png", "lost.png")
     labels, findings = read_all(tmp_path / "root", images="memory://bucket/all/", cache_dir=str(tmp_path / "cache"))
@@ -233,8 +233,8 @@ def test_of_a_folder_elsewhere_only_the_photos_that_are_labelled_are_fetched(tmp
     assert sorted(path.name for path in (tmp_path / "cache").rglob("*.png")) == ["b.png", "my photo.png"]
 
 
-def test_a_folder_elsewhere_without_photos_is_told(tmp_path, store):
+def test_a_folder_elsewhere_without_images_is_told(tmp_path, store):
     store.pipe({"/bucket/readme.txt": b"text"})
     export(tmp_path, "a.png")
-    with pytest.raises(InstsegError, match=r"dataset.images: no photos in memory://bucket; found readme.txt"):
+    with pytest.raises(InstsegError, match=r"dataset.images: no images in memory://bucket; found readme.txt"):
         read_all(tmp_path, images="memory://bucket", cache_dir=str(tmp_path / "cache"))

@@ -26,10 +26,10 @@ def read_points(points: Any) -> Polygon:
     return read
 
 
-def check_outline(points: Polygon) -> Polygon:
+def check_polygon(points: Polygon) -> Polygon:
     """The same points; InstsegError when they are fewer than three."""
     if len(points) < 3:
-        raise InstsegError(f"an outline needs three points, found {len(points)}")
+        raise InstsegError(f"a polygon needs three points, found {len(points)}")
     return points
 
 
