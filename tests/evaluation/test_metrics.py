@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -192,7 +193,8 @@ SPLITS = {  # images of rank 0 and of rank 1
 
 
 def test_two_processes_give_the_numbers_of_one_to_the_last_digit(tmp_path):
-    subprocess.run([sys.executable, __file__, str(tmp_path)], check=True, timeout=120)
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}  # of the modules that tests share
+    subprocess.run([sys.executable, __file__, str(tmp_path)], check=True, timeout=120, env=os.environ | paths)
     predictions, truths = random_images(0, num_images=7)
     ranks = [pickle.loads((tmp_path / f"{rank}.pkl").read_bytes()) for rank in (0, 1)]
     for name, (first, second) in SPLITS.items():

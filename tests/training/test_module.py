@@ -11,6 +11,7 @@ from instseg.checkpoints.content import finite
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import Batch, Detections, GroundTruth, Target
+from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.callbacks import Throughput, training_tiles
 from instseg.training.module import LOSS_NAMES, InstanceSegmentationModule, NonFiniteLossError
 from instseg.training.tensorboard import read_scalars
@@ -60,6 +61,7 @@ def module_of(network: nn.Module) -> InstanceSegmentationModule:
             optimizer, lambda step: 1 / (1 + step)
         ),
         batch_size=2,
+        metrics={"coco": CocoMaskMetrics(CATEGORIES)},
     )
 
 

@@ -101,6 +101,7 @@ def build_module(config: DictConfig, model: MaskRCNN, categories: Categories) ->
         _build(config.optimizer),
         _build(config.scheduler),
         config.batch_size,
+        {str(name): _build(node, categories) for name, node in config.metrics.items() if node is not None},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from instseg.prediction.writers.formats import check_formats
 STAGES = ("fit", "validate", "test", "audit", "show_augmentation")
 MEASURING = ("validate", "test")
 TOP_LEVEL = (
-    "dataset", "model", "optimizer", "scheduler", "augmentation", "trainer", "callbacks", "logger", "stage",
+    "dataset", "model", "optimizer", "scheduler", "augmentation", "trainer", "metrics", "callbacks", "logger", "stage",
     "checkpoint", "resume", "reproduce", "retry_failed", "batch_size", "num_workers", "compile", "train_share",
     "overfit_images", "seed", "monitor", "audit", "outputs", "cache_dir", "run_dir", "sweep",
 )  # fmt: skip
@@ -115,7 +115,7 @@ def _check_values(config: DictConfig) -> None:
         raise InstsegError(f"trainer.checkpoint_every_minutes={minutes}: expected more than 0, or null for never")
     if config.trainer.max_steps == -1 and config.trainer.max_epochs in (-1, None):
         raise InstsegError("trainer.max_epochs or trainer.max_steps must be given: the schedule needs to know the end")
-    _check_monitor(config.monitor.metric, config.monitor.mode)
+    _check_monitor(config.monitor.metric, config.monitor.mode, [str(name) for name in config.metrics])
 
 
 def _check_number(config: DictConfig, key: str, low: float, or_null: bool = False, otherwise: str = "") -> None:
@@ -125,7 +125,10 @@ def _check_number(config: DictConfig, key: str, low: float, or_null: bool = Fals
     raise InstsegError(f"{key}={value}: expected {otherwise or f'{low} or more'}")
 
 
-def _check_monitor(metric: str, mode: str) -> None:
+def _check_monitor(metric: str, mode: str, names: Sequence[str]) -> None:
+    """Only of our own numbers is it known whether more is better; ``names`` are those of the configured metrics."""
+    if metric.partition("/")[2].partition("/")[0] in names:
+        return
     if not re.fullmatch(r"val/(loss\w*|(segm|bbox)_ma[pr].*|mean_mask_iou)", metric):
         raise InstsegError(
             f"monitor.metric={metric}: expected val/segm_map, val/bbox_map_50, val/segm_map/<category>, val/loss, …"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import torch.distributed
+import torch.distributed as dist
 from numpy.typing import NDArray
-from torch.nn import Module
+from torch.distributed import ProcessGroup
 from torchmetrics import Metric
 
 from instseg.core.categories import Categories
@@ -44,30 +43,39 @@ class CocoMaskMetrics(Metric):
 
     On several ranks every rank must call ``compute``. The records go to the first rank of the group, which drops
     images that a distributed sampler repeated (the first record of an image_id counts), evaluates once and sends the
-    result to all; ranks may hold different numbers of images, or none. Between ``sync`` and ``unsync`` the other
-    ranks hold no records. Masks are compared in ``update`` and not kept: a record is a few numpy arrays on the CPU,
-    2 kB and about 80 bytes for each instance, whatever the size of its mask; moving the metric to a device changes
-    nothing. ``measured`` are the images of the last ``compute``, of all ranks on the first one, until ``reset``.
+    result to all; ranks may hold different numbers of images, or none. Records are Python objects, which the states of
+    torchmetrics do not hold, so they are an attribute and ``compute`` gathers them itself. Masks are compared in
+    ``update`` and not kept: a record is a few numpy arrays on the CPU, 2 kB and about 80 bytes for each instance,
+    whatever the size of its mask; moving the metric to a device changes nothing. ``measured`` are the images of the
+    last ``compute``, of all ranks on the first one, until ``reset``.
 
-    ``kwargs`` are those of ``torchmetrics.Metric``, such as ``process_group`` and ``sync_on_compute``.
+    Args:
+        categories: names of the labels 1...
+        process_group: the ranks that evaluate together; None: all.
+        sync_on_compute: whether ``compute`` is of all ranks, or of the images of this one.
     """
 
     full_state_update = False
     higher_is_better = True
     is_differentiable = False
-    records: list[ImageRecord]
 
-    def __init__(self, categories: Categories, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, categories: Categories, process_group: ProcessGroup | None = None, sync_on_compute: bool = True
+    ) -> None:
+        super().__init__(process_group=process_group, sync_on_compute=sync_on_compute)
         self.categories = categories
-        self._synced_group: Any = None
+        self.records: list[ImageRecord] = []
         self.measured: list[ImageRecord] = []
-        self.add_state("records", default=[], dist_reduce_fx=None)
 
     def update(self, predictions: Sequence[Prediction], ground_truth: Sequence[GroundTruth]) -> None:
-        """Add images: one prediction for each ground truth, same order, both in the original frame.
+        """Add images.
 
-        Raises InstsegError when the two do not belong together, or a label, a mask's size or a score is not valid.
+        Args:
+            predictions: one for each ground truth, in the frame of the original image.
+            ground_truth: of the same images, in the same order.
+
+        Raises:
+            InstsegError: the two do not belong together, or a label, a mask's size or a score is not valid.
         """
         if len(predictions) != len(ground_truth):
             raise InstsegError(f"metrics: {len(ground_truth)} images with ground truth, {len(predictions)} predictions")
@@ -76,19 +84,38 @@ class CocoMaskMetrics(Metric):
         self.records.extend(ImageRecord.build(*pair) for pair in zip(predictions, ground_truth, strict=True))
 
     def compute(self) -> dict[str, float]:
-        """The table described above, the same on every rank."""
-        self.measured = unique_images(self.records)
-        if not self._is_synced:
+        """Return the table described above, the same on every rank."""
+        if not (self.sync_on_compute and dist.is_available() and dist.is_initialized()):
+            self.measured = unique_images(self.records)
             return evaluate_records(self.measured, self.categories)
+        self.measured = unique_images(self._of_all_ranks())
         result: list[dict[str, float] | None] = [None]
         try:
-            if torch.distributed.get_rank(self._synced_group) == 0:
+            if dist.get_rank(self.process_group) == 0:
                 result[0] = evaluate_records(self.measured, self.categories)
         finally:  # also after an error: the other ranks are waiting
-            torch.distributed.broadcast_object_list(result, group=self._synced_group, group_src=0)
+            dist.broadcast_object_list(result, group=self.process_group, group_src=0)
         if result[0] is None:
             raise RuntimeError("metrics: the evaluation failed on the first rank; its own error tells why")
         return result[0]
+
+    def forward(self, predictions: Sequence[Prediction], ground_truth: Sequence[GroundTruth]) -> dict[str, float]:
+        """Add images as ``update`` does, and return the table of these alone, on this rank."""
+        self.update(predictions, ground_truth)
+        return evaluate_records(self.records[len(self.records) - len(predictions) :], self.categories)
+
+    def reset(self) -> None:
+        """Forget all images."""
+        super().reset()
+        self.records, self.measured = [], []
+
+    def _of_all_ranks(self) -> list[ImageRecord]:
+        """Return all records on the first rank, in the order of the ranks, and none on the others."""
+        gathered: list[list[ImageRecord]] | None = None
+        if dist.get_rank(self.process_group) == 0:
+            gathered = [[] for _ in range(dist.get_world_size(self.process_group))]
+        dist.gather_object(self.records, gathered, group=self.process_group, group_dst=0)
+        return [record for records in gathered or () for record in records]
 
     def _check_image(self, prediction: Prediction, truth: GroundTruth) -> None:
         where = f"metrics, image {truth.image_id}"
@@ -105,29 +132,6 @@ class CocoMaskMetrics(Metric):
         if outside.size:
             raise InstsegError(f"{where}: expected labels 1..{len(self.categories)}, found {outside[0]}")
 
-    def reset(self) -> None:
-        super().reset()
-        self.measured = []
-
-    # --- what torchmetrics does with tensor states, for records that are Python objects ---
-
-    def _sync_dist(self, dist_sync_fn: Any = None, process_group: Any = None) -> None:
-        """Bring all records to the first rank, in the order of the ranks."""
-        self._synced_group = group = process_group or self.process_group
-        is_first = torch.distributed.get_rank(group) == 0
-        gathered: list[Any] | None = [None] * torch.distributed.get_world_size(group) if is_first else None
-        torch.distributed.gather_object(self.records, gathered, group=group, group_dst=0)
-        self.records = [record for records in gathered or () for record in records]
-
-    def _copy_state_dict(self) -> dict[str, Any]:
-        return {"records": list(self.records)}  # records are never changed, only the list is
-
-    def _apply(self, fn: Callable[..., Any], exclude_state: Sequence[str] = ()) -> Module:
-        return super()._apply(fn, exclude_state=[*exclude_state, "records"])
-
-    def _move_list_states_to_cpu(self) -> None:
-        """Nothing to move."""
-
 
 def _check_sizes(rles: Sequence[Rle], image_size: ImageSize, where: str) -> None:
     for rle in rles:
@@ -136,7 +140,7 @@ def _check_sizes(rles: Sequence[Rle], image_size: ImageSize, where: str) -> None
 
 
 def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> dict[str, float]:
-    """The flat table of ``CocoMaskMetrics.compute``."""
+    """Return the flat table of ``CocoMaskMetrics.compute``."""
     images = unique_images(records)
     pool = Pool.of(images)
     boxes, masks = pool.overlaps([image.boxes for image in images]), pool.overlaps([image.masks for image in images])
@@ -150,7 +154,7 @@ def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> 
 def _table(
     iou_type: str, precision: NDArray[np.float64], recall: NDArray[np.float64], categories: Categories
 ) -> dict[str, float]:
-    """The 12 COCO numbers and the AP of each category, all read from the same two arrays."""
+    """Return the 12 COCO numbers and the AP of each category, all read from the same two arrays."""
     values = {"map": precision[..., 0], "map_50": precision[0, ..., 0], "map_75": precision[5, ..., 0]}
     values |= {f"map_{area}": precision[..., index] for index, area in enumerate(AREAS) if index}
     values |= {f"mar_{limit}": recall[:, :, 0, index] for index, limit in enumerate(DETECTION_LIMITS)}
@@ -170,6 +174,6 @@ def _found_instances(pool: Pool, matches: Matches) -> dict[str, float]:
 
 
 def _mean_defined(values: NDArray[np.float64]) -> float:
-    """Mean without the -1 of absent categories; NaN when there is nothing else."""
+    """Return the mean without the -1 of absent categories; NaN when there is nothing else."""
     defined = values[values > -1]
     return float(np.mean(defined)) if defined.size else math.nan

@@ -18,7 +18,8 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.data.reading.images import read_image
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
-from instseg.training.module import InstanceSegmentationModule
+from instseg.evaluation.metric_set import MetricSet
+from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.tensorboard import read_scalars, tensorboard_of
 from instseg.visualization.curves import plot_curves
 from instseg.visualization.draw import draw_ground_truth, draw_prediction, draw_target
@@ -121,6 +122,13 @@ def _data(trainer: Trainer) -> InstanceDataModule:
     return data
 
 
+def _metrics(module: LightningModule) -> MetricSet:
+    metrics = module.metrics
+    if not isinstance(metrics, MetricSet):
+        raise TypeError(f"expected the metrics of an InstanceSegmentationModule, found {type(metrics).__name__}")
+    return metrics
+
+
 def _split(trainer: Trainer) -> str:
     return "test" if trainer.testing else "val"
 
@@ -135,10 +143,11 @@ class ImageResultsWriter(Callback):
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, InstanceSegmentationModule)
-        pl_module.metrics.compute()  # all ranks together; the module, whose turn comes next, asks for it again
-        self._write(trainer, pl_module.metrics.measured)
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Where the metrics of the test are computed; without COCO's there is nothing to write."""
+        coco = _metrics(pl_module).of_kind(CocoMaskMetrics)
+        if coco is not None:
+            self._write(trainer, coco.measured)
 
     @rank_zero_only
     def _write(self, trainer: Trainer, records: list[ImageRecord]) -> None:

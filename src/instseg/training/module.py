@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,12 +12,12 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, Metric
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import Batch, Prediction
-from instseg.evaluation.metrics import CocoMaskMetrics
+from instseg.evaluation.metric_set import MetricSet
 from instseg.models.mask_rcnn import MaskRCNN
 from instseg.models.postprocess import detections_to_predictions
 
@@ -37,6 +37,7 @@ class InstanceSegmentationModule(pl.LightningModule):
         build_optimizer: called with (model, effective batch size).
         build_scheduler: called with (optimizer, number of optimizer steps of the whole run).
         batch_size: images per process and step, for the effective batch size.
+        metrics: name -> metric of every validation and test, as ``MetricSet`` has them.
     """
 
     def __init__(
@@ -46,11 +47,12 @@ class InstanceSegmentationModule(pl.LightningModule):
         build_optimizer: Callable[[nn.Module, int], Optimizer] | None = None,
         build_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         batch_size: int = 1,
+        metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.categories, self.batch_size = model, categories, batch_size
         self.build_optimizer, self.build_scheduler = build_optimizer, build_scheduler
-        self.metrics = CocoMaskMetrics(categories)
+        self.metrics = MetricSet(metrics or {})
         self.eval_losses = nn.ModuleDict({name: MeanMetric() for name in LOSS_NAMES})
 
     @property
@@ -107,6 +109,18 @@ class InstanceSegmentationModule(pl.LightningModule):
         self.metrics.update(predictions, batch.ground_truth)
         return {"predictions": predictions}
 
+    def on_validation_epoch_start(self) -> None:
+        self._forget_last_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        self._forget_last_evaluation()
+
+    def _forget_last_evaluation(self) -> None:
+        """At the start, so that callbacks find at its end what was measured."""
+        self.metrics.reset()
+        for metric in self.eval_losses.values():
+            metric.reset()  # type: ignore[operator]
+
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val")
 
@@ -117,6 +131,3 @@ class InstanceSegmentationModule(pl.LightningModule):
         losses = {name: metric.compute() for name, metric in self.eval_losses.items()}  # type: ignore[operator]
         values: dict[str, Any] = {**losses, "loss": sum(losses.values()), **self.metrics.compute()}
         self.log_dict({f"{stage}/{name}": torch.as_tensor(v, dtype=torch.float32) for name, v in values.items()})
-        self.metrics.reset()
-        for metric in self.eval_losses.values():
-            metric.reset()  # type: ignore[operator]
