@@ -5,10 +5,12 @@ import json
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from run_folders import made_run
+from run_starts import run_start
 
 from instseg.app.arguments import complete_arguments
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
+from instseg.runs.manifest import add_start
 
 
 def as_hydra_reads(argument: str) -> str:
@@ -47,7 +49,7 @@ def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_pa
 @pytest.mark.parametrize("name", ["a, b", "c=d", "[e] {f}", 'say "g"', "it's (h)", "back\\slash"])
 def test_a_run_is_resumed_whatever_the_name_of_its_folder_and_however_it_is_quoted(tmp_path, name):
     run = made_run(tmp_path / name, "shapes_small", "2026-01-01", "model=small")
-    (run / "manifest.json").write_text(json.dumps({"starts": [{"seed": 3}]}))
+    add_start(run, run_start())
     for needed in ("config.yaml", "metrics.json"):
         (run / needed).touch()
     outputs = quoted("outputs", tmp_path / name)

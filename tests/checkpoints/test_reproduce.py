@@ -101,5 +101,5 @@ def test_a_run_with_nothing_to_compare_is_refused_before_any_work(tmp_path, over
 
 
 def test_a_folder_without_a_record_cannot_be_repeated(tmp_path):
-    with pytest.raises(InstsegError, match=r"expected a run's folder with its manifest\.json"):
+    with pytest.raises(InstsegError, match=r"manifest\.json: expected a file, found none"):
         complete_arguments([f"reproduce={tmp_path}"])

@@ -13,12 +13,12 @@ from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted, typed_values
 from instseg.runs.external_launch import this_start
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
+from instseg.runs.manifest import newest_start
 from instseg.runs.ownership import refuse_if_owned
 from instseg.runs.stored_overrides import (
     choices_of,
     is_training,
     last_alive,
-    last_start,
     stored_overrides,
     trainings_below,
 )
@@ -74,7 +74,7 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
         arguments = _with_path(arguments, "resume", run)
     elif given.get("reproduce") not in UNSET:
         run = Path(given["reproduce"]).expanduser().absolute()
-        seed = given.get("seed", str(last_start(run)["seed"]))
+        seed = given.get("seed", str(newest_start(run).seed))
         _check_reproducible(run)
         arguments = [f"seed={seed}", *_with_path(arguments, "reproduce", run)]
         given = {"seed": seed} | given

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import yaml
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 
+NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Errors of PyYAML for damaged text: of its tags, such as ``!!int`` before a word, errors that are not its own."""
 INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)
 MISMATCH = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.+)`)?", re.DOTALL)
 KINDS = re.compile(r"Expected (?P<expected>.+), got (?P<found>.+)", re.DOTALL)
@@ -73,6 +76,28 @@ def read_plain(path: Path, kind: type[Plain], remedy: str) -> Plain:
     """
     try:
         return msgspec.json.decode(_read_bytes(path, remedy), type=kind)
+    except INVALID as error:
+        raise _explained(error, str(path), remedy) from error
+
+
+def read_plain_yaml(path: Path, kind: type[Plain], remedy: str) -> Plain:
+    """Read a yaml file, as ``read_plain`` reads json.
+
+    Args:
+        path: the file.
+        kind: its type, such as ``list[str]``.
+        remedy: as in ``read_record``.
+
+    Raises:
+        RecordError: the file is missing or damaged.
+    """
+    try:
+        content = yaml.safe_load(_read_bytes(path, remedy))
+    except NOT_YAML as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RecordError(f"{path}: expected yaml, found a damaged file ({reason}); {remedy}") from error
+    try:
+        return msgspec.convert(content, kind)
     except INVALID as error:
         raise _explained(error, str(path), remedy) from error
 

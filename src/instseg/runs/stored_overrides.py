@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import yaml
 
-from instseg.core.errors import InstsegError
+from instseg.core.records import RecordError, read_plain_yaml
 from instseg.runs.folders import runs_below, time_of_last_state
+from instseg.runs.manifest import MANIFEST, newest_start
 
 OVERRIDES = Path(".hydra") / "overrides.yaml"
+HYDRA = Path(".hydra") / "hydra.yaml"
+REMEDY = "type the overrides of the run instead of resuming it"
+
+
+class _Runtime(msgspec.Struct):
+    choices: dict[str, object]
+    """Config group -> the option that was chosen of it, or a list of them."""
+
+
+class _Hydra(msgspec.Struct):
+    runtime: _Runtime
+
+
+class _HydraFile(msgspec.Struct):
+    """The part of Hydra's own ``hydra.yaml`` that is read back."""
+
+    hydra: _Hydra
 
 
 def stored_overrides(run: Path) -> list[str]:
     """Return the overrides that a run was started with; none where the folder is no run's.
 
+    Hydra does not write the file atomically: where it is empty, the process was killed meanwhile, and the overrides
+    are those of the command in the manifest.
+
     Raises:
-        InstsegError: the file holds something else than a list of overrides.
+        RecordError: the file holds something else than a list of overrides.
     """
     file = run / OVERRIDES
     if not file.is_file():
         return []
-    try:
-        text = file.read_text(encoding="utf-8")
-        if not text.strip() and (run / "manifest.json").is_file():  # killed while Hydra was writing it
-            return list(last_start(run)["command"][1:])
-        return msgspec.convert(yaml.safe_load(text) or [], list[str])
-    except (OSError, ValueError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InstsegError(
-            f"{file}: expected a list of overrides, found something else ({reason}); type the overrides of the run "
-            "instead of resuming it"
-        ) from error
-
-
-def last_start(run: Path) -> dict[str, Any]:
-    """Return what the manifest says of the newest start.
-
-    Raises:
-        InstsegError: there is no manifest, or it is damaged.
-    """
-    try:
-        start: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["starts"][-1]
-    except (OSError, ValueError, KeyError) as error:
-        raise InstsegError(f"{run}: expected a run's folder with its manifest.json") from error
-    return start
+    if file.stat().st_size:
+        return read_plain_yaml(file, list[str], REMEDY)
+    return newest_start(run).command[1:] if (run / MANIFEST).is_file() else []
 
 
 def is_training(run: Path) -> bool:
@@ -68,10 +65,13 @@ def last_alive(run: Path) -> float:
     return max(started.stat().st_mtime if started.is_file() else 0.0, time_of_last_state(run))
 
 
-def choices_of(run: Path, groups: Iterable[str]) -> dict[str, str] | None:
-    """Read the options that a run chose of some config groups; None where Hydra was killed while it wrote them."""
+def choices_of(run: Path, groups: Iterable[str]) -> dict[str, object] | None:
+    """Return the options that a run chose of some config groups, as Hydra stored them.
+
+    None where the file is of no use: Hydra does not write it atomically, and may have been killed meanwhile.
+    """
     try:
-        stored = yaml.safe_load((run / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))
-        return {group: stored["hydra"]["runtime"]["choices"][group] for group in groups}
-    except (OSError, TypeError, KeyError, ValueError, yaml.YAMLError):
+        choices = read_plain_yaml(run / HYDRA, _HydraFile, REMEDY).hydra.runtime.choices
+    except RecordError:
         return None
+    return {group: choices[group] for group in groups} if choices.keys() >= set(groups) else None
