@@ -6,7 +6,7 @@ import pytest
 from run_folders import made_run
 
 from instseg.core.errors import InstsegError
-from instseg.runs.external_launch import this_start
+from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import find_checkpoint, resume_command, run_folder
 
 
@@ -39,9 +39,9 @@ def test_a_resumed_run_stays_in_its_folder(tmp_path):
 def test_the_command_that_resumes_a_run_is_complete(monkeypatch, program, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    this_start.cache_clear()
+    external_launch.cache_clear()
     assert resume_command(Path("/runs/a b")) == f"{program} train.py 'resume=/runs/a b'"
-    this_start.cache_clear()
+    external_launch.cache_clear()
 
 
 def test_a_checkpoint_is_found_by_file_by_run_folder_and_as_the_latest(tmp_path):

@@ -8,7 +8,7 @@ from sweeping import info
 from instseg.app.arguments import complete_arguments
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import typed_values
-from instseg.runs.external_launch import Start
+from instseg.runs.external_launch import ExternalLaunch
 from instseg.sweeps import resuming
 from instseg.sweeps.records import SweepFolder
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
@@ -75,12 +75,12 @@ def test_what_changes_nothing_of_what_is_learnt_takes_the_place_of_what_was_type
         complete_sweep_arguments([f"resume={outputs}/sweeps/c", "stage=test"])
 
 
-def test_a_sweep_that_its_scheduler_starts_again_goes_on_in_its_folder(tmp_path, monkeypatch):
+def test_a_sweep_that_its_scheduler_restarts_continues_in_its_folder(tmp_path, monkeypatch):
     arguments = ["-m", "seed=1,2", f"outputs={tmp_path}"]
 
     def folder_of_attempt(number):
-        start = Start("job-7", rank=0, world_size=1, local_size=1, attempt=number)
-        monkeypatch.setattr(resuming, "this_start", lambda: start)
+        launch = ExternalLaunch("job-7", rank=0, world_size=1, local_size=1, attempt=number)
+        monkeypatch.setattr(resuming, "external_launch", lambda: launch)
         *same, folder = complete_sweep_arguments(arguments)
         assert same == arguments and folder.startswith('hydra.sweep.dir="')
         return Path(typed_values([folder])["hydra.sweep.dir"])
@@ -88,7 +88,7 @@ def test_a_sweep_that_its_scheduler_starts_again_goes_on_in_its_folder(tmp_path,
     first = folder_of_attempt(0)
     monkeypatch.setattr(resuming, "datetime", None)  # nobody asks for the time again
     assert folder_of_attempt(1) == first
-    monkeypatch.setattr(resuming, "this_start", lambda: None)
+    monkeypatch.setattr(resuming, "external_launch", lambda: None)
     assert complete_sweep_arguments(arguments) == arguments
 
 

@@ -13,7 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg.distributed.interruption import StoppedTogether, TerminatedTogether
-from instseg.runs.external_launch import this_start
+from instseg.runs.external_launch import external_launch
 from instseg.training import coordinated_stop as stopping
 from instseg.training.coordinated_stop import StopTogether
 
@@ -180,7 +180,7 @@ def test_time_that_is_up_outside_of_a_step_loses_nothing_and_the_job_is_queued_a
     folder = whole.parent / moment
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setattr(stopping, "requeue", lambda job: (folder.parent / f"{moment}_asked").write_text(job))
-    this_start.cache_clear()
+    external_launch.cache_clear()
     sanity = "trainer.num_sanity_val_steps=1"
     count = 2 if moment == "on_validation_batch_start" else 1  # 1 is in the sanity check
     try:
@@ -188,7 +188,7 @@ def test_time_that_is_up_outside_of_a_step_loses_nothing_and_the_job_is_queued_a
         assert (folder.parent / f"{moment}_asked").read_text() == "7"
         assert run(folder, *FAST, sanity, resume=True) == 0
     finally:
-        this_start.cache_clear()
+        external_launch.cache_clear()
     assert_equal(left_by(folder), left_by(whole))
 
 

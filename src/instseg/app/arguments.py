@@ -11,7 +11,7 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted, typed_values
-from instseg.runs.external_launch import this_start
+from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
 from instseg.runs.manifest import newest_start
 from instseg.runs.ownership import refuse_if_owned
@@ -46,13 +46,13 @@ def arguments_of_this_rank(arguments: Sequence[str]) -> list[str]:
 
     A later attempt resumes its own run, and only the first rank stores the composed config.
     """
-    start = this_start()
-    if start is None:
+    launch = external_launch()
+    if launch is None:
         return list(arguments)
     outputs = typed_values(arguments).get("outputs", "outputs")
-    begun = start.earlier_folder(Path(outputs).absolute())
+    begun = launch.earlier_folder(Path(outputs).absolute())
     own = [f"resume={begun}" if begun and a.startswith("resume=") else a for a in arguments]
-    return [*own, "hydra.output_subdir=null", f"hydra.job.name=train_rank_{start.rank}"] if start.rank else own
+    return [*own, "hydra.output_subdir=null", f"hydra.job.name=train_rank_{launch.rank}"] if launch.rank else own
 
 
 def complete_arguments(arguments: Sequence[str]) -> list[str]:

@@ -28,7 +28,7 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.models.mask_rcnn import MaskRCNN, check_options
 from instseg.models.weight_files import coco_category_names
-from instseg.runs.external_launch import starts_no_processes, this_start
+from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.folders import find_checkpoint
 from instseg.training.module import InstanceSegmentationModule
 
@@ -134,10 +134,10 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
 
 def started_processes(trainer: DictConfig) -> dict[str, int]:
     """``devices`` and ``num_nodes`` as torchrun or srun has started the ranks; InstsegError where others are typed."""
-    start = this_start()
-    if start is None or start.world_size == 1:
+    launch = external_launch()
+    if launch is None or launch.world_size == 1:
         return {}
-    started = {"devices": start.local_size, "num_nodes": start.world_size // start.local_size}
+    started = {"devices": launch.local_size, "num_nodes": launch.world_size // launch.local_size}
     for key, unset in (("devices", "auto"), ("num_nodes", 1)):
         if trainer[key] not in (unset, started[key], str(started[key])):
             raise InstsegError(
@@ -154,7 +154,7 @@ def cluster_environment() -> list[ClusterEnvironment]:
     """
     if "SLURM_JOB_ID" not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
         return []
-    return [SLURMEnvironment(auto_requeue=False) if starts_no_processes() else LightningEnvironment()]
+    return [SLURMEnvironment(auto_requeue=False) if ranks_are_started_externally() else LightningEnvironment()]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted
 from instseg.distributed.device_slots import take_slot
 from instseg.distributed.rank_failure import NOTE, RANK_ENDED, note_failure
-from instseg.runs.external_launch import starts_no_processes
+from instseg.runs.external_launch import ranks_are_started_externally
 from instseg.runs.folders import is_begun_earlier
 from instseg.sweeps.failures import ProcessDiedError, Pruned
 
@@ -66,7 +66,11 @@ def one_job(config: DictConfig) -> Iterator[None]:
 
 
 def _check_start() -> None:
-    if HydraConfig.get().mode == RunMode.MULTIRUN and starts_no_processes() and "SUBMITIT_FOLDER" not in os.environ:
+    if (
+        HydraConfig.get().mode == RunMode.MULTIRUN
+        and ranks_are_started_externally()
+        and "SUBMITIT_FOLDER" not in os.environ
+    ):
         raise InstsegError(
             "torchrun and srun start the processes of one run; a sweep starts those of each job itself: "
             "python train.py -m …, or launcher=slurm"
@@ -113,7 +117,7 @@ def take_a_device() -> None:
 
 def is_sweep_of_ranks(config: DictConfig) -> bool:
     """Whether this is a job of a sweep for which Lightning is to start several processes."""
-    return _is_sweep() and not starts_no_processes() and num_local_processes(config.trainer) != 1
+    return _is_sweep() and not ranks_are_started_externally() and num_local_processes(config.trainer) != 1
 
 
 def _is_sweep() -> bool:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.runs.external_launch import this_start
+from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.ownership import OWNER_FILE
 
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -37,10 +37,10 @@ def run_folder(outputs: str, name: str, resume: str | None, suffix: str) -> str:
     def decide() -> Path:
         return folder_of(Path(resume)) if resume else _new_folder(Path(outputs), name, suffix)
 
-    start = this_start()
-    if start is None:
+    launch = external_launch()
+    if launch is None:
         return str(decide())
-    folder, is_again = start.agree(Path(outputs).absolute(), suffix, decide)
+    folder, is_again = launch.agree_on_folder(Path(outputs).absolute(), suffix, decide)
     if is_again:
         _begun_earlier.add(folder)
     return str(folder)
@@ -127,7 +127,7 @@ def find_checkpoint(where: str, outputs: Path) -> Path:
 
 def resume_command(run: Path) -> str:
     """Return the shell command that resumes a run, for whatever started the ranks of this one."""
-    start, program = this_start(), "python"
-    if start is not None and start.world_size > 1:
+    program = "python"
+    if ranks_are_started_externally():
         program = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun python"
     return f"{program} train.py {shlex.quote(f'resume={run}')}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted, typed_values
 from instseg.runs.differences import CHANGES_NOTHING
-from instseg.runs.external_launch import this_start
+from instseg.runs.external_launch import external_launch
 from instseg.sweeps.records import SweepFolder, newest_sweep
 
 MULTIRUN = ("-m", "--multirun")
@@ -36,7 +36,7 @@ def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
     """
     folder = _resumed_sweep(arguments)
     if folder is None:
-        return [*arguments, *_folder_of_this_start(arguments)]
+        return [*arguments, *_folder_of_this_launch(arguments)]
     command = folder.read_info().command
     added = [a for a in arguments if a not in command and not a.startswith("resume=") and a not in MULTIRUN]
     for argument in added:
@@ -68,13 +68,13 @@ def _resumed_sweep(arguments: Sequence[str]) -> SweepFolder | None:
     return None
 
 
-def _folder_of_this_start(arguments: Sequence[str]) -> list[str]:
-    """A scheduler may start the command again: each attempt then goes on in the folder of the first."""
-    start, typed = this_start(), typed_values(arguments)
-    if start is None or start.world_size > 1 or not starts_a_sweep(arguments) or "hydra.sweep.dir" in typed:
+def _folder_of_this_launch(arguments: Sequence[str]) -> list[str]:
+    """Name the sweep folder of the first attempt, where a scheduler may restart the command."""
+    launch, typed = external_launch(), typed_values(arguments)
+    if launch is None or launch.world_size > 1 or not starts_a_sweep(arguments) or "hydra.sweep.dir" in typed:
         return []
     outputs = Path(typed.get("outputs", "outputs")).absolute()
-    return [quoted("hydra.sweep.dir", start.agree(outputs, "-sweep", partial(_new_folder, outputs))[0])]
+    return [quoted("hydra.sweep.dir", launch.agree_on_folder(outputs, "-sweep", partial(_new_folder, outputs))[0])]
 
 
 def _new_folder(outputs: Path) -> Path:
