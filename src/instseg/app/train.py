@@ -42,9 +42,8 @@ from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepare import PreparedDataset
 from instseg.distributed.rank_failure import watched_ranks
-from instseg.runs.environment import describe_start
+from instseg.runs.environment import record_start
 from instseg.runs.folders import BEST, LAST, resume_command
-from instseg.runs.manifest import add_start
 from instseg.runs.ownership import sole_owner
 from instseg.training.coordinated_stop import stopping_together
 from instseg.visualization.sheets import write_image
@@ -203,6 +202,6 @@ def _explain_interruption(last: Path, run_dir: Path) -> None:
 def write_record(config: DictConfig, prepared: PreparedDataset, run_dir: Path, processes: int = 1) -> None:
     """What is needed to know, later, what this run was: config, manifest, split, findings."""
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
-    add_start(run_dir, describe_start(config.seed, prepared.fingerprint, processes))
+    record_start(run_dir, config.seed, prepared.fingerprint, processes)
     for name in ("splits.json", "findings.json"):
         (run_dir / name).write_bytes((prepared.folder / name).read_bytes())

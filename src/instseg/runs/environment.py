@@ -15,7 +15,22 @@ from pathlib import Path
 import torch
 
 from instseg import __version__
-from instseg.runs.manifest import Git, Hardware, RunStart
+from instseg.runs.manifest import Git, Hardware, RunStart, add_start
+
+
+def record_start(run: Path, seed: int, data_fingerprint: str, processes: int) -> None:
+    """Add this start to the manifest of a run.
+
+    Args:
+        run: its folder.
+        seed: of the training.
+        data_fingerprint: of the dataset.
+        processes: number of ranks.
+
+    Raises:
+        RecordError: the manifest that lies there is damaged.
+    """
+    add_start(run, describe_start(seed, data_fingerprint, processes))
 
 
 def describe_start(seed: int, data_fingerprint: str, processes: int) -> RunStart:
