@@ -29,7 +29,7 @@ from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
 from instseg.data.formats.auto import FORMATS
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import Findings
 from instseg.data.sources import folder
 from instseg.data.transforms.augmentation import Augmentation

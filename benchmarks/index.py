@@ -35,7 +35,7 @@ from torch.utils.data import DataLoader, Dataset
 from comparing import Row, compared, figure, main
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.columns import Index
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.sources import folder
 
 NUM_PHOTOS, NUM_INSTANCES = {"train": 118_287, "val": 5_000}, {"train": 860_001, "val": 36_352}

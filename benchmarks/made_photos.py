@@ -20,7 +20,7 @@ from instseg.core.types import ImageSize, Polygon
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.columns import Index
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 
 NUM_VERTICES = 30  # about as many as in COCO
 

@@ -24,7 +24,7 @@ from processes import apart, cost
 
 from comparing import Row, figure, main
 from instseg.data.formats.auto import FORMATS
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.sources import folder
 
 WIDTH, HEIGHT, NUM_INSTANCES, NUM_POINTS = 640, 480, 5, 24

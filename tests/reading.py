@@ -12,7 +12,8 @@ from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.labels import LabelReader, Labels
+from instseg.data.reading.labels import Labels
+from instseg.data.reading.readers import LabelReader
 
 JUNK = (
     *(None, True, 0, -1, 7, 2**70, 1.5, 1e308, float("nan"), float("inf")),

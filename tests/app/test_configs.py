@@ -14,7 +14,7 @@ from instseg.app.check_config import check_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
-from instseg.data.reading.labels import make_reader
+from instseg.data.reading.readers import make_reader
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.runs.folders import find_checkpoint
 

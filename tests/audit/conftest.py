@@ -16,7 +16,7 @@ from instseg.audit.report import AuditFinding, AuditReport
 from instseg.core.types import CocoDict
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 
 
 @pytest.fixture

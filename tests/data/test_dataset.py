@@ -27,7 +27,7 @@ from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
 from instseg.data.dataset import EvalSampler, InstanceDataset, SampleKey, TrainSampler, collate
 from instseg.data.formats.coco.reader import CocoReader
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.transforms.augmentation import Augmentation
 
 CAR, DOG, CAKE = 1, 2, 3

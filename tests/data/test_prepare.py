@@ -27,7 +27,7 @@ from instseg.data import prepare, sources
 from instseg.data.formats.coco import reader as coco
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.labelme.reader import LabelmeReader
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 
 SQUARE = rectangle(2, 2, 9, 9)
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.images import read_image
-from instseg.data.transforms.augmentation import Resize
+from instseg.data.transforms.resize import Resize
 from instseg.prediction.output import write_predictions
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary

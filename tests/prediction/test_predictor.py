@@ -12,7 +12,7 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import rle_area, rle_to_box
-from instseg.data.transforms.augmentation import Resize
+from instseg.data.transforms.resize import Resize
 from instseg.models.mask_rcnn import build_mask_rcnn
 from instseg.prediction.predictor import Predictor, choose_device
 

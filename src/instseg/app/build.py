@@ -25,7 +25,7 @@ from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.models.mask_rcnn import MaskRCNN, check_options
 from instseg.models.weight_files import coco_category_names
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
@@ -88,7 +88,7 @@ def build_audit_options(config: DictConfig) -> AuditOptions:
 
 def build_datamodule(config: DictConfig, prepared: PreparedDataset) -> InstanceDataModule:
     augmentation = _build(config.augmentation)
-    prepared = prepared.with_share_of_training(config.train_share, config.seed)
+    prepared = prepared.with_fraction_of_training(config.train_share, config.seed)
     return InstanceDataModule(
         prepared, augmentation, config.batch_size, config.num_workers, config.seed, config.overfit_images
     )

@@ -14,7 +14,7 @@ from instseg.app.build import (
 from instseg.app.check_config import check_predict_config
 from instseg.app.hydra_job import typed_model_options
 from instseg.app.memory import keep_freed_memory
-from instseg.data.transforms.augmentation import Resize
+from instseg.data.transforms.resize import Resize
 from instseg.prediction.output import write_predictions
 from instseg.prediction.predictor import Predictor
 

@@ -40,7 +40,7 @@ from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.distributed.rank_failure import watched_ranks
 from instseg.runs.environment import record_start
 from instseg.runs.folders import BEST, LAST, resume_command

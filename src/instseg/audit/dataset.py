@@ -19,7 +19,7 @@ from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
 from instseg.audit.tables import SplitTable, Tables, read_tables
 from instseg.audit.thumbnails import illustrated
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import Findings, read_findings
 
 MAX_QUICK_IMAGES = 20_000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from instseg.audit.checks_images import Photos
 from instseg.core.files import write_json
-from instseg.data.prepare import PreparedDataset
-from instseg.data.splits.merge import common_root, prefix_from
+from instseg.data.prepared import PreparedDataset
+from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.splits.splits import UNUSED
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import write_json
-from instseg.core.text import shortened
+from instseg.core.text import list_names
 
 MAX_SPOTS = 1000
 """Of a finding, this many are named, the worst first; its counts are always of all."""
@@ -73,7 +73,7 @@ class AuditFinding:
 
     def told(self) -> str:
         """In one line: what, how many, and the names of the worst."""
-        return f"{self.title}: {self.count:,}" + (f" ({shortened(self.names)})" if self.spots else "")
+        return f"{self.title}: {self.count:,}" + (f" ({list_names(self.names, 3)})" if self.spots else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from instseg.audit.report import MAX_SPOTS, Spot
 from instseg.data.index.columns import Index
-from instseg.data.prepare import PreparedDataset
-from instseg.data.transforms.augmentation import Resize
+from instseg.data.prepared import PreparedDataset
+from instseg.data.transforms.resize import Resize
 
 
 @dataclass(frozen=True, slots=True)

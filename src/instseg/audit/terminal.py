@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.audit.report import AuditFinding, AuditReport, Severity, spread
-from instseg.core.text import plural, shortened
+from instseg.core.text import list_names, plural
 from instseg.data.reading.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -113,7 +113,7 @@ def _print_way_out(finding: AuditFinding, console: Console) -> None:
     console.print(f"\n{_mark(finding)}: [bold]{escape(finding.title)}: {finding.count:,}[/]", highlight=False)
     told = dict.fromkeys(f"{spot.name} ({spot.detail})" if spot.detail else spot.name for spot in finding.spots)
     if told:
-        console.print(f"  {shortened(told)}", markup=False, highlight=False, style="dim")
+        console.print(f"  {list_names(told, 3)}", markup=False, highlight=False, style="dim")
     console.print(f"  {finding.advice}", markup=False, highlight=False)
     for command in finding.commands:
         console.print(f"  → {command}", markup=False, highlight=False, soft_wrap=True, style="green")

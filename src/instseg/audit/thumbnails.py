@@ -23,7 +23,7 @@ from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_
 from instseg.core.polygons import pixel_outlines
 from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.images import read_image
 from instseg.visualization.sheets import side_by_side
 from instseg.visualization.text import Colour

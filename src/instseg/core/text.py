@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from instseg.core.errors import InstsegError
 
 MAX_NAME_BYTES = 255  # of file systems
+MAX_PRINTED = 60  # characters of a value in a message
 
 
-def shown(names: Iterable[Any], limit: int = 8) -> str:
-    """A few of the names for a message: ``a, b, c and 12 more``."""
+def list_names(names: Iterable[object], limit: int = 8) -> str:
+    """Return the first of the names for a message: ``a, b, c and 12 more``; ``nothing`` where there are none.
+
+    Args:
+        names: anything that has a text.
+        limit: how many are named, the others being counted.
+    """
     listed = [str(name) for name in names]
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return (", ".join(listed[:limit]) + more) or "nothing"
 
 
+def printable(value: object) -> str:
+    """Return the start of any value's text for a message: one line, in characters that every terminal has."""
+    return str(value)[:MAX_PRINTED].encode("unicode_escape").decode()
+
+
 def clean_file_name(file_name: str, path: Path) -> str:
-    """Forward slashes, no leading ``./``; InstsegError for a name that climbs out of its folder."""
+    """Return a file name with forward slashes and no leading ``./``.
+
+    Args:
+        file_name: as the labels have it.
+        path: the file that has it, for the message.
+
+    Raises:
+        InstsegError: the name leads out of its folder.
+    """
     name = PurePosixPath(file_name.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or not name.name or "\0" in file_name:
         raise InstsegError(f"{path}: file_name {file_name!r} is empty or leads out of the image folder")
     return name.as_posix()
 
 
-def usable_text(value: Any) -> str:
-    """Text that any file name, file and terminal can hold; empty for everything else."""
+def usable_text(value: object) -> str:
+    """Return a text that any file name, file and terminal can hold; empty for everything else."""
     if not isinstance(value, str) or "\0" in value:
         return ""
     try:
@@ -38,15 +56,15 @@ def usable_text(value: Any) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether ``usable_text`` without folders can name a file: not empty, not the way up, not too long."""
+    """Tell whether a ``usable_text`` without folders can name a file: not empty, not ``..``, not too long."""
     return name not in ("", ".", "..") and len(name.encode()) <= MAX_NAME_BYTES
 
 
-def shortened(names: Collection[str], limit: int = 3) -> str:
-    """The first of the names: ``a, b, c, …``."""
-    return ", ".join(list(names)[:limit]) + (", …" if len(names) > limit else "")
-
-
 def plural(count: int, noun: str) -> str:
-    """``1 instance``, ``2 instances``."""
+    """Return the noun with its count: ``1 instance``, ``2 instances``.
+
+    Args:
+        count: of the things.
+        noun: in the singular, whose plural ends in s.
+    """
     return f"{count:,} {noun}" + "s" * (count != 1)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from instseg.core.categories import Categories
 from instseg.core.types import Batch, Sample
 from instseg.data.dataset import EvalSampler, InstanceDataset, TrainSampler, collate
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.transforms.augmentation import Augmentation
 
 MAX_AUTO_WORKERS = 8

@@ -17,7 +17,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,12 @@ from instseg.core.files import mark_as_cache
 from instseg.core.types import CocoDict
 from instseg.data.index.build import note_unlabelled, write_index
 from instseg.data.index.columns import Index
+from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.coco_text import write_coco
 from instseg.data.reading.findings import KINDS, Findings, write_findings
 from instseg.data.reading.frames import decide_frames, files_changed, read_photos, unusable_files
-from instseg.data.reading.labels import LabelReader, Labels, without_dangling
+from instseg.data.reading.labels import Labels, without_dangling
+from instseg.data.reading.readers import LabelReader
 from instseg.data.splits.divide import divide, file_names
 from instseg.data.splits.select import limit_images, rename_categories, select_categories
 from instseg.data.splits.splits import SPLITS, UNUSED, Selection
@@ -40,37 +42,6 @@ log = logging.getLogger(__name__)
 
 INDEX_VERSION = 3
 """Raise it whenever the same labels give another index."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedDataset:
-    """The indices of a dataset by split name, and where they lie. ``test`` may be the val images: see ``notes``."""
-
-    folder: Path
-    indices: dict[str, Index]
-    notes: list[str]
-
-    @property
-    def categories(self) -> Categories:
-        return self.indices["train"].categories
-
-    @property
-    def fingerprint(self) -> str:
-        return self.folder.name
-
-    def with_share_of_training(self, share: float, seed: int) -> PreparedDataset:
-        """With a part of the training images, chosen by the seed; val and test stay. Smaller parts lie in larger."""
-        if share == 1:
-            return self
-        part = self.indices["train"].share(share, seed)
-        notes = [*self.notes, f"Trained on {len(part)} of {len(self.indices['train'])} training images."]
-        return PreparedDataset(self.folder, {**self.indices, "train": part}, notes)
-
-    def on_training_images(self, num_images: int) -> PreparedDataset:
-        """The first training images that have instances, as every split: what a network must learn by heart."""
-        few = self.indices["train"].first_with_instances(num_images)
-        notes = [f"Training and evaluation both look at the same {len(few)} training images."]
-        return PreparedDataset(self.folder, dict.fromkeys(SPLITS, few), notes)
 
 
 def prepare_dataset(

@@ -13,8 +13,9 @@ from instseg.data.builtin.shapes import prepare_shapes
 from instseg.data.fetch.dataset_root import local_root
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.openimages.reader import OpenImagesReader
-from instseg.data.prepare import PreparedDataset, prepare_dataset
-from instseg.data.reading.labels import LabelReader, make_reader
+from instseg.data.prepare import prepare_dataset
+from instseg.data.prepared import PreparedDataset
+from instseg.data.reading.readers import LabelReader, make_reader
 from instseg.data.splits.splits import Selection
 
 EXIF_FRAMES = ("auto", "upright", "stored")

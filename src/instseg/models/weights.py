@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.core.text import list_names
 from instseg.models.weight_files import BACKGROUND, BODY, StateDict, WeightsFile, read_weights
 
 PREDICTORS = {  # module -> rows per category
@@ -23,6 +24,7 @@ PREDICTORS = {  # module -> rows per category
     "roi_heads.mask_predictor.mask_fcn_logits": 1,
 }
 MAX_LISTED = 8  # tensors an error names
+MAX_LISTED_CATEGORIES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,9 @@ class WeightsReport:
 
     def _caption(self) -> str:
         same = [name if name == source else f"{name} (from {source})" for name, source in self.categories.items()]
-        lines = [f"categories transferred: {_shorten(same)}"] if same else []
+        lines = [f"categories transferred: {list_names(same, MAX_LISTED_CATEGORIES)}"] if same else []
         if self.new_categories and self.source != "none":
-            lines.append(f"categories new: {_shorten(self.new_categories)}")
+            lines.append(f"categories new: {list_names(self.new_categories, MAX_LISTED_CATEGORIES)}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -76,11 +78,6 @@ def _part(name: str) -> str:
     """backbone.body, backbone.fpn, rpn, roi_heads.box_head, ..."""
     first, second = name.split(".")[:2]
     return first if first == "rpn" else f"{first}.{second}"
-
-
-def _shorten(names: Sequence[str], limit: int = 12) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def load_weights(

@@ -18,7 +18,7 @@ from rich.console import Console
 from scipy.special import ndtr, stdtrit
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image_results
 from instseg.runs.folders import folder_of
@@ -103,7 +103,7 @@ def check_comparable(one: ImageResults, other: ImageResults) -> None:
     alone, others_alone = (set(a.file_names) - set(b.file_names) for a, b in ((one, other), (other, one)))
     if alone or others_alone:
         parts = [("only the one", sorted(alone)), ("only the other", sorted(others_alone))]
-        said = "; ".join(f"{who} was tested on {len(names)}: {shown(names, 3)}" for who, names in parts if names)
+        said = "; ".join(f"{who} was tested on {len(names)}: {list_names(names, 3)}" for who, names in parts if names)
         raise InstsegError(f"the runs were tested on different images, and cannot be compared: {said}")
     for a, b, name in zip(one.records, other.records, one.file_names, strict=True):
         same = np.array_equal(a.truth_labels, b.truth_labels) and np.array_equal(a.truth_areas, b.truth_areas)

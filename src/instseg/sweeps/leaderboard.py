@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.sweeps.comparison import sentence
 from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values
@@ -106,7 +106,7 @@ def _print_failures(rows: Sequence[Row], console: Console) -> None:
         if row.record.state == FAILED:
             numbers.setdefault(row.record.reason or "", []).append(str(row.record.number))
     for reason, jobs in list(numbers.items())[:MAX_REASONS]:
-        names = f"job{'s' if len(jobs) > 1 else ''} {shown(jobs)}"
+        names = f"job{'s' if len(jobs) > 1 else ''} {list_names(jobs)}"
         console.print(f"[red]{names} failed:[/] {escape(reason)}", soft_wrap=True, highlight=False)
     if len(numbers) > MAX_REASONS:
         console.print(f"and {len(numbers) - MAX_REASONS} more reasons: see leaderboard.csv")

@@ -13,7 +13,7 @@ from labelme_files import SIZE, shape, write_labels
 from instseg.core.errors import InstsegError
 from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
 from instseg.data.formats.multi import MultiReader
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.sources import folder
 
 

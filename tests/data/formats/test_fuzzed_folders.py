@@ -38,7 +38,7 @@ from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.multi import MultiReader
 from instseg.data.index.columns import Index
-from instseg.data.prepare import PreparedDataset
+from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import KINDS, Findings, read_findings
 from instseg.data.reading.images import read_image
 from instseg.data.sources import folder

@@ -12,6 +12,7 @@ from mask_pictures import VOC_PALETTE, as_drawn, numbered, write_mask
 from reading import check_reading, instances, mutated_bytes, mutated_json, read_labels
 
 from instseg.core.errors import InstsegError
+from instseg.data.formats.auto import recognise_format
 from instseg.data.formats.mask_folder.reader import MaskFolderReader, recognise
 from instseg.data.reading.labels import Labels
 
@@ -232,7 +233,8 @@ def test_recognised_where_a_mask_has_an_image_and_not_where_other_labels_are(tmp
     write_json(write(tmp_path / "c", {"labels/a.png": TWO}) / "labels/panoptic.json", {})
     write_mask(write(tmp_path / "d", {"masks/a_m01yrx_00000000.png": TWO}) / "SegmentationClass/a.png", TWO)
     write_mask(write(tmp_path / "e", {"SegmentationObject/a.png": TWO}) / "SegmentationClass/a.png", TWO)
-    assert [recognise(tmp_path / name) for name in ("c", "d", "e", "f")] == [None] * 4
+    assert [recognise(tmp_path / name) for name in ("c", "f")] == [None] * 2
+    assert [recognise_format(tmp_path / name)[0] for name in ("d", "e")] == ["openimages", "voc"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from factories import write_picture
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders, walk
 
 
@@ -82,9 +82,9 @@ def test_the_innermost_folder_decides_the_split_and_the_file_does_not():
 
 
 def test_a_long_list_of_names_is_cut_and_counted():
-    assert shown(range(3)) == "0, 1, 2"
-    assert shown(range(10), limit=2) == "0, 1 and 8 more"
-    assert shown([]) == "nothing"
+    assert list_names(range(3)) == "0, 1, 2"
+    assert list_names(range(10), limit=2) == "0, 1 and 8 more"
+    assert list_names([]) == "nothing"
 
 
 # ---- photos by name

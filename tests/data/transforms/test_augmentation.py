@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
-from instseg.data.transforms.augmentation import Augmentation, Resize, resize_image
+from instseg.data.transforms.augmentation import Augmentation
+from instseg.data.transforms.resize import Resize, resize_image
 from instseg.data.transforms.targets import MovingInstances
 
 # ---- resize
@@ -235,9 +236,9 @@ def test_a_transform_that_makes_floats_is_refused_by_name_of_the_key(transform):
         Augmentation(60, 80, {"x": transform})(make_picture(SIZE), make_instances(), np.random.default_rng(0))
 
 
-def test_a_transform_that_drops_outline_points_is_refused():
+def test_a_transform_that_drops_polygon_points_is_refused():
     moving = MovingInstances(make_instances(star(40, 30, 25)), SIZE)
-    with pytest.raises(InstsegError, match="removes points of the outlines"):
+    with pytest.raises(InstsegError, match="removes points of the polygons"):
         moving.transform(lambda image, keypoints: {"image": image, "keypoints": keypoints[1:]}, make_picture(SIZE))
 
 

@@ -1,4 +1,4 @@
-"""Each group of conf/augmentation: outlines, bitmaps and pixels stay together, on every kind of photo."""
+"""Each group of conf/augmentation: polygons, bitmaps and pixels stay together, on every kind of photo."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_masks_go_where_the_pixels_go(name, seed):
 
 @pytest.mark.parametrize("size", [(90, 120), (91, 121), (120, 91), (101, 101)], ids=str)
 @pytest.mark.parametrize("name", NOT_EMPTY)
-def test_an_outline_a_bitmap_and_the_pixels_move_alike_within_a_pixel(name, size):
+def test_a_polygon_a_bitmap_and_the_pixels_move_alike_within_a_pixel(name, size):
     """At sizes odd and even, where a turn around a point half a pixel off would show."""
     transforms = [t for t in configured(name).pipeline.transforms if isinstance(t, A.DualTransform)]
     pipeline = Augmentation(1, 1, {str(i): transform for i, transform in enumerate(transforms)}).pipeline
@@ -67,9 +67,9 @@ def test_an_outline_a_bitmap_and_the_pixels_move_alike_within_a_pixel(name, size
         moving = MovingInstances(make_instances(shape, bitmap), size)
         pipeline.set_random_seed(seed)
         image = moving.transform(pipeline, 255 * rle_to_bitmask(bitmap)[..., None].repeat(3, axis=2))
-        outline = rle_to_bitmask(polygons_to_rle(moving.polygons()[0], image.shape[:2]))
-        assert num_beyond_a_pixel(outline, moving.maps.maps[0]) == 0
-        assert num_beyond_a_pixel(outline, image[..., 0] >= 128) == 0
+        polygon = rle_to_bitmask(polygons_to_rle(moving.polygons()[0], image.shape[:2]))
+        assert num_beyond_a_pixel(polygon, moving.maps.maps[0]) == 0
+        assert num_beyond_a_pixel(polygon, image[..., 0] >= 128) == 0
 
 
 def test_what_changes_the_quality_leaves_the_object_where_it_is():

@@ -39,8 +39,8 @@ def plain(value: int, size=SIZE) -> Image:
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["as pasted", "then moved"])
-@pytest.mark.parametrize("below_is_bitmap", [False, True], ids=["outline below", "bitmap below"])
-@pytest.mark.parametrize("pasted_is_bitmap", [False, True], ids=["outline pasted", "bitmap pasted"])
+@pytest.mark.parametrize("below_is_bitmap", [False, True], ids=["polygon below", "bitmap below"])
+@pytest.mark.parametrize("pasted_is_bitmap", [False, True], ids=["polygon pasted", "bitmap pasted"])
 def test_each_mask_is_where_the_pixels_of_its_instance_can_be_seen(below_is_bitmap, pasted_is_bitmap, moved):
     size = (240, 320)
     below, other = make_instances(star(160, 120, 110), labels=[1]), make_instances(star(120, 140, 80), labels=[2])
@@ -102,7 +102,7 @@ def test_what_would_be_too_small_is_not_pasted_at_all():
     assert (image == 0).all()
 
 
-@pytest.mark.parametrize("as_bitmap", [False, True], ids=["outline", "bitmap"])
+@pytest.mark.parametrize("as_bitmap", [False, True], ids=["polygon", "bitmap"])
 def test_a_mirrored_cutout_is_the_mirror_image(as_bitmap):
     shape = make_instances(star(30, 35, 20))
     cutout = cut_out(make_picture(SIZE), as_bitmaps(shape) if as_bitmap else shape, 0, (120, 160))

@@ -1,4 +1,4 @@
-"""What is left of an outline behind others, and that it is what would be left of a bitmap."""
+"""What is left of a polygon behind others, and that it is what would be left of a bitmap."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from instseg.core.masks import bitmask_to_rle, polygons_to_box, polygons_to_box_
 from instseg.core.types import BOX_MASK_SIZE, Instances, Polygon
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.data.transforms.label_maps import NUM_VALUES
-from instseg.data.transforms.occlusion import Cover, draw_outline
+from instseg.data.transforms.occlusion import Cover, draw_behind
 from instseg.data.transforms.targets import MovingInstances
 
 
-def behind(shape: Polygon, *on_top: Polygon, min_share: float = 0.1):
+def behind(shape: Polygon, *on_top: Polygon, min_fraction: float = 0.1):
     covers = [Cover(1, polygons_to_box([top]), partial(polygons_to_box_mask, [top])) for top in on_top]
-    return draw_outline([shape], polygons_to_box([shape]), covers, min_share)
+    return draw_behind([shape], polygons_to_box([shape]), covers, min_fraction)
 
 
-# ---- one outline, by hand
+# ---- one polygon, by hand
 
 
-def test_where_nothing_is_hidden_the_box_is_exactly_that_of_the_outline():
+def test_where_nothing_is_hidden_the_box_is_exactly_that_of_the_polygon():
     shape = star(30.3, 25.7, 20)
     box, mask = behind(shape)
     box_of_neighbours, mask_of_neighbours = behind(shape, rectangle(46, 5, 60, 9))
@@ -65,16 +65,16 @@ def test_several_on_top_hide_together():
     assert box == pytest.approx([20, 0, 40, 20], abs=0.5)
 
 
-@pytest.mark.parametrize(("min_share", "is_kept"), [(0.0, True), (0.24, True), (0.26, False), (1.0, False)])
-def test_of_what_is_hidden_the_wanted_share_must_be_left(min_share, is_kept):
-    assert (behind(rectangle(0, 0, 40, 20), rectangle(10, 0, 40, 20), min_share=min_share) is not None) == is_kept
+@pytest.mark.parametrize(("min_fraction", "is_kept"), [(0.0, True), (0.24, True), (0.26, False), (1.0, False)])
+def test_of_what_is_hidden_the_wanted_fraction_must_be_left(min_fraction, is_kept):
+    assert (behind(rectangle(0, 0, 40, 20), rectangle(10, 0, 40, 20), min_fraction=min_fraction) is not None) == is_kept
 
 
 @pytest.mark.parametrize(
     "on_top", [rectangle(0, 0, 60, 60), rectangle(10, 10, 39.5, 30)], ids=["all", "all but a hair"]
 )
 def test_what_is_hidden_to_less_than_a_pixel_is_no_target(on_top):
-    assert behind(rectangle(10, 10, 40, 30), on_top, min_share=0.0) is None
+    assert behind(rectangle(10, 10, 40, 30), on_top, min_fraction=0.0) is None
 
 
 def test_an_instance_hides_only_those_beneath_it():
@@ -85,11 +85,11 @@ def test_an_instance_hides_only_those_beneath_it():
     assert not cover.hides(0, np.array([10.0, 0, 20, 10])), "they only touch"
 
 
-# ---- outlines and bitmaps, beneath and on top
+# ---- polygons and bitmaps, beneath and on top
 
 
 def stacked(beneath: Polygon, on_top: Polygon, kinds: str) -> MovingInstances:
-    """The one over the other, "p" as outline or "b" as bitmap."""
+    """The one over the other, "p" as polygon or "b" as bitmap."""
     bitmaps = [rle_to_bitmask(polygons_to_rle([shape], SIZE)) for shape in (beneath, on_top)]
     moving = MovingInstances(make_instances(beneath if kinds[0] == "p" else bitmask_to_rle(bitmaps[0])), SIZE)
     moving.put_on_top(2, [on_top] if kinds[1] == "p" else [], bitmaps[1], (0, 0))
@@ -98,7 +98,7 @@ def stacked(beneath: Polygon, on_top: Polygon, kinds: str) -> MovingInstances:
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_outlines_and_bitmaps_hide_each_other_alike(seed):
+def test_polygons_and_bitmaps_hide_each_other_alike(seed):
     random = np.random.default_rng(seed)
     one, other = (star(*random.uniform((10, 10), (70, 50)), random.uniform(8, 30)) for _ in range(2))
     whole, cover = (rle_to_bitmask(polygons_to_rle([shape], SIZE)) > 0 for shape in (one, other))

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from instseg.core.atomic import exclusive_lock, write_text_atomically
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.data.builtin.coco4_selection import Recipe
 from instseg.data.builtin.openimages_layout import CANDIDATES, CLASSES, CLASSES_WITH_MASKS, FINISHED, OFFICIAL, Layout
 from instseg.data.builtin.openimages_selection import (
@@ -166,7 +166,7 @@ def _fetch_images(
         if not newly_gone:
             break
     if gone:
-        names = shown(sorted(gone))
+        names = list_names(sorted(gone))
         logger.warning("openimages: %d %s photos are gone, others took their place: %s", len(gone), split, names)
     return wanted
 
@@ -183,7 +183,7 @@ def _fetch_masks(
     server.check([failure for failure in failures if failure.reason != ABSENT], "Open Images masks")
     lacking = {failure.path.name.partition("_")[0] for failure in failures}
     if lacking:
-        names = shown(failure.path.name for failure in failures)
+        names = list_names(failure.path.name for failure in failures)
         logger.warning(
             "openimages: %d masks are not in their archives; their photos are left out: %s", len(failures), names
         )

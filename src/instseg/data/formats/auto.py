@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.data.formats.coco import reader as coco
 from instseg.data.formats.labelme import reader as labelme
 from instseg.data.formats.labelstudio import reader as labelstudio
@@ -20,7 +20,8 @@ from instseg.data.formats.voc import reader as voc
 from instseg.data.formats.yolo import reader as yolo
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder
-from instseg.data.reading.labels import LabelReader, Labels, make_reader
+from instseg.data.reading.labels import Labels
+from instseg.data.reading.readers import LabelReader, make_reader
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ def recognise_format(root: Path) -> tuple[str, str]:
         raise InstsegError(f"{root}: labels of more than one format. Choose {listed}, or read all with dataset=multi")
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
     raise InstsegError(
-        f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {shown(names)}. If the labels "
-        "lie deeper, give that folder; photos without labels are labelled by predict.py … save=[labelme]"
+        f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {list_names(names)}. If the "
+        "labels lie deeper, give that folder; photos without labels are labelled by predict.py … save=[labelme]"
     )
 
 

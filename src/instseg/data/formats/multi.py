@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import usable_text
+from instseg.core.text import printable, usable_text
 from instseg.data.formats.auto import reader_of
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.labels import LabelReader, Labels, without_dangling
-from instseg.data.reading.options import given_path, shortened, typed
+from instseg.data.reading.labels import Labels, without_dangling
+from instseg.data.reading.option_values import given_path, typed
+from instseg.data.reading.readers import LabelReader
 from instseg.data.splits.merge import merge_labels, named_source, same_categories
 from instseg.data.splits.select import rename_categories
 
@@ -58,5 +59,5 @@ class MultiReader:
             raise InstsegError("dataset=multi needs sources: dataset.sources='{a: {root: DIR}, b: {root: DIR}}'")
         for name, source in given.items():
             if not isinstance(source, Mapping) or not usable_text(source.get("root")):
-                raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {shortened(source)}")
+                raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {printable(source)}")
         return given

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import CACHE_TAG
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.data.reading.images import IMAGE_EXTENSIONS
 
 SPLIT_PATTERNS = {"train": r"train(ing)?", "val": r"val(id(ation)?)?", "test": r"test"}
@@ -49,21 +49,38 @@ def check_all_split(unsplit: Sequence[str], splits: Iterable[str], root: Path) -
     """InstsegError when some photos lie in folders named after ``splits`` and others, ``unsplit``, do not."""
     if unsplit and (named := sorted(splits)):
         raise InstsegError(
-            f"{root}: some photos lie in folders named {' and '.join(named)}, {len(unsplit)} do not: {shown(unsplit)}. "
+            f"{root}: some photos lie in folders named {' and '.join(named)}, {len(unsplit)} do not: "
+            f"{list_names(unsplit)}. "
             "Put each into such a folder, or rename those folders if they are no splits"
         )
 
 
-def common_root(photos: Sequence[Path], preferred: Path) -> Path:
-    """``preferred`` when it holds all of these resolved paths, else the innermost folder that does.
+def common_root(folders: Collection[Path], preferred: Path | None = None) -> Path:
+    """Return the innermost folder that holds all of these, absolute.
 
-    InstsegError when there is none, as on different drives.
+    Args:
+        folders: at least one.
+        preferred: taken instead where it holds them all; absolute.
+
+    Raises:
+        InstsegError: there is no such folder, as on different drives.
     """
     try:
-        folder = Path(os.path.commonpath([photo.parent for photo in photos]))
+        innermost = Path(os.path.commonpath([folder.absolute() for folder in folders]))
     except ValueError as error:
-        raise InstsegError(f"{preferred}: its photos must lie on one drive, found {shown(photos)}") from error
-    return preferred if folder.is_relative_to(preferred) else folder
+        raise InstsegError(f"images must lie on one drive, found {list_names(folders)}") from error
+    return preferred if preferred is not None and innermost.is_relative_to(preferred) else innermost
+
+
+def prefix_from(root: Path, folder: Path) -> str:
+    """Return what a file name below ``folder`` starts with, seen from ``root``: empty, or folders that end in a slash.
+
+    Args:
+        root: absolute.
+        folder: ``root`` or a folder below it.
+    """
+    relative = folder.absolute().relative_to(root).as_posix()
+    return "" if relative == "." else f"{relative}/"
 
 
 def walk(root: Path) -> Iterator[Path]:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from instseg.core.types import CocoDict
+from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.reading.labels import UNSPLIT, Labels
-from instseg.data.splits.merge import common_root, merge_labels, prefix_from
+from instseg.data.splits.merge import merge_labels
 from instseg.data.splits.near_duplicates import group_similar
 from instseg.data.splits.splits import (
     SIMILAR,

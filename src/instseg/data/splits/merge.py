@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
+from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.reading.labels import Labels
 
 
@@ -58,17 +57,6 @@ def same_categories(labels: dict[str, Labels]) -> dict[str, Labels]:
     ]
     everything: CocoDict = {"images": [], "annotations": [], "categories": categories}
     return {split: merge_labels([Labels(everything, part.image_root), part]) for split, part in labels.items()}
-
-
-def common_root(roots: Sequence[Path]) -> Path:
-    """The deepest folder that holds all of them."""
-    return Path(os.path.commonpath([root.absolute() for root in roots]))
-
-
-def prefix_from(root: Path, folder: Path) -> str:
-    """What a file name below ``folder`` starts with, seen from ``root``: empty, or folders that end in a slash."""
-    relative = folder.absolute().relative_to(root).as_posix()
-    return "" if relative == "." else f"{relative}/"
 
 
 def named_source(coco: CocoDict, name: str) -> CocoDict:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 
 
@@ -89,4 +89,4 @@ def _check_known(names: Iterable[str], has: list[str], key: str) -> None:
         if name not in has:
             close = difflib.get_close_matches(name, has, n=3)
             hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-            raise InstsegError(f"{key}: the labels have no category {name!r}; {hint}They have {shown(has, 40)}")
+            raise InstsegError(f"{key}: the labels have no category {name!r}; {hint}They have {list_names(has, 40)}")

@@ -15,9 +15,9 @@ from typing import get_type_hints
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.core.types import CocoDict
-from instseg.data.reading.options import given_path, typed
+from instseg.data.reading.option_values import given_path, typed
 from instseg.data.splits.select import seeded_order, select_images
 from instseg.data.splits.stratify import divide
 
@@ -185,8 +185,9 @@ def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoD
     unlisted = [name for name in names if name not in split_of]
     if unlisted and "train" in listed:
         raise InstsegError(
-            f"dataset.splits_file={path}: {len(unlisted)} image(s) of the labels are not listed: {shown(unlisted, 3)}. "
-            f"Add them to a list of it ({UNUSED!r} leaves them out), or delete its list 'train': they are train then"
+            f"dataset.splits_file={path}: {len(unlisted)} image(s) of the labels are not listed: "
+            f"{list_names(unlisted, 3)}. Add them to a list of it ({UNUSED!r} leaves them out), or delete its list "
+            "'train': they are train then"
         )
     ids: dict[str, list[int]] = {split: [] for split in (*SPLITS, UNUSED)}
     for image in coco["images"]:
@@ -197,7 +198,7 @@ def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoD
     gone = sorted(split_of.keys() - set(names))
     notes = [f"{len(ids[UNUSED])} image(s) listed as {UNUSED} are left out."] if ids[UNUSED] else []
     notes += [f"{len(unlisted)} image(s) that it does not list are train."] if unlisted else []
-    notes += [f"{len(gone)} image(s) that it lists are not in the labels: {shown(gone, 3)}."] if gone else []
+    notes += [f"{len(gone)} image(s) that it lists are not in the labels: {list_names(gone, 3)}."] if gone else []
     return {split: select_images(coco, ids[split]) for split in SPLITS if ids[split]}, notes
 
 

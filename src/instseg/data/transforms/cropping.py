@@ -1,4 +1,4 @@
-"""What of the outlines lies within the image, after it was cut, turned or moved."""
+"""Polygons cut off at the border of the image, after they were turned or moved."""
 
 from __future__ import annotations
 
@@ -14,20 +14,28 @@ from instseg.core.types import ImageSize, Polygon
 
 
 class Visible(NamedTuple):
-    """The outline of one instance, cut off at the border of the image."""
+    """The polygons of one instance, cut off at the border of the image."""
 
     parts: Sequence[Polygon]
     box: Box  # (4,) xyxy around them
-    min_share: float  # of them that others may not hide, for the visibility that is asked of the whole
+    min_fraction: float  # of their area that must stay unhidden, for the visibility that is asked of the whole
 
 
-def visible_outlines(
+def visible_polygons(
     shapes: Sequence[Sequence[Polygon]], image_size: ImageSize, min_visibility: float
 ) -> dict[int, Visible]:
-    """Position -> what is visible of the shape there, where that is at least this share of its area.
+    """Cut every shape off at the border of the image.
 
-    A shape without parts is passed over. The border is compared with the boxes of all at once: in the photos of most
-    datasets few outlines cross it, and only these are looked at one by one.
+    The border is compared with the boxes of all at once: in the images of most datasets few polygons cross it, and
+    only these are cut one by one.
+
+    Args:
+        shapes: the polygons of each instance, px; an instance without any is skipped.
+        image_size: (height, width) px.
+        min_visibility: fraction of an instance's area that must lie within the image.
+
+    Returns:
+        Position -> what is visible of the instance there.
     """
     positions = [position for position, parts in enumerate(shapes) if len(parts)]
     if not positions:
@@ -46,7 +54,7 @@ def visible_outlines(
 
 
 def _boxes(shapes: Sequence[Sequence[Polygon]]) -> NDArray[np.float64]:
-    """(N, 4) xyxy around the vertices of each shape; none may be empty."""
+    """Return (N, 4) xyxy around the vertices of each shape; none may be empty."""
     points = np.concatenate([part for parts in shapes for part in parts])
     lengths = [sum(map(len, parts)) for parts in shapes]
     starts = [0, *accumulate(lengths[:-1])]

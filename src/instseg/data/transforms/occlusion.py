@@ -1,6 +1,6 @@
-"""What is left of an outline behind the instances that were put on top of it, drawn into the frame of its own box.
+"""Box masks of polygons, less what the instances that were put on top of them hide.
 
-Nothing is cut from outlines: the shapes that hide them move along with the image, and are left out in the end.
+Nothing is cut from a polygon: the occluders move along with the image and are subtracted when it is drawn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from instseg.core.masks import Bitmask, Box, polygons_to_box_mask, polygons_to_box_masks
 from instseg.core.types import BOX_MASK_SIZE, Polygon
-from instseg.data.transforms.cropping import Visible
 
 MIN_BOX_SIDE_PX = 1.0
 
@@ -24,22 +23,29 @@ Drawn = tuple[NDArray[np.float64], NDArray[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """An instance on top, where it is now: it hides those at lower positions."""
+    """An occluder where it is now: an instance that was put on top, and hides those at lower positions."""
 
     position: int
     box: Box
     draw: Callable[[Box, int], Bitmask]  # into the (size, size) frame of a box
 
     def hides(self, position: int, box: Box) -> bool:
-        """Whether it may hide some of the instance at this position and place."""
+        """Tell whether it may hide some of the instance at this position, whose box (4,) is xyxy."""
         return self.position > position and bool((self.box[:2] < box[2:]).all() and (box[:2] < self.box[2:]).all())
 
 
-def draw_outline(parts: Sequence[Polygon], box: Box, hiding: Sequence[Cover], min_share: float) -> Drawn | None:
-    """Box and box mask of what the others leave of an outline, None below this share of it.
+def draw_behind(parts: Sequence[Polygon], box: Box, hiding: Sequence[Cover], min_fraction: float) -> Drawn | None:
+    """Draw what the occluders leave of one instance.
 
-    parts: its polygons; box: (4,) xyxy around them; hiding: those that may lie before it. The box is tight around
-    what is left, to the pixel, and exactly the outline's own where nothing is hidden.
+    Args:
+        parts: its polygons, px.
+        box: (4,) xyxy around them.
+        hiding: the occluders that may lie before it.
+        min_fraction: of its area, that must be left.
+
+    Returns:
+        Box and box mask, None where too little is left. The box is tight around what is left, to the pixel, and
+        exactly ``box`` where nothing is hidden.
     """
     if _is_thin(box):
         return None
@@ -50,18 +56,25 @@ def draw_outline(parts: Sequence[Polygon], box: Box, hiding: Sequence[Cover], mi
         num_whole, num_left = np.count_nonzero(whole), np.count_nonzero(left)
         if num_left < num_whole:
             box = _tightened(box, whole, left)
-            if num_left < min_share * num_whole or _is_thin(box):
+            if num_left < min_fraction * num_whole or _is_thin(box):
                 return None
             mask = _without(polygons_to_box_mask(parts, box, BOX_MASK_SIZE), box, hiding)
             return (box, mask) if mask.any() else None
     return box, polygons_to_box_mask(parts, box, BOX_MASK_SIZE)
 
 
-def draw_outlines(outlines: Mapping[int, Visible]) -> dict[int, Drawn]:
-    """Boxes and box masks of outlines that nothing hides, under the same keys; thin ones are left out."""
-    wide = {key: outline for key, outline in outlines.items() if not _is_thin(outline.box)}
-    boxes = np.array([outline.box for outline in wide.values()]).reshape(-1, 4)
-    masks = polygons_to_box_masks([outline.parts for outline in wide.values()], boxes, BOX_MASK_SIZE)
+def draw_unhidden(shapes: Mapping[int, tuple[Sequence[Polygon], Box]]) -> dict[int, Drawn]:
+    """Draw instances that nothing hides, all at once.
+
+    Args:
+        shapes: position -> the polygons of an instance, and the box (4,) xyxy around them.
+
+    Returns:
+        Position -> box and box mask; those of thin boxes are left out.
+    """
+    wide = {position: shape for position, shape in shapes.items() if not _is_thin(shape[1])}
+    boxes = np.array([box for _, box in wide.values()]).reshape(-1, 4)
+    masks = polygons_to_box_masks([parts for parts, _ in wide.values()], boxes, BOX_MASK_SIZE)
     return dict(zip(wide, zip(boxes, masks, strict=True), strict=True))
 
 
@@ -71,7 +84,7 @@ def _is_thin(box: Box) -> bool:
 
 
 def _without(mask: Bitmask, box: Box, hiding: Sequence[Cover]) -> Bitmask:
-    """A box mask (size, size) less what hides it."""
+    """Return a box mask (size, size) less what hides it."""
     left = mask.copy()
     for cover in hiding:
         left[cover.draw(box, len(mask)) > 0] = 0
@@ -79,7 +92,7 @@ def _without(mask: Bitmask, box: Box, hiding: Sequence[Cover]) -> Bitmask:
 
 
 def _tightened(box: Box, whole: Bitmask, left: Bitmask) -> Box:
-    """``box``, the sides where the outline is hidden moved in; the others stay where its vertices are."""
+    """Return ``box`` with the sides that are hidden moved in; the others stay where the vertices are."""
     sides, sides_before = _sides(left), _sides(whole)
     cell = (box[2:] - box[:2]) / len(whole)
     return np.where(sides == sides_before, box, np.tile(box[:2], 2) + sides * np.tile(cell, 2))

@@ -1,14 +1,14 @@
-"""The instances of one image on their way to being targets: moved as vectors and label maps, drawn at the end.
+"""The instances of one image on their way to becoming targets: moved as vectors and label maps, drawn at the end.
 
 Frames: polygons are in continuous pixels (0 is the outer edge of the first pixel), albumentations' keypoints in
 pixel centres (a flip maps x to W - 1 - x), hence the half pixel added and taken away around it.
 
-What is put on top of an image hides what lies there: label maps are cleared at once, outlines when they are drawn.
+What is put on top of an image hides what lies there: label maps are cleared at once, polygons when they are drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,22 +27,28 @@ from instseg.core.masks import (
     rle_area,
 )
 from instseg.core.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
-from instseg.data.transforms.cropping import Visible, visible_outlines
+from instseg.data.transforms.cropping import visible_polygons
 from instseg.data.transforms.label_maps import draw_label_maps
-from instseg.data.transforms.occlusion import Cover, Drawn, draw_outline, draw_outlines
+from instseg.data.transforms.occlusion import Cover, Drawn, draw_behind, draw_unhidden
 
 
 class MovingInstances:
     """All vertices in one array, bitmaps in label maps; ``transform`` moves them with the image."""
 
     def __init__(self, instances: Instances, image_size: ImageSize, size: ImageSize | None = None) -> None:
-        """``image_size``: of the photo; ``size``: to which it has been resized, where it has been."""
+        """Take the instances as they lie in the original image.
+
+        Args:
+            instances: of one image.
+            image_size: (height, width) px of the original image.
+            size: to which it has been resized, where it has been.
+        """
         size = size or image_size
         scale = np.array(size[::-1]) / image_size[::-1]
         self.labels = instances.labels
         self._set_polygons(instances.polygons)
         if (self.points < 0).any() or (self.points > image_size[::-1]).any():
-            # Beyond its border a photo shows nothing that could come into view when it is turned.
+            # Beyond its border an image shows nothing that could come into view when it is turned.
             self._set_polygons([_clipped(parts, image_size) for parts in instances.polygons])
         bitmaps = [rle for rle in instances.rles if rle is not None]
         self.maps = draw_label_maps(bitmaps, image_size, size)
@@ -61,7 +67,19 @@ class MovingInstances:
         self.points: Polygon = np.concatenate(parts) if parts else np.zeros((0, 2))
 
     def transform(self, pipeline: Callable[..., dict[str, Any]], image: Image) -> Image:
-        """Put the image and everything on it through an albumentations pipeline; returns the new image."""
+        """Put the image and everything on it through a pipeline of transforms.
+
+        Args:
+            pipeline: called as an albumentations ``Compose``: takes image, keypoints (P, 2) and, if there are any,
+                masks by name, and returns them moved, all points in their order.
+            image: (H, W, 3) uint8.
+
+        Returns:
+            The new image.
+
+        Raises:
+            InstsegError: a transform removes points, or gives an image of another kind.
+        """
         before = polygon_area(self.frame)
         keypoints = np.concatenate([self.points, self.frame]) - 0.5
         inputs = {"image": image, "keypoints": keypoints.astype(np.float32)}
@@ -71,7 +89,7 @@ class MovingInstances:
         moved = np.asarray(result["keypoints"], dtype=np.float64).reshape(-1, 2) + 0.5
         if len(moved) != len(keypoints):
             raise InstsegError(
-                "augmentation.train: a transform removes points of the outlines, as distortions do; it cannot be used "
+                "augmentation.train: a transform removes points of the polygons, as distortions do; it cannot be used "
                 "(flips, turns, crops, padding, shifts and affine transforms can)"
             )
         self.points, self.frame = moved[:-4], moved[-4:]
@@ -94,7 +112,7 @@ class MovingInstances:
 
         Args:
             label: 1..num_categories.
-            parts: its outline, within the image as it is now; empty where it is only known as a bitmap.
+            parts: its polygons, within the image as it is now; empty where it is only known as a bitmap.
             bitmask: (h, w) its pixels, the first of them at ``corner`` (x, y).
         """
         window = np.s_[corner[1] : corner[1] + bitmask.shape[0], corner[0] : corner[0] + bitmask.shape[1]]
@@ -109,14 +127,18 @@ class MovingInstances:
             self.bitmap_areas.append(float(np.count_nonzero(bitmask)))
 
     def polygons(self) -> list[list[Polygon]]:
-        """The parts of each instance, nothing cut off; none where it is a bitmap."""
+        """Return the parts of each instance, nothing cut off; none where it is a bitmap."""
         parts = iter(np.split(self.points, np.cumsum(self.part_lengths)[:-1]) if self.part_lengths else [])
         return [[next(parts) for _ in range(num_parts)] for num_parts in self.part_counts]
 
     def targets(self, min_visibility: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
-        """Boxes (N, 4), labels (N,) and box masks (N, M, M) of what is visible of each by this share at least."""
+        """Return boxes (N, 4) xyxy, labels (N,) and box masks (N, M, M) of the instances that are visible enough.
+
+        Args:
+            min_visibility: the fraction of an instance that must be visible.
+        """
         boxes, areas = self.maps.boxes_and_areas()
-        drawn = self._draw_outlines(boxes, min_visibility) | self._draw_bitmaps(boxes, areas, min_visibility)
+        drawn = self._draw_polygons(boxes, min_visibility) | self._draw_bitmaps(boxes, areas, min_visibility)
         kept = sorted(drawn)
         return (
             np.array([drawn[position][0] for position in kept], np.float32).reshape(-1, 4),
@@ -124,24 +146,24 @@ class MovingInstances:
             np.array([drawn[position][1] for position in kept], np.uint8).reshape(-1, BOX_MASK_SIZE, BOX_MASK_SIZE),
         )
 
-    def _draw_outlines(self, bitmap_boxes: NDArray[np.float64], min_visibility: float) -> dict[int, Drawn]:
-        """Position -> box and box mask. Those that nothing hides are drawn in one go."""
+    def _draw_polygons(self, bitmap_boxes: NDArray[np.float64], min_visibility: float) -> dict[int, Drawn]:
+        """Return position -> box and box mask. Those that nothing hides are drawn in one go."""
         shapes = self.polygons()
         covers = [self._cover(i, shapes[i], bitmap_boxes) for i in range(self.num_beneath, len(shapes))]
         drawn: dict[int, Drawn] = {}
-        free: dict[int, Visible] = {}
-        for position, visible in visible_outlines(shapes, self.image_size, min_visibility).items():
+        unhidden: dict[int, tuple[Sequence[Polygon], Box]] = {}
+        for position, visible in visible_polygons(shapes, self.image_size, min_visibility).items():
             hiding = [cover for cover in covers if cover.hides(position, visible.box)]
             if not hiding:
-                free[position] = visible
-            elif found := draw_outline(visible.parts, visible.box, hiding, visible.min_share):
+                unhidden[position] = visible.parts, visible.box
+            elif found := draw_behind(visible.parts, visible.box, hiding, visible.min_fraction):
                 drawn[position] = found
-        return drawn | draw_outlines(free)
+        return drawn | draw_unhidden(unhidden)
 
     def _draw_bitmaps(
         self, boxes: NDArray[np.float64], areas: NDArray[np.int64], min_visibility: float
     ) -> dict[int, Drawn]:
-        """Position -> box and box mask."""
+        """Return position -> box and box mask."""
         is_seen = (areas > 0) & (areas >= min_visibility * np.array(self.bitmap_areas))
         return {
             position: (boxes[i], bitmask_to_box_mask(self.maps.bitmask(i, boxes[i]), BOX_MASK_SIZE))
@@ -156,7 +178,7 @@ class MovingInstances:
         return Cover(position, bitmap_boxes[bitmap], partial(self._sample_bitmap, bitmap))
 
     def _sample_bitmap(self, i: int, box: Box, size: int) -> Bitmask:
-        """What of bitmap ``i`` lies at the centres of the (size, size) cells of a box within the image."""
+        """Sample bitmap ``i`` at the centres of the (size, size) cells of a box within the image."""
         centres = box[:2, None] + (box[2:] - box[:2])[:, None] * (np.arange(size) + 0.5) / size
         columns, rows = centres.astype(np.int64)
         return self.maps.sample(i, np.ix_(rows, columns))

@@ -20,13 +20,13 @@ from typing import Any, cast
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import clean_file_name, shown, usable_text
+from instseg.core.text import clean_file_name, list_names, usable_text
 from instseg.core.types import CocoDict
 from instseg.data.reading.coco_text import read_coco_text, whole
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import SPLIT_PATTERNS, split_named, split_of
 from instseg.data.reading.labels import UNSPLIT, Labels
-from instseg.data.reading.options import given_path
+from instseg.data.reading.option_values import given_path
 
 OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "stuff_", "panoptic_")
 COCO_KEYS = re.compile(rb'"(images|annotations|categories|info|licenses)"')
@@ -112,8 +112,8 @@ def find_annotation_files(root: Path) -> list[Path]:
             return files
     raise InstsegError(
         f"{root}: no COCO annotations found. Expected annotations/instances_*.json, labels.json or one json "
-        f"beside the images; found {shown(sorted(path.name for path in root.iterdir()))}. dataset=auto tells formats "
-        "apart"
+        f"beside the images; found {list_names(sorted(path.name for path in root.iterdir()))}. dataset=auto tells "
+        "formats apart"
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
 from instseg.data.formats.labelme.images import LabelmeImages
 from instseg.data.formats.labelme.shapes import add_instance, has_mask, read_instances
@@ -89,7 +89,8 @@ class LabelmeReader:
             collected.add(file)
         if not collected.num_files:
             raise InstsegError(
-                f"{self.root}: expected LabelMe json (with a list named shapes), found {shown(files)} among its json"
+                f"{self.root}: expected LabelMe json (with a list named shapes), found {list_names(files)} "
+                "among its json"
             )
         collected.add_unlabelled(as_empty=self.unlabelled == "empty")
         return collected.labels()
@@ -167,7 +168,7 @@ class _Collector:
             left_out = (f"{len(n)} {kind}" for found in self._findings.values() for kind, n in found.names.items())
             raise InstsegError(
                 f"{self.root}: none of {self.num_files} LabelMe json has a shape that is an instance; "
-                f"left out: {shown(left_out)}"
+                f"left out: {list_names(left_out)}"
             )
         image_root = _start_from_one_folder([image for b in builders.values() for image in b.images], self.root)
         return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}
@@ -193,7 +194,7 @@ def _start_from_one_folder(images: list[CocoImage], root: Path) -> Path:
     if not any(PurePosixPath(image["file_name"]).is_absolute() for image in images):
         return root
     paths = [root.resolve() / image["file_name"] for image in images]
-    folder = common_root(paths, root.resolve())
+    folder = common_root({path.parent for path in paths}, root.resolve())
     for image, path in zip(images, paths, strict=True):
         image["file_name"] = path.relative_to(folder).as_posix()
     return folder

@@ -15,13 +15,12 @@ from urllib.parse import parse_qs, unquote
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
-from instseg.core.text import is_file_name, shown, usable_text
+from instseg.core.text import is_file_name, list_names, usable_text
 from instseg.data.fetch.remote_files import Refused, fetch_files, file_place, list_folder
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.folders import ImageFinder, image_names
+from instseg.data.reading.folders import ImageFinder, common_root, image_names, prefix_from
 from instseg.data.reading.images import IMAGE_EXTENSIONS
-from instseg.data.reading.options import given_path
-from instseg.data.splits.merge import common_root, prefix_from
+from instseg.data.reading.option_values import given_path
 
 ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")
 """What Label Studio puts before the name of an image: when it exports it, and when it is uploaded."""
@@ -73,7 +72,7 @@ class LabelStudioImages:
         names = list_folder(self.address or "")
         images = [name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_EXTENSIONS]
         if not images:
-            raise InstsegError(f"dataset.images: no images in {self.address}; found {shown(names)}")
+            raise InstsegError(f"dataset.images: no images in {self.address}; found {list_names(names)}")
         return images
 
     def locate(self, listed: Iterable[str], near: str, findings: Findings) -> dict[str, Path]:

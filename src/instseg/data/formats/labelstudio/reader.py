@@ -10,7 +10,7 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.reader import find_annotation_files, read_coco
 from instseg.data.formats.labelstudio.coco import header_of, put_right_turned, without_repeated
@@ -34,7 +34,7 @@ MIN_KEYS = (b'"annotation_id"', b'"lead_time"')
 def recognise(root: Path) -> str | None:
     """A phrase when the root, a folder in it or a file is an export of Label Studio."""
     files = _find_exports(root)
-    return f"{len(files)} Label Studio json ({shown((file.name for file in files), 2)})" if files else None
+    return f"{len(files)} Label Studio json ({list_names((file.name for file in files), 2)})" if files else None
 
 
 def _find_exports(root: Path) -> list[Path]:
@@ -116,7 +116,7 @@ class LabelStudioReader:
         for file in files:
             split = split_of(file, self.root)
             if split is None or split in found:
-                names = shown(str(file.relative_to(self.root)) for file in files)
+                names = list_names(str(file.relative_to(self.root)) for file in files)
                 raise InstsegError(
                     f"{self.root}: more than one export, and not each a split of its own: {names}. Name one as the "
                     "root (dataset.root=…/result.json), or read several together with dataset=multi"
@@ -169,7 +169,7 @@ def _any_coco(root: Path) -> list[Path]:
     except InstsegError as error:
         raise InstsegError(
             f"{root}: no export of Label Studio found: expected result.json (COCO) or project-….json (JSON, JSON-MIN); "
-            f"found {shown(sorted(path.name for path in root.iterdir()))}"
+            f"found {list_names(sorted(path.name for path in root.iterdir()))}"
         ) from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown, usable_text
+from instseg.core.text import list_names, usable_text
 from instseg.core.types import ImageSize
 from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
 from instseg.data.formats.labelstudio.shapes import add_region, read_regions
@@ -136,7 +136,7 @@ def _image(data: Mapping[str, Any], results: Iterable[Any], image_key: str | Non
         images = {key: value for key, value in images.items() if key in drawn_on} or images
     if len(set(images.values())) > 1:
         raise InstsegError(
-            f"{where}: several of its data may be the image: {shown(images)}. Choose one: dataset.image_key="
+            f"{where}: several of its data may be the image: {list_names(images)}. Choose one: dataset.image_key="
             f"{next(iter(images))}"
         )
     return next(iter(images.values()), None)
@@ -158,7 +158,9 @@ def _check_image_key(entries: Sequence[Mapping[str, Any]], is_min: bool, path: P
     data = entries if is_min else [entry.get("data") for entry in entries]
     keys = list(dict.fromkeys(key for one in data if isinstance(one, dict) for key in one if key not in MIN_KEYS))
     if image_key not in keys:
-        raise InstsegError(f"{path}: dataset.image_key={image_key}: no task has such data, they have {shown(keys)}")
+        raise InstsegError(
+            f"{path}: dataset.image_key={image_key}: no task has such data, they have {list_names(keys)}"
+        )
 
 
 def _why_none(content: Sequence[Any], path: Path, findings: Findings) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import clean_file_name, is_file_name, shown, usable_text
+from instseg.core.text import clean_file_name, is_file_name, list_names, usable_text
 
 NAME = "masks.json"
 NUM_PROBED_BYTES = 4096
@@ -37,7 +37,7 @@ def find_mask_json(root: Path) -> Path | None:
     found = [path for path in (root / NAME, *sorted(root.glob(f"*/{NAME}"))) if path.is_file()]
     if len(found) > 1:
         raise InstsegError(
-            f"{root}: more than one {NAME}: {shown(found)}. Give the folder of one; dataset=multi joins them"
+            f"{root}: more than one {NAME}: {list_names(found)}. Give the folder of one; dataset=multi joins them"
         )
     return found[0] if found else None
 

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.data.formats.image_labels import check_has_instances, labels_of, read_in_threads, report_unlabelled
 from instseg.data.formats.mask_folder.mask_json import find_mask_json, looks_like_mask_json, read_mask_json
 from instseg.data.formats.mask_folder.masked_image import MaskedImage, MaskRules, have_one_value, read_masked_image
@@ -34,19 +34,15 @@ from instseg.data.formats.mask_folder.pairing import (
     pair_by_pattern,
 )
 from instseg.data.formats.mask_values import value_named
-from instseg.data.formats.openimages import reader as openimages
-from instseg.data.formats.voc import reader as voc
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_all_split, check_folder, image_names, sample_files, split_of_folders
 from instseg.data.reading.images import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT, Labels
-from instseg.data.reading.options import given_path
+from instseg.data.reading.option_values import given_path
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase when there are images and, under names that fit them, masks; not for VOC or Open Images."""
-    if voc.recognise(root) or openimages.recognise(root):
-        return None
+    """Return a phrase when there are images and, under names that fit them, masks, as in VOC and Open Images too."""
     files = {file.relative_to(root).as_posix(): file.suffix.lower() for file in sample_files(root)}
     listed = [name for name in files if PurePosixPath(name).name == "masks.json" and name.count("/") < 2]
     if listed and looks_like_mask_json(root / listed[0]):
@@ -152,8 +148,8 @@ class MaskFolderReader:
             alone = [mask for mask, pair in found.items() if pair is None]
         if not pairs:
             raise InstsegError(
-                f"{self.root}: no mask belongs to an image; masks: {shown(alone, 3)}; "
-                f"images: {shown(files.images, 3)}. Masks are named after "
+                f"{self.root}: no mask belongs to an image; masks: {list_names(alone, 3)}; "
+                f"images: {list_names(files.images, 3)}. Masks are named after "
                 "images (a.jpg: a.png, a_1.png, a/1.png); dataset.pattern describes other names"
             )
         return pairs, alone
@@ -176,7 +172,7 @@ class MaskFolderReader:
         if not images or not masks:
             raise InstsegError(
                 f"{self.root}: expected images, and masks in a folder called masks (or labels, annotations, …); found "
-                f"{len(images)} images and {len(masks)} masks among {shown(names)}. If the images are elsewhere: "
+                f"{len(images)} images and {len(masks)} masks among {list_names(names)}. If the images are elsewhere: "
                 "dataset.image_folder=DIR; if masks have other places or names: dataset.pattern"
             )
         return _Files(image_root or self.root, images, masks)

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
 from instseg.data.formats.mask_files import read_mask_as
 from instseg.data.formats.mask_values import rles_of_values
@@ -44,7 +44,7 @@ def recognise(root: Path) -> str | None:
     files = sample_files(root)
     tables = [file.name for file in files if kind_of(file.name) in (SEGMENTATION, BOXES)]
     if tables:
-        return f"Open Images tables ({shown(sorted(tables), 2)})"
+        return f"Open Images tables ({list_names(sorted(tables), 2)})"
     masks = [file.name for file in files if MASK_NAME.fullmatch(file.name)]
     return f"Open Images masks ({masks[0]})" if masks else None
 
@@ -83,9 +83,9 @@ class OpenImagesReader:
         tables = [table.name for kind in (SEGMENTATION, BOXES) for table in files.tables[kind]]
         hint = ", or dataset.boxes=true for boxes as masks" if files.tables[BOXES] and self.boxes is not True else ""
         return (
-            f"{self.root}: none of the {len(files.images)} images ({shown(files.images.values(), 3)}) has a mask. "
+            f"{self.root}: none of the {len(files.images)} images ({list_names(files.images.values(), 3)}) has a mask. "
             f"Expected images named by their ImageID and *{SEGMENTATION}*.csv with its masks{hint}; found the tables "
-            f"{shown(tables)} and {len(files.masks)} masks"
+            f"{list_names(tables)} and {len(files.masks)} masks"
         )
 
 

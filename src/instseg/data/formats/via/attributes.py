@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown, usable_text
+from instseg.core.text import list_names, usable_text
 from instseg.data.formats.via.files import Region
 
 USUAL_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
@@ -43,4 +43,4 @@ def _described(regions: Iterable[Region]) -> str:
     for region in regions:
         for key in region.attributes:
             values.setdefault(key, {}).update(dict.fromkeys(values_of(region, key)))
-    return "; ".join(f"{key} ({shown(found, limit=4)})" for key, found in values.items())
+    return "; ".join(f"{key} ({list_names(found, limit=4)})" for key, found in values.items())

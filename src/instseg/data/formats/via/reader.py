@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import is_file_name, shown, usable_text
+from instseg.core.text import is_file_name, list_names, usable_text
 from instseg.data.formats.via.attributes import category_attribute, values_of
 from instseg.data.formats.via.files import Entry, looks_like_via, read_entries
 from instseg.data.formats.via.shapes import polygon_or_box
@@ -64,7 +64,7 @@ class ViaReader:
         if not files:
             raise InstsegError(
                 f"{self.root}: no VIA file found; expected a project (json) or an export of its annotations as json or "
-                f"csv (of VIA 3 the project), found {shown(sorted(p.name for p in self.root.iterdir()))}"
+                f"csv (of VIA 3 the project), found {list_names(sorted(p.name for p in self.root.iterdir()))}"
             )
         return files
 

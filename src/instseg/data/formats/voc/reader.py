@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import shown
+from instseg.core.text import list_names
 from instseg.core.types import Rle
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
 from instseg.data.formats.mask_values import shown_value
@@ -124,7 +124,7 @@ def _check_has_labels(layout: VocLayout) -> None:
             f"{layout.root}: SegmentationClass tells categories, not instances, and there are no xml with boxes. Where "
             "every connected region is one instance: dataset=mask_folder dataset.names='{1: aeroplane, …}'"
         )
-    found = shown(file.relative_to(layout.root) for file in walk(layout.root))
+    found = list_names(file.relative_to(layout.root) for file in walk(layout.root))
     raise InstsegError(f"{layout.root}: expected VOC xml (Annotations/*.xml or beside the images), found {found}")
 
 
@@ -143,7 +143,7 @@ def _split_by_lists(
             image.problems.append(("split_ambiguous", f"{image.name} ({', '.join(splits)})"))
         listed.append(image)
     if not listed:
-        names, texts = shown((image.name for image in images), 3), shown(layout.texts, 3)
+        names, texts = list_names((image.name for image in images), 3), list_names(layout.texts, 3)
         raise InstsegError(f"{layout.root}: the lists of splits ({texts}) name none of the labelled images ({names})")
     return listed
 

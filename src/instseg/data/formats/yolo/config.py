@@ -10,7 +10,7 @@ import yaml
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
-from instseg.core.text import shown, usable_text
+from instseg.core.text import list_names, usable_text
 
 SPLIT_KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 CLASS_FILES = ("classes.txt", "obj.names")
@@ -60,11 +60,11 @@ def names_of_config(config: Mapping[str, Any], path: Path) -> dict[int, str]:
     except (AttributeError, TypeError, ValueError) as error:
         raise InstsegError(f"{path}: names must be a list, or go from class index to name") from error
     if not all(name.strip() for name in read.values()) or min(read) < 0:
-        raise InstsegError(f"{path}: names must be texts, by indices from 0; found {shown(read.items())}")
+        raise InstsegError(f"{path}: names must be texts, by indices from 0; found {list_names(read.items())}")
     num_classes = config.get("nc")
     if num_classes is not None and num_classes != len(read):
         told = num_classes if type(num_classes) is int else type(num_classes).__name__
-        raise InstsegError(f"{path}: nc is {told}, but there are {len(read)} names: {shown(read.values())}")
+        raise InstsegError(f"{path}: nc is {told}, but there are {len(read)} names: {list_names(read.values())}")
     return read
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
-from instseg.core.text import is_file_name, shown, usable_text
+from instseg.core.text import is_file_name, list_names, usable_text
 from instseg.data.formats.yolo.config import (
     SPLIT_KEYS,
     find_configs,
@@ -55,7 +55,7 @@ def _find_config(root: Path) -> Path | None:
     check_folder(root)
     found = list(find_configs(root))
     if len(found) > 1:
-        names = shown(path.relative_to(root) for path in found)
+        names = list_names(path.relative_to(root) for path in found)
         raise InstsegError(
             f"{root}: more than one yaml describes a YOLO dataset: {names}. Give one: dataset.root=….yaml"
         )
@@ -90,7 +90,7 @@ def _images_of(value: Any, split: str, homes: list[Path], config: Path, files: l
         return []  # exports name a test split that they do not have
     if place is None:
         named = usable_text(value)[:200] or type(value).__name__
-        raise InstsegError(f"{config}: {split}: no such folder or file: {named}, from {shown(homes)}")
+        raise InstsegError(f"{config}: {split}: no such folder or file: {named}, from {list_names(homes)}")
     if place.is_dir():
         return [image for image in walk(place) if image.suffix.lower() in IMAGE_EXTENSIONS]
     if place.suffix.lower() in IMAGE_EXTENSIONS:

@@ -82,7 +82,7 @@ class YoloReader:
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         layout = find_layout(self.root)
         images = _without_repeated(layout.images, findings)
-        home = common_root([image for listed in images.values() for image in listed], layout.home)
+        home = common_root({image.parent for listed in images.values() for image in listed}, layout.home)
         collected = _Collector(layout.names)
         builders = {split: LabelsBuilder() for split in images}
         for split, listed in images.items():

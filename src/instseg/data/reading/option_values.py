@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import usable_text
+from instseg.core.text import printable, usable_text
 
 MAX_NUMBER = 1e9
 MEANINGS = {
@@ -43,16 +43,11 @@ def typed(option: str, value: Any, hint: Any) -> Any:
         if origin is float and type(value) in (int, float) and abs(value) <= MAX_NUMBER:  # not so of nan
             return value
     expected = " or ".join(MEANINGS[get_origin(kind) or kind] for kind in kinds if kind is not NoneType)
-    raise InstsegError(f"dataset.{shortened(option)}: expected {expected}, found {shortened(value)}")
+    raise InstsegError(f"dataset.{printable(option)}: expected {expected}, found {printable(value)}")
 
 
 def _is_text(value: Any) -> bool:
     return type(value) in (int, float) or (isinstance(value, str) and usable_text(value) == value)
-
-
-def shortened(value: Any) -> str:
-    """For a message: on one line, in characters that every terminal has."""
-    return str(value)[:60].encode("unicode_escape").decode()
 
 
 def given_path(option: str, text: str, base: Path | None = None, *, is_file: bool = False) -> Path:

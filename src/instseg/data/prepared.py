@@ -1,0 +1,48 @@
+"""A dataset that is ready to be trained on: one index per split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from instseg.core.categories import Categories
+from instseg.data.index.columns import Index
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDataset:
+    """The indices of a dataset by split name, and the folder that holds them.
+
+    ``test`` may be the val images: ``notes`` says so.
+    """
+
+    folder: Path
+    indices: dict[str, Index]
+    notes: list[str]
+
+    @property
+    def categories(self) -> Categories:
+        return self.indices["train"].categories
+
+    @property
+    def fingerprint(self) -> str:
+        return self.folder.name
+
+    def with_fraction_of_training(self, fraction: float, seed: int) -> PreparedDataset:
+        """Return it with a part of the training images only.
+
+        Args:
+            fraction: part of the training images, above 0; 1 is all of them.
+            seed: decides which; the images of a smaller fraction are among those of a larger one.
+        """
+        if fraction == 1:
+            return self
+        part = self.indices["train"].share(fraction, seed)
+        notes = [*self.notes, f"Trained on {len(part)} of {len(self.indices['train'])} training images."]
+        return PreparedDataset(self.folder, {**self.indices, "train": part}, notes)
+
+    def on_training_images(self, num_images: int) -> PreparedDataset:
+        """Return the first training images that have instances as every split, for a network to learn by heart."""
+        few = self.indices["train"].first_with_instances(num_images)
+        notes = [f"Training and evaluation both look at the same {len(few)} training images."]
+        return PreparedDataset(self.folder, dict.fromkeys(self.indices, few), notes)
