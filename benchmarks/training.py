@@ -31,7 +31,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from comparing import Row, alternately, compared, figure, main
 from instseg.app.memory import keep_freed_memory
-from instseg.core.masks import bitmask_to_box_mask
+from instseg.core.box_masks import bitmask_to_box_mask
 from instseg.core.types import BOX_MASK_SIZE, Target
 from instseg.models.linear import has_onednn
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle, rle_to_bitmask
-from instseg.core.polygons import MIN_IOU, bitmask_to_polygons, join_polygons, pixel_outlines
+from instseg.core.polygons import MIN_IOU, bitmask_to_polygons, join_polygons, pixel_polygons
 from instseg.core.types import Polygon
 
 SIZE = (90, 120)
@@ -71,7 +71,7 @@ def test_a_single_pixel_is_a_square_of_area_one():
 
 def test_an_empty_mask_has_no_polygons():
     assert bitmask_to_polygons(drawn("....", "....")) == []
-    assert pixel_outlines(drawn("....")) == []
+    assert pixel_polygons(drawn("....")) == []
 
 
 def test_parts_come_one_by_one_the_largest_first():
@@ -89,7 +89,7 @@ def test_a_hole_is_joined_by_a_seam_and_takes_its_area():
     (found,) = bitmask_to_polygons(ring)
     assert polygon_area(found) == ring.sum() == 14
     np.testing.assert_array_equal(redrawn([found], ring), ring)
-    outside, hole = pixel_outlines(ring)
+    outside, hole = pixel_polygons(ring)
     assert corners(outside) == corners(rectangle(0, 0, 5, 4)) and corners(hole) == corners(rectangle(1, 1, 4, 3))
 
 
@@ -163,4 +163,4 @@ def test_a_smooth_shape_needs_far_fewer_points_than_its_pixels_have_corners(mask
         return
     assert iou(polygons, mask) >= MIN_IOU
     assert iou([join_polygons(polygons)], mask) >= MIN_IOU
-    assert sum(map(len, polygons)) <= 12 + sum(map(len, pixel_outlines(mask))) * 0.6
+    assert sum(map(len, polygons)) <= 12 + sum(map(len, pixel_polygons(mask))) * 0.6

@@ -15,7 +15,8 @@ from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection import maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
-from instseg.core.masks import bitmask_to_box_mask, rle_to_bitmask
+from instseg.core.box_masks import bitmask_to_box_mask
+from instseg.core.masks import rle_to_bitmask
 from instseg.core.types import Target
 from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
 from instseg.models.postprocess import detections_to_predictions

@@ -20,7 +20,7 @@ from instseg.audit.report import AuditFinding, Spot, Thumbnail
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
-from instseg.core.polygons import pixel_outlines
+from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
@@ -123,7 +123,7 @@ def _outlines_of_annotation(annotation: Mapping[str, Any], image_size: tuple[int
     segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
     try:
         if isinstance(segmentation, dict):
-            return pixel_outlines(rle_to_bitmask(segmentation_to_rle(segmentation, image_size)))
+            return pixel_polygons(rle_to_bitmask(segmentation_to_rle(segmentation, image_size)))
         parts = [np.asarray(part, dtype=np.float64).reshape(-1, 2) for part in segmentation or [] if len(part) >= 2]
         if not parts and box:
             x, y, width, height = box
@@ -142,7 +142,7 @@ def _rows(index: Index, image: int) -> range:
 
 
 def _outlines_of(index: Index, row: int, image: int) -> list[Polygon]:
-    return index.polygons(row) or pixel_outlines(rle_to_bitmask(index.rle(row, image)))
+    return index.polygons(row) or pixel_polygons(rle_to_bitmask(index.rle(row, image)))
 
 
 def _region(outlines: Sequence[Polygon], image_size: tuple[int, int]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there: made under another name beside their own, then renamed."""
+"""Atomic files and folders, made under a temporary name beside their own and then renamed; and locks of processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Error numbers of a disk, or one's share of it, that takes no more."""
+"""Error numbers of a full disk and of an exhausted quota."""
 LOCK_POLL_SECONDS = 0.1
-LOCK_SAY_SECONDS = 60.0
+LOCK_REMINDER_SECONDS = 60.0
 LOCK_PATIENCE_SECONDS = 6 * 3600.0
 
 logger = logging.getLogger(__name__)
@@ -27,10 +27,13 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """A scratch path to write to, which takes the name ``path`` when the block ends and is removed when it fails.
+    """Replace a file atomically: readers see the old file or the whole new one.
 
-    A reader sees the old file or the whole new one. Makes the folder. ``sync`` waits for the disk, for files that
-    must outlive a power cut.
+    Yields a scratch path to write to. It is renamed to ``path`` when the block ends, and removed when the block fails.
+
+    Args:
+        path: the file to replace; its folder is made where it is missing.
+        sync: wait for the disk, for files that must survive a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -45,16 +48,25 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
 
 
 def sync_and_rename(scratch: Path, path: Path) -> None:
-    """Bytes reach the disk before the name does, so that a power cut leaves no named but empty file."""
+    """Rename a file once its bytes are on the disk, so that a power cut leaves no empty file of that name.
+
+    Args:
+        scratch: the finished file.
+        path: its final name, in the same file system.
+    """
     with scratch.open("rb+") as file:
         os.fsync(file.fileno())
     scratch.replace(path)
 
 
 def keep_as(path: Path, kept: Path) -> None:
-    """Also name the file ``kept``, in the place of what had that name; ``path`` is never missing in between.
+    """Give a file a second name; the first is never missing meanwhile.
 
-    A file system without hard links gets a rename: the file that takes the name ``path`` next closes the gap.
+    A file system without hard links gets a rename instead: ``path`` is missing until a new file takes that name.
+
+    Args:
+        path: the file.
+        kept: the second name; a file that has it is replaced.
     """
     scratch = kept.with_name(f".{kept.name}.{os.getpid()}.part")
     try:
@@ -68,22 +80,30 @@ def keep_as(path: Path, kept: Path) -> None:
 
 
 def remove_scratch(folder: Path) -> None:
-    """What killed processes have left half-written; for who owns the folder."""
+    """Remove half-written files of killed processes; only the owner of the folder may do so."""
     for scratch in folder.glob(".*.part"):
         scratch.unlink(missing_ok=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """The file is either as before or whole, never half written, even after a power cut. UTF-8."""
+    """Write text as UTF-8; the file is the old or the new one, never half of it, even after a power cut.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        text: the whole content.
+    """
     with replacing(path, sync=True) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A scratch folder to fill, which takes the name ``path`` when the block ends and is removed when it fails.
+    """Make a folder atomically.
 
-    Of several processes that make the same folder the first to finish wins; the others get an OSError at the end.
+    Yields a scratch folder to fill. It is renamed to ``path`` when the block ends, and removed when the block fails.
+
+    Raises:
+        OSError: another process has made the folder first.
     """
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
     try:
@@ -96,9 +116,14 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path, what: str = "") -> Iterator[None]:
-    """Let one process at a time pass, on this machine; released by the system even if its holder is killed.
+    """Hold a lock that one process of this machine at a time can hold; the system releases it if its holder is killed.
 
-    ``what`` the holder is busy with is said while waiting; InstsegError after LOCK_PATIENCE_SECONDS.
+    Args:
+        path: the file to lock.
+        what: what the holder does, as a verb phrase ("download x"), for messages while waiting.
+
+    Raises:
+        InstsegError: the lock was not free for LOCK_PATIENCE_SECONDS.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -107,7 +132,7 @@ def exclusive_lock(path: Path, what: str = "") -> Iterator[None]:
             now, doing = time.monotonic(), what or f"finish with {path.parent}"
             if now - begun > LOCK_PATIENCE_SECONDS:
                 raise InstsegError(f"waited {now - begun:.0f} s for another process to {doing}; it holds {path}")
-            if said == begun or now - said > LOCK_SAY_SECONDS:
+            if said == begun or now - said > LOCK_REMINDER_SECONDS:
                 said = now
                 logger.info("waiting for another process to %s", doing)
             time.sleep(LOCK_POLL_SECONDS)
@@ -115,9 +140,14 @@ def exclusive_lock(path: Path, what: str = "") -> Iterator[None]:
 
 
 def made_once(path: Path, what: str, make: Callable[[], None]) -> None:
-    """Have ``make`` bring a file or folder into being where it is missing; of several processes one does, others wait.
+    """Make a file or folder unless it exists; of several processes one makes it while the others wait.
 
-    Ranks that are started together, and jobs of a sweep, all find the same work undone.
+    Ranks that start together, and jobs of a sweep, all find the same work undone.
+
+    Args:
+        path: the file or folder.
+        what: what ``make`` does, as a verb phrase, for messages while waiting.
+        make: makes ``path``.
     """
     if path.exists():
         return
@@ -129,7 +159,10 @@ def made_once(path: Path, what: str, make: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def lock_if_free(path: Path) -> Iterator[bool]:
-    """Whether nobody else holds this lock; if so it is held inside the block, and released even by a killed process."""
+    """Try to take a lock without waiting; yields whether this process holds it inside the block.
+
+    The system releases it even if the process is killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         yield _try_lock(file.fileno())
@@ -148,5 +181,5 @@ def _try_lock(descriptor: int) -> bool:
     except (BlockingIOError, PermissionError):  # held by another process, as Linux and Windows say it
         return False
     except OSError as error:
-        logger.warning("this file system has no locks (%s): do not start two downloads into one cache", error)
+        logger.warning("this file system has no locks (%s): do not run two downloads into one cache", error)
     return True

@@ -1,4 +1,4 @@
-"""Category names, the one place where json category ids and network labels meet, and a colour for each."""
+"""Category names, their mapping between json category ids and network labels, and a colour for each."""
 
 from __future__ import annotations
 
@@ -29,19 +29,30 @@ class Categories:
 
     @property
     def num_classes(self) -> int:
-        """Number of categories and the background."""
+        """Number of categories plus one for the background."""
         return len(self.names) + 1
 
     def label(self, name: str) -> int:
+        """Return the label (from 1) of a name."""
         return self.names.index(name) + 1
 
     def name(self, label: int) -> str:
+        """Return the name of a label (from 1)."""
         if label < 1:
-            raise IndexError(f"label {label} is no category: they count from 1")
+            raise IndexError(f"label {label} is no category: labels start at 1")
         return self.names[label - 1]
 
     def check_same(self, other: Categories, self_is: str, other_is: str) -> None:
-        """Raise InstsegError with the difference when the two are not the same names in the same order."""
+        """Require the same names in the same order.
+
+        Args:
+            other: the categories to compare with.
+            self_is: what these categories belong to, for the message.
+            other_is: what the others belong to.
+
+        Raises:
+            InstsegError: they differ; the message says in what.
+        """
         if self.names == other.names:
             return
         only_self = [name for name in self.names if name not in other.names]
@@ -56,17 +67,17 @@ class Categories:
         raise InstsegError(f"categories of {self_is} and {other_is} differ; " + "; ".join(parts))
 
     def to_coco(self) -> list[CocoCategory]:
-        """COCO category entries whose ids are the labels."""
+        """Return COCO category entries whose ids are the labels."""
         return [{"id": label, "name": name} for label, name in enumerate(self.names, start=1)]
 
     def id_to_label(self, coco_categories: Iterable[CocoCategory]) -> dict[int, int]:
-        """json category_id -> label, for the categories of the json that are among these."""
+        """Map the json's category ids to labels; categories of the json that are not among these are left out."""
         labels = {name: label for label, name in enumerate(self.names, start=1)}
         return {c["id"]: labels[c["name"]] for c in coco_categories if c["name"] in labels}
 
 
 def category_colour(label: int) -> tuple[int, int, int]:
-    """RGB 0..255 of a label: bright, the same in every picture of every run."""
+    """Return the bright RGB colour (0..255) of a label, the same in every picture of every run."""
     hue = (0.02 + (label - 1) * GOLDEN_RATIO) % 1.0
     lightness = (0.55, 0.45, 0.65)[(label - 1) // 8 % 3]
     red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.95)
@@ -74,10 +85,19 @@ def category_colour(label: int) -> tuple[int, int, int]:
 
 
 def select_names(available: Sequence[str], wanted: str | Sequence[str] | None, where: str) -> tuple[str, ...]:
-    """The wanted names (or the one) in the wanted order, or all; InstsegError naming what ``where`` does not hold."""
+    """Select category names by what the user wants.
+
+    Args:
+        available: all names.
+        wanted: one name or several in the order they shall have; all where there is nothing in it.
+        where: origin of the names, for the message.
+
+    Raises:
+        InstsegError: a wanted name is not available.
+    """
     if not wanted:
         return tuple(available)
-    if isinstance(wanted, str):  # categories=car, typed without brackets
+    if isinstance(wanted, str):  # categories=car, without brackets
         wanted = [wanted]
     known = set(available)
     missing = [name for name in wanted if name not in known]

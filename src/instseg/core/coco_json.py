@@ -1,14 +1,24 @@
-"""Predictions and ground truth in COCO's json form, for pycocotools and every other tool that reads it."""
+"""Predictions and ground truth as COCO json, for pycocotools and every other tool that reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from instseg import __version__
 from instseg.core.categories import Categories
 from instseg.core.masks import rle_area
-from instseg.core.types import CocoDict, GroundTruth, ImageSize, Prediction, Rle
+from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, GroundTruth, ImageSize, Prediction, Rle
+
+
+class RleText(TypedDict):
+    """Compressed run-length mask with its counts as text, as json needs it."""
+
+    size: list[int]  # height, width
+    counts: str
 
 
 def predictions_to_coco(
@@ -17,18 +27,19 @@ def predictions_to_coco(
     categories: Categories,
     category_ids: Mapping[int, int] | None = None,
 ) -> CocoDict:
-    """One dictionary that is both a COCO data set and COCO results.
+    """Convert predictions to one dictionary that is both a COCO dataset and COCO results.
 
-    ``COCO(path)`` reads the whole; its ``annotations`` list alone is what ``COCO.loadRes`` and evaluation servers
-    take: image_id, category_id, bbox (x, y, width, height in px), score, segmentation (RLE, counts as text).
+    ``COCO(path)`` reads the whole; ``COCO.loadRes`` and evaluation servers take its ``annotations`` list alone:
+    image_id, category_id, bbox (x, y, width, height in px), score, segmentation (RLE, counts as text).
 
     Args:
         predictions: in the original frame.
         file_names: image_id -> file name, of every predicted image.
-        category_ids: label -> category id, where the ids of another json are wanted; None: the labels.
+        categories: names of the labels.
+        category_ids: label -> category id of another json; None keeps the labels as ids.
     """
-    images: list[Any] = []
-    annotations: list[Any] = []
+    images: list[CocoImage] = []
+    annotations: list[CocoAnnotation] = []
     for prediction in predictions:
         images.append(_image_entry(prediction.image_id, file_names[prediction.image_id], prediction.image_size))
         for index in range(len(prediction)):
@@ -54,9 +65,16 @@ def ground_truth_to_coco(
     categories: Categories,
     category_ids: Mapping[int, int] | None = None,
 ) -> CocoDict:
-    """A COCO data set with every mask as RLE, areas as annotated, crowds marked; arguments as above."""
-    images: list[Any] = []
-    annotations: list[Any] = []
+    """Convert ground truth to a COCO dataset with every mask as RLE, areas as annotated and crowds marked.
+
+    Args:
+        truths: in the original frame.
+        file_names: image_id -> file name, of every image.
+        categories: names of the labels.
+        category_ids: label -> category id of another json; None keeps the labels as ids.
+    """
+    images: list[CocoImage] = []
+    annotations: list[CocoAnnotation] = []
     for truth in truths:
         images.append(_image_entry(truth.image_id, file_names[truth.image_id], truth.image_size))
         for index in range(len(truth)):
@@ -76,7 +94,10 @@ def ground_truth_to_coco(
 
 
 def _coco(
-    images: list[Any], annotations: list[Any], categories: Categories, category_ids: Mapping[int, int] | None
+    images: list[CocoImage],
+    annotations: list[CocoAnnotation],
+    categories: Categories,
+    category_ids: Mapping[int, int] | None,
 ) -> CocoDict:
     entries = categories.to_coco()
     if category_ids:
@@ -85,19 +106,18 @@ def _coco(
     return {"info": info, "images": images, "categories": entries, "annotations": annotations}
 
 
-def _image_entry(image_id: int, file_name: str, image_size: ImageSize) -> dict[str, Any]:
+def _image_entry(image_id: int, file_name: str, image_size: ImageSize) -> CocoImage:
     return {"id": image_id, "file_name": file_name, "height": image_size[0], "width": image_size[1]}
 
 
-def _xywh(box: Any) -> list[float]:
-    """To a hundredth of a pixel, which no one can see and which keeps the file small."""
+def _xywh(box: NDArray[np.floating]) -> list[float]:
+    """Convert xyxy (4,), rounded to a hundredth of a pixel to keep the file small."""
     x1, y1, x2, y2 = (float(v) for v in box)
     return [round(x1, 2), round(y1, 2), round(x2 - x1, 2), round(y2 - y1, 2)]
 
 
-def _rle_as_text(rle: Rle) -> dict[str, Any]:
-    counts = rle["counts"]
-    return {"size": list(rle["size"]), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
+def _rle_as_text(rle: Rle) -> RleText:
+    return {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
 
 
 CSV_COLUMNS = (
@@ -106,8 +126,14 @@ CSV_COLUMNS = (
 )
 
 
-def prediction_rows(prediction: Prediction, file_name: str, categories: Categories) -> Iterator[dict[str, Any]]:
-    """One row of CSV_COLUMNS for each instance, best score first as in the prediction."""
+def prediction_rows(prediction: Prediction, file_name: str, categories: Categories) -> Iterator[dict[str, str | float]]:
+    """Yield a row of CSV_COLUMNS for each instance, in the order of the prediction: best score first.
+
+    Args:
+        prediction: in the original frame.
+        file_name: of the image, for the first column.
+        categories: names of the labels.
+    """
     height, width = prediction.image_size
     for index in range(len(prediction)):
         x1, y1, x2, y2 = (round(float(v), 2) for v in prediction.boxes[index])

@@ -1,5 +1,5 @@
-"""The one error type for what a user can mend."""
+"""Error type for everything that a user can fix."""
 
 
 class InstsegError(Exception):
-    """Something the user can mend. The message names the file or key, what was expected and what was found."""
+    """Mistake that the user can fix; the message names the file or key, what was expected and what was found."""

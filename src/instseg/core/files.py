@@ -1,4 +1,4 @@
-"""Reading and writing json and text, within the memory there is."""
+"""Reading and writing of json and text, within the memory that is free."""
 
 from __future__ import annotations
 
@@ -10,24 +10,34 @@ from instseg.core.atomic import replacing
 from instseg.core.errors import InstsegError
 
 
-def write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    """Write strict JSON atomically, making its folder: a reader sees the old file or the whole new one.
+def write_json(path: Path, content: object, indent: int | None = None) -> None:
+    """Write strict JSON atomically: a reader sees the old file or the whole new one.
 
-    Raises ValueError for NaN and infinity, which JSON does not have.
+    Args:
+        path: the file; its folder is made where it is missing.
+        content: plain containers.
+        indent: spaces per level; None for one line.
+
+    Raises:
+        ValueError: the content holds NaN or infinity, which JSON does not have.
     """
     with replacing(path) as scratch:
         text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
-        scratch.write_text(text, "utf-8", "backslashreplace")  # file names that are no UTF-8 become JSON's own escapes
+        scratch.write_text(text, "utf-8", "backslashreplace")  # file names that are no UTF-8 become JSON escapes
 
 
 BYTES_IN_MEMORY_PER_BYTE = 8
-"""What a json of polygons takes as Python objects, with the text beside it while it is parsed; measured 6 to 8."""
+"""Memory of a json of polygons while it is parsed, text and Python objects together; measured 6 to 8."""
 CACHE_TAG, CACHE_TAG_TEXT = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n"
-"""Marks a folder as a cache (bford.info/cachedir): what it holds is no one's data set."""
+"""Mark of a cache folder (bford.info/cachedir): its content is no dataset."""
 
 
 def read_json(path: Path) -> Any:
-    """Parse a json file; InstsegError for what is none, is not UTF-8, or would not fit into the memory."""
+    """Parse a json file.
+
+    Raises:
+        InstsegError: the file is missing, is no json in UTF-8, or would not fit into memory.
+    """
     check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
     try:
         return json.loads(path.read_bytes())
@@ -38,7 +48,11 @@ def read_json(path: Path) -> Any:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text, stripped, empty ones aside; InstsegError when it cannot be opened."""
+    """Return the lines of a text file, stripped and without empty ones.
+
+    Raises:
+        InstsegError: the file cannot be opened.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
@@ -47,19 +61,27 @@ def read_lines(path: Path) -> list[str]:
 
 
 def check_memory(path: Path, bytes_per_byte: float) -> None:
-    """InstsegError when so many bytes of memory for each of the file are not to be had."""
+    """Require enough free memory for a file.
+
+    Args:
+        path: the file; a missing one needs nothing.
+        bytes_per_byte: bytes of memory needed per byte of the file.
+
+    Raises:
+        InstsegError: less is free.
+    """
     if not path.is_file():
         return
     needed, free = path.stat().st_size * bytes_per_byte, free_memory_bytes()
     if free is not None and needed > free:
         raise InstsegError(
             f"{path}: {path.stat().st_size / 1e9:.1f} GB of json take about {needed / 1e9:.0f} GB of memory to read, "
-            f"{free / 1e9:.0f} GB are free: divide it into several files (dataset=multi reads them together)"
+            f"{free / 1e9:.0f} GB are free: split it into several files (dataset=multi reads them together)"
         )
 
 
 def free_memory_bytes() -> int | None:
-    """What programs may still take, None where the system does not say."""
+    """Return the memory that is still available in bytes; None where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -68,7 +90,7 @@ def free_memory_bytes() -> int | None:
 
 
 def mark_as_cache(folder: Path) -> None:
-    """Make the folder, and mark it so that what it holds is not taken for labels or photos of a root around it."""
+    """Make a folder and mark it as a cache, so that a dataset root around it does not read its content as labels."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CACHE_TAG).exists():
         (folder / CACHE_TAG).write_text(CACHE_TAG_TEXT)

@@ -1,9 +1,9 @@
-"""From a bitmask to polygons that a person can edit, and that give the mask back when they are drawn.
+"""Conversion of a bitmask to polygons that a person can edit and that give the mask back when they are drawn.
 
-The outline of a mask runs along the outer edges of its pixels; contours through pixel centres would take half a pixel
-off all around. Steps become slopes before points are dropped, because the corners that a simplification picks from a
-staircase lie on one side of it. What is left is drawn and compared: a mask too small or too fine for that keeps the
-edges of its pixels.
+Polygons follow the outer edges of a mask's pixels; contours through pixel centres would take off half a pixel all
+around. Steps become slopes before points are dropped, because the corners that a simplification picks from a staircase
+lie on one side of it. The result is drawn and compared with the mask; a mask that is too small or too fine for it keeps
+the edges of its pixels.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.core.masks import Bitmask, bitmask_to_rle, polygon_area, polygons_to_rle
-from instseg.core.types import Polygon
+from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle
+from instseg.core.types import Bitmask, Polygon
 
 MIN_IOU = 0.98
-"""Of the drawn polygons with the mask that they are made from; below it fewer points are dropped."""
+"""Least IoU of the drawn polygons with their mask; below it fewer points are dropped."""
 NUM_TRIES, FINER = 7, 0.8
-"""As often the tolerance is made finer by this, down to a quarter; then the edges of the pixels are taken."""
+"""Number of attempts and factor of the tolerance from one to the next; after the last, pixel edges are used."""
 MAX_PAIRS = 1_000_000
-"""Of vertices compared at a time: 16 MB."""
+"""Pairs of vertices compared at a time: 16 MB."""
 MIN_SHARP_SIDE_PX = 3
-"""Two straight sides of at least this meet in a corner; shorter ones are the steps of a slope."""
+"""Straight sides of at least this length meet in a corner; shorter ones are the steps of a slope."""
 
 
 def bitmask_to_polygons(bitmask: Bitmask, tolerance_px: float = 1.0) -> list[Polygon]:
-    """The connected parts of a mask (H, W), largest first, in continuous pixels; none for an empty mask.
+    """Convert the connected parts of a mask to one polygon each.
 
-    Pixels that touch at a corner are connected. Holes are joined to the outline around them, by a seam without width
-    that runs there and back: the one polygon has the area of the ring, whether it is filled by the even-odd or by the
-    winding rule. Drawn again the polygons agree with the mask to an IoU of MIN_IOU at least, and are equal to it
-    where no simpler ones do.
+    Pixels that touch at a corner are connected. A hole is joined to the contour around it by a seam of zero width: the
+    polygon has the area of the ring under the even-odd and under the winding rule. Drawn again, the polygons agree with
+    the mask to an IoU of at least MIN_IOU; where no simpler ones do, they follow the edges of the pixels.
 
     Args:
-        tolerance_px: how far a simplified outline may lie from the true one; parts and holes that vanish in it are
-            left out. 0 gives the edges of the pixels.
+        bitmask: (H, W) of 0 and 1.
+        tolerance_px: largest distance between the simplified and the true contour; parts and holes that vanish in it
+            are left out. 0 gives the edges of the pixels.
+
+    Returns:
+        Polygons in continuous pixels, largest first; none for an empty mask.
     """
     crop, corner = _crop(bitmask)
     parts = _trace(crop)
@@ -53,17 +56,17 @@ def bitmask_to_polygons(bitmask: Bitmask, tolerance_px: float = 1.0) -> list[Pol
     return [polygon + corner for polygon in sorted(polygons, key=polygon_area, reverse=True)]
 
 
-def pixel_outlines(bitmask: Bitmask) -> list[Polygon]:
-    """All outlines of a mask (H, W) along the edges of its pixels; those of holes run the other way around."""
+def pixel_polygons(bitmask: Bitmask) -> list[Polygon]:
+    """Trace the edges of a mask's pixels (H, W); polygons of holes run the other way around."""
     crop, corner = _crop(bitmask)
-    return [outline + corner for part in _trace(crop) for outline in part]
+    return [ring + corner for part in _trace(crop) for ring in part]
 
 
 def join_polygons(polygons: Sequence[Polygon]) -> Polygon:
-    """One outline through all of them, the nearest joined first, by seams without width; the area is their sum.
+    """Join several polygons to one by seams of zero width, the nearest first; its area is their sum.
 
-    For formats in which an instance has a single outline. Outlines around holes run the other way around, and count
-    as negative.
+    For formats in which an instance has a single polygon. Polygons of holes run the other way around, and their area
+    counts as negative.
     """
     if len(polygons) == 1:
         return polygons[0]
@@ -72,7 +75,7 @@ def join_polygons(polygons: Sequence[Polygon]) -> Polygon:
     seams = _seams(points, ring)
     order: list[int] = []
     waiting = np.flatnonzero(ring == 0)[::-1].tolist()
-    while waiting:  # around the first; wherever a seam begins over to the other, around it and back
+    while waiting:  # around the first; at each seam over to the other ring, around it and back
         point = waiting.pop()
         order.append(point)
         if seams.get(point):
@@ -84,7 +87,7 @@ def join_polygons(polygons: Sequence[Polygon]) -> Polygon:
 
 
 def _seams(points: NDArray[np.float64], ring: NDArray[np.int64]) -> dict[int, list[int]]:
-    """The shortest seams between vertices that make one of all rings: point -> points that it is joined to (Prim)."""
+    """Find the shortest seams that connect all rings (Prim): point -> points that it is joined to."""
     seams: defaultdict[int, list[int]] = defaultdict(list)
     squared, nearest = np.full(len(points), np.inf), np.zeros(len(points), np.int64)
     outside = ring != 0
@@ -105,7 +108,7 @@ def _seams(points: NDArray[np.float64], ring: NDArray[np.int64]) -> dict[int, li
 
 
 def _crop(bitmask: Bitmask) -> tuple[Bitmask, NDArray[np.int64]]:
-    """The part of a mask that holds something, (0, 0) if nothing does, and x, y of its corner."""
+    """Cut a mask to its box, (0, 0) for an empty mask; returns the crop and x, y of its corner."""
     rows, columns = np.flatnonzero(bitmask.any(axis=1)), np.flatnonzero(bitmask.any(axis=0))
     if len(rows) == 0:
         return np.zeros((0, 0), np.uint8), np.zeros(2, np.int64)
@@ -115,10 +118,10 @@ def _crop(bitmask: Bitmask) -> tuple[Bitmask, NDArray[np.int64]]:
 
 
 def _trace(bitmask: Bitmask) -> list[list[Polygon]]:
-    """Every connected part as its outline and those of its holes, along the edges of the pixels, corners only.
+    """Trace each connected part: its outer ring and those of its holes along the edges of the pixels, corners only.
 
-    In a picture of twice the size plus one the corners of the pixels are points of their own, at even places, and
-    belong to the mask where they touch it: its contours run along the edges of the pixels.
+    In a lattice of twice the size plus one, corners of pixels are points of their own at even places and belong to the
+    mask where they touch it: the contours of the lattice are the edges of the pixels.
     """
     if bitmask.size == 0:
         return []
@@ -130,13 +133,13 @@ def _trace(bitmask: Bitmask) -> list[list[Polygon]]:
     parts: dict[int, list[Polygon]] = {}
     around = [int(parent) for parent in np.asarray(hierarchy)[0, :, 3]]
     for number in sorted(range(len(contours)), key=lambda n: around[n] >= 0):  # outer ones first
-        outline = _corners(np.asarray(contours[number])[:, 0].astype(np.int64))
-        parts.setdefault(around[number] if around[number] >= 0 else number, []).append(outline)
+        ring = _corners(np.asarray(contours[number])[:, 0].astype(np.int64))
+        parts.setdefault(around[number] if around[number] >= 0 else number, []).append(ring)
     return list(parts.values())
 
 
 def _corners(contour: NDArray[np.int64]) -> Polygon:
-    """Points where a contour of the lattice turns; it cuts inner corners, which are the even points beside the cuts."""
+    """Return the points where a contour of the lattice turns, with inner corners, which the contour cuts, put back."""
     step = np.roll(contour, -1, axis=0) - contour
     cuts = np.flatnonzero((step != 0).all(axis=1))
     between = contour[cuts] + step[cuts] * (contour[cuts] % 2 != 0)
@@ -147,20 +150,20 @@ def _corners(contour: NDArray[np.int64]) -> Polygon:
 
 
 def _simplified(part: Sequence[Polygon], tolerance: float) -> list[Polygon]:
-    """Outline and holes with fewer points; a ring that vanishes is left out, with the outline the whole part."""
-    outline, *holes = [_simplified_ring(ring, tolerance) for ring in part]
-    return [ring for ring in (outline, *holes) if len(ring) >= 3] if len(outline) >= 3 else []
+    """Simplify a part; a hole that vanishes is left out, and the whole part with its outer ring."""
+    outer, *holes = [_simplified_ring(ring, tolerance) for ring in part]
+    return [ring for ring in (outer, *holes) if len(ring) >= 3] if len(outer) >= 3 else []
 
 
 def _simplified_ring(ring: Polygon, tolerance: float) -> Polygon:
-    """Douglas & Peucker, 1973; but a rectangle is as simple as it gets."""
+    """Simplify a ring (Douglas & Peucker, 1973); a rectangle stays as it is."""
     if len(ring) == 4:
         return ring if polygon_area(ring) > tolerance**2 else ring[:0]
     return cv2.approxPolyDP(_slopes(ring).astype(np.float32), tolerance, True)[:, 0].astype(np.float64)
 
 
 def _slopes(corners: Polygon) -> Polygon:
-    """An outline of right angles with its steps turned into slopes: through the middle of the edges of the pixels."""
+    """Turn the steps of a right-angled ring into slopes through the middle of the pixels' edges."""
     side = np.roll(corners, -1, axis=0) - corners
     length = np.abs(side).sum(axis=1, keepdims=True)
     half = side / length / 2
@@ -172,7 +175,7 @@ def _slopes(corners: Polygon) -> Polygon:
 
 
 def _agreement(polygons: Sequence[Polygon], bitmask: Bitmask) -> float:
-    """IoU of the drawn polygons with the mask."""
+    """Compute the IoU of the drawn polygons with the mask."""
     height, width = bitmask.shape
     drawn = polygons_to_rle(polygons, (height, width))
     return float(coco_mask.iou([drawn], [bitmask_to_rle(bitmask)], [0])[0, 0])

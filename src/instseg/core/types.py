@@ -1,9 +1,9 @@
-"""The vocabulary: what travels between the data, the model, the metrics and the pictures.
+"""Vocabulary: the types that travel between the data, the model, the metrics and the pictures.
 
-Frames: the *original* frame is the photo as a person sees it (EXIF applied where the labels were drawn
-that way); the *network* frame is the same photo after resize and augmentation. Boxes are absolute
-``x1, y1, x2, y2`` with an exclusive end, so a box that covers one pixel has width 1. Continuous coordinates
-put (0, 0) at the outer corner of the first pixel. Labels run from 1; 0 is the background.
+Frames: the *original* frame is the image as a person sees it (EXIF orientation applied where the labels were drawn
+that way); the *network* frame is the same image after resize and augmentation. Boxes are absolute ``x1, y1, x2, y2``
+with an exclusive end, so a box that covers one pixel has width 1. In continuous coordinates (0, 0) is the outer corner
+of the first pixel. Labels start at 1; 0 is the background.
 """
 
 from __future__ import annotations
@@ -17,30 +17,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BOX_MASK_SIZE = 112
-"""Side M of ``Target.box_masks``: 12.5 kB an instance; 28x28 targets differ in 1.8 % of pixels from dense ones."""
+"""Side M of ``Target.box_masks``: 12.5 kB per instance; 28x28 targets differ from dense ones in 1.8 % of pixels."""
 
 ImageSize = tuple[int, int]
 """(height, width) in pixels."""
 
-Rle = dict[str, Any]
-"""A compressed COCO run-length mask: ``{"size": [height, width], "counts": bytes}``, column-major."""
+
+class Rle(TypedDict):
+    """Compressed COCO run-length mask, column-major."""
+
+    size: list[int]  # height, width
+    counts: bytes
+
 
 Image = NDArray[np.uint8]
-"""(H, W, 3) uint8 RGB, the form in which pictures are decoded, augmented and drawn."""
+"""(H, W, 3) uint8 RGB: images are decoded, augmented and drawn in this form."""
 
 Polygon = NDArray[np.float64]
 """(P, 2) float64 vertices x, y in continuous pixels, P >= 3, not closed."""
 
+Bitmask = NDArray[np.uint8]
+"""(H, W) uint8 of 0 and 1."""
+
+Box = NDArray[np.float64]
+"""(4,) float64 xyxy in pixels."""
+
 
 @dataclass(slots=True)
 class Instances:
-    """The N instances of one image, vector wherever the labels are; every list and array has length N.
+    """N instances of one image, as polygons wherever the labels are; every list and array has length N.
 
     ``polygons[i]`` holds the parts of instance i; it is empty when the instance exists only as a bitmap,
     and then ``rles[i]`` is that bitmap (compressed, of the image's size), otherwise None.
     """
 
-    labels: NDArray[np.int64]  # (N,)
+    labels: NDArray[np.int64]  # (N,) 1..num_categories
     polygons: list[list[Polygon]]
     rles: list[Rle | None]
 
@@ -50,13 +61,13 @@ class Instances:
 
 @dataclass(slots=True)
 class GroundTruth:
-    """What a person drew on one image, in the original frame: the truth for evaluation. Crowds included."""
+    """Annotations of one image in the original frame, crowd regions included: the truth for evaluation."""
 
     image_id: int
     image_size: ImageSize
     boxes: NDArray[np.float64]  # (N, 4) xyxy
     labels: NDArray[np.int64]  # (N,) 1..num_categories
-    areas: NDArray[np.float64]  # (N,) px², as annotated: decides COCO's small / medium / large
+    areas: NDArray[np.float64]  # (N,) px², as annotated; COCO's small / medium / large
     iscrowd: NDArray[np.bool_]  # (N,)
     rles: list[Rle]
 
@@ -66,7 +77,7 @@ class GroundTruth:
 
 @dataclass(slots=True)
 class Prediction:
-    """What the model says about one image, in the original frame, best score first. Lives on the CPU."""
+    """Output of the model for one image, in the original frame, best score first; on the CPU."""
 
     image_id: int
     image_size: ImageSize
@@ -79,17 +90,17 @@ class Prediction:
         return len(self.labels)
 
     def select(self, keep: NDArray[np.bool_]) -> Prediction:
-        """The instances where ``keep`` (N,) is true."""
+        """Return the instances for which ``keep`` (N,) is true."""
         rles = [rle for rle, kept in zip(self.rles, keep, strict=True) if kept]
         return Prediction(self.image_id, self.image_size, self.boxes[keep], self.labels[keep], self.scores[keep], rles)
 
 
 @dataclass(slots=True)
 class Target:
-    """Training target of one image, in the network frame. Never holds a crowd region.
+    """Training target of one image, in the network frame; never holds a crowd region.
 
-    ``box_masks[i]`` is instance i drawn into the M x M frame of its own box, 0 or 1: the mask loss samples
-    from there, so no mask of the image's size is ever made.
+    ``box_masks[i]`` is instance i drawn into the M x M frame of its own box, 0 or 1. The mask loss samples from it, so
+    no mask of the image's size is ever made.
     """
 
     boxes: Tensor  # float32 (N, 4) xyxy
@@ -100,6 +111,12 @@ class Target:
         return len(self.labels)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Target:
+        """Copy the tensors to a device.
+
+        Args:
+            device: where to.
+            non_blocking: do not wait for a copy from pinned memory.
+        """
         return Target(
             self.boxes.to(device, non_blocking=non_blocking),
             self.labels.to(device, non_blocking=non_blocking),
@@ -107,12 +124,13 @@ class Target:
         )
 
     def pin_memory(self) -> Target:
+        """Copy the tensors to page-locked memory, from which a GPU is filled without waiting."""
         return Target(self.boxes.pin_memory(), self.labels.pin_memory(), self.box_masks.pin_memory())
 
 
 @dataclass(slots=True)
 class Sample:
-    """One augmented image with its target, before it joins a batch."""
+    """Augmented image with its target, before it joins a batch."""
 
     image: Tensor  # uint8 (3, H, W) RGB, network frame
     target: Target
@@ -121,7 +139,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Batch:
-    """B images of one step. ``images`` is padded with zeros at the right and bottom to a common size."""
+    """B images of one step, padded with zeros at the right and bottom to a common size."""
 
     images: Tensor  # uint8 (B, 3, H, W) RGB, channels_last, H and W multiples of 32
     image_sizes: list[ImageSize]  # of each image in the network frame, without the padding
@@ -133,25 +151,34 @@ class Batch:
 
     @property
     def image_ids(self) -> list[int]:
+        """Dataset ids of the B images."""
         return [truth.image_id for truth in self.ground_truth]
 
     @property
     def original_sizes(self) -> list[ImageSize]:
+        """Sizes (height, width) of the B images in the original frame."""
         return [truth.image_size for truth in self.ground_truth]
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Copy images and targets to a device; the ground truth stays on the CPU.
+
+        Args:
+            device: where to.
+            non_blocking: do not wait for a copy from pinned memory.
+        """
         images = self.images.to(device, non_blocking=non_blocking)
         targets = [target.to(device, non_blocking) for target in self.targets]
         return Batch(images, self.image_sizes, targets, self.ground_truth)
 
     def pin_memory(self) -> Batch:
+        """Copy images and targets to page-locked memory, from which a GPU is filled without waiting."""
         targets = [target.pin_memory() for target in self.targets]
         return Batch(self.images.pin_memory(), self.image_sizes, targets, self.ground_truth)
 
 
 @dataclass(slots=True)
 class Detections:
-    """What the network found on one image after NMS, in the network frame, still on the device."""
+    """Instances found on one image after NMS, in the network frame, still on the device."""
 
     boxes: Tensor  # float32 (N, 4) xyxy
     labels: Tensor  # int64 (N,)
@@ -160,33 +187,40 @@ class Detections:
 
 
 class CocoImage(TypedDict, total=False):
+    """Entry of ``images`` in a COCO json."""
+
     id: int
     file_name: str
     height: int
     width: int
-    source: str  # which of several sets of labels it came with
+    source: str  # the set of labels that it came with, where there are several
 
 
 class CocoAnnotation(TypedDict, total=False):
+    """Entry of ``annotations`` in a COCO json, of the ground truth or of results."""
+
     id: int
     image_id: int
     category_id: int
     bbox: list[float]  # x, y, width, height
     area: float
     iscrowd: int
-    segmentation: Any  # list of flat polygons | {"size", "counts"}
+    score: float  # of results
+    segmentation: object  # list of flat polygons | {"size", "counts"}
 
 
 class CocoCategory(TypedDict, total=False):
+    """Entry of ``categories`` in a COCO json."""
+
     id: int
     name: str
     supercategory: str
 
 
 class CocoDict(TypedDict, total=False):
-    """The canonical form of every dataset: a COCO json as a dictionary."""
+    """COCO json as a dictionary: the canonical form of every dataset."""
 
-    info: dict[str, Any]
+    info: dict[str, Any]  # free text and settings of whoever wrote it
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]

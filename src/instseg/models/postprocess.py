@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from instseg.core.masks import mask_probs_to_rle
+from instseg.core.box_masks import mask_probs_to_rle
 from instseg.core.types import Detections, ImageSize, Prediction
 
 

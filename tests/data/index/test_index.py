@@ -399,7 +399,7 @@ def test_a_box_without_a_mask_becomes_a_rectangle(tmp_path):
         ([["a", 1, 5, 5, 1, 3]], "flat list of numbers"),
         ([5, 5, 9, 9, 1, 1], "pairs of x, y below"),
         ({"size": [32, 24], "counts": [768]}, "RLE of size"),
-        ({"size": [24, 32], "counts": "zzz"}, "no compressed RLE"),
+        ({"size": [24, 32], "counts": "zzz"}, "expected compressed RLE"),
         ({"counts": [1]}, "must be polygons or an RLE"),
         ("polygon", "must be polygons or an RLE"),
         ([], "neither segmentation nor bbox"),

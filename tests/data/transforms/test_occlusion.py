@@ -12,7 +12,8 @@ from factories import make_instances, make_picture, rectangle, star
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instseg.core.masks import bitmask_to_rle, polygons_to_box, polygons_to_box_mask, polygons_to_rle, rle_to_bitmask
+from instseg.core.box_masks import polygons_to_box_mask
+from instseg.core.masks import bitmask_to_rle, polygons_to_box, polygons_to_rle, rle_to_bitmask
 from instseg.core.types import BOX_MASK_SIZE, Instances, Polygon
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.data.transforms.label_maps import NUM_VALUES

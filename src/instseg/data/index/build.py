@@ -127,10 +127,10 @@ def _add_instance(
 
 def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, findings: Findings) -> list[Polygon] | Rle:
     """Polygons as they are (they may reach out of the image), bitmaps as compressed RLE, a lone box as polygon."""
-    segmentation = annotation.get("segmentation")
-    if segmentation and not isinstance(segmentation, list):
+    segmentation = annotation.get("segmentation") or []
+    if not isinstance(segmentation, list):
         return _rle_of(segmentation, image_size)
-    parts = [_polygon_of(part) for part in segmentation or [] if part != []]
+    parts = [_polygon_of(part) for part in segmentation if part != []]
     if not parts:
         return [_box_polygon(annotation, name, findings)]
     usable = [part for part in parts if len(part) >= 3]

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.masks import Box, clip_polygon, polygon_area, polygons_to_box
-from instseg.core.types import ImageSize, Polygon
+from instseg.core.masks import clip_polygon, polygon_area, polygons_to_box
+from instseg.core.types import Box, ImageSize, Polygon
 
 
 class Visible(NamedTuple):

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.masks import Bitmask, Box, rles_runs
-from instseg.core.types import ImageSize, Rle
+from instseg.core.masks import rles_runs
+from instseg.core.types import Bitmask, Box, ImageSize, Rle
 
 NUM_VALUES = 256  # of a byte; 0 stands for no instance
 MAX_PER_MAP = 64  # a set of instances is the bits of one number

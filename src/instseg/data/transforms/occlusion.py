@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.masks import Bitmask, Box, polygons_to_box_mask, polygons_to_box_masks
-from instseg.core.types import BOX_MASK_SIZE, Polygon
+from instseg.core.box_masks import polygons_to_box_mask, polygons_to_box_masks
+from instseg.core.types import BOX_MASK_SIZE, Bitmask, Box, Polygon
 
 MIN_BOX_SIDE_PX = 1.0
 

@@ -15,18 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.box_masks import bitmask_to_box_mask, polygons_to_box_mask
 from instseg.core.errors import InstsegError
-from instseg.core.masks import (
-    Bitmask,
-    Box,
-    bitmask_to_box_mask,
-    clip_polygon,
-    polygon_area,
-    polygons_to_box,
-    polygons_to_box_mask,
-    rle_area,
-)
-from instseg.core.types import BOX_MASK_SIZE, Image, ImageSize, Instances, Polygon
+from instseg.core.masks import clip_polygon, polygon_area, polygons_to_box, rle_area
+from instseg.core.types import BOX_MASK_SIZE, Bitmask, Box, Image, ImageSize, Instances, Polygon
 from instseg.data.transforms.cropping import visible_polygons
 from instseg.data.transforms.label_maps import draw_label_maps
 from instseg.data.transforms.occlusion import Cover, Drawn, draw_behind, draw_unhidden

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import category_colour
 from instseg.core.masks import rle_to_bitmask, rle_to_box
-from instseg.core.polygons import pixel_outlines
+from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
 from instseg.prediction.writers.predicted_image import Export, Picture
 from instseg.visualization.sheets import write_image
@@ -44,7 +44,7 @@ class InstancePictures(Export):
         for number, (label, score, rle) in enumerate(zip(found.labels, found.scores, found.rles, strict=True), start=1):
             name = self.run.categories.name(int(label))
             top = f"{name[:MAX_LETTERS]}  {score:.2f}", f"{number} of {len(found)} in {picture.photo.file}"
-            outlines = pixel_outlines(rle_to_bitmask(rle))
+            outlines = pixel_polygons(rle_to_bitmask(rle))
             drawn = sheet.draw(outlines, rle_to_box(rle), category_colour(int(label)), *top)
             file = f"{number:0{digits}}_{NOT_IN_NAMES.sub('_', name)[:MAX_LETTERS]}_{score:.2f}.jpg"
             write_image(self.folder / picture.photo.stem / file, drawn)

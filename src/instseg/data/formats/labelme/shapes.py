@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import Bitmask, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
+from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
 from instseg.core.text import usable_text
-from instseg.core.types import ImageSize, Polygon
+from instseg.core.types import Bitmask, ImageSize, Polygon
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.images import MAX_PIXELS

@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import Bitmask
-from instseg.core.types import ImageSize
+from instseg.core.types import Bitmask, ImageSize
 from instseg.data.reading.images import MAX_PIXELS
 
 VALUE_BITS = 8

@@ -17,9 +17,8 @@ import numpy as np
 from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import Bitmask
 from instseg.core.text import usable_text
-from instseg.core.types import ImageSize, Polygon
+from instseg.core.types import Bitmask, ImageSize, Polygon
 from instseg.data.formats.labelstudio.brush_rle import decode_brush_rle
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import Box
-from instseg.core.types import ImageSize
+from instseg.core.types import Box, ImageSize
 
 SEGMENTATION, BOXES, NAMES = "annotations-object-segmentation", "annotations-bbox", "class-descriptions"
 """What the names of the tables have in common, whatever their version and split."""

@@ -20,9 +20,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import Box
 from instseg.core.text import is_file_name
-from instseg.core.types import ImageSize, Polygon
+from instseg.core.types import Box, ImageSize, Polygon
 
 MAX_XML_BYTES = 64_000_000
 """Of one image; the largest real ones have a few hundred kB."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.files import read_lines
-from instseg.core.masks import Box, rle_to_box
-from instseg.core.types import ImageSize, Rle
+from instseg.core.masks import rle_to_box
+from instseg.core.types import Box, ImageSize, Rle
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
 from instseg.data.formats.mask_values import COLOUR, colour_value, rles_of_values
 
