@@ -1,4 +1,4 @@
-"""Where Hydra looks for sweepers. Read at every start of every Hydra program: it imports nothing heavy."""
+"""Registration of the sweeper with Hydra, which reads it at the start of every Hydra program: imports stay light."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ class InstsegSweeper(RecordingSweeper):
     """The sweeper of train.py."""
 
     def explain(self, error: Exception) -> str:
+        """Describe an error as ``python train.py`` does."""
         from instseg.app.cli import explain
 
         return explain(error, "train")
