@@ -8,10 +8,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from mutating import read_damaged_files
 
 from instseg.core.errors import InstsegError
 from instseg.runs import ownership
-from instseg.runs.ownership import OWNER_FILE, refuse_if_owned, sole_owner
+from instseg.runs.ownership import OWNER_FILE, read_owner, refuse_if_owned, sole_owner
 
 
 class OtherRun:
@@ -57,7 +58,7 @@ def test_a_process_does_not_own_a_folder_twice(tmp_path):
         pass
 
 
-def test_an_owner_on_another_machine_is_believed_dead_only_when_it_is_not_seen_to_live(tmp_path, monkeypatch):
+def test_an_owner_on_another_machine_is_considered_dead_only_when_it_shows_no_sign_of_life(tmp_path, monkeypatch):
     monkeypatch.setattr(ownership, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(ownership, "_dead", [])
     path = tmp_path / OWNER_FILE
@@ -82,10 +83,36 @@ def test_an_owner_on_another_machine_is_waited_for_before_anything_is_written_an
         assert waited == [10.0, 10.0, 10.0]
 
 
-def test_a_look_before_anything_is_written_sees_an_owner_that_lives_on_another_machine(tmp_path, monkeypatch):
+def test_a_check_before_anything_is_written_sees_a_live_owner_on_another_machine(tmp_path, monkeypatch):
     path = tmp_path / OWNER_FILE
     monkeypatch.setattr(ownership, "_dead", [])
     monkeypatch.setattr(ownership.time, "sleep", lambda _: os.utime(path, (7, 7)))
     path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-31 12:00:00"}))
     with pytest.raises(InstsegError, match="process 1 on elsewhere since 2026-01-31"):
         refuse_if_owned(tmp_path)
+
+
+def test_a_half_written_owner_file_was_left_by_a_killed_process_and_the_folder_is_free(tmp_path):
+    (tmp_path / OWNER_FILE).write_text('{"version": 1, "pid": 4711, "ho')
+    with sole_owner(tmp_path):
+        assert read_owner(tmp_path / OWNER_FILE).pid == os.getpid()
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ('{"pid": "one", "host": "a", "since": "b"}', "field pid: expected `int`, found `str`"),
+    ('{"version": 9}', "field version: expected 1, found 9; update instseg, or"),
+])  # fmt: skip
+def test_an_owner_file_that_another_version_wrote_is_refused_and_not_overwritten(tmp_path, content, said):
+    path = tmp_path / OWNER_FILE
+    path.write_text(content)
+    with pytest.raises(InstsegError, match=rf"\.owner\.json: {said}.*remove the file if no run writes to this"):
+        refuse_if_owned(tmp_path)
+    assert path.read_text() == content
+
+
+def test_whatever_is_wrong_with_an_owner_file_is_one_kind_of_error_or_no_owner(tmp_path):
+    good = {"version": 1, "pid": 1, "host": "elsewhere", "since": "2026-01-31 12:00:00"}
+    path = tmp_path / OWNER_FILE
+    path.write_text(json.dumps(good))
+    tried, refused = read_damaged_files(path, lambda: read_owner(path))
+    assert tried > 2000 and refused > 0.2 * tried
