@@ -13,7 +13,7 @@ from instseg.distributed.device_slots import gpus_of_a_job, num_slots, slots, ta
 TAKE = """
 import sys
 from pathlib import Path
-from instseg import device_slots
+from instseg.distributed import device_slots
 device_slots.lock_folder = lambda: Path(sys.argv[1])
 print(device_slots.take_slot(2).name, flush=True)
 sys.stdin.read()

@@ -77,7 +77,7 @@ def test_a_rank_that_is_killed_ends_the_others_and_the_training_can_go_on(place)
     done = ended_in_time(command, began)
     assert done.code == 1
     assert "rank 1 (" in done.output and f"process {second}" in words(done.output)
-    assert "Go on with: python train.py resume=" in words(done.output)
+    assert "Resume with: python train.py resume=" in words(done.output)
     step = torch.load(last_checkpoint(place, "killed"), weights_only=True)["global_step"]
     more = started(place, "killed", "resume=auto", f"trainer.max_steps={step + 2}", "trainer.max_epochs=500").wait()
     assert more.code == 0, more.output[-3000:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of, quoted
 from instseg.distributed.device_slots import take_slot
-from instseg.distributed.rank_failure import NOTE, RANK_ENDED, note_failure
+from instseg.distributed.failure_note import NOTE_VARIABLE, RANK_ENDED, note_failure, read_failure_note
 from instseg.runs.external_launch import ranks_are_started_externally
 from instseg.runs.folders import is_begun_earlier
 from instseg.sweeps.failures import ProcessDiedError, Pruned
@@ -51,7 +52,7 @@ def one_job(config: DictConfig) -> Iterator[None]:
         job = HydraConfig.get()
         with read_write(job.run):  # type: ignore[arg-type]  # the other ranks must not make a folder of their own
             job.run.dir = job.runtime.output_dir
-        if NOTE in os.environ or job.job.name.startswith(CHILD):
+        if NOTE_VARIABLE in os.environ or job.job.name.startswith(CHILD):
             _end_with_parent()
         _go_on_if_begun(config)
     try:
@@ -153,7 +154,7 @@ def in_own_processes(config: DictConfig) -> float | None:
     command = [sys.executable, str(TRAIN), *task, *kept, "hydra.mode=RUN", quoted("hydra.run.dir", run_dir)]
     note = run_dir / ".failure.json"
     note.unlink(missing_ok=True)  # of an attempt that was killed before it was read
-    process = subprocess.Popen(command, env={**os.environ, NOTE: str(note)})
+    process = subprocess.Popen(command, env={**os.environ, NOTE_VARIABLE: str(note)})
     code = _wait(process)
     if code:
         raise _failure(note, code, run_dir)
@@ -195,13 +196,16 @@ def _failure(note: Path, code: int, run_dir: Path) -> Exception:
     if not note.is_file():
         said = f"the processes of this job ended with code {code}; what they said is in {run_dir}"
         return ProcessDiedError(said) if code < 0 else RuntimeError(said)
-    kind, message, value = json.loads(note.read_text(encoding="utf-8")).values()
+    noted = read_failure_note(note)
     note.unlink()
-    if kind == RANK_ENDED:
-        return ProcessDiedError(message)
-    if kind == Pruned.__name__:
-        return Pruned(message, value)
-    return InstsegError(message) if kind == InstsegError.__name__ else type(kind, (RuntimeError,), {})(message)
+    if noted.kind == RANK_ENDED:
+        return ProcessDiedError(noted.message)
+    if noted.kind == Pruned.__name__:
+        return Pruned(noted.message, math.nan if noted.value is None else noted.value)
+    if noted.kind == InstsegError.__name__:
+        return InstsegError(noted.message)
+    failure: Exception = type(noted.kind, (RuntimeError,), {})(noted.message)
+    return failure
 
 
 def typed_model_options(config: DictConfig) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""A rank that dies ends the others within a second, with a message that names it.
+"""Failing together: a rank that dies ends the others within a second, with a message that names it.
 
 Left alone, the others wait in their next collective operation for its timeout, half an hour. Every rank holds a
 connection to the first one, which the system closes whenever and however the rank ends: nothing has to be sent in
-time, and a rank that is merely busy is never taken for dead.
+time, and a rank that is merely busy is never considered dead.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -19,15 +18,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities import rank_zero_only
 
-from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
+from instseg.distributed.failure_note import RANK_ENDED, note_failure
 from instseg.distributed.interruption import StoppedTogether
 from instseg.runs.folders import resume_command, saved_states
 
@@ -35,28 +33,34 @@ log = logging.getLogger(__name__)
 
 DONE, FAILED, ENDED = "done", "failed", "ended"
 CONNECT_SECONDS = 60.0
-NOTE = "INSTSEG_FAILURE_NOTE"
-"""Environment variable: the file in which a command that was started for somebody leaves why it failed."""
-RANK_ENDED = "RankEndedError"
-"""The kind of failure that is noted of a rank which could say nothing any more."""
+WITHOUT_REASON = "killed, or by an error of its own"
 CAUSE_SECONDS = 2.0
-"""An error may only be the echo of another rank's death; so long it is held back for the news to come in."""
+"""An error may only be the echo of another rank's death: it is held back this long, for the message to arrive."""
 MESSAGE_BYTES = 65536
 
-Die = Callable[[str, bool], None]
-"""Called with what has happened, and whether it has been said already; does not return."""
+EndProcess = Callable[[str, bool], None]
+"""Called with the message, and whether another rank has reported it already; does not return."""
 
 
 class Member(Protocol):
+    """One rank's end of the connections between the ranks."""
+
     def leave(self, reason: str | None) -> None:
-        """Say that this rank ends: well, or for a reason."""
+        """Say that this rank ends: in order (None), or for a reason."""
 
 
-class Hub:
-    """The first rank's side: hears all others, and passes on that one of them has died."""
+class FirstRank:
+    """The first rank's end: it is connected to all others, and announces to them that one has died.
 
-    def __init__(self, listener: socket.socket, world_size: int, token: str, die: Die) -> None:
-        self.die, self.is_done = die, False
+    Args:
+        listener: the socket that the others connect to.
+        world_size: number of ranks.
+        token: the word by which a rank is recognised.
+        end_process: ends this process.
+    """
+
+    def __init__(self, listener: socket.socket, world_size: int, token: str, end_process: EndProcess) -> None:
+        self.end_process, self.is_done = end_process, False
         self.names: dict[socket.socket, str] = {}
         self.done: set[socket.socket] = set()
         listener.settimeout(CONNECT_SECONDS)
@@ -64,7 +68,7 @@ class Hub:
             connection = listener.accept()[0]
             connection.settimeout(CONNECT_SECONDS)
             given, _, name = _receive(connection).partition(" ")
-            if given == token:  # else it is somebody who tries all ports
+            if given == token:  # else it is a stranger that tries all ports
                 connection.settimeout(None)
                 self.names[connection] = name
         listener.close()
@@ -73,11 +77,10 @@ class Hub:
     def _listen(self) -> None:
         selector = selectors.DefaultSelector()
         for connection in self.names:
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, connection)
         while selector.get_map():
             for key, _ in selector.select():
-                peer = key.fileobj
-                assert isinstance(peer, socket.socket)
+                peer: socket.socket = key.data
                 word, _, reason = _receive(peer).partition(" ")
                 if word == DONE:
                     self.done.add(peer)
@@ -85,24 +88,33 @@ class Hub:
                 elif self.is_done:
                     return
                 else:
-                    self._tell(f"{self.names[peer]} has ended: {reason or 'killed, or by an error of its own'}")
+                    self._announce(f"{self.names[peer]} has ended: {reason or WITHOUT_REASON}")
 
-    def _tell(self, message: str) -> None:
+    def _announce(self, message: str) -> None:
         for connection in self.names.keys() - self.done:
             _send(connection, f"{ENDED} {message}")
-        self.die(message, False)
+        self.end_process(message, False)
 
     def leave(self, reason: str | None) -> None:
+        """Say to all ranks that this one ends: in order (None), or for a reason."""
         self.is_done = True
         for connection in self.names:
             _send(connection, DONE if reason is None else f"{ENDED} {describe_rank(0)} has ended: {reason}")
 
 
-class Spoke:
-    """Any other rank's side: its connection to the first rank."""
+class OtherRank:
+    """The end of every other rank: its connection to the first one.
 
-    def __init__(self, address: str, port: int, token: str, rank: int, die: Die) -> None:
-        self.die, self.is_done = die, False
+    Args:
+        address: of the first rank.
+        port: of the first rank.
+        token: the word by which the first rank recognises this one.
+        rank: the number of this one.
+        end_process: ends this process.
+    """
+
+    def __init__(self, address: str, port: int, token: str, rank: int, end_process: EndProcess) -> None:
+        self.end_process, self.is_done = end_process, False
         self.connection = socket.create_connection((address, port), CONNECT_SECONDS)
         self.connection.settimeout(None)
         _send(self.connection, f"{token} {describe_rank(rank)}")
@@ -111,19 +123,21 @@ class Spoke:
     def _listen(self) -> None:
         word, _, message = _receive(self.connection).partition(" ")
         if not (word == DONE or self.is_done):
-            self.die(message or "rank 0 has ended: killed, or by an error of its own", bool(message))
+            self.end_process(message or f"rank 0 has ended: {WITHOUT_REASON}", bool(message))
 
     def leave(self, reason: str | None) -> None:
+        """Say to the first rank that this one ends: in order (None), or for a reason."""
         self.is_done = True
         _send(self.connection, DONE if reason is None else f"{FAILED} {reason}")
 
 
 def describe_rank(rank: int) -> str:
+    """Name a rank of this machine with its host and process."""
     return f"rank {rank} ({socket.gethostname()}, process {os.getpid()})"
 
 
 def _send(connection: socket.socket, text: str) -> None:
-    """Gives up quietly where the other side is gone: its own connection tells the first rank."""
+    """Send one line; give up quietly where the other side is gone: its own connection shows that to the first rank."""
     try:
         connection.sendall(text.replace("\n", " ").encode()[: MESSAGE_BYTES - 1] + b"\n")
     except OSError:
@@ -131,7 +145,7 @@ def _send(connection: socket.socket, text: str) -> None:
 
 
 def _receive(connection: socket.socket) -> str:
-    """One line; empty where the other side is gone."""
+    """Receive one line; empty where the other side is gone."""
     received = b""
     while not received.endswith(b"\n"):
         try:
@@ -145,18 +159,19 @@ def _receive(connection: socket.socket) -> str:
 
 
 class RankWatch(Callback):
-    """Connects the ranks of a trainer once their process group stands; does nothing for a single process."""
+    """The callback that connects the ranks once their process group exists; idle for a single process."""
 
     def __init__(self) -> None:
         self.member: Member | None = None
         self.has_left = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Connect the ranks."""
         if self.member is None and trainer.world_size > 1 and dist.is_initialized():
-            self.member = connect(lambda message, is_said: _die(trainer, message, is_said))
+            self.member = connect(lambda message, is_reported: _end_process(trainer, message, is_reported))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """At once: what Lightning does next may wait for the others."""
+        """Leave at once: what Lightning does next may wait for the others."""
         self.leave(exception)
 
     def leave(self, exception: BaseException | None) -> None:
@@ -175,7 +190,7 @@ class RankWatch(Callback):
 
 @contextmanager
 def watched_ranks(trainer: Trainer) -> Iterator[None]:
-    """Around all that the ranks of a trainer do together: a rank that dies in it ends the others."""
+    """Enclose everything that the ranks of a trainer do together: one that dies inside ends the others."""
     watch = RankWatch()
     trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
     try:
@@ -186,38 +201,31 @@ def watched_ranks(trainer: Trainer) -> Iterator[None]:
     watch.leave(None)
 
 
-def connect(die: Die) -> Member:
-    """Called by all ranks together, where torch.distributed is initialised."""
+def connect(end_process: EndProcess) -> Member:
+    """Connect the ranks, all of which call this, where torch.distributed is initialised."""
     rank, world_size = dist.get_rank(), dist.get_world_size()
-    where: list[Any] = [None]
+    meeting = [(0, "")]  # port and token, which rank 0 decides
     if rank == 0:
         listener = socket.create_server(("", 0), backlog=world_size)
-        where[0] = (listener.getsockname()[1], uuid.uuid4().hex)
-    dist.broadcast_object_list(where)
-    port, token = where[0]
+        meeting = [(listener.getsockname()[1], uuid.uuid4().hex)]
+    dist.broadcast_object_list(meeting)
+    port, token = meeting[0]
     if rank == 0:
-        return Hub(listener, world_size, token, die)
-    return Spoke(os.environ["MASTER_ADDR"], port, token, rank, die)
+        return FirstRank(listener, world_size, token, end_process)
+    return OtherRank(os.environ["MASTER_ADDR"], port, token, rank, end_process)
 
 
-def _how_to_go_on(trainer: Trainer) -> str:
+def _how_to_resume(trainer: Trainer) -> str:
     run_dir = Path(trainer.default_root_dir)
-    return f" Go on with: {resume_command(run_dir)}" if saved_states(run_dir) else ""
+    return f" Resume with: {resume_command(run_dir)}" if saved_states(run_dir) else ""
 
 
-def note_failure(kind: str, message: str, value: float | None = None) -> None:
-    """The first rank's word for whoever waits for this command: the kind of error, and what it said."""
-    if NOTE in os.environ and not rank_zero_only.rank:  # type: ignore[attr-defined]
-        text = json.dumps({"kind": kind, "message": message, "value": value})
-        write_text_atomically(Path(os.environ[NOTE]), text)
-
-
-def _die(trainer: Trainer, message: str, is_said: bool) -> None:
+def _end_process(trainer: Trainer, message: str, is_reported: bool) -> None:
     """End now: the main thread may be in a collective operation that nothing interrupts."""
     kind = re.search(r"has ended: (\w+): ", message)
     note_failure(kind[1] if kind else RANK_ENDED, message)
-    if not is_said and (trainer.global_rank <= 1 or trainer.local_rank == 0):
-        log.error("%s. The other ranks end with it.%s", message, _how_to_go_on(trainer))
+    if not is_reported and (trainer.global_rank <= 1 or trainer.local_rank == 0):
+        log.error("%s. The other ranks end with it.%s", message, _how_to_resume(trainer))
     for logger in trainer.loggers if trainer.is_global_zero else []:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.flush()

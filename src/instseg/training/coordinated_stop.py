@@ -24,8 +24,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+from instseg.distributed.failure_note import NOTE_VARIABLE
 from instseg.distributed.interruption import InterruptedTogether, TerminatedTogether
-from instseg.distributed.rank_failure import NOTE
 from instseg.training.progress import is_between_optimizer_steps
 
 log = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class StopTogether(Callback):
 
     def queue_again(self) -> None:
         """What the signal asks of the scheduler, once, by submitit's own handler where it has one."""
-        if self.signum is None or self.signum not in OF_SLURM or self.has_asked or NOTE in os.environ:
+        if self.signum is None or self.signum not in OF_SLURM or self.has_asked or NOTE_VARIABLE in os.environ:
             return  # a sweep that has started this command answers its scheduler itself
         self.has_asked = True
         handler = self.before.get(self.signum)
