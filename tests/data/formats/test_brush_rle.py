@@ -125,7 +125,7 @@ def test_an_image_of_12_megapixels_takes_no_time_to_speak_of():
         ([*MASK_RLE[:-1], 0.5], (4, 12), "expected bytes, 0 to 255"),
         (MASK_RLE, (4, 13), r"of 192 values, expected 4 x 13 x 4 \(RGBA\)"),
         ([0] * 20, (0, 0), "0 x 0 pixels"),
-        (MASK_RLE[:-2], (4, 12), "cut short, 128 bits hold 184 of 192 values"),
+        (MASK_RLE[:-2], (4, 12), "truncated, 128 bits hold 184 of 192 values"),
         ([0, 0, 0, 188, *MASK_RLE[4:]], (1, 47), "its blocks hold 192 values, expected 188"),
         ([*MASK_RLE[:4], 121, *MASK_RLE[5:]], (4, 12), "expected values of 8 bits, found 16"),
     ],

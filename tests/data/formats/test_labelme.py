@@ -172,7 +172,7 @@ def test_a_folder_without_labelme_json_or_without_instances_is_refused(tmp_path)
     for name, told in [
         ("other", r"expected LabelMe json .* found coco\.json"),
         ("points", "none of 1 LabelMe json has a shape that is an instance; left out: 1 shape_open"),
-        ("inside", "its images exist only inside the json; give a cache_dir"),
+        ("inside", "its images exist only inside the json; set cache_dir"),
         ("empty", "the folder is empty"),
         ("nowhere", "no such folder"),
     ]:

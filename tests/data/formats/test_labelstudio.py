@@ -127,7 +127,7 @@ def test_exports_named_after_splits_are_splits_that_list_the_same_categories(tmp
 def test_two_exports_that_are_no_splits_are_named_with_what_to_type(tmp_path):
     write_export(tmp_path, coco_export("a.png"), "a.png", name="result.json")
     write_export(tmp_path, [task(polygon())])
-    with pytest.raises(InstsegError, match=r"more than one export.*project-1.json, result.json.*dataset=multi"):
+    with pytest.raises(InstsegError, match=r"several exports.*project-1.json, result.json.*dataset=multi"):
         read(tmp_path)
     assert names_of(read_all(tmp_path / "result.json")[0]) == ["a.png"]
     assert LabelStudioReader(tmp_path / "result.json").label_files() == [tmp_path / "result.json"]

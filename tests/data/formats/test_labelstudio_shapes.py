@@ -158,7 +158,7 @@ def test_labels_that_are_numbers_become_text(tmp_path):
         (polygon(points=[[1, 1], [2, 2], [3]]), "its points are not all pairs"),
         (polygon(points=[[1, 1], [2, 2], [float("nan"), 3]]), "its points are not all pairs of finite numbers"),
         (polygon(points=[[1, 1], [2, 2], [10**400, 3]]), "its points are not all pairs of numbers"),
-        (polygon(points=[[1, 1], [2, 2], [1e7, 3]]), "within reach of an image"),
+        (polygon(points=[[1, 1], [2, 2], [1e7, 3]]), "of a plausible size"),
         (region("rectanglelabels", x=1, y="?", width=3, height=4), "its points are not all pairs"),
         (region("rectanglelabels", x=1, y=2, width=3, height=4, rotation=[9]), "its points are not all pairs"),
         (region("ellipselabels", x=1, y=2, radiusX=None, radiusY=4), "its points are not all pairs"),
@@ -168,7 +168,7 @@ def test_labels_that_are_numbers_become_text(tmp_path):
         (region("bitmasklabels", imageDataURL="data:image/png;base64,AAAA"), "its mask cannot be decoded"),
         (region("bitmasklabels", imageDataURL=bitmask_address(MASK[:10])), "a mask of 40x10 on 40x20"),
         (region("vectorlabels", vertices=[1], closed=True), "its vertices are not a list of objects"),
-        (region("polygonlabels"), "no shape that is known"),
+        (region("polygonlabels"), "no known shape"),
         ({"type": "polygonlabels", "id": "r1"}, None),
     ],
 )

@@ -96,7 +96,7 @@ def test_an_empty_mask_is_an_empty_image_and_no_mask_is_no_label(tmp_path):
         "images/a.png": 2,
         "images/b.png": 0,
     }
-    assert findings == {"image_unlabelled": ["images/c.png"], "mask_unmatched": ["masks/z.png: no image goes with it"]}
+    assert findings == {"image_unlabelled": ["images/c.png"], "mask_unmatched": ["masks/z.png: no image matches it"]}
 
 
 # ---- one mask for each instance
@@ -207,7 +207,7 @@ def test_masks_json_and_masks_that_differ_are_named(tmp_path):
     ("change", "reason"),
     [
         ({"image_folder": None}, "expected 'image_folder' as str"),
-        ({"image_folder": "none"}, r"there is no image_folder .*none; dataset\.image_folder=DIR"),
+        ({"image_folder": "none"}, r"no such image_folder: .*none; dataset\.image_folder=DIR"),
         ({"images": []}, "expected 'images' as dict"),
         ({"images": {"a.png": {"instances": []}}}, "expected 'mask' as str"),
         ({"images": {"../a.png": {"mask": "a.png", "instances": []}}}, "leads out of the image folder"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.mask_folder.pairing import Pairing, compiled, divide_files, pair_by_pattern
+from instseg.data.formats.mask_folder.pairing import Pairing, compile_pattern, divide_files, pair_by_pattern
 
 
 def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:
@@ -96,7 +96,7 @@ def test_where_a_folder_is_called_images_pictures_elsewhere_are_no_images():
 
 def test_a_pattern_names_image_and_category():
     names = ["in/a.jpg", "in/sub/b.jpg", "out/car-a-1.png", "out/dog-sub/b-2.png", "out/car-c-1.png", "out/notes.png"]
-    pattern = compiled(r"out/(?P<category>[a-z]+)-(?P<stem>.+)-(?P<instance>\d+)\.png")
+    pattern = compile_pattern(r"out/(?P<category>[a-z]+)-(?P<stem>.+)-(?P<instance>\d+)\.png")
     photos = [name.removeprefix("in/") for name in names[:2]]
     found, alone = pair_by_pattern(names, photos, pattern)
     assert [(pair.name, pair.image, pair.category) for pair in found] == [
@@ -111,4 +111,4 @@ def test_a_pattern_names_image_and_category():
 )
 def test_a_pattern_that_cannot_be_used_is_refused(pattern, reason):
     with pytest.raises(InstsegError, match=reason):
-        compiled(pattern)
+        compile_pattern(pattern)

@@ -140,7 +140,7 @@ def test_what_does_not_fit_together_is_named(tmp_path):
         "image_unlabelled": ["images/train/d0.png", "images/train/b0.png", "images/train/c0.png"],
         "mask_missing": [mask_name("a0", DOG, 1), mask_name("b0", CAT)],
         "mask_unlisted": [mask_name("d0", CAT)],
-        "mask_unmatched": [f"{mask_name('e0', CAT)}: its image is not there"],
+        "mask_unmatched": [f"{mask_name('e0', CAT)}: its image is missing"],
         "shape_degenerate": [mask_name("c0", CAT)],
     }
 

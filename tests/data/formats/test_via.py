@@ -255,7 +255,7 @@ def test_a_project_beside_its_export_counts_once_and_of_two_states_the_fuller(tm
     ("content", "told"),
     [
         (project({}), "none of the 0 regions in its VIA files is an instance"),
-        (project(["a"]), "_via_img_metadata is no object but list"),
+        (project(["a"]), "_via_img_metadata is not an object but list"),
         ({"a.json": 1}, r"no VIA file found; expected a project .* found via\.json"),
         ({"_via_img_metadata": {"a": 3, "b": {"filename": "", "regions": []}}}, "none of the 0 regions"),
     ],

@@ -40,7 +40,7 @@ def test_masks_in_another_order_or_number_than_the_objects_are_matched_by_their_
     labels, findings = read(write_voc(tmp_path, "a", masks=masks))
     found = {name: as_drawn(mask) for name, mask in instances(labels["all"])["JPEGImages/a.png"]}
     assert found == {"car": shown_where(MASKS == 1), "dog": shown_where(MASKS == 2)}
-    assert findings == {"mask_unmatched": ["SegmentationObject/a.png: value 9 is no object of its xml"]}
+    assert findings == {"mask_unmatched": ["SegmentationObject/a.png: value 9 is not an object of its xml"]}
 
 
 def test_of_two_masks_that_fit_two_boxes_alike_the_order_decides():
@@ -76,7 +76,7 @@ def test_masks_of_categories_alone_are_named_and_the_boxes_used(tmp_path):
     assert instances(labels["all"])["JPEGImages/a.png"] == boxes
     assert findings == {"mask_semantic": ["JPEGImages/a.png"]}
     (tmp_path / "Annotations/a.xml").unlink()
-    with pytest.raises(InstsegError, match=r"SegmentationClass tells categories, not instances.*dataset=mask_folder"):
+    with pytest.raises(InstsegError, match=r"SegmentationClass has categories, not instances.*dataset=mask_folder"):
         read(tmp_path)
 
 

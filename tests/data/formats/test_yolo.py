@@ -245,9 +245,9 @@ def test_classes_without_names_are_numbered(tmp_path, content, names):
     [
         ([POLYGON], {"nc": 3}, r"nc is 3, but there are 2 names: car, dog"),
         ([POLYGON], {"nc": "2"}, r"nc is str, but there are 2 names"),
-        ([POLYGON], {"names": "car"}, "names must be a list, or go from class index to name"),
+        ([POLYGON], {"names": "car"}, "names must be a list, or map class indices to names"),
         ([POLYGON], {"names": ["car", ["dog"]]}, "names must be texts"),
-        ([POLYGON], {"names": {"first": "car"}}, "names must be a list, or go from class index to name"),
+        ([POLYGON], {"names": {"first": "car"}}, "names must be a list, or map class indices to names"),
         ([POLYGON], {"train": 7}, "train: no such folder or file: int"),
         ([POLYGON], {"train": "images/nothing"}, "train: no such folder or file: images/nothing"),
         ([POLYGON], {"train": None}, "no image in any of its splits"),
@@ -257,7 +257,7 @@ def test_classes_without_names_are_numbered(tmp_path, content, names):
             {},
             "boxes with key points",
         ),
-        (["0 12 30 200 30 200 180"], {}, r"no label file has a usable row\. .* row 1: expected shares .* pixels\?"),
+        (["0 12 30 200 30 200 180"], {}, r"no label file has a usable row\. .* row 1: expected fractions .* pixels\?"),
         ([], {}, r"no label file has a usable row\. All are empty or missing"),
     ],
 )
@@ -270,7 +270,7 @@ def test_a_dataset_that_is_wrong_as_a_whole_is_refused(tmp_path, rows, content, 
 def test_a_yaml_that_is_none_is_refused(tmp_path, text):
     write_photo(tmp_path, "images/a.png", POLYGON)
     (tmp_path / "data.yaml").write_text(text)
-    with pytest.raises(InstsegError, match=r"data\.yaml: (not a yaml file|expected a YOLO dataset)"):
+    with pytest.raises(InstsegError, match=r"data\.yaml: (not a readable yaml file|expected a YOLO dataset)"):
         read(tmp_path)
     assert recognise(tmp_path) == "YOLO labels (labels)"
 

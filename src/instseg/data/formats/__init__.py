@@ -1,5 +1,5 @@
-"""One folder for each labelling tool, with a ``reader`` that turns its files into COCO dictionaries.
+"""Readers of label formats: one folder for each tool, whose ``reader`` turns its files into COCO dictionaries.
 
-What several tools share lies beside the folders. A reader knows its own format and nothing of the index, the splits or
-the training.
+Modules that several formats share are beside the folders. A reader knows its own format, and nothing of the index, the
+splits or the training.
 """

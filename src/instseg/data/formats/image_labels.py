@@ -1,4 +1,4 @@
-"""What one image's label files say, read in threads: decoding masks is where most of the time goes."""
+"""The labels of one image, read in threads: most of the time goes into decoding masks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,29 +30,40 @@ Shape = Rle | list[Polygon] | NDArray[np.float64]
 """A bitmap of the image's size, the parts of an instance, or a box (4,) xyxy."""
 
 LARGE_PIXELS = 16_000_000
-"""A mask takes 3 bytes a pixel while it is read, in colours 13: with 16 threads, 3 GB at the most."""
+"""Decoding a mask takes 3 bytes per pixel, a coloured one 13: with 16 threads at most 3 GB."""
 _LARGE_IMAGES = Lock()
 
 
 @dataclass(slots=True)
 class ImageLabels:
-    """On its way from the thread that read it to the split that it belongs to. Masks are RLE by then, never pixels."""
+    """The labels of one image, between the thread that reads them and the split they belong to.
+
+    Masks are stored as RLE, never as pixels.
+    """
 
     file_name: str
     split: str = UNSPLIT
     image_size: ImageSize | None = None
     instances: list[tuple[str, Shape, int]] = field(default_factory=list)  # category, shape, iscrowd
-    problems: list[tuple[str, str]] = field(default_factory=list)  # kind of finding, what it concerns
+    problems: list[tuple[str, str]] = field(default_factory=list)  # kind of finding, its subject
     is_left_out: bool = False
 
     def add(self, category: str, shape: Shape, iscrowd: bool = False) -> None:
+        """Add an instance.
+
+        Args:
+            category: its name.
+            shape: an RLE of the image's size, a list of polygons (P, 2) in px, or a box (4,) xyxy in px.
+            iscrowd: whether it is a crowd region.
+        """
         self.instances.append((category, shape, int(iscrowd)))
 
     def report(self, kind: str, name: str) -> None:
+        """Record a finding of this kind about ``name``."""
         self.problems.append((kind, name))
 
     def leave_out(self, kind: str, name: str) -> None:
-        """Report it as a reason for which the whole image cannot be used."""
+        """Record a finding that makes the whole image unusable."""
         self.report(kind, name)
         self.is_left_out = True
 
@@ -60,7 +71,16 @@ class ImageLabels:
 def read_in_threads(
     read: Callable[[Item], ImageLabels], items: Sequence[Item], findings: Mapping[str, Findings]
 ) -> dict[str, LabelsBuilder]:
-    """``read`` every item; the results, by split, are in the order of the items. What was reported is counted."""
+    """Read every item in threads and collect the labels by split.
+
+    Args:
+        read: called with one item, in a thread.
+        items: the labelled images in any form.
+        findings: by split; gets what ``read`` reported.
+
+    Returns:
+        Split name -> the labels of its images, in the order of the items.
+    """
     builders: defaultdict[str, LabelsBuilder] = defaultdict(LabelsBuilder)
     for labels in map_in_threads(read, items):
         for kind, name in labels.problems:
@@ -71,7 +91,7 @@ def read_in_threads(
 
 
 def map_in_threads(read: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """The results in the order of the items, with a progress bar where there are many."""
+    """Yield the result for each item in order, with a progress bar when there are many."""
     hidden = len(items) < MIN_IMAGES_FOR_PROGRESS_BAR
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         results = pool.map(read, items)
@@ -90,20 +110,35 @@ def _add(builder: LabelsBuilder, labels: ImageLabels) -> None:
             builder.add_box(image_id, category, shape, iscrowd=iscrowd)
 
 
-def taking_turns(image_size: ImageSize | None) -> AbstractContextManager[Any]:
-    """For the time that the masks of an image are in memory: those of large images one image after the other."""
+def taking_turns(image_size: ImageSize | None) -> AbstractContextManager[object]:
+    """Return the context in which to decode the masks of an image: large images take turns, others do not wait."""
     height, width = image_size or (0, 0)
     return _LARGE_IMAGES if height * width > LARGE_PIXELS else nullcontext()
 
 
 def report_unlabelled(images: Iterable[str], root: Path, findings: Mapping[str, Findings]) -> None:
-    """Count the images, by their paths from ``root``, under the split that their folders name."""
+    """Record unlabelled images under the split that their folders name.
+
+    Args:
+        images: paths from ``root``.
+        root: the folder of the dataset.
+        findings: by split.
+    """
     for image in images:
         findings[split_of_folders(root / image, root) or UNSPLIT].add("image_unlabelled", image)
 
 
 def check_has_instances(builders: Mapping[str, LabelsBuilder], findings: Mapping[str, Findings], where: str) -> None:
-    """InstsegError unless there is an instance in any split, with the first findings as the likely reasons."""
+    """Check that some split has an instance.
+
+    Args:
+        builders: the labels by split.
+        findings: by split; the first kinds are given as the likely reasons.
+        where: the beginning of the message.
+
+    Raises:
+        InstsegError: no split has an instance.
+    """
     if any(builder.names for builder in builders.values()):
         return
     kinds = {kind: names for found in findings.values() for kind, names in found.names.items() if names}
@@ -112,6 +147,6 @@ def check_has_instances(builders: Mapping[str, LabelsBuilder], findings: Mapping
 
 
 def labels_of(builders: Mapping[str, LabelsBuilder], image_root: Path) -> dict[str, Labels]:
-    """All splits with the same categories: those that have instances, by name."""
+    """Build the labels of all splits, which share one list of categories: those that have instances, sorted by name."""
     categories = categories_of(builders.values())
     return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}

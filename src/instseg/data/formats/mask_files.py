@@ -1,9 +1,9 @@
-"""Mask pictures, whatever a tool made of them: one number for each pixel, 0 where nothing is.
+"""Decoding of mask images from any tool into one integer per pixel, 0 for the background.
 
-- indexed, gray (8, 16 or 32 bits) and 1-bit pictures: their own values
+- indexed, gray (8, 16 or 32 bits) and 1-bit images: their own values
 - colours: 2^24 + red·2^16 + green·2^8 + blue; a gray pixel counts as its gray value, black is 0
-- what is transparent is 0; where everything opaque is black, the opaque pixels are the mask
-- black and white with soft edges, as scaling and JPEG leave them: cut at half
+- transparent pixels are 0; if all opaque pixels are black, the opaque pixels are the mask
+- black and white with soft edges, as scaling and JPEG leave them: thresholded at 128
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,50 +19,57 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
-from instseg.data.formats.mask_values import COLOUR
+from instseg.data.formats.mask_values import COLOUR, PixelValues
 from instseg.data.reading.images import MAX_PIXELS
 
 VOID = 255
-"""Of indexed pictures, as in VOC: the border that belongs to no instance."""
+"""Value of indexed images, as in VOC, for the border that belongs to no instance."""
 MAX_GRAY_VALUES = 16
-"""Of an 8-bit picture before it is looked at whether it is black and white with soft edges …"""
-DARK, BRIGHT, SOFT_SHARE = 24, 232, 0.3
-"""… which it is when less than this share of what is not dark is not bright either."""
+"""An 8-bit image with more values than this may be black and white with soft edges …"""
+DARK, BRIGHT, SOFT_FRACTION = 24, 232, 0.3
+"""… and is, if less than this fraction of its pixels that are not dark are not bright either."""
 ROWS_AT_A_TIME = 256
 SIZE_TOLERANCE_PX = 1.5
-"""By which the sides of a scaled mask may miss the image's, in px of the smaller of both: each was rounded once."""
+"""Tolerance of the sides of a scaled mask, in px of the smaller of mask and image: each side was rounded once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    values: NDArray[Any]  # (H, W) integers, 0 is the background
-    is_black_and_white: bool  # so that its one value says nothing about instances
+    """A decoded mask image."""
+
+    values: PixelValues  # (H, W), 0 is the background
+    is_black_and_white: bool  # its one value then says nothing about instances
     is_indexed: bool
-    is_softened: bool  # cut at half on the way
+    is_softened: bool  # it had soft edges and was thresholded
 
     @property
     def size(self) -> ImageSize:
+        """Height and width in pixels."""
         height, width = self.values.shape
         return height, width
 
 
 def read_mask(path: Path) -> Mask:
-    """Decode a mask; InstsegError, naming the file, for what is no picture, not whole, or cannot be a mask."""
+    """Decode a mask.
+
+    Raises:
+        InstsegError: the file is missing, not an image, truncated, too large, or cannot be a mask.
+    """
     try:
         with PilImage.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InstsegError(f"{image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read")
+                raise InstsegError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS:,}")
             return _mask_of(image)
     except FileNotFoundError as error:
         raise InstsegError(f"{path}: no such file") from error
-    except Exception as error:  # a damaged file makes the decoders raise nearly anything
+    except Exception as error:  # decoders raise nearly anything on a damaged file
         raise InstsegError(f"{path}: cannot be read as a mask: {error or type(error).__name__}") from error
 
 
 def _mask_of(image: PilImage.Image) -> Mask:
     is_jpeg, is_indexed = image.format == "JPEG", image.mode == "P" and not _is_painted(image)
     values = _values(image.convert("L") if is_jpeg else image, is_indexed)
-    soft = values.dtype == np.uint8 and not is_indexed and _is_soft(values, 0 if is_jpeg else MAX_GRAY_VALUES)
+    soft = not is_indexed and _is_soft(values, 0 if is_jpeg else MAX_GRAY_VALUES)
     if soft:
         values = (values >= 128).astype(np.uint8) * np.uint8(255)
     elif is_jpeg and values.any():
@@ -71,7 +77,7 @@ def _mask_of(image: PilImage.Image) -> Mask:
     return Mask(values, image.mode == "1" or _is_white_on_black(values), is_indexed, soft)
 
 
-def _values(image: PilImage.Image, is_indexed: bool) -> NDArray[Any]:
+def _values(image: PilImage.Image, is_indexed: bool) -> PixelValues:
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)
     if is_indexed or image.mode in ("L", "I") or image.mode.startswith("I;16"):
@@ -83,7 +89,7 @@ def _values(image: PilImage.Image, is_indexed: bool) -> NDArray[Any]:
 
 
 def _is_painted(image: PilImage.Image) -> bool:
-    """Whether the colours of an indexed picture count: its numbers are arbitrary when black is not the first."""
+    """Tell whether the colours of an indexed image count: its indices are arbitrary if black is not the first."""
     palette = (image.getpalette() or [])[: 3 * 256]
     if not any(palette[:3]):
         return False
@@ -91,20 +97,20 @@ def _is_painted(image: PilImage.Image) -> bool:
     return any(palette[3 * i : 3 * i + 3] == [0, 0, 0] for i in used)
 
 
-def _checked(values: NDArray[Any]) -> NDArray[Any]:
+def _checked(values: PixelValues) -> PixelValues:
     if values.min() < 0:
         raise InstsegError(f"pixels run from {values.min()} to {values.max()}, expected 0 and more")
     return values
 
 
-def _whole(values: NDArray[Any]) -> NDArray[np.int32]:
+def _whole(values: PixelValues) -> NDArray[np.int32]:
     if not np.isfinite(values).all() or np.abs(values).max() > COLOUR or (values != np.floor(values)).any():
         raise InstsegError("pixels are fractions, expected whole numbers")
     return values.astype(np.int32)
 
 
-def _colour_values(pixels: NDArray[np.uint8]) -> NDArray[Any]:
-    """(H, W, 3 or 4) -> (H, W), of 8 bits where all is gray. A few rows at a time: this takes most of the memory."""
+def _colour_values(pixels: NDArray[np.uint8]) -> PixelValues:
+    """Convert pixels (H, W, 3 or 4) to values (H, W), of 8 bits if all are gray; a few rows at a time for memory."""
     values = np.empty(pixels.shape[:2], dtype=np.int32)
     for row in range(0, len(pixels), ROWS_AT_A_TIME):
         values[row : row + ROWS_AT_A_TIME] = _packed(pixels[row : row + ROWS_AT_A_TIME])
@@ -124,21 +130,29 @@ def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
     return values
 
 
-def _is_soft(values: NDArray[np.uint8], max_values: int) -> bool:
-    """Whether a gray picture is black and white but for its edges. Numbered instances leave most values unused."""
+def _is_soft(values: PixelValues, max_values: int) -> bool:
+    """Tell whether a gray image is black and white but for its edges. Numbered instances leave most values unused."""
+    if values.dtype != np.uint8:
+        return False
     counts = cv2.calcHist([values], [0], None, [256], [0, 256])
     between, bright = float(counts[DARK:BRIGHT].sum()), float(counts[BRIGHT:].sum())
-    return int((counts > 0).sum()) > max_values and between < SOFT_SHARE * (between + bright)
+    return int((counts > 0).sum()) > max_values and between < SOFT_FRACTION * (between + bright)
 
 
-def _is_white_on_black(values: NDArray[Any]) -> bool:
+def _is_white_on_black(values: PixelValues) -> bool:
     return int(values.max()) == 255 and bool(((values == 255) | (values == 0)).all())
 
 
 def read_mask_as(path: Path, sizes: Sequence[ImageSize]) -> Mask:
-    """The mask in the size of its image: in the first of ``sizes`` that it has, else scaled to the first of its shape.
+    """Decode a mask in the size of its image.
 
-    InstsegError when it has the shape of none, and as for ``read_mask``.
+    Args:
+        path: the mask file.
+        sizes: (height, width) of the image, one for each frame that the mask may be in. The mask's own size is kept
+            if it is among them, otherwise the mask is scaled to the first one of the same aspect ratio.
+
+    Raises:
+        InstsegError: the mask has another aspect ratio than all of them, or cannot be decoded.
     """
     mask = read_mask(path)
     fitting = [size for size in sizes if is_scaled(mask.size, size)]
@@ -149,17 +163,22 @@ def read_mask_as(path: Path, sizes: Sequence[ImageSize]) -> Mask:
 
 
 def is_scaled(mask_size: ImageSize, image_size: ImageSize) -> bool:
-    """Whether one is the other scaled, but for rounding."""
+    """Tell whether two sizes have the same aspect ratio within rounding.
+
+    Args:
+        mask_size: (height, width) in px.
+        image_size: (height, width) in px.
+    """
     small, large = sorted((mask_size, image_size))
     by_width, by_height = small[1] / large[1], small[0] / large[0]
     off = min(abs(large[0] * by_width - small[0]), abs(large[1] * by_height - small[1]))
     return off <= SIZE_TOLERANCE_PX
 
 
-def resized(values: NDArray[Any], size: ImageSize) -> NDArray[Any]:
-    """(H, W) -> ``size``, each pixel from the one under its centre."""
+def resized(values: PixelValues, size: ImageSize) -> PixelValues:
+    """Scale values (H, W) to ``size`` (height, width): each pixel takes the value under its centre."""
     if values.shape == size:
         return values
     rows, columns = (((np.arange(n) + 0.5) * m / n).astype(np.int64) for n, m in zip(size, values.shape, strict=True))
-    picked: NDArray[Any] = values[rows][:, columns]
+    picked: PixelValues = values[rows][:, columns]
     return picked

@@ -1,4 +1,4 @@
-"""From the values of a mask's pixels to instances, and what a person calls a value."""
+"""Conversion of a mask's pixel values to instances, and the names of these values in options and messages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,29 @@ from pycocotools import mask as coco_mask
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize, Rle
 
+PixelValues = NDArray[np.integer[Any]]
+"""(H, W) integers of any width, 0 is the background."""
 COLOUR = 1 << 24
-"""Added to red·2^16 + green·2^8 + blue, so that no colour is taken for a number."""
+"""Added to red·2^16 + green·2^8 + blue, so that no colour is mistaken for a number."""
 MAX_COLOURS, MAX_INSTANCES = 500, 10_000
-"""More colours come from an image or from lossy compression; more instances, of any kind, from noise."""
+"""More colours than this come from a photograph or lossy compression, more instances from noise."""
 
 
-def rles_of_values(values: NDArray[Any]) -> dict[int, Rle]:
-    """(H, W) integers -> the compressed RLE of every value but 0, ascending; in one pass, however many there are.
+def rles_of_values(values: PixelValues) -> dict[int, Rle]:
+    """Encode the pixels of every value but 0 as a compressed RLE, in one pass.
 
-    InstsegError for more values than a mask can have instances.
+    Args:
+        values: (H, W).
+
+    Returns:
+        Value -> RLE, by ascending value.
+
+    Raises:
+        InstsegError: there are more values than a mask can have instances.
     """
     height, width = values.shape
     known = values if values.dtype in (np.uint8, np.uint16) else values.astype(np.int32)
-    flat = cv2.transpose(known).reshape(-1)  # ten times as fast as NumPy
+    flat = cv2.transpose(known).reshape(-1)  # ten times faster than NumPy
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     ends, values_of_runs = np.append(starts[1:], flat.size), flat[starts]
     order = np.argsort(values_of_runs, kind="stable")
@@ -36,17 +45,17 @@ def rles_of_values(values: NDArray[Any]) -> dict[int, Rle]:
     return {value: _rle(starts[runs], ends[runs], (height, width)) for value, runs in groups if value}
 
 
-def _check_number(distinct: NDArray[Any]) -> None:
+def _check_number(distinct: PixelValues) -> None:
     limit = MAX_COLOURS if distinct[-1] >= COLOUR else MAX_INSTANCES
     if len(distinct) > limit:
         raise InstsegError(
             f"{len(distinct)} different {'colours' if limit == MAX_COLOURS else 'values'}, expected one for each "
-            f"instance and at most {limit}: is it an image, or was it saved with loss? Write masks as PNG"
+            f"instance and at most {limit}: is it a photograph, or saved with loss? Write masks as PNG"
         )
 
 
 def _rle(starts: NDArray[np.int64], ends: NDArray[np.int64], size: ImageSize) -> Rle:
-    """Runs of a column-major mask, none touching the next -> compressed RLE."""
+    """Encode runs of a column-major mask, none of which touches the next, as a compressed RLE."""
     borders = np.empty(2 * len(starts) + 2, dtype=np.int64)
     borders[0], borders[-1] = 0, size[0] * size[1]
     borders[1:-1:2], borders[2:-1:2] = starts, ends
@@ -55,12 +64,22 @@ def _rle(starts: NDArray[np.int64], ends: NDArray[np.int64], size: ImageSize) ->
 
 
 def colour_value(red: int, green: int, blue: int) -> int:
-    """The value that ``read_mask`` gives a colour."""
+    """Return the pixel value of a colour, as ``read_mask`` gives it.
+
+    Args:
+        red: 0..255.
+        green: 0..255.
+        blue: 0..255.
+    """
     return red if red == green == blue else COLOUR + (red << 16) + (green << 8) + blue
 
 
 def value_named(name: int | str) -> int:
-    """The value that a person calls 3 or #rrggbb. InstsegError for anything else."""
+    """Parse a pixel value written as a number (``3``) or a colour (``#rrggbb``).
+
+    Raises:
+        InstsegError: it is neither.
+    """
     text = str(name).strip()
     if colour := re.fullmatch(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", text.lower()):
         return colour_value(*(int(channel, 16) for channel in colour.groups()))
@@ -70,11 +89,11 @@ def value_named(name: int | str) -> int:
 
 
 def shown_value(value: int) -> str:
-    """A pixel's value as a person knows it: a number or a colour (#rrggbb)."""
+    """Write a pixel value as a number or a colour (``#rrggbb``)."""
     return str(value) if value < COLOUR else f"#{value - COLOUR:06x}"
 
 
-def regions_of(inside: NDArray[Any]) -> list[Rle]:
-    """(H, W), non-zero is inside -> each connected region (corners connect) as a compressed RLE."""
+def regions_of(inside: NDArray[np.generic]) -> list[Rle]:
+    """Encode each 8-connected region of a mask (H, W), non-zero inside, as a compressed RLE."""
     _, numbered = cv2.connectedComponents(inside.astype(bool).view(np.uint8), connectivity=8)
-    return list(rles_of_values(numbered).values())
+    return list(rles_of_values(np.asarray(numbered, dtype=np.int32)).values())

@@ -1,1 +1,1 @@
-"""COCO."""
+"""COCO annotations."""

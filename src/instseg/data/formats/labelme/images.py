@@ -1,4 +1,4 @@
-"""Which image a LabelMe json means, and the images that exist only inside their json."""
+"""Images of LabelMe json files, including those that exist only inside their json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from instseg.core.atomic import replacing
 from instseg.core.errors import InstsegError
@@ -19,24 +18,40 @@ from instseg.data.reading.images import IMAGE_EXTENSIONS
 
 
 class LabelmeImages:
-    """Finds the image of a label file, named by its path from ``root``, among the image files below ``root``."""
+    """Finds the image of a label file among the image files below ``root``.
+
+    Label files are given as paths from ``root``.
+    """
 
     def __init__(self, root: Path, cache_dir: str | None) -> None:
+        """List the images.
+
+        Args:
+            root: the folder of the dataset.
+            cache_dir: where to write images that exist only inside their json; None: they are not written.
+        """
         self.finder, self._root = ImageFinder(root), root.resolve()
         self._own: dict[PurePosixPath, str | None] = {}
         self._cache = None if cache_dir is None else Path(cache_dir).resolve() / "labelme_embedded"
         self._written = sha256(str(self._root).encode(errors="surrogateescape")).hexdigest()[:16]
 
     def own(self, label_file: PurePosixPath) -> str | None:
-        """The image with the label file's own name, beside it or anywhere; None also where several have it."""
+        """Return the image with the label file's own name, beside it or anywhere; None if there is none, or several."""
         if label_file not in self._own:
-            self._own[label_file] = self._find(label_file, f"{label_file.stem}.jpg")  # or of another extension
+            self._own[label_file] = self._find(label_file, f"{label_file.stem}.jpg")  # other extensions match too
         return self._own[label_file]
 
-    def image_of(self, label_file: PurePosixPath, content: Mapping[str, Any], findings: Findings) -> str | None:
-        """A path from the root, whether the file exists or not; an absolute one for an image elsewhere or in the cache.
+    def image_of(self, label_file: PurePosixPath, content: Mapping[str, object], findings: Findings) -> str | None:
+        """Return the image that a label file describes, whether the file exists or not.
 
-        None when the image is only inside the json and there is no cache.
+        Args:
+            label_file: its path from the root.
+            content: its json.
+            findings: gets what was unusual.
+
+        Returns:
+            A path from the root, an absolute one for an image elsewhere or in the cache, or None when the image
+            exists only inside the json and there is no cache.
         """
         wanted = usable_text(content.get("imagePath")).replace("\\", "/")
         named = self._find(label_file, wanted)
@@ -60,7 +75,7 @@ class LabelmeImages:
         return (self._cache / self._written / name).as_posix()
 
     def _find(self, label_file: PurePosixPath, wanted: str) -> str | None:
-        """The very path, which may lead out of the root, else the best match below the root."""
+        """Return the exact path, which may lie outside the root, else the best match below the root."""
         if not wanted:
             return None
         path = Path(os.path.normpath(self._root / label_file.parent / wanted))
@@ -72,7 +87,7 @@ class LabelmeImages:
 
 
 def _missing(label_file: PurePosixPath, wanted: str) -> str:
-    """The name under which the image is reported."""
+    """Return the name under which a missing image is reported."""
     name = PurePosixPath(wanted).name
     return str(label_file.parent / (name if is_file_name(name) else f"{label_file.stem}.jpg"))
 
@@ -80,12 +95,12 @@ def _missing(label_file: PurePosixPath, wanted: str) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # such as a name that is too long
+    except OSError:  # for example a name that is too long
         return False
 
 
-def _embedded(data: Any) -> bytes | None:
-    """The bytes of imageData: base64, in some tools as a data URL."""
+def _embedded(data: object) -> bytes | None:
+    """Decode imageData: base64, from some tools as a data URL."""
     if not isinstance(data, str) or not data:
         return None
     try:
@@ -95,7 +110,7 @@ def _embedded(data: Any) -> bytes | None:
 
 
 def _write(file: Path, image: bytes, cache: Path) -> None:
-    """Write it unless it is there; the folder is marked, so that it is not taken for labelled images itself."""
+    """Write the file unless it exists, and mark the cache so that it is not mistaken for a dataset."""
     try:
         if file.is_file() and file.read_bytes() == image:
             return

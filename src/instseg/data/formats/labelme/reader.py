@@ -1,9 +1,9 @@
-"""LabelMe: one json for each image, beside it or in a folder of its own. Also what AnyLabeling and others write so.
+"""Reader of LabelMe's format, also written by AnyLabeling and others: one json for each image.
 
-Which image a json means: the one that has its own name; else the picture inside the json; else the one that it names.
-A copied or renamed json goes on naming the image that it was made for, so the name inside is the weakest witness.
-Shapes of one label and one group_id are one instance. A json with no shapes says that nothing is on the image; a
-image without json says nothing, and is left out unless ``unlabelled`` is ``empty``.
+A json lies beside its image or in a separate folder. It describes the image that has its own name, else the image
+embedded in it, else the image it names: a copied or renamed json still names the image it was made for, so that name
+is the weakest evidence. Shapes with the same label and group_id are one instance. A json without shapes declares its
+image empty; an image without json is left out unless ``unlabelled`` is ``empty``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeGuard
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
 from instseg.data.formats.labelme.images import LabelmeImages
-from instseg.data.formats.labelme.shapes import add_instance, has_mask, read_instances
+from instseg.data.formats.labelme.shapes import Part, add_instance, has_mask, read_instances
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_all_split, check_folder, common_root, split_of_folders, walk
 from instseg.data.reading.images import read_image_header
@@ -32,7 +32,7 @@ MAX_PROBED_BYTES = 50_000_000
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase when most of a sample of the json files below ``root`` are LabelMe's."""
+    """Describe the LabelMe json below ``root``; None unless they are most of a sample of all json."""
     if not root.is_dir():
         return None
     files = list(_json_files(root))
@@ -48,7 +48,7 @@ def _looks_like_labelme(file: Path) -> bool:
         return False
 
 
-def _is_labelme(content: Any) -> bool:
+def _is_labelme(content: object) -> TypeGuard[dict[str, object]]:
     return isinstance(content, dict) and "shapes" in content and bool(IMAGE_KEYS & content.keys())
 
 
@@ -58,10 +58,12 @@ def _json_files(root: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class LabelmeReader:
-    """``root`` is a folder with json at any depth; folders named train, val and test are splits.
+    """Reader of LabelMe json.
 
-    ``unlabelled``: what becomes of images without json, ``leave_out`` or ``empty``. ``cache_dir``: where images are
-    written that exist only inside their json; without it they are left out.
+    Attributes:
+        root: a folder with json at any depth; folders named train, val and test are splits.
+        unlabelled: ``leave_out`` skips images without json, ``empty`` reads them as images without instances.
+        cache_dir: where to write images that exist only inside their json; None: they are left out.
     """
 
     root: Path
@@ -69,11 +71,12 @@ class LabelmeReader:
     cache_dir: str | None = None
 
     def __post_init__(self) -> None:
+        """Raise InstsegError for an unknown value of ``unlabelled``."""
         if self.unlabelled not in UNLABELLED:
             raise InstsegError(f"dataset.unlabelled={self.unlabelled}: expected one of {', '.join(UNLABELLED)}")
 
     def label_files(self) -> Iterable[Path]:
-        """Also the folders of the images where those without json count: a new one changes its folder's time."""
+        """Return the json, and the folders of the images if those without json count: a new one changes the folder."""
         check_folder(self.root)
         files = list(_json_files(self.root))
         if self.unlabelled == "empty":
@@ -81,10 +84,15 @@ class LabelmeReader:
         return files
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read all json below the root.
+
+        Raises:
+            InstsegError: no json is LabelMe's, or none has an instance.
+        """
         check_folder(self.root)
         collected = _Collector(self.root, LabelmeImages(self.root, self.cache_dir), findings)
         files = [PurePosixPath(file.relative_to(self.root).as_posix()) for file in _json_files(self.root)]
-        # A json whose name no image has may mean one that belongs to another json: those that own an image go first.
+        # A json without an image of its own name may name that of another json: json with their own image go first.
         for file in sorted(files, key=lambda file: collected.images.own(file) is None):
             collected.add(file)
         if not collected.num_files:
@@ -97,7 +105,7 @@ class LabelmeReader:
 
 
 class _Collector:
-    """What the label files read so far say, by split."""
+    """The labels read so far, by split."""
 
     def __init__(self, root: Path, images: LabelmeImages, findings: Mapping[str, Findings]) -> None:
         self.root, self.images, self._findings = root, images, findings
@@ -106,7 +114,7 @@ class _Collector:
         self._label_files: dict[str, PurePosixPath] = {}  # of each image
 
     def add(self, file: PurePosixPath) -> None:
-        """Read one json: the path of the file from the root."""
+        """Read one json, given as its path from the root."""
         split = self._split(file)
         findings = self._findings[split]
         try:
@@ -116,23 +124,24 @@ class _Collector:
             return
         if not _is_labelme(content):
             findings.add("label_file_foreign", str(file))
-        elif not isinstance(content["shapes"], list):
-            findings.add("label_invalid", f"{file}: shapes is no list")
+        elif not isinstance(shapes := content["shapes"], list):
+            findings.add("label_invalid", f"{file}: shapes is not a list")
         else:
             self.num_files += 1
-            self._add_image(file, content, self._builders[split], findings)
+            image = self.images.image_of(file, content, findings)
+            if image is not None and self._is_first(image, file, findings):
+                self._add_image(image, content, read_instances(shapes, str(file), findings), split)
+
+    def _is_first(self, image: str, file: PurePosixPath, findings: Findings) -> bool:
+        first = self._label_files.setdefault(image, file)
+        if first is not file:
+            findings.add("image_labelled_twice", f"{image} ({first} is used, {file} is not)")
+        return first is file
 
     def _add_image(
-        self, file: PurePosixPath, content: Mapping[str, Any], builder: LabelsBuilder, findings: Findings
+        self, image: str, content: Mapping[str, object], instances: list[tuple[str, list[Part]]], split: str
     ) -> None:
-        image = self.images.image_of(file, content, findings)
-        if image is None:
-            return
-        if image in self._label_files:
-            findings.add("image_labelled_twice", f"{image} ({self._label_files[image]} is used, {file} is not)")
-            return
-        self._label_files[image] = file
-        instances = read_instances(content["shapes"], str(file), findings)
+        builder, file = self._builders[split], self._label_files[image]
         size = _declared_size(content)
         if size is None and any(has_mask(parts) for _, parts in instances):
             size = _displayed_size(self.root / image)
@@ -141,9 +150,10 @@ class _Collector:
             try:
                 add_instance(builder, image_id, label, parts, size)
             except InstsegError as error:
-                findings.add("shape_invalid", f"{file}: {label}: {error}")
+                self._findings[split].add("shape_invalid", f"{file}: {label}: {error}")
 
     def add_unlabelled(self, as_empty: bool) -> None:
+        """Add the images without json, or report them."""
         for image in self.images.finder.names:
             if image not in self._label_files:
                 split = self._split(PurePosixPath(image))
@@ -153,14 +163,15 @@ class _Collector:
                     self._findings[split].add("image_unlabelled", image)
 
     def _split(self, file: PurePosixPath) -> str:
-        """By the folders of a label file or image, else by those of the image of the same name."""
+        """Return the split of a label file or image by its folders, else by those of the image with the same name."""
         places = (file, self.images.own(file) or "")
         return next((s for place in places if (s := split_of_folders(self.root / place, self.root))), UNSPLIT)
 
     def labels(self) -> dict[str, Labels]:
+        """Build the labels of every split."""
         builders = {split: builder for split, builder in self._builders.items() if builder.images}
         if not builders:
-            raise InstsegError(f"{self.root}: its images exist only inside the json; give a cache_dir to write them to")
+            raise InstsegError(f"{self.root}: its images exist only inside the json; set cache_dir to write them there")
         unsplit = [image["file_name"] for image in self._builders[UNSPLIT].images]
         check_all_split(unsplit, builders.keys() - {UNSPLIT}, self.root)
         categories = categories_of(builders.values())
@@ -174,7 +185,7 @@ class _Collector:
         return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}
 
 
-def _declared_size(content: Mapping[str, Any]) -> ImageSize | None:
+def _declared_size(content: Mapping[str, object]) -> ImageSize | None:
     height, width = content.get("imageHeight"), content.get("imageWidth")
     if type(height) is int and type(width) is int and height > 0 and width > 0:
         return height, width
@@ -182,7 +193,7 @@ def _declared_size(content: Mapping[str, Any]) -> ImageSize | None:
 
 
 def _displayed_size(image: Path) -> ImageSize | None:
-    """LabelMe draws on images as they are displayed."""
+    """Return the size of an image as displayed, which is how LabelMe shows it; None if it cannot be read."""
     try:
         return read_image_header(image).displayed_size
     except InstsegError:
@@ -190,7 +201,7 @@ def _displayed_size(image: Path) -> ImageSize | None:
 
 
 def _start_from_one_folder(images: list[CocoImage], root: Path) -> Path:
-    """The folder that holds all images, from which their names start now; images out of the root have absolute ones."""
+    """Make all file names relative to one folder, which is returned; images outside the root have absolute names."""
     if not any(PurePosixPath(image["file_name"]).is_absolute() for image in images):
         return root
     paths = [root.resolve() / image["file_name"] for image in images]

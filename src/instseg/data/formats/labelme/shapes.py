@@ -1,4 +1,4 @@
-"""The shapes of LabelMe as polygons, boxes and masks. Points and ellipses are read for other formats here too."""
+"""Conversion of LabelMe's shapes to polygons, boxes and masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +22,13 @@ from instseg.data.reading.labels import LabelsBuilder
 
 NO_CLASS = frozenset({"__ignore__", "_background_"})
 OPEN_SHAPES = frozenset({"point", "points", "line", "linestrip"})
-"""What has no area and is no instance."""
+"""Shapes without an area, which are not instances."""
 POLYGON_KINDS = frozenset({"polygon", "rotation", "oriented_rectangle", "oriented rectangle"})
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A mask (h, w) of 0 and 1 whose first pixel is the image's pixel (left, top)."""
+    """A mask (h, w) of 0 and 1 whose first pixel is pixel (left, top) of the image."""
 
     bitmask: Bitmask
     left: int
@@ -37,11 +36,20 @@ class Crop:
 
 
 Part = NDArray[np.float64] | Crop
-"""What a shape covers: a polygon (P, 2), a box (4,) xyxy, or a mask; in px of the image."""
+"""The area of a shape: a polygon (P, 2), a box (4,) xyxy, or a mask; in px of the image."""
 
 
-def read_instances(shapes: Sequence[Any], file: str, findings: Findings) -> list[tuple[str, list[Part]]]:
-    """Label and parts of each instance of one ``file``; shapes of one label and one group_id are parts of one."""
+def read_instances(shapes: Sequence[object], file: str, findings: Findings) -> list[tuple[str, list[Part]]]:
+    """Read the instances of one label file: shapes with the same label and group_id are parts of one instance.
+
+    Args:
+        shapes: the entries of the json's list.
+        file: its name, for findings.
+        findings: gets the shapes that are left out.
+
+    Returns:
+        Label and parts of each instance.
+    """
     instances: dict[object, tuple[str, list[Part]]] = {}
     for number, shape in enumerate(shapes, start=1):
         where = f"{file}: shape {number}"
@@ -65,22 +73,24 @@ def read_instances(shapes: Sequence[Any], file: str, findings: Findings) -> list
     return list(instances.values())
 
 
-def _label(label: Any) -> str:
-    """Labels that are whole numbers become text; empty for what is neither."""
+def _label(label: object) -> str:
+    """Return a label as text; whole numbers are converted, anything else is empty."""
     text = usable_text(str(label) if type(label) is int else label)
     return text if text.strip() else ""
 
 
-def _kind(shape: Mapping[str, Any]) -> str:
+def _kind(shape: Mapping[str, object]) -> str:
     kind = shape.get("shape_type") or "polygon"
     return usable_text(kind) or type(kind).__name__
 
 
-def read_part(shape: Mapping[str, Any]) -> Part:
-    """The part of an instance that one LabelMe shape is; InstsegError for what is none.
+def read_part(shape: Mapping[str, object]) -> Part:
+    """Convert one LabelMe shape to a part of an instance.
 
-    A rectangle is drawn from any corner to the opposite one, or given by its four. Shapes without a type come from
-    version 2 and are polygons.
+    A rectangle has two opposite corners or all four. Shapes without a type come from version 2 and are polygons.
+
+    Raises:
+        InstsegError: the shape is of an unknown type or invalid.
     """
     kind, points = _kind(shape), read_points(shape.get("points"))
     if kind == "rectangle":
@@ -89,7 +99,7 @@ def read_part(shape: Mapping[str, Any]) -> Part:
         return np.concatenate([points.min(axis=0), points.max(axis=0)])
     if kind == "circle":
         if len(points) != 2:
-            raise InstsegError(f"a circle is its centre and a point of its edge, found {len(points)} points")
+            raise InstsegError(f"a circle needs its centre and a point on its edge, found {len(points)} points")
         radius = float(np.hypot(*(points[1] - points[0])))
         return ellipse(points[0], (radius, radius))
     if kind == "mask":
@@ -99,31 +109,42 @@ def read_part(shape: Mapping[str, Any]) -> Part:
     return check_polygon(points)
 
 
-def _read_mask(mask: Any, corners: Polygon) -> Crop:
-    """A PNG as base64, laid between two corner pixels, the second one included."""
+def _read_mask(mask: object, corners: Polygon) -> Crop:
+    """Decode a PNG in base64 that lies between two corner pixels, both included."""
     if not isinstance(mask, str) or len(corners) != 2:
-        raise InstsegError("a mask is a PNG as base64 text and two corners")
+        raise InstsegError("a mask needs a PNG in base64 and two corners")
     try:
         with PilImage.open(io.BytesIO(base64.b64decode(mask))) as image:
             bitmask = (np.asarray(image.convert("L")) > 0).astype(np.uint8)
-    except Exception as error:  # damaged PNG makes the decoder raise nearly anything
+    except Exception as error:  # the decoder raises nearly anything on a damaged PNG
         raise InstsegError(f"its mask cannot be decoded: {type(error).__name__}") from error
     (left, top), (right, bottom) = np.sort(corners, axis=0).round().astype(int).tolist()
     size, space = bitmask.shape, (bottom - top + 1, right - left + 1)
-    if max(abs(size[0] - space[0]), abs(size[1] - space[1])) > 1:  # other tools leave the last corner out
+    if max(abs(size[0] - space[0]), abs(size[1] - space[1])) > 1:  # other tools exclude the last corner
         raise InstsegError(f"its mask of {size[1]}x{size[0]} px lies between corners for {space[1]}x{space[0]}")
     return Crop(bitmask, left, top)
 
 
 def has_mask(parts: Sequence[Part]) -> bool:
-    """Whether the instance must be drawn into a bitmap of the image's size."""
+    """Tell whether the instance must be drawn into a bitmap of the image's size."""
     return any(isinstance(part, Crop) for part in parts)
 
 
 def add_instance(
     builder: LabelsBuilder, image_id: int, category: str, parts: Sequence[Part], image_size: ImageSize | None
 ) -> None:
-    """One instance of all its parts together. InstsegError for one that ``has_mask`` when the size is not known."""
+    """Add one instance with all its parts.
+
+    Args:
+        builder: the labels of the split.
+        image_id: from ``builder.add_image``.
+        category: its name.
+        parts: in px of the image.
+        image_size: (height, width) as displayed; None: unknown.
+
+    Raises:
+        InstsegError: the size is needed (``has_mask``) and unknown or too large.
+    """
     polygons = [_polygon_of(part) for part in parts if not isinstance(part, Crop)]
     if has_mask(parts):
         if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
@@ -146,7 +167,7 @@ def _union(parts: Sequence[Part], image_size: ImageSize) -> Bitmask:
 
 
 def _paste(crop: Crop, canvas: Bitmask) -> None:
-    """Draw what lies inside of the canvas."""
+    """Draw the part of the crop that lies inside the canvas."""
     height, width = canvas.shape
     top, left = max(crop.top, 0), max(crop.left, 0)
     inside = crop.bitmask[top - crop.top : max(height - crop.top, 0), left - crop.left : max(width - crop.left, 0)]

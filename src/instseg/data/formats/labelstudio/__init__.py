@@ -1,1 +1,1 @@
-"""Label Studio."""
+"""Label Studio: COCO export, JSON and JSON-MIN."""

@@ -1,20 +1,17 @@
-"""Label Studio's brush masks: a run-length code of the RGBA pixels of a canvas, as a stream of bits.
+"""Label Studio's brush masks: a run-length code of the RGBA pixels of a canvas, as a bit stream.
 
-The layout is that of the JavaScript package ``@thi.ng/rle-pack``, every number with its highest bit first:
+The layout is that of the JavaScript package ``@thi.ng/rle-pack``; all numbers have their highest bit first:
 
-- 32 bits: how many values there are; 5 bits: the bits of a value, less one; four times 4 bits: the bits that each of
-  the four forms of a length has, less one
-- then blocks until there are that many values. Of each block 1 bit: a run (1) or separate values (0); 2 bits: which
-  form its length has; the length less one; of a run one value, otherwise as many values as the length says
+- a header: number of values (32 bits), bits per value less one (5), bits of each of four forms of a length less one
+  (4 times 4)
+- blocks, until all values are there: run (1) or separate values (0) (1 bit); form of the length (2 bits); length less
+  one; one value for a run, otherwise ``length`` values
 - zeros up to the end of the byte
 
-The values are red, green, blue and alpha of each pixel, row by row; only alpha says what belongs to the mask.
+The values are red, green, blue and alpha of each pixel, row by row; alpha alone defines the mask.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +22,22 @@ from instseg.data.reading.images import MAX_PIXELS
 
 VALUE_BITS = 8
 LENGTH_BITS = (3, 4, 8, 16)
-"""The forms of a length that Label Studio writes; others are read too."""
+"""Forms of a length that Label Studio writes; others are read too."""
 HEADER_BITS = 32 + 5 + 4 * 4
 CHANNELS = 4
 
 
-def decode_brush_rle(rle: Sequence[int], image_size: ImageSize) -> Bitmask:
-    """The bytes of ``value.rle`` -> (H, W) of 0 and 1. A pixel belongs to the mask when its alpha is not 0.
+def decode_brush_rle(rle: object, image_size: ImageSize) -> Bitmask:
+    """Decode the bytes of ``value.rle`` to a mask (H, W) of 0 and 1.
 
-    That is how Label Studio itself reads them; some tools write masks that are half transparent all over.
-    InstsegError for what is no such code, or one of another size.
+    A pixel is inside when its alpha is not 0, as in Label Studio itself: some tools write half-transparent masks.
+
+    Args:
+        rle: integers 0..255.
+        image_size: (height, width) of the canvas.
+
+    Raises:
+        InstsegError: the bytes are not such a code, or of another size.
     """
     data = _as_bytes(rle)
     height, width = image_size
@@ -49,8 +52,8 @@ def decode_brush_rle(rle: Sequence[int], image_size: ImageSize) -> Bitmask:
     return bitmask
 
 
-def encode_brush_rle(bitmask: NDArray[Any]) -> list[int]:
-    """(H, W), non-zero is inside -> bytes as ``value.rle`` holds them; all four channels are 255 inside, 0 outside."""
+def encode_brush_rle(bitmask: NDArray[np.generic]) -> list[int]:
+    """Encode a mask (H, W), non-zero inside, as the bytes of ``value.rle``: all channels are 255 inside, 0 outside."""
     inside = np.asarray(bitmask).astype(bool).reshape(-1)
     borders = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts = np.concatenate([[0], borders]) if inside.size else borders
@@ -62,7 +65,7 @@ def encode_brush_rle(bitmask: NDArray[Any]) -> list[int]:
     return rle
 
 
-def _as_bytes(rle: Sequence[int]) -> bytes:
+def _as_bytes(rle: object) -> bytes:
     if not isinstance(rle, list | tuple) or 8 * len(rle) < HEADER_BITS:
         raise InstsegError(f"brush mask: expected a list of 7 bytes or more, found {str(rle)[:60]}")
     try:
@@ -72,9 +75,9 @@ def _as_bytes(rle: Sequence[int]) -> bytes:
 
 
 def _blocks(data: bytes, num_values: int) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
-    """Of each block: whether it is a run, its first value (and behind the last the end), the bit its values start at.
+    """Find the blocks: whether each is a run, its first value (plus the end of the last), the first bit of its values.
 
-    Each block says where the next one starts, so this walks; what the values are is left to whole arrays.
+    Each block determines where the next one starts, hence the loop; the values are decoded by array operations.
     """
     header = int.from_bytes(data[4:7], "big")
     if header >> 19 != VALUE_BITS - 1:
@@ -96,7 +99,7 @@ def _blocks(data: bytes, num_values: int) -> tuple[NDArray[np.bool_], NDArray[np
         starts.append(start)
         position += VALUE_BITS if is_run else VALUE_BITS * length
         if position > num_bits:
-            raise InstsegError(f"brush mask: cut short, {num_bits} bits hold {starts[-2]} of {num_values} values")
+            raise InstsegError(f"brush mask: truncated, {num_bits} bits hold {starts[-2]} of {num_values} values")
     if start != num_values:
         raise InstsegError(f"brush mask: its blocks hold {start} values, expected {num_values}")
     return np.array(runs, dtype=bool), np.array(starts), np.array(positions)
@@ -105,7 +108,7 @@ def _blocks(data: bytes, num_values: int) -> tuple[NDArray[np.bool_], NDArray[np
 def _alpha(
     data: bytes, is_run: NDArray[np.bool_], starts: NDArray[np.int64], positions: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Every fourth value. Block i has the alpha of the pixels from ``starts[i] // 4`` up to ``starts[i + 1] // 4``."""
+    """Decode every fourth value: block i has the alpha of pixels ``starts[i] // 4`` to ``starts[i + 1] // 4``."""
     pixels = starts // CHANNELS
     counts = np.diff(pixels)
     alpha = np.repeat(np.where(is_run, _bytes_at(data, positions), 0).astype(np.uint8), counts)
@@ -119,7 +122,7 @@ def _alpha(
 
 
 def _bytes_at(data: bytes, bit: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """The 8 bits that start at each of the positions."""
+    """Return the 8 bits that start at each position."""
     source = np.frombuffer(data + bytes(1), dtype=np.uint8).astype(np.uint16)
     byte, shift = bit >> 3, (8 - (bit & 7)).astype(np.uint16)
     found: NDArray[np.uint16] = (source[byte] << 8 | source[byte + 1]) >> shift & 255
@@ -127,7 +130,7 @@ def _bytes_at(data: bytes, bit: NDArray[np.int64]) -> NDArray[np.uint16]:
 
 
 def _split_runs(lengths: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Runs longer than a block can say become several, all but the last of the greatest length."""
+    """Split runs that are longer than a block can hold; all pieces but the last have the maximum length."""
     longest = 1 << LENGTH_BITS[-1]
     num_blocks = -(-lengths // longest)
     split = np.full(int(num_blocks.sum()), longest)
@@ -136,7 +139,7 @@ def _split_runs(lengths: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[
 
 
 def _codes(lengths: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each run as one number, and how many bits that has; of the forms of a length the shortest that fits."""
+    """Encode each run as one number and its number of bits, with the shortest form of the length that fits."""
     bits = np.array(LENGTH_BITS)
     form = np.searchsorted(1 << bits, lengths)
     codes = (4 | form) << bits[form] | lengths - 1
@@ -144,7 +147,7 @@ def _codes(lengths: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArr
 
 
 def _pack(header: int, codes: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The header and the codes, the latter of ``sizes`` bits each, one behind the other."""
+    """Concatenate the header and the codes, which have ``sizes`` bits each."""
     ends = HEADER_BITS + np.cumsum(sizes)
     stream = np.zeros(int(ends[-1]) if len(ends) else HEADER_BITS, dtype=np.uint8)
     stream[:HEADER_BITS] = [header >> shift & 1 for shift in range(HEADER_BITS - 1, -1, -1)]

@@ -1,7 +1,7 @@
-"""Label Studio's COCO export: whose file names are its own, and whose polygons are amiss on images turned by EXIF.
+"""Corrections of Label Studio's COCO export: repeated images, and polygons of images that EXIF rotates.
 
-The labelling page shows an image upright; the export takes the size of the file as it is stored, and scales the
-percentages of polygons by that. Boxes are scaled by the size that was shown.
+The labelling page shows an image upright, but the export scales the percentages of polygons by the size of the file
+as stored. Boxes are scaled by the displayed size.
 """
 
 from __future__ import annotations
@@ -9,20 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import CocoDict, CocoImage
+from instseg.core.types import CocoAnnotation, CocoDict, CocoImage
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import NUM_THREADS
 from instseg.data.reading.images import ImageHeader, read_image_header
 
+T = TypeVar("T")
 Scale = tuple[float, float]
-"""What x and y are multiplied by."""
+"""Factors of x and y."""
 
 
 def without_repeated(coco: CocoDict, paths: Mapping[str, Path], findings: Findings) -> CocoDict:
-    """Without the second listing of an image: the export lists it for each annotator, the latest first."""
+    """Keep the first entry of each image: the export has one for each annotator, the latest first.
+
+    Args:
+        coco: the export.
+        paths: file name -> path of the image.
+        findings: gets the repeated entries.
+    """
     first: dict[Path, int] = {}
     for image in coco["images"]:
         if first.setdefault(paths[image["file_name"]], image["id"]) != image["id"]:
@@ -34,8 +41,14 @@ def without_repeated(coco: CocoDict, paths: Mapping[str, Path], findings: Findin
     return {**coco, "images": images, "annotations": annotations}
 
 
-def put_right_turned(coco: CocoDict, paths: Mapping[str, Path], findings: Findings) -> None:
-    """Give images that EXIF turns by a quarter the size they were shown in, and their polygons that scale."""
+def fix_rotated_images(coco: CocoDict, paths: Mapping[str, Path], findings: Findings) -> None:
+    """Give images that EXIF rotates by 90 degrees their displayed size, and rescale their polygons to it, in place.
+
+    Args:
+        coco: the export; changed in place.
+        paths: file name -> path of the image.
+        findings: gets the images whose polygons were rescaled.
+    """
     scales: dict[int, Scale] = {}
     for image, header in zip(coco["images"], _headers(coco["images"], paths), strict=True):
         if header is None or header.orientation < 5 or (image.get("height"), image.get("width")) != header.size:
@@ -43,13 +56,13 @@ def put_right_turned(coco: CocoDict, paths: Mapping[str, Path], findings: Findin
         image["height"], image["width"] = header.displayed_size
         if header.size != header.displayed_size:
             scales[image["id"]] = (header.size[0] / header.size[1], header.size[1] / header.size[0])
-    turned: set[int] = set()
+    rescaled: set[int] = set()
     for annotation in coco["annotations"]:
         scale = scales.get(annotation["image_id"])
         if scale is not None and _rescale(annotation, scale):
-            turned.add(annotation["image_id"])
+            rescaled.add(annotation["image_id"])
     for image in coco["images"]:
-        if image["id"] in turned:
+        if image["id"] in rescaled:
             findings.add("exif_unscaled", image["file_name"])
 
 
@@ -62,15 +75,15 @@ def _headers(images: Iterable[CocoImage], paths: Mapping[str, Path]) -> list[Ima
 
 
 def header_of(path: Path) -> ImageHeader | None:
-    """None for an image that is not there or cannot be read; whoever decodes it says why."""
+    """Read the header of an image; None if it is missing or unreadable, which is reported when it is decoded."""
     try:
         return read_image_header(path)
     except InstsegError:
         return None
 
 
-def _rescale(annotation: Any, scale: Scale) -> bool:
-    """In place; False for what is no polygon."""
+def _rescale(annotation: CocoAnnotation, scale: Scale) -> bool:
+    """Rescale an annotation in place; False if it is not a polygon."""
     parts = annotation.get("segmentation")
     if not isinstance(parts, list) or not parts:
         return False
@@ -80,9 +93,9 @@ def _rescale(annotation: Any, scale: Scale) -> bool:
     return True
 
 
-def _scaled(numbers: Any, scale: Scale) -> Any:
-    """x, y, x, y, …; anything else is left for the index to tell about."""
+def _scaled(numbers: T, scale: Scale) -> T | list[float]:
+    """Scale a list x, y, x, y, …; anything else is left for the index to report."""
     try:
-        return [number * scale[position % 2] for position, number in enumerate(numbers)]
+        return [number * scale[position % 2] for position, number in enumerate(cast(list[float], numbers))]
     except (TypeError, OverflowError):
         return numbers

@@ -1,8 +1,8 @@
-"""The images of a Label Studio export: found by the names that it gives them, or fetched from where they are kept.
+r"""Images of a Label Studio export: found by the names it gives them, or fetched from remote storage.
 
-An uploaded image ``my name.jpg`` is ``/data/upload/3/fb26c02b-my_name.jpg`` in a task, ``images\\fb26c02b-my_name.jpg``
-in a COCO export made on Windows and ``images/7d5a1e0c__fb26c02b-my_name.jpg`` in one of a later version. The folder at
-hand may hold any of these, or the originals.
+An uploaded image ``my name.jpg`` is ``/data/upload/3/fb26c02b-my_name.jpg`` in a task, ``images\fb26c02b-my_name.jpg``
+in a COCO export made on Windows and ``images/7d5a1e0c__fb26c02b-my_name.jpg`` in one of a later version. The local
+folder may hold any of these, or the originals.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from instseg.data.reading.images import IMAGE_EXTENSIONS
 from instseg.data.reading.option_values import given_path
 
 ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")
-"""What Label Studio puts before the name of an image: when it exports it, and when it is uploaded."""
+"""Prefixes that Label Studio adds to the name of an image on export and on upload."""
 ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 CACHE_FOLDER = "labelstudio_photos"
 MAX_FOLDERS = 8  # of the path of a missing image
 
 
 def spellings(listed: str) -> list[str]:
-    """What labels call an image -> the paths that may mean, the likeliest first; of an address without its query."""
+    """Return the paths that an image named in labels may have, the likeliest first; queries of URLs are dropped."""
     path, _, query = listed.partition("?")
     given = parse_qs(query)
     for key in ("d", "filepath"):  # /data/local-files/?d=…, /storage-data/uploaded/?filepath=…
@@ -41,22 +41,30 @@ def spellings(listed: str) -> list[str]:
 
 
 def looks_like_image(listed: str) -> bool:
+    """Tell whether a text from the labels has the extension of an image."""
     return any(PurePosixPath(path).suffix.lower() in IMAGE_EXTENSIONS for path in spellings(listed))
 
 
 def original(path: str) -> str:
-    """The path with the name that the image had before Label Studio, in the characters that it leaves in a name."""
+    """Return the path with the image's name before upload, with the characters that Label Studio keeps."""
     name = ADDED.sub("", PurePosixPath(path).name)
     return str(PurePosixPath(path).parent / re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")))
 
 
 class LabelStudioImages:
-    """``images``: a folder (from ``root``), or the address of one (s3://…); None: anywhere below ``root``.
-
-    Images that are only elsewhere are fetched into ``<cache_dir>/labelstudio_photos/``.
-    """
+    """Finds the images of an export, and fetches remote ones into ``<cache_dir>/labelstudio_photos/``."""
 
     def __init__(self, root: Path, images: str | None, cache_dir: str | None) -> None:
+        """List the images.
+
+        Args:
+            root: the folder of the export.
+            images: a folder (from ``root``), or the URL of one (s3://…); None: anywhere below ``root``.
+            cache_dir: where fetched images are kept; None: nothing is fetched.
+
+        Raises:
+            InstsegError: ``images`` does not exist, or a remote folder has no images.
+        """
         self.address = images.rstrip("/") if images and ADDRESS.match(images) else None
         self.folder = given_path("images", images, root).resolve() if images and self.address is None else root
         self.cache = Path(cache_dir).absolute() / CACHE_FOLDER if cache_dir else None
@@ -76,9 +84,18 @@ class LabelStudioImages:
         return images
 
     def locate(self, listed: Iterable[str], near: str, findings: Findings) -> dict[str, Path]:
-        """What the labels call an image -> its file, which need not exist. ``near``: the labels' folder, from root.
+        """Find the file of each image named in the labels, fetching it where needed.
 
-        InstsegError when none exists, or images would have to be fetched and cannot be for now.
+        Args:
+            listed: the names in the labels.
+            near: the labels' folder as a path from the root, preferred where several files match.
+            findings: gets the images that cannot be fetched.
+
+        Returns:
+            Name -> path, which need not exist.
+
+        Raises:
+            InstsegError: no image exists, or a fetch failed that may succeed later.
         """
         near = near if self._has_labels else ""
         found = self._find_all(listed, near)
@@ -97,13 +114,13 @@ class LabelStudioImages:
             refused = findings.names.get("image_not_fetched", [])[:1]
             raise InstsegError(
                 f"none of {len(paths)} images, such as {next(iter(paths), None)!r}, is below "
-                f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Say where they are: "
+                f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Give their folder: "
                 "dataset.images=FOLDER (uploads lie in media/upload of Label Studio's data folder)"
             )
         return paths
 
     def _find_all(self, listed: Iterable[str], near: str) -> dict[str, str | None]:
-        """Where several addresses would mean one file, it is only that whose folders it has."""
+        """Find all images; of several URLs that match one file only the one with its folders gets it."""
         found = {name: self._find(name, near) for name in dict.fromkeys(listed)}
         claims = Counter(found.values())
         for name, file in found.items():
@@ -127,8 +144,8 @@ class LabelStudioImages:
             return {}
         if self.cache is None:
             raise InstsegError(
-                f"{len(addresses)} images are elsewhere, such as {next(iter(addresses.values()))}: say where to keep "
-                "them (cache_dir), or where they are here (dataset.images=FOLDER)"
+                f"{len(addresses)} images are elsewhere, such as {next(iter(addresses.values()))}: set cache_dir to "
+                "fetch them, or give a local folder (dataset.images=FOLDER)"
             )
         fetched = fetch_files(list(addresses.values()), self.cache, "Fetching images")
         mark_as_cache(self.cache)
@@ -137,14 +154,14 @@ class LabelStudioImages:
         if passing:
             raise InstsegError(
                 f"{len(passing)} of {len(fetched)} images could not be fetched, such as {passing[0]}. Start again to "
-                "go on (what came is kept), or say where they are here: dataset.images=FOLDER"
+                "resume (fetched images are kept), or give a local folder: dataset.images=FOLDER"
             )
         for url, reason in reasons.items():
             findings.add("image_not_fetched", f"{url}: {reason}")
         return {name: self.cache / file_place(url) for name, url in addresses.items()}
 
     def image_root(self, paths: Sequence[Path]) -> tuple[Path, list[str]]:
-        """The deepest of the folders of the images that holds all of ``paths``, and their names from there."""
+        """Return the deepest folder that holds all of ``paths``, and their names from there."""
         homes = [home.absolute() for home in (self.folder, self.cache) if home is not None]
         used = {path: next(home for home in homes if path.absolute().is_relative_to(home)) for path in paths}
         root = common_root(list(dict.fromkeys(used.values())))
@@ -152,6 +169,6 @@ class LabelStudioImages:
 
 
 def _expected(name: str, near: str) -> PurePosixPath:
-    """Where an image that is missing should be: below the labels' folder, as they say, whatever they say."""
+    """Return where a missing image should be: below the labels' folder, whatever its name in the labels holds."""
     parts = re.split("[/:]", usable_text(spellings(name)[0]))
     return PurePosixPath(near, *([part for part in parts if is_file_name(part)] or ["unnamed"])[-MAX_FOLDERS:])

@@ -1,4 +1,4 @@
-"""Label Studio: its COCO export (result.json with the images), or its own list of tasks (JSON, JSON-MIN)."""
+"""Reader of Label Studio: its COCO export (result.json with the images), or its list of tasks (JSON, JSON-MIN)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instseg.core.files import read_json
 from instseg.core.text import list_names
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.reader import find_annotation_files, read_coco
-from instseg.data.formats.labelstudio.coco import header_of, put_right_turned, without_repeated
+from instseg.data.formats.labelstudio.coco import fix_rotated_images, header_of, without_repeated
 from instseg.data.formats.labelstudio.images import LabelStudioImages
 from instseg.data.formats.labelstudio.tasks import add_task, read_tasks
 from instseg.data.reading.findings import Findings
@@ -32,7 +32,7 @@ MIN_KEYS = (b'"annotation_id"', b'"lead_time"')
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase when the root, a folder in it or a file is an export of Label Studio."""
+    """Describe the exports at ``root`` or one folder below; None when there are none."""
     files = _find_exports(root)
     return f"{len(files)} Label Studio json ({list_names((file.name for file in files), 2)})" if files else None
 
@@ -49,12 +49,12 @@ def _find_exports(root: Path) -> list[Path]:
 
 
 def _likeliest(file: Path) -> tuple[bool, str]:
-    """What an export is called comes first."""
+    """Return a sort key that puts the usual names of exports first."""
     return not file.name.startswith(("result", "project-")), str(file)
 
 
 def _is_export(file: Path) -> bool:
-    """By the beginning and the end of the file: what tells is at either, and may be gigabytes apart."""
+    """Recognise an export by the beginning and the end of the file, which may be gigabytes apart."""
     try:
         with file.open("rb") as opened:
             head = _text_of(opened.read(NUM_HEAD_BYTES))
@@ -76,12 +76,13 @@ def _text_of(head: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class LabelStudioReader:
-    """``root`` is the folder of an export, or its json; exports called train, val and test, or in such folders, are
-    splits.
+    """Reader of Label Studio exports.
 
-    ``images``: where the images are, a folder (from the root) or the address of one (s3://…, gs://…); None: below the
-    root. ``image_key``: which of a task's data is the image, where that cannot be told. ``cache_dir``: where images
-    are kept that are fetched.
+    Attributes:
+        root: the folder of an export, or its json; exports named train, val and test, or in such folders, are splits.
+        images: the folder of the images (from the root), or its URL (s3://…, gs://…); None: below the root.
+        image_key: the key of the image in a task's data, where there are several candidates.
+        cache_dir: where fetched images are kept.
     """
 
     root: Path
@@ -90,9 +91,11 @@ class LabelStudioReader:
     cache_dir: str | None = None
 
     def label_files(self) -> list[Path]:
+        """Return the json of each export."""
         return list(self._exports().values())
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read every export and find its images."""
         exports = self._exports()
         images = LabelStudioImages(self._folder, self.images, self.cache_dir)
         read = {split: self._read(file, images, findings[split]) for split, file in exports.items()}
@@ -105,7 +108,7 @@ class LabelStudioReader:
         return self.root.parent if self.root.is_file() else self.root
 
     def _exports(self) -> dict[str, Path]:
-        """Split -> its export."""
+        """Return the export of each split."""
         if self.root.is_file():
             return {UNSPLIT: self.root}
         check_folder(self.root)
@@ -118,21 +121,21 @@ class LabelStudioReader:
             if split is None or split in found:
                 names = list_names(str(file.relative_to(self.root)) for file in files)
                 raise InstsegError(
-                    f"{self.root}: more than one export, and not each a split of its own: {names}. Name one as the "
+                    f"{self.root}: several exports, which are not one for each split: {names}. Name one as the "
                     "root (dataset.root=…/result.json), or read several together with dataset=multi"
                 )
             found[split] = file
         return found
 
     def _read(self, file: Path, images: LabelStudioImages, findings: Findings) -> tuple[CocoDict, list[Path]]:
-        """What one export says, and the image of each of its images."""
+        """Read one export; also return the path of each of its images."""
         near = file.parent.relative_to(self._folder).as_posix()
         if _holds_tasks(file):
             return self._read_tasks(file, near, images, findings)
         coco = read_coco(file)
         paths = images.locate([image["file_name"] for image in coco["images"]], near, findings)
         coco = without_repeated(coco, paths, findings)
-        put_right_turned(coco, paths, findings)
+        fix_rotated_images(coco, paths, findings)
         return coco, [paths[image["file_name"]] for image in coco["images"]]
 
     def _read_tasks(
@@ -154,7 +157,7 @@ class LabelStudioReader:
 
 
 def _holds_tasks(file: Path) -> bool:
-    """Told without parsing the whole."""
+    """Tell whether the export is a list of tasks, without parsing all of it."""
     try:
         with file.open("rb") as opened:
             return _text_of(opened.read(NUM_HEAD_BYTES)).startswith(b"[")
@@ -163,7 +166,7 @@ def _holds_tasks(file: Path) -> bool:
 
 
 def _any_coco(root: Path) -> list[Path]:
-    """An export that was worked over may have nothing left that tells it from any other COCO json."""
+    """Find COCO json: an edited export may have nothing left that distinguishes it from others."""
     try:
         return find_annotation_files(root)
     except InstsegError as error:
@@ -174,7 +177,7 @@ def _any_coco(root: Path) -> list[Path]:
 
 
 def _list_same_categories(cocos: Iterable[CocoDict]) -> None:
-    """Every split lists what any of them has."""
+    """Add to every split the categories of the others."""
     splits = list(cocos)
     names = dict.fromkeys(category["name"] for coco in splits for category in coco["categories"])
     for coco in splits:

@@ -1,7 +1,7 @@
-"""The regions of one Label Studio annotation as instances: polygons, boxes, ellipses, brushes, bitmasks.
+"""Conversion of the regions of a Label Studio annotation to instances: polygons, boxes, ellipses, brushes, bitmasks.
 
-A region may stand in several results of one id: its shape, its label, and answers to questions about it. Numbers are
-percent of the image as it was shown; turning the view (``image_rotation``) does not change them.
+A region may be spread over several results with one id: its shape, its label, and answers to questions about it.
+Coordinates are percentages of the image as displayed; rotating the view (``image_rotation``) does not change them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import io
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from PIL import Image as PilImage
@@ -24,12 +23,13 @@ from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import LabelsBuilder
 
-Value = Mapping[str, Any]
+Value = Mapping[str, object]
+"""The ``value`` of a result, as parsed from json."""
 
 
 @dataclass(slots=True)
 class Region:
-    """What one annotation says of one place of the image; ``shape`` is None where nothing says what it covers."""
+    """One region of an annotation; ``shape`` is None if no result has its coordinates."""
 
     name: str
     shape: Value | None = None
@@ -37,8 +37,8 @@ class Region:
     is_labelled: bool = False
 
 
-def read_regions(results: Iterable[Any]) -> list[Region]:
-    """The regions in the order of the results. Relations, and answers about the whole image, are none."""
+def read_regions(results: Iterable[object]) -> list[Region]:
+    """Collect the regions in the order of the results; relations and answers about the whole image are skipped."""
     regions: dict[object, Region] = {}
     for position, result in enumerate(results, start=1):
         if not isinstance(result, dict) or result.get("type") == "relation":
@@ -58,7 +58,7 @@ def read_regions(results: Iterable[Any]) -> list[Region]:
     return [region for region in regions.values() if region.is_labelled or region.shape is not None]
 
 
-def _texts(labels: Any) -> list[str]:
+def _texts(labels: object) -> list[str]:
     listed = labels if isinstance(labels, list) else []
     texts = (usable_text(str(label) if type(label) in (int, float) else label) for label in listed)
     return [text for text in texts if text.strip()]
@@ -67,28 +67,37 @@ def _texts(labels: Any) -> list[str]:
 def add_region(
     builder: LabelsBuilder, image_id: int, region: Region, image_size: ImageSize, name: str, findings: Findings
 ) -> None:
-    """``name`` says in the findings which region it is. ``image_size``: of the image as it was shown."""
+    """Add one region as an instance, or report why it is left out.
+
+    Args:
+        builder: the labels of the split.
+        image_id: from ``builder.add_image``.
+        region: its shape in percent.
+        image_size: (height, width) as displayed.
+        name: of the region, for findings.
+        findings: gets what is left out or unusual.
+    """
     kind = _kind(region.shape or {})
     if kind in OPEN_KINDS:
         findings.add("shape_open", name)
     elif not region.labels:
         findings.add("category_missing", name)
     elif region.shape is None or kind is None:
-        findings.add("shape_invalid", f"{name}: no shape that is known")
+        findings.add("shape_invalid", f"{name}: no known shape")
     else:
         try:
             SHAPES[kind](builder, image_id, region.labels[0], region.shape, image_size)
         except InstsegError as error:
             findings.add("shape_invalid", f"{name}: {error}")
             return
-        if kind == "box" and builder.annotations[-1]["segmentation"]:  # a turned one; others are counted later
+        if kind == "box" and builder.annotations[-1]["segmentation"]:  # a rotated one; others are counted later
             findings.add("box_only", name)
         if len(set(region.labels)) > 1:
             findings.add("several_labels", f"{name}: {', '.join(region.labels)}")
 
 
 def _kind(value: Value) -> str | None:
-    """By what the value holds, because types are named after the tags of the labelling setup."""
+    """Tell the kind by the keys of the value, because types are named after the tags of the labelling setup."""
     if "vertices" in value:
         return "vector" if value.get("closed") is True else "line"
     for keys, kind in KINDS.items():
@@ -98,7 +107,7 @@ def _kind(value: Value) -> str | None:
 
 
 def _add_polygon(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
-    """Also one that was left open: Label Studio fills it all the same."""
+    """Add a polygon, closed or not: Label Studio fills open ones too."""
     builder.add_polygons(image_id, label, [check_polygon(_pixels(value["points"], image_size))])
 
 
@@ -113,7 +122,7 @@ def _add_vector(builder: LabelsBuilder, image_id: int, label: str, value: Value,
 
 
 def _add_box(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
-    """Turned about its first corner, by degrees from the x axis towards the y axis."""
+    """Add a box, rotated about its first corner by degrees from the x axis towards the y axis."""
     (corner, sides), angle = _measures(value, ("x", "y"), ("width", "height"), image_size)
     if angle == 0:
         ends = np.stack([corner, corner + sides])
@@ -137,13 +146,13 @@ def _add_brush(builder: LabelsBuilder, image_id: int, label: str, value: Value, 
 
 
 def _add_bitmask(builder: LabelsBuilder, image_id: int, label: str, value: Value, image_size: ImageSize) -> None:
-    builder.add_bitmask(image_id, label, _decode_picture(value["imageDataURL"], image_size))
+    builder.add_bitmask(image_id, label, _decode_data_url(value["imageDataURL"], image_size))
 
 
-def _decode_picture(address: Any, image_size: ImageSize) -> Bitmask:
-    """A PNG as ``data:image/png;base64,…``, transparent outside of the mask."""
+def _decode_data_url(url: object, image_size: ImageSize) -> Bitmask:
+    """Decode a PNG ``data:image/png;base64,…`` that is transparent outside the mask."""
     try:
-        with PilImage.open(io.BytesIO(base64.b64decode(str(address).partition(",")[2]))) as image:
+        with PilImage.open(io.BytesIO(base64.b64decode(str(url).partition(",")[2]))) as image:
             if image.size[::-1] != image_size:
                 raise InstsegError(f"a mask of {image.size[0]}x{image.size[1]} on {image_size[1]}x{image_size[0]}")
             if "A" not in image.getbands():
@@ -151,21 +160,21 @@ def _decode_picture(address: Any, image_size: ImageSize) -> Bitmask:
             return (np.asarray(image.getchannel("A")) > 0).astype(np.uint8)
     except InstsegError:
         raise
-    except Exception as error:  # damaged PNG makes the decoder raise nearly anything
+    except Exception as error:  # the decoder raises nearly anything on a damaged PNG
         raise InstsegError(f"its mask cannot be decoded: {type(error).__name__}") from error
 
 
 def _measures(
     value: Value, place: tuple[str, str], size: tuple[str, str], image_size: ImageSize
 ) -> tuple[Polygon, float]:
-    """Two rows x, y in px, where it is and how large, and the angle in radians."""
+    """Return position and size as two rows x, y in px, and the angle in radians."""
     rows = _pixels([[value.get(key) for key in place], [value.get(key) for key in size]], image_size)
     [[degrees, _]] = read_points([[value.get("rotation") or 0, 0]])
     return rows, math.radians(degrees % 360)
 
 
-def _pixels(points: Any, image_size: ImageSize) -> Polygon:
-    """From percent; InstsegError for what is no list of x, y, or lies out of reach of any image."""
+def _pixels(points: object, image_size: ImageSize) -> Polygon:
+    """Convert x, y pairs from percent to px (P, 2)."""
     height, width = image_size
     return read_points(read_points(points) * (width, height) / 100)
 

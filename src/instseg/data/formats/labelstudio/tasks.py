@@ -1,15 +1,15 @@
-"""Label Studio's own export: a list of tasks, JSON or JSON-MIN, of which each is an image and what was said of it.
+"""Label Studio's task lists (JSON, JSON-MIN): each task is an image with its annotations.
 
-Of several annotations of a task the one marked as ground truth counts, else the latest. JSON-MIN has an entry for each
-annotation instead, with the regions under the names of the tags.
+If a task has several annotations, the one marked as ground truth is used, else the latest. JSON-MIN has one entry for
+each annotation instead, with the regions under the names of the tags.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, usable_text
@@ -21,22 +21,22 @@ from instseg.data.reading.images import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
 
 MIN_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history"}
-"""What an entry of JSON-MIN holds beside the data of the task and the answers."""
+"""Keys of a JSON-MIN entry besides the data of the task and the answers."""
 GEOMETRY = {"x", "y", "width", "height", "rotation", "points", "closed", "radiusX", "radiusY", "rle", "format"}
 GEOMETRY |= {"imageDataURL", "vertices", "original_width", "original_height", "image_rotation"}
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An image, as the task calls it, and the results of the annotation that counts."""
+    """An image as named by the task, and the results of the annotation that is used."""
 
     name: str
     image: str
-    results: list[Any]
+    results: list[object]
 
     @property
     def image_size(self) -> ImageSize | None:
-        """Of the image as it was shown, by the first result that says it."""
+        """Return the displayed (height, width) of the image from the first result that has it."""
         for result in self.results:
             if isinstance(result, dict):
                 height, width = _whole(result.get("original_height")), _whole(result.get("original_width"))
@@ -45,16 +45,24 @@ class Task:
         return None
 
 
-def _whole(value: Any) -> int:
-    """0 for what is no positive whole number."""
-    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
-    return max(int(value), 0) if is_whole else 0
+def _whole(value: object) -> int:
+    """Return a positive whole number; 0 for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return max(int(value), 0)
+    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def read_tasks(content: Any, path: Path, image_key: str | None, findings: Findings) -> list[Task]:
-    """The tasks that are annotated. ``image_key``: where a task's data has the image, None: to be told.
+def read_tasks(content: object, path: Path, image_key: str | None, findings: Findings) -> list[Task]:
+    """Read the annotated tasks of an export.
 
-    InstsegError when the content is no list of tasks, none is annotated, or it cannot be told which is the image.
+    Args:
+        content: the parsed json.
+        path: its file, for messages.
+        image_key: the key of the image in a task's data; None: detect it.
+        findings: gets the tasks that are left out.
+
+    Raises:
+        InstsegError: the content is not a list of tasks, none is annotated, or several data may be the image.
     """
     if not isinstance(content, list):
         raise InstsegError(f"{path}: expected a list of Label Studio tasks, found {type(content).__name__}")
@@ -80,7 +88,15 @@ def read_tasks(content: Any, path: Path, image_key: str | None, findings: Findin
 def add_task(
     builder: LabelsBuilder, task: Task, file_name: str, image_size: ImageSize | None, findings: Findings
 ) -> None:
-    """``image_size``: of the image as it was shown; None when neither the task nor the image tells it."""
+    """Add the image of a task with its instances.
+
+    Args:
+        builder: the labels of the split.
+        task: its results are percentages.
+        file_name: of the image.
+        image_size: (height, width) as displayed; None: neither the task nor the image has it.
+        findings: gets what is left out.
+    """
     image_id = builder.add_image(file_name, image_size)
     for region in read_regions(task.results):
         name = f"{region.name} of {task.name} ({file_name})"
@@ -90,13 +106,13 @@ def add_task(
             add_region(builder, image_id, region, image_size, name, findings)
 
 
-def _id(entry: Any, position: int) -> str:
+def _id(entry: object, position: int) -> str:
     task_id = entry.get("id") if isinstance(entry, dict) else None
     return usable_text(str(task_id)) if isinstance(task_id, int | str) else f"at position {position}"
 
 
-def _results(entry: Any, name: str, findings: Findings) -> list[Any] | None:
-    """Of the annotation that counts; None where there is none, which is counted."""
+def _results(entry: object, name: str, findings: Findings) -> list[object] | None:
+    """Return the results of the annotation that is used; None, with a finding, when there is none."""
     if not isinstance(entry, dict) or not isinstance(entry.get("data"), dict):
         findings.add("label_invalid", f"{name}: expected an object with data, found {str(entry)[:60]!a}")
         return None
@@ -111,21 +127,21 @@ def _results(entry: Any, name: str, findings: Findings) -> list[Any] | None:
         return None
     if len(valid) > 1:
         findings.add("several_annotators", f"{name}: {len(valid)} annotations")
-    results = _counting(valid).get("result")
+    results = _chosen(valid).get("result")
     if not isinstance(results, list):
         findings.add("label_invalid", f"{name}: expected a list named result, found {type(results).__name__}")
         return None
     return results
 
 
-def _counting(annotations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Ground truth before all others, the latest of those; the last of the list where times do not tell."""
+def _chosen(annotations: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """Choose the latest annotation, of those marked as ground truth if any; the last in the list if times are equal."""
     truths = [one for one in annotations if one.get("ground_truth") is True] or annotations
     return max(reversed(truths), key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
 
 
-def _image(data: Mapping[str, Any], results: Iterable[Any], image_key: str | None, where: str) -> str | None:
-    """What the task calls its image; None where it names none. InstsegError where several values may be it."""
+def _image(data: Mapping[str, object], results: Iterable[object], image_key: str | None, where: str) -> str | None:
+    """Return the image that a task names, or None; InstsegError if several values may be it."""
     if image_key is not None:
         return value if isinstance(value := data.get(image_key), str) and value else None
     texts = {key: value for key, value in data.items() if isinstance(value, str) and value}
@@ -142,17 +158,17 @@ def _image(data: Mapping[str, Any], results: Iterable[Any], image_key: str | Non
     return next(iter(images.values()), None)
 
 
-def _drawn_on(result: Any) -> str | None:
+def _drawn_on(result: object) -> str | None:
     name = result.get("to_name") if isinstance(result, dict) else None
     return name if isinstance(name, str) else None
 
 
-def _is_on(image: str, result: Any, data: Mapping[str, Any]) -> bool:
-    """False for what was drawn on another image of the same task."""
+def _is_on(image: str, result: object, data: Mapping[str, object]) -> bool:
+    """Tell whether a result was drawn on this image, not on another one of the task."""
     return bool(data.get(_drawn_on(result) or "", image) == image)
 
 
-def _check_image_key(entries: Sequence[Mapping[str, Any]], is_min: bool, path: Path, image_key: str | None) -> None:
+def _check_image_key(entries: Sequence[Mapping[str, object]], is_min: bool, path: Path, image_key: str | None) -> None:
     if image_key is None or not entries:
         return
     data = entries if is_min else [entry.get("data") for entry in entries]
@@ -163,7 +179,7 @@ def _check_image_key(entries: Sequence[Mapping[str, Any]], is_min: bool, path: P
         )
 
 
-def _why_none(content: Sequence[Any], path: Path, findings: Findings) -> str:
+def _why_none(content: Sequence[object], path: Path, findings: Findings) -> str:
     predicted = sum(1 for entry in content if isinstance(entry, dict) and entry.get("predictions"))
     reasons = [f"{len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in sorted(findings.names.items())]
     reasons += [f"{predicted} have predictions, which a person must accept first"] if predicted else []
@@ -173,21 +189,22 @@ def _why_none(content: Sequence[Any], path: Path, findings: Findings) -> str:
     )
 
 
-def _from_min(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Entries of JSON-MIN as tasks; those of one id are annotations of one."""
-    tasks: dict[object, dict[str, Any]] = {}
+def _from_min(entries: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Convert JSON-MIN entries to tasks; entries with one id are annotations of one task."""
+    tasks: dict[object, dict[str, object]] = {}
+    annotations: defaultdict[object, list[dict[str, object]]] = defaultdict(list)
     for entry in entries:
         task_id = entry.get("id")
         key = task_id if isinstance(task_id, int | str) else object()
         data = {name: value for name, value in entry.items() if isinstance(value, str) and name not in MIN_KEYS}
-        task = tasks.setdefault(key, {"id": task_id, "data": data, "annotations": []})
+        tasks.setdefault(key, {"id": task_id, "data": data, "annotations": annotations[key]})
         times = {name: entry.get(name) for name in ("created_at", "updated_at")}
-        task["annotations"].append({"result": list(_min_results(entry)), **times})
+        annotations[key].append({"result": list(_min_results(entry)), **times})
     return list(tasks.values())
 
 
-def _min_results(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Answers to questions about a region repeat its shape under another name, and have no label: not these."""
+def _min_results(entry: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Yield the regions of an entry, without the answers that repeat a region's shape and have no label."""
     for values in entry.values():
         for value in values if isinstance(values, list) else ():
             if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""``masks.json``: which value of which mask is what, as ``predict.py … save=[masks]`` writes it beside its masks.
+"""``masks.json``, the categories of mask values, as ``predict.py … save=[masks]`` writes it beside its masks.
 
 ``{"image_folder": "…", "images": {"a.jpg": {"mask": "masks/a.png", "instances": [{"value": 1, "category": "car"}]}}}``
-with images named from ``image_folder`` and masks from the folder of the json.
+with image paths relative to ``image_folder`` and mask paths relative to the folder of the json.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
@@ -18,9 +18,13 @@ from instseg.core.text import clean_file_name, is_file_name, list_names, usable_
 NAME = "masks.json"
 NUM_PROBED_BYTES = 4096
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, slots=True)
 class ListedMask:
+    """One mask and the categories of its values."""
+
     image: str  # path from the image folder
     mask: Path
     categories: dict[int, str]  # pixel value -> category
@@ -28,12 +32,18 @@ class ListedMask:
 
 @dataclass(frozen=True, slots=True)
 class MaskList:
+    """The content of a ``masks.json``."""
+
     image_folder: Path
     masks: list[ListedMask]
 
 
 def find_mask_json(root: Path) -> Path | None:
-    """In ``root`` or one folder below; InstsegError when there are several."""
+    """Find ``masks.json`` in ``root`` or one folder below; None if there is none.
+
+    Raises:
+        InstsegError: there are several.
+    """
     found = [path for path in (root / NAME, *sorted(root.glob(f"*/{NAME}"))) if path.is_file()]
     if len(found) > 1:
         raise InstsegError(
@@ -43,6 +53,7 @@ def find_mask_json(root: Path) -> Path | None:
 
 
 def looks_like_mask_json(path: Path) -> bool:
+    """Tell from the head of a file whether it is such a json."""
     try:
         with path.open("rb") as file:
             return b'"image_folder"' in file.read(NUM_PROBED_BYTES)
@@ -51,7 +62,11 @@ def looks_like_mask_json(path: Path) -> bool:
 
 
 def read_mask_json(path: Path) -> MaskList:
-    """InstsegError for what is no such json; of names that lead out of their folder too."""
+    """Read a ``masks.json``.
+
+    Raises:
+        InstsegError: it is damaged, or a name leads out of its folder.
+    """
     content = read_json(path)
     image_folder = usable_text(_get(content, "image_folder", str, str(path)))
     images = _get(content, "images", dict, str(path))
@@ -59,7 +74,7 @@ def read_mask_json(path: Path) -> MaskList:
     return MaskList(path.parent / image_folder, masks)
 
 
-def _listed(image: str, entry: Any, path: Path) -> ListedMask:
+def _listed(image: str, entry: object, path: Path) -> ListedMask:
     where = f"{path}: images[{image!r}]"
     mask = _file_name(_get(entry, "mask", str, where), path)
     instances = _get(entry, "instances", list, where)
@@ -74,7 +89,7 @@ def _file_name(text: str, path: Path) -> str:
     return name
 
 
-def _get(entry: Any, key: str, kind: type, where: str) -> Any:
+def _get(entry: object, key: str, kind: type[Value], where: str) -> Value:
     value = entry.get(key) if isinstance(entry, Mapping) else None
     if not isinstance(value, kind):
         raise InstsegError(f"{where}: expected {key!r} as {kind.__name__}, found {str(entry)[:120]}")

@@ -1,19 +1,19 @@
-"""From the masks of one image to its instances."""
+"""Conversion of the masks of one image to instances."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Rle
 from instseg.data.formats.image_labels import ImageLabels, taking_turns
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
-from instseg.data.formats.mask_values import regions_of, rles_of_values, shown_value
+from instseg.data.formats.mask_values import PixelValues, regions_of, rles_of_values, shown_value
 from instseg.data.reading.images import ImageHeader, read_image_header
 
 NUM_PROBED_MASKS = 32
@@ -21,38 +21,48 @@ NUM_PROBED_MASKS = 32
 
 @dataclass(frozen=True, slots=True)
 class MaskedImage:
+    """An image and its masks."""
+
     name: str  # path from the image root
     split: str
-    masks: list[tuple[Path, str | None]]  # with the category that its name tells
-    values: Mapping[int, str] | None = None  # category of each value, where masks.json tells it
+    masks: list[tuple[Path, str | None]]  # with the category in its name, if any
+    values: Mapping[int, str] | None = None  # category of each value, from masks.json
 
 
 @dataclass(frozen=True, slots=True)
 class MaskRules:
-    """What the values of masks mean."""
+    """Rules that turn mask values into instances and categories."""
 
     category: str
     names: Mapping[int, str | None] | None
     components: bool
     one_per_file: bool
-    """Each file is an instance, if it has one value."""
+    """Each file with one value is an instance."""
     one_value: bool
-    """No mask has more than one value, and all have the same: it does not count instances."""
+    """All masks share one value, which therefore does not number instances."""
 
 
 def have_one_value(masks: Sequence[Path]) -> bool:
-    """Whether a sample of the masks has one value in all, the background aside."""
+    """Tell whether a sample of the masks has at most one value in total, background aside."""
     values: set[int] = set()
     for path in masks[:: max(1, len(masks) // NUM_PROBED_MASKS)][:NUM_PROBED_MASKS]:
         try:
             values.update(rles_of_values(read_mask(path).values))
         except InstsegError:
-            continue  # is reported when it is read for its image
+            continue  # reported when the mask is read for its image
     return len(values) <= 1
 
 
 def read_masked_image(image_root: Path, rules: MaskRules, image: MaskedImage) -> ImageLabels:
-    """An image that is missing or damaged comes without instances: both are found when the images are read."""
+    """Read the instances of an image from its masks.
+
+    A missing or damaged image comes without instances: that is found when the images are read.
+
+    Args:
+        image_root: the folder of the images.
+        rules: the meaning of the values.
+        image: with its masks.
+    """
     labels = ImageLabels(image.name, image.split)
     try:
         header = read_image_header(image_root / image.name)
@@ -91,7 +101,7 @@ def _add_mask(
             labels.add(category, rle)
 
 
-def _add_listed(labels: ImageLabels, values: NDArray[Any], listed: Mapping[int, str], name: str) -> None:
+def _add_listed(labels: ImageLabels, values: PixelValues, listed: Mapping[int, str], name: str) -> None:
     rles = rles_of_values(values)
     for value, category in listed.items():
         if not category:
@@ -104,7 +114,7 @@ def _add_listed(labels: ImageLabels, values: NDArray[Any], listed: Mapping[int, 
 
 
 def _add_named(
-    labels: ImageLabels, values: NDArray[Any], names: Mapping[int, str | None], components: bool, name: str
+    labels: ImageLabels, values: PixelValues, names: Mapping[int, str | None], components: bool, name: str
 ) -> None:
     rles = rles_of_values(values)
     for value, rle in rles.items():
@@ -131,7 +141,7 @@ def _instances(labels: ImageLabels, mask: Mask, rules: MaskRules) -> Iterator[Rl
         yield from rles.values()
 
 
-def _regions(labels: ImageLabels, inside: NDArray[Any]) -> list[Rle]:
+def _regions(labels: ImageLabels, inside: NDArray[np.generic]) -> list[Rle]:
     if ("regions_as_instances", labels.file_name) not in labels.problems:
         labels.report("regions_as_instances", labels.file_name)
     return regions_of(inside)

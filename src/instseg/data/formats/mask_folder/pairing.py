@@ -1,17 +1,17 @@
-"""Which mask files belong to which image, and what their names say; from names alone, no file is opened.
+"""Pairing of mask files with images, and the categories in their names; from names alone, no file is opened.
 
 A file is a mask when a folder above it is called masks, labels, annotations, segmentation, … (the innermost folder
-called so, or images, images, …, decides), or when its name is that of an image beside it with ``_mask`` or
-``_mask_<n>`` added. Where some folder is called images, images, …, only what lies in such folders is an image. A mask
-belongs to the image in the same folders, those with such names aside (``train/images/a.jpg``, ``train_masks/a.png``):
+called so, or images, photos, …, decides), or when its name is that of an image beside it plus ``_mask`` or
+``_mask_<n>``. If any folder is called images, photos, …, only files in such folders are images. A mask belongs to the
+image in the same folders, these names aside (``train/images/a.jpg``, ``train_masks/a.png``), if its name is, in order:
 
-1. ``a.png`` (also ``a.jpg.png``): the mask of ``a.jpg``
-2. ``a/<anything>.png``: a mask in a folder of the image's name, or in the mask folder beside the image's own folder
-3. ``a_<anything>.png``: also with ``-``, ``.`` or a space behind the image's name
+1. ``a.png`` (also ``a.jpg.png``): the name of ``a.jpg``
+2. ``a/<anything>.png``: in a folder with the image's name, or in the mask folder beside the image's folder
+3. ``a_<anything>.png``: also with ``-``, ``.`` or a space after the image's name
 
-in this order; then the same with one more folder, which names the category (``masks/car/a_3.png``); then in any
-folder, if only one image has the name. Without such a folder, letters in <anything> name the category
-(``a_car_1.png``), but for words such as mask, instance or object. For other names there is a pattern.
+Next the same with one more folder, which names the category (``masks/car/a_3.png``), then in any folder if only one
+image has the name. Without such a folder, letters in <anything> name the category (``a_car_1.png``), except words such
+as mask, instance or object. Other names need a pattern.
 """
 
 from __future__ import annotations
@@ -35,28 +35,30 @@ MASK_WORDS = frozenset(
     | {"segmentationobject", "segmentationclass", "instance", "instances", "gt", "groundtruth", "truth"}
 )
 SAYS_NOTHING = MASK_WORDS | {"object", "objects", "obj", "inst", "seg", "binary", "id", "no", "nr"}
-"""Words in file names that name no category."""
+"""Words in file names that are not categories."""
 WITHOUT_MEANING = "|".join(sorted(SAYS_NOTHING, key=len, reverse=True))
 EDGES = re.compile(rf"^((?:{WITHOUT_MEANING})([_\-. ]+|$))+|([_\-. ]+(?:{WITHOUT_MEANING}))+$", re.IGNORECASE)
 MASK_NAME = re.compile(r"[_\-. ]masks?([_\-. ]?\d+)?$", re.IGNORECASE)
 SEPARATOR = re.compile(r"[_\-. ]+")
 CATEGORY = re.compile(r"(?:\d+[_\-. ]+)?(?P<name>[^\d]*[^\d_\-. ])?[_\-. ]*\d*")
-"""Letters with a number before or behind them; hashes, which mix both, say nothing."""
+"""Letters with a number before or after them; hashes, which mix both, do not match."""
 
 Place = tuple[str, ...]
-"""The folders of a file, without those that say only image or mask; train, val and test however they are spelt."""
+"""The folders of a file without those that mean image or mask; splits in their canonical spelling."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
+    """A mask file, its image, and the category in its name."""
+
     name: str  # path from the root
     image: str  # path from the root of the images
-    category: str | None  # as the names say
+    category: str | None  # from the names
 
 
 @cache
 def is_mask_folder(folder: str) -> bool | None:
-    """By the innermost folder of a posix path that says it; None when none does."""
+    """Tell whether a posix path is a folder of masks or of images, by its innermost such name; None if it has none."""
     for name in reversed(PurePosixPath(folder).parts):
         words = set(re.split(r"[^a-z]+", name.lower()))
         if words & (MASK_WORDS | IMAGE_WORDS):
@@ -65,7 +67,7 @@ def is_mask_folder(folder: str) -> bool | None:
 
 
 def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Image files below one root -> images, masks."""
+    """Divide the image files below a root into images and masks."""
     stems = {name.rpartition(".")[0] for name in names}
     kinds: defaultdict[bool | None, list[str]] = defaultdict(list)
     for name in names:
@@ -80,6 +82,7 @@ class Pairing:
     """Finds the image of a mask among all images."""
 
     def __init__(self, images: Iterable[str]) -> None:
+        """Index the images, given as posix paths from the root."""
         self._at: dict[tuple[Place, str], str] = {}
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         for image in images:
@@ -88,13 +91,13 @@ class Pairing:
             self._named[stem].append(image)
 
     def pair(self, mask: str) -> MaskFile | None:
-        """None when it belongs to no image, or to several equally well."""
+        """Return the mask with its image; None if it belongs to no image, or to several equally well."""
         place, stem = _place_and_stem(mask)
         for folders, category in _with_and_without_category(place):
-            for where, name, rest in _readings(folders, stem):
+            for where, name, rest in _candidates(folders, stem):
                 if (image := self._at.get((where, name))) is not None:
                     return MaskFile(mask, image, category or _category_in(rest))
-        for _, name, rest in _readings(place, stem):
+        for _, name, rest in _candidates(place, stem):
             if len(images := self._named.get(name, [])) == 1:
                 return MaskFile(mask, images[0], _category_in(rest))
         return None
@@ -124,8 +127,8 @@ def _with_and_without_category(place: Place) -> Iterator[tuple[Place, str | None
         yield (*place[:i], *place[i + 1 :]), None if split_named(place[i]) else place[i]
 
 
-def _readings(place: Place, stem: str) -> Iterator[tuple[Place, str, str]]:
-    """Place and stem of the image that a mask may mean, and what is left of the mask's name."""
+def _candidates(place: Place, stem: str) -> Iterator[tuple[Place, str, str]]:
+    """Yield place and stem of the images that a mask may belong to, and the rest of the mask's name."""
     yield place, stem, ""
     if place:
         yield place[:-1], place[-1], stem
@@ -139,24 +142,34 @@ def _category_in(rest: str) -> str | None:
     return EDGES.sub("", match["name"] or "") or None if match else None
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
-    """InstsegError for what is no regular expression or lacks the group ``stem``."""
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile ``dataset.pattern``.
+
+    Raises:
+        InstsegError: it is not a regular expression or lacks the group ``stem``.
+    """
     try:
         expression = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise InstsegError(f"dataset.pattern={pattern}: not a regular expression: {error}") from error
     if "stem" not in expression.groupindex:
-        raise InstsegError(f"dataset.pattern={pattern}: expected a group that is the image's name: (?P<stem>…)")
+        raise InstsegError(f"dataset.pattern={pattern}: expected a group for the image's name: (?P<stem>…)")
     return expression
 
 
 def pair_by_pattern(
     names: Sequence[str], images: Sequence[str], pattern: re.Pattern[str]
 ) -> tuple[list[MaskFile], list[str]]:
-    """The masks among ``names``, which the pattern must match as a whole, and those that belong to no image.
+    """Pair masks with images by a pattern.
 
-    Its group ``stem`` is an image's path without extension, or its name, if only one image has it; ``category``, if
-    there is one, is the category.
+    Args:
+        names: candidates; those that the pattern matches in full are masks.
+        images: paths from their root.
+        pattern: its group ``stem`` is an image's path without extension, or a name that only one image has; its
+            optional group ``category`` is the category.
+
+    Returns:
+        The masks with their images, and the masks that belong to no image.
     """
     found: defaultdict[str, list[str]] = defaultdict(list)
     for image in images:

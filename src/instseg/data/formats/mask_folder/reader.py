@@ -1,14 +1,14 @@
-"""Images with mask pictures: one mask for each image, or one for each instance.
+"""Reader of images with mask images: one mask for each image, or one for each instance.
 
-Which mask belongs to which image, and what its name says: see ``mask_pairing``. What its pixels say:
+``pairing`` finds the image of each mask and the category in its name. Pixel values are read as follows:
 
-- several values (or colours): each is an instance. In an indexed picture 255, where it is not the only value and 254
-  is not used, is VOC's border and no instance
-- one value: where images have several masks of a category, each is an instance; otherwise each connected region is
-  one, if the mask is black and white, or if no mask of the folder has more than this value
-- with ``names`` the values are categories, and each connected region is an instance
-- with ``masks.json`` (from ``predict.py … save=[masks]``) it says what each value is
-- nothing at all: there is nothing on the image. An image without mask is left out
+- several values (or colours): each is an instance. In an indexed image 255 is VOC's border and not an instance, unless
+  it is the only value or 254 is used
+- one value: if an image has several masks of a category, each mask is an instance; otherwise each connected region is
+  one, if the mask is black and white or all masks of the folder share this value
+- with ``names``: values are categories, and each connected region is an instance
+- with ``masks.json`` (from ``predict.py … save=[masks]``): the json gives the category of each value
+- no value but 0: the image is empty. An image without a mask is left out
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from instseg.data.formats.mask_folder.masked_image import MaskedImage, MaskRules
 from instseg.data.formats.mask_folder.pairing import (
     MaskFile,
     Pairing,
-    compiled,
+    compile_pattern,
     divide_files,
     is_mask_folder,
     pair_by_pattern,
@@ -42,7 +42,7 @@ from instseg.data.reading.option_values import given_path
 
 
 def recognise(root: Path) -> str | None:
-    """Return a phrase when there are images and, under names that fit them, masks, as in VOC and Open Images too."""
+    """Describe the masks if images have masks with matching names, as in VOC and Open Images too; None otherwise."""
     files = {file.relative_to(root).as_posix(): file.suffix.lower() for file in sample_files(root)}
     listed = [name for name in files if PurePosixPath(name).name == "masks.json" and name.count("/") < 2]
     if listed and looks_like_mask_json(root / listed[0]):
@@ -57,14 +57,17 @@ def recognise(root: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class MaskFolderReader:
-    """Folders named train, val and test are splits.
+    """Reader of mask images; folders named train, val and test are splits.
 
-    ``category``: the name of all instances whose category nothing else tells. ``names``: ``{value: category}``, where
-    the values are categories; a colour is written ``'#rrggbb'``; a value without a category is passed over.
-    ``components``: false where a mask is one instance, however many pieces it has. ``pattern``: a regular expression
-    for the paths of the masks, from the root, with the groups ``stem`` (of the image), ``category`` (optional) and
-    ``instance`` (optional: each file is one instance). ``image_folder``: the images, where they are not below the root
-    (from there, or absolute).
+    Attributes:
+        root: the folder of the masks, and of the images unless ``image_folder`` is set.
+        category: the category of instances that have no other.
+        names: ``{value: category}`` if values are categories; a colour is written ``'#rrggbb'``; a value without a
+            category is skipped.
+        components: false if a mask is one instance, however many regions it has.
+        pattern: a regular expression for the paths of the masks from the root, with the groups ``stem`` (of the image),
+            ``category`` (optional) and ``instance`` (optional: each file is one instance).
+        image_folder: the folder of the images, from the root or absolute.
     """
 
     root: Path
@@ -75,17 +78,22 @@ class MaskFolderReader:
     image_folder: str | None = None
 
     def label_files(self) -> Iterable[Path]:
-        """Also the folders of the images: a new image, which a mask may belong to, changes its folder's time."""
+        """Return the masks, and the folders of the images: a new image, which may have a mask, changes its folder."""
         check_folder(self.root)
         listed = find_mask_json(self.root)
         if listed is not None:
             masks = (entry.mask for entry in read_mask_json(listed).masks)
-            return [listed, *(mask for mask in masks if os.path.isfile(mask))]  # noqa: PTH113  (raises for no name)
+            return [listed, *(mask for mask in masks if os.path.isfile(mask))]  # noqa: PTH113  (never raises)
         found = self._find_files()
         folders = {found.image_root / PurePosixPath(image).parent for image in found.images}
         return [*(self.root / mask for mask in found.masks), *folders]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Pair the masks with images and read them.
+
+        Raises:
+            InstsegError: there are no masks with images, or none has an instance.
+        """
         check_folder(self.root)
         listed = find_mask_json(self.root)
         if listed is None:
@@ -111,11 +119,11 @@ class MaskFolderReader:
             raise InstsegError(f"dataset.names: {error}") from error
 
     def _listed(self, path: Path) -> tuple[Path, list[MaskedImage]]:
-        """The images of a masks.json and where they are."""
+        """Return the folder of the images of a masks.json, and the images."""
         listed = read_mask_json(path)
         image_root = self._image_folder() or listed.image_folder
-        if not os.path.isdir(image_root):  # noqa: PTH112  (raises for no name)
-            raise InstsegError(f"{path}: there is no image_folder {image_root}; dataset.image_folder=DIR names another")
+        if not os.path.isdir(image_root):  # noqa: PTH112  (never raises)
+            raise InstsegError(f"{path}: no such image_folder: {image_root}; dataset.image_folder=DIR overrides it")
         image_root = image_root.resolve()
         images = [
             MaskedImage(m.image, _split(image_root, m.image), [(m.mask, None)], m.categories) for m in listed.masks
@@ -123,24 +131,24 @@ class MaskFolderReader:
         return image_root, images
 
     def _pair(self, findings: Mapping[str, Findings]) -> tuple[Path, list[MaskedImage], bool]:
-        """The images with masks, where they are, and whether each mask is one instance."""
+        """Return the folder of the images, those with masks, and whether each mask is one instance."""
         files = self._find_files()
         pairs, alone = self._pairs(files)
         for mask in alone:
-            findings[UNSPLIT].add("mask_unmatched", f"{mask}: no image goes with it")
+            findings[UNSPLIT].add("mask_unmatched", f"{mask}: no image matches it")
         masks: defaultdict[str, list[MaskFile]] = defaultdict(list)
         for pair in pairs:
             masks[pair.image].append(pair)
         report_unlabelled((image for image in files.images if image not in masks), files.image_root, findings)
         images = [self._masked(files.image_root, image, masks[image]) for image in sorted(masks)]
-        says_instance = self.pattern is not None and "instance" in compiled(self.pattern).groupindex
+        says_instance = self.pattern is not None and "instance" in compile_pattern(self.pattern).groupindex
         most = max(Counter((pair.image, pair.category) for pair in pairs).values())
         return files.image_root, images, says_instance or most > 1
 
     def _pairs(self, files: _Files) -> tuple[list[MaskFile], list[str]]:
-        """The masks that belong to an image, one at least, and the others."""
+        """Return the masks that belong to an image, at least one, and the others."""
         if self.pattern is not None:
-            pairs, alone = pair_by_pattern(files.masks, files.images, compiled(self.pattern))
+            pairs, alone = pair_by_pattern(files.masks, files.images, compile_pattern(self.pattern))
         else:
             pairing = Pairing(files.images)
             found = {mask: pairing.pair(mask) for mask in files.masks}
@@ -167,13 +175,13 @@ class MaskFolderReader:
             below = {image_root / image for image in images}
             masks = masks or [name for name in names if self.root.resolve() / name not in below]
         if self.pattern is not None:
-            masks = list(filter(compiled(self.pattern).fullmatch, names))
+            masks = list(filter(compile_pattern(self.pattern).fullmatch, names))
             images = images if image_root is not None else sorted(set(images) - set(masks))
         if not images or not masks:
             raise InstsegError(
                 f"{self.root}: expected images, and masks in a folder called masks (or labels, annotations, …); found "
                 f"{len(images)} images and {len(masks)} masks among {list_names(names)}. If the images are elsewhere: "
-                "dataset.image_folder=DIR; if masks have other places or names: dataset.pattern"
+                "dataset.image_folder=DIR; if masks have other folders or names: dataset.pattern"
             )
         return _Files(image_root or self.root, images, masks)
 
@@ -191,5 +199,5 @@ class _Files:
 
 
 def _split(image_root: Path, image: str, *more: str | None) -> str:
-    """By the folders of the image, else by those of its masks."""
+    """Return the split of an image by its folders, else by those of its masks."""
     return next(filter(None, (split_of_folders(image_root / image, image_root), *more)), UNSPLIT)

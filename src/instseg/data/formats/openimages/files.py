@@ -1,4 +1,4 @@
-"""Which files of Open Images are there, and what its tables say about the images among them."""
+"""Local files of an Open Images folder, and the rows of its tables about the images among them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASK_NAME = re.compile(r"(?P<image>[^_]+)_(?P<kind>[a-z])(?P<class>[0-9a-z_]+)_(
 
 @dataclass(slots=True)
 class OpenImagesFiles:
-    """Everything below ``root``, as posix paths from there."""
+    """All files below ``root``, as posix paths from there."""
 
     root: Path
     tables: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
@@ -32,14 +32,16 @@ class OpenImagesFiles:
 
 @dataclass(slots=True)
 class OpenImage:
+    """An image with its masks and boxes."""
+
     name: str
     split: str
     masks: dict[str, str] = field(default_factory=dict)  # file name -> LabelName
-    boxes: dict[BoxRow, None] = field(default_factory=dict)  # in order, each once, in however many tables it is
+    boxes: dict[BoxRow, None] = field(default_factory=dict)  # an ordered set: a row in several tables counts once
 
 
 def find_files(root: Path) -> OpenImagesFiles:
-    """An image that lies in the folders of several classes counts once."""
+    """Find the tables, images and masks below ``root``; an image in the folders of several classes counts once."""
     check_folder(root)
     files = OpenImagesFiles(root)
     for path in walk(root):
@@ -57,7 +59,7 @@ def find_files(root: Path) -> OpenImagesFiles:
 
 
 def images_with_masks(files: OpenImagesFiles) -> dict[str, OpenImage]:
-    """By ImageID; from the tables, or from the names of the masks where there is none."""
+    """Return the images with masks by ImageID, from the tables or, if there are none, from the names of the masks."""
     images: dict[str, OpenImage] = {}
     for table in files.tables[SEGMENTATION]:
         for image_id, label, mask in read_masks(table, files.images):
@@ -71,6 +73,12 @@ def images_with_masks(files: OpenImagesFiles) -> dict[str, OpenImage]:
 
 
 def add_boxes(images: dict[str, OpenImage], files: OpenImagesFiles) -> None:
+    """Add the images without masks that have boxes.
+
+    Args:
+        images: by ImageID; changed in place.
+        files: of the folder.
+    """
     without_masks = files.images.keys() - images.keys()
     for table in files.tables[BOXES]:
         for image_id, row in read_boxes(table, without_masks):
@@ -86,10 +94,17 @@ def _image(images: dict[str, OpenImage], image_id: str, table: Path | None, file
 
 
 def report_unused(images: Mapping[str, OpenImage], files: OpenImagesFiles, findings: Mapping[str, Findings]) -> None:
+    """Report masks without an image or a row, and images without labels.
+
+    Args:
+        images: the labelled ones, by ImageID.
+        files: of the folder.
+        findings: by split.
+    """
     listed = {mask for image in images.values() for mask in image.masks}
     for mask in files.masks:
         if mask.partition("_")[0] not in files.images:
-            findings[UNSPLIT].add("mask_unmatched", f"{mask}: its image is not there")
+            findings[UNSPLIT].add("mask_unmatched", f"{mask}: its image is missing")
         elif mask not in listed:
             findings[UNSPLIT].add("mask_unlisted", mask)
     others = (name for image_id, name in files.images.items() if image_id not in images)

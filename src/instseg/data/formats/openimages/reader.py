@@ -1,10 +1,10 @@
-"""Open Images: the official tables (csv), one mask PNG for each instance and images named by their id, at any depth.
+"""Reader of Open Images: official tables (csv), one mask PNG per instance, images named by their id, at any depth.
 
-- ``*annotations-object-segmentation*.csv`` lists the masks. Where there is none, the masks' own names
-  (``<ImageID>_<class>_<BoxID>.png``) say the same
+- ``*annotations-object-segmentation*.csv`` lists the masks; without it their names (``<ImageID>_<class>_<BoxID>.png``)
+  are used
 - ``*class-descriptions*.csv`` names the classes; without it their ids (``/m/0pg52``) are the names
 - ``*annotations-bbox*.csv`` has boxes, whose IsGroupOf marks crowds: see ``OpenImagesReader.boxes``
-- train, validation and test as the names of the tables say, else as the folders of the images do
+- the split is in the name of the table, else in the folders of the image
 - masks are scaled to their image, whose size often differs. An image without masks (and boxes) may show any number of
   instances: it is left out
 """
@@ -40,7 +40,7 @@ from instseg.data.reading.labels import UNSPLIT, Labels
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase when there is one of the official tables of masks or boxes, or there are masks with official names."""
+    """Describe the official tables of masks or boxes, or masks with official names; None if there are none."""
     files = sample_files(root)
     tables = [file.name for file in files if kind_of(file.name) in (SEGMENTATION, BOXES)]
     if tables:
@@ -51,19 +51,29 @@ def recognise(root: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class OpenImagesReader:
-    """``boxes``: whether images without masks get their boxes as masks. None: if no image has a mask."""
+    """Reader of Open Images.
+
+    Attributes:
+        root: the folder of tables, masks and images.
+        boxes: whether images without masks get their boxes as masks; None: only if no image has a mask.
+    """
 
     root: Path
     boxes: bool | None = None
 
     def label_files(self) -> Iterable[Path]:
-        """Also the folders of the images: which rows of the tables count depends on what is there."""
+        """Return tables and masks, and the folders of the images: the rows that count depend on the images present."""
         files = find_files(self.root)
         folders = {self.root / PurePosixPath(image).parent for image in files.images.values()}
         masks = (self.root / files.pictures[mask] for mask in files.masks)
         return [*(table for tables in files.tables.values() for table in tables), *masks, *folders]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read the masks, or boxes, of the images that are present.
+
+        Raises:
+            InstsegError: no image is labelled, or none has an instance.
+        """
         files = find_files(self.root)
         images = images_with_masks(files)
         if self.boxes or (self.boxes is None and not images):
@@ -90,7 +100,7 @@ class OpenImagesReader:
 
 
 def _names_of_classes(images: Mapping[str, OpenImage], files: OpenImagesFiles, findings: Findings) -> dict[str, str]:
-    """LabelName -> category, of those that occur: the LabelName itself where nothing names it."""
+    """Return the category of each LabelName that occurs; the LabelName itself if no table names it."""
     known = {label: name for table in files.tables[NAMES] for label, name in read_names(table).items()}
     labels = {label for image in images.values() for label in image.masks.values()}
     labels |= {label for image in images.values() for label, *_ in image.boxes}
@@ -100,7 +110,7 @@ def _names_of_classes(images: Mapping[str, OpenImage], files: OpenImagesFiles, f
 
 
 def _read_image(files: OpenImagesFiles, names: Mapping[str, str], image: OpenImage) -> ImageLabels:
-    """An image that is damaged comes without instances: that is found when the images are read."""
+    """Read the instances of one image; a damaged image comes without, and is reported when the images are read."""
     labels = ImageLabels(image.name, image.split)
     try:
         header = read_image_header(files.root / image.name)

@@ -1,4 +1,4 @@
-"""The tables of Open Images, read as streams: of millions of rows only those of the images that are there are kept."""
+"""Tables of Open Images, read as streams: of millions of rows only those of the local images are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import Box, ImageSize
 
 SEGMENTATION, BOXES, NAMES = "annotations-object-segmentation", "annotations-bbox", "class-descriptions"
-"""What the names of the tables have in common, whatever their version and split."""
+"""Common parts of the tables' names in all versions and splits."""
 COLUMNS = {
     SEGMENTATION: ("ImageID", "LabelName", "MaskPath"),
     BOXES: ("ImageID", "LabelName", "XMin", "YMin", "XMax", "YMax", "IsGroupOf"),
@@ -21,7 +21,7 @@ COLUMNS = {
 
 
 class BoxRow(NamedTuple):
-    """As written."""
+    """A row of a table of boxes, as text."""
 
     label: str
     x1: str
@@ -31,34 +31,50 @@ class BoxRow(NamedTuple):
     is_group_of: str
 
     def box(self, image_size: ImageSize) -> Box | None:
-        """(4,) xyxy in px, swapped corners put right; None where one is no number, or far outside of the image."""
+        """Return the box (4,) xyxy in px, swapped corners fixed; None if a value is no number or far off the image."""
         try:
-            shares = np.array([float(text) for text in (self.x1, self.y1, self.x2, self.y2)])
+            fractions = np.array([float(text) for text in (self.x1, self.y1, self.x2, self.y2)])
         except ValueError:
             return None
-        corners = np.sort(shares.reshape(2, 2), axis=0) * image_size[::-1]
-        return corners.reshape(4) if (np.abs(shares) <= 2).all() else None
+        corners = np.sort(fractions.reshape(2, 2), axis=0) * image_size[::-1]
+        return corners.reshape(4) if (np.abs(fractions) <= 2).all() else None
 
 
 def kind_of(file_name: str) -> str | None:
-    """Which of the tables a file is, by its name; None for all others."""
+    """Return the kind of a table by its file name; None for other files."""
     kinds = (SEGMENTATION, BOXES, NAMES) if file_name.lower().endswith(".csv") else ()
     return next((kind for kind in kinds if kind in file_name.lower()), None)
 
 
 def read_masks(path: Path, image_ids: Collection[str]) -> Iterator[list[str]]:
-    """ImageID, LabelName and MaskPath of every mask of these images. InstsegError for what is no such table."""
+    """Yield ImageID, LabelName and MaskPath of every mask of these images.
+
+    Args:
+        path: the table.
+        image_ids: the wanted images.
+
+    Raises:
+        InstsegError: the file is not such a table.
+    """
     return _rows(path, SEGMENTATION, image_ids)
 
 
 def read_boxes(path: Path, image_ids: Collection[str]) -> Iterator[tuple[str, BoxRow]]:
-    """ImageID and the rest of every box of these images. InstsegError for what is no such table."""
+    """Yield ImageID and row of every box of these images.
+
+    Args:
+        path: the table.
+        image_ids: the wanted images.
+
+    Raises:
+        InstsegError: the file is not such a table.
+    """
     for image_id, *row in _rows(path, BOXES, image_ids):
         yield image_id, BoxRow(*row)
 
 
 def read_names(path: Path) -> dict[str, str]:
-    """LabelName -> what it means; with or without a header."""
+    """Read a table of class descriptions, with or without a header: LabelName -> display name."""
     names = {}
     for row in _parsed(path):
         if len(row) >= 2 and row[0].startswith("/") and row[1].strip():
@@ -67,7 +83,7 @@ def read_names(path: Path) -> dict[str, str]:
 
 
 def _rows(path: Path, kind: str, image_ids: Collection[str]) -> Iterator[list[str]]:
-    """The columns of the kind, of the rows whose ImageID is wanted and that are whole."""
+    """Yield the columns of this kind of table from complete rows with a wanted ImageID."""
     rows = _parsed(path)
     header = [name.strip() for name in next(rows, [])]
     wanted = COLUMNS[kind]
@@ -86,4 +102,4 @@ def _parsed(path: Path) -> Iterator[list[str]]:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             yield from csv.reader(file)
     except (OSError, csv.Error) as error:
-        raise InstsegError(f"{path}: not a table that can be read (csv): {error}") from error
+        raise InstsegError(f"{path}: not a readable csv table: {error}") from error

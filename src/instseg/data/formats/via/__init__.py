@@ -1,1 +1,1 @@
-"""VGG Image Annotator."""
+"""VIA, the VGG Image Annotator."""

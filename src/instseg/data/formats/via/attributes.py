@@ -1,4 +1,4 @@
-"""The attributes of VIA's regions: which of them is the category, and what it says."""
+"""Attributes of VIA's regions: choice of the one that is the category, and its values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ USUAL_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
 
 
 def category_attribute(regions: Sequence[Region], wanted: str | None, where: Path) -> str | None:
-    """The attribute that is the category; None when no region has any. InstsegError when that is not clear."""
+    """Choose the attribute that is the category.
+
+    Args:
+        regions: all regions of the dataset.
+        wanted: its name; None: the only attribute, or the only one with a usual name.
+        where: the folder, for messages.
+
+    Returns:
+        The attribute, or None when no region has any.
+
+    Raises:
+        InstsegError: the choice is ambiguous, or no region has the wanted attribute.
+    """
     used = dict.fromkeys(key for region in regions for key in region.attributes if key and values_of(region, key))
     if wanted is None and not used:
         return None
@@ -29,7 +41,12 @@ def category_attribute(regions: Sequence[Region], wanted: str | None, where: Pat
 
 
 def values_of(region: Region, attribute: str) -> list[str]:
-    """What the region has for an attribute: one for text, as many as are ticked for a group of check boxes."""
+    """Return the values of an attribute: one for text, all ticked ones for check boxes.
+
+    Args:
+        region: the region.
+        attribute: the name of the attribute.
+    """
     value = region.attributes.get(attribute)
     if isinstance(value, dict):
         return [key for key, ticked in value.items() if usable_text(key).strip() and ticked]
@@ -38,7 +55,7 @@ def values_of(region: Region, attribute: str) -> list[str]:
 
 
 def _described(regions: Iterable[Region]) -> str:
-    """Each attribute with a few of its values, for a message."""
+    """List each attribute with a few of its values, for a message."""
     values: dict[str, dict[str, None]] = {}
     for region in regions:
         for key in region.attributes:

@@ -1,6 +1,6 @@
-"""The files that VIA (VGG Image Annotator) writes: projects of version 2 and 3, json and csv exports of 1 and 2.
+"""Parsing of VIA files (VGG Image Annotator): projects of version 2 and 3, json and csv exports of version 1 and 2.
 
-Schemas: robots.ox.ac.uk/~vgg/software/via, CodeDoc.md and via.js of each version. All are brought to the form of
+Schemas: robots.ox.ac.uk/~vgg/software/via, CodeDoc.md and via.js of each version. All are converted to the form of
 version 2, in which a region is a ``shape`` such as {name: rect, x, y, width, height} with its ``attributes``.
 """
 
@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
@@ -20,23 +19,31 @@ from instseg.core.text import usable_text
 from instseg.data.reading.findings import Findings
 
 CSV_COLUMNS = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
-MAX_CSV_FIELD = 2**31 - 1  # a polygon of 15,000 points passes the default
+MAX_CSV_FIELD = 2**31 - 1  # a polygon of 15,000 points exceeds the default
 NUM_HEAD_BYTES = 65536
 
 SHAPES_OF_NUMBERS = {2: ("rect", "x y width height"), 3: ("circle", "cx cy r"), 4: ("ellipse", "cx cy rx ry")}
 SHAPES_OF_POINTS = {1: "point", 5: "line", 6: "polyline", 7: "polygon", 8: "extreme_rect", 9: "extreme_circle"}
-"""Of version 3, whose regions are a number for the shape and its coordinates."""
+"""Shape numbers of version 3, whose regions are such a number followed by coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    shape: Mapping[str, Any]
-    attributes: Mapping[str, Any]
+    """A region in the form of version 2."""
+
+    shape: Mapping[str, object]
+    attributes: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image of a file: its name, with or without folders, or a URL; size in bytes, as VIA tells copies apart."""
+    """One image of a VIA file.
+
+    Attributes:
+        file_name: with or without folders, or a URL.
+        num_bytes: size of the image file, by which VIA distinguishes images of one name.
+        regions: its labels.
+    """
 
     file_name: str
     num_bytes: int | None
@@ -44,7 +51,7 @@ class Entry:
 
 
 def looks_like_via(path: Path) -> bool:
-    """By the head of the file; never raises."""
+    """Tell from the head of a file whether it is VIA's; never raises."""
     try:
         with path.open("rb") as file:
             head = file.read(NUM_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
@@ -57,7 +64,15 @@ def looks_like_via(path: Path) -> bool:
 
 
 def read_entries(path: Path, findings: Findings) -> list[Entry]:
-    """All images of one file that names them; InstsegError for a file that is not as VIA writes it."""
+    """Read all images of one VIA file.
+
+    Args:
+        path: a project or an export.
+        findings: gets the entries that are invalid.
+
+    Raises:
+        InstsegError: the file is not as VIA writes it.
+    """
     if path.suffix.lower() == ".csv":
         return list(_entries_of_csv(path, findings))
     content = read_json(path)
@@ -67,18 +82,19 @@ def read_entries(path: Path, findings: Findings) -> list[Entry]:
         return list(_entries_of_version_3(content, path, findings))
     images = content.get("_via_img_metadata", content)
     if not isinstance(images, dict):
-        raise InstsegError(f"{path}: _via_img_metadata is no object but {type(images).__name__}")
+        raise InstsegError(f"{path}: _via_img_metadata is not an object but {type(images).__name__}")
     options = _options(_object(content.get("_via_attributes")).get("region"))
     return list(_entries_of_json(images, options, path, findings))
 
 
 def _entries_of_json(
-    images: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], path: Path, findings: Findings
+    images: Mapping[str, object], options: Mapping[str, Mapping[str, object]], path: Path, findings: Findings
 ) -> Iterator[Entry]:
-    for key, image in images.items():
-        regions = image.get("regions") if isinstance(image, dict) else None
+    for key, entry in images.items():
+        image = _object(entry)
+        regions = image.get("regions")
         listed = list(regions.values()) if isinstance(regions, dict) else regions  # an object in version 1
-        name = usable_text(_object(image).get("filename"))
+        name = usable_text(image.get("filename"))
         if not name or not isinstance(listed, list):
             findings.add("label_invalid", f"{path}: {key[:80]!r} has no filename or no regions")
             continue
@@ -91,14 +107,14 @@ def _entries_of_json(
 
 
 def _entries_of_csv(path: Path, findings: Findings) -> Iterator[Entry]:
-    """A row for each region; an image without regions has one with an empty shape."""
+    """Read the csv: one row for each region; an image without regions has one with an empty shape."""
     entries: dict[tuple[str, str], Entry] = {}
     for number, row in enumerate(_rows(path), start=1):
         if number == 1 or not row:
             continue
         try:
             *parts, size, _, _, _, shape, attributes = row
-            name = usable_text(",".join(parts))  # VIA does not quote it
+            name = usable_text(",".join(parts))  # VIA does not quote commas in it
             if not name:
                 raise ValueError("no filename")
             region = Region(_object(json.loads(shape)), _object(json.loads(attributes)))
@@ -112,7 +128,7 @@ def _entries_of_csv(path: Path, findings: Findings) -> Iterator[Entry]:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    limit = csv.field_size_limit(MAX_CSV_FIELD)  # of the whole process
+    limit = csv.field_size_limit(MAX_CSV_FIELD)  # global to the process
     try:
         return list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -121,8 +137,8 @@ def _rows(path: Path) -> list[list[str]]:
         csv.field_size_limit(limit)
 
 
-def _entries_of_version_3(content: Mapping[str, Any], path: Path, findings: Findings) -> Iterator[Entry]:
-    """A view shows one file, or several to compare: only of the first is it clear that the regions are its own."""
+def _entries_of_version_3(content: Mapping[str, object], path: Path, findings: Findings) -> Iterator[Entry]:
+    """Read version 3. A view shows one file or several to compare; regions of the latter have no definite image."""
     files, views = _object(content["file"]), _object(content["view"])
     declared = {key: _object(value) for key, value in _object(content.get("attribute")).items()}
     names = {key: usable_text(value.get("aname")) or key for key, value in declared.items()}
@@ -131,7 +147,7 @@ def _entries_of_version_3(content: Mapping[str, Any], path: Path, findings: Find
     for key, region in _object(content["metadata"]).items():
         view, place = str(_object(region).get("vid")), _object(region).get("xy")
         if not isinstance(place, list) or _object(region).get("z") or view not in regions:
-            findings.add("label_invalid", f"{path}: {key[:80]!r} is no region of an image")
+            findings.add("label_invalid", f"{path}: {key[:80]!r} is not a region of an image")
         elif place:
             values = _named(_object(region).get("av"), options)
             attributes = {names.get(key, key): value for key, value in values.items()}
@@ -146,7 +162,7 @@ def _entries_of_version_3(content: Mapping[str, Any], path: Path, findings: Find
             findings.add("label_invalid", f"{path}: view {view[:80]!r} does not show one image")
 
 
-def _shape_of_version_3(place: list[Any]) -> dict[str, Any]:
+def _shape_of_version_3(place: list[object]) -> dict[str, object]:
     kind, numbers = place[0], place[1:]
     if type(kind) is int and kind in SHAPES_OF_NUMBERS:
         name, keys = SHAPES_OF_NUMBERS[kind]
@@ -155,13 +171,13 @@ def _shape_of_version_3(place: list[Any]) -> dict[str, Any]:
     return {"name": name, "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
 
 
-def _options(declared: Any) -> dict[str, Mapping[str, Any]]:
-    """Attribute -> the options of its list: id -> what is shown for it."""
+def _options(declared: object) -> dict[str, Mapping[str, object]]:
+    """Return the options of each attribute that is a list: id -> displayed text."""
     return {key: _object(_object(value).get("options")) for key, value in _object(declared).items()}
 
 
-def _named(attributes: Any, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Options whose id is a number are called by what is shown for them: the number says nothing."""
+def _named(attributes: object, options: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """Replace options whose id is a number by their displayed text."""
     named = dict(_object(attributes))
     for key, value in named.items():
         if isinstance(value, str) and value.isdecimal():
@@ -169,6 +185,6 @@ def _named(attributes: Any, options: Mapping[str, Mapping[str, Any]]) -> dict[st
     return named
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    """The value when it is an object of json, else an empty one."""
+def _object(value: object) -> Mapping[str, object]:
+    """Return a json object as it is, anything else as an empty one."""
     return value if isinstance(value, dict) else {}

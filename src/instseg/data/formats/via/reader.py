@@ -1,8 +1,8 @@
-"""VIA, the VGG Image Annotator: projects and exports of versions 1 to 3, one file for many images.
+"""Reader of VIA, the VGG Image Annotator: projects and exports of versions 1 to 3, one file for many images.
 
-A listed image without regions is one where there is nothing. Which attribute of the regions is the category is told
-by ``attribute``, or clear from there being one, or one with a usual name. Files that list the same image of the same
-split, such as a project and its exports or an older save, are taken for copies: the entry with most regions counts.
+A listed image without regions is empty. The category is the attribute named by ``attribute``, else the only one, else
+the only one with a usual name. Files that list the same image of the same split, such as a project and its exports or
+an older save, are treated as copies: the entry with the most regions is used.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categori
 SUFFIXES = (".json", ".csv")
 NUM_PROBED = 20
 UNNAMED = "object"
-"""The one category of labels without attributes."""
+"""The category of labels without attributes."""
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase when VIA files lie at ``root`` or in a folder of it, or when it is one."""
+    """Describe the first VIA file at ``root`` or one folder below; None if there is none."""
     if root.is_file():
         return "a VIA file" if _is_via(root) else None
     if not root.is_dir():
@@ -48,15 +48,22 @@ def _is_via(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ViaReader:
-    """``root`` is a folder with VIA's json or csv at any depth, or one such file with the images around it.
+    """Reader of VIA files; files or folders named train, val and test are splits.
 
-    Files or folders named train, val and test are splits. ``attribute``: the region attribute that is the category.
+    Attributes:
+        root: a folder with VIA's json or csv at any depth, or one such file with the images near it.
+        attribute: the region attribute that is the category; None: detect it.
     """
 
     root: Path
     attribute: str | None = None
 
     def label_files(self) -> Iterable[Path]:
+        """Return the VIA files.
+
+        Raises:
+            InstsegError: there is none.
+        """
         if self.root.is_file():
             return [self.root]
         check_folder(self.root)
@@ -69,6 +76,7 @@ class ViaReader:
         return files
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read all VIA files."""
         home = self.root.parent if self.root.is_file() else self.root
         collected = _Collector(home, findings)
         for file in self.label_files():
@@ -78,7 +86,7 @@ class ViaReader:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """An entry, the file that has it, and the image it means, a path from the home of all images."""
+    """An entry, its VIA file, and its image as a path from the home folder."""
 
     entry: Entry
     file: Path
@@ -87,7 +95,7 @@ class _Listed:
 
 
 class _Collector:
-    """What the files read so far say, by split."""
+    """The entries read so far, by split."""
 
     def __init__(self, home: Path, findings: Mapping[str, Findings]) -> None:
         self.home, self.findings = home, findings
@@ -95,18 +103,19 @@ class _Collector:
         self.listed: defaultdict[str, dict[str, _Listed]] = defaultdict(dict)  # split -> image -> …
 
     def add_file(self, file: Path) -> None:
+        """Read the entries of one VIA file."""
         split_of_file = split_of(file, self.home) or split_of_folders(file, self.home)
         findings = self.findings[split_of_file or UNSPLIT]
         for entry in read_entries(file, findings):
             listed = self._find(entry, file)
             if listed is None:
-                findings.add("label_invalid", f"{file}: {entry.file_name[:80]!r} is no name of an image")
+                findings.add("label_invalid", f"{file}: {entry.file_name[:80]!r} is not a file name of an image")
                 continue
             by_folder = split_of_folders(self.home / listed.image, self.home)
             self._add(listed, split_of_file or by_folder or UNSPLIT)
 
     def _find(self, entry: Entry, file: Path) -> _Listed | None:
-        """The image by its name; where several have it, by the size of the file."""
+        """Find the image by its name or, if several have it, by the size of the file."""
         near = PurePosixPath(file.parent.relative_to(self.home).as_posix())
         path = PurePosixPath(_path_of(entry.file_name))
         if not is_file_name(path.name):
@@ -132,10 +141,11 @@ class _Collector:
         self.findings[split].add("image_labelled_twice", f"{new.image} ({numbers} in {unused.file.name})")
 
     def _is_right(self, listed: _Listed) -> tuple[bool, int]:
-        """The better the larger: VIA keeps the entry of an image that was replaced, with the former size."""
+        """Return a sort key, larger is better: VIA keeps the entry of a replaced image, with its former size."""
         return self._has_size(listed.image, listed.entry.num_bytes), len(listed.entry.regions)
 
     def labels(self, wanted: str | None) -> dict[str, Labels]:
+        """Build the labels of every split; ``wanted`` is the attribute with the category, None to detect it."""
         self._check_splits()
         regions = [region for listed in self._all() for region in listed.entry.regions]
         attribute = category_attribute(regions, wanted, self.home)
@@ -157,7 +167,7 @@ class _Collector:
         return (listed for images in self.listed.values() for listed in images.values())
 
     def _check_splits(self) -> None:
-        """Images that do not exist have no folder to tell their split: they join the first."""
+        """Check that all images have a split; missing ones, which have no folder, join the first."""
         splits = [split for split in self.listed if split != UNSPLIT]
         unsplit = self.listed.pop(UNSPLIT, {})
         check_all_split([image for image, listed in unsplit.items() if listed.exists], splits, self.home)
@@ -166,7 +176,7 @@ class _Collector:
 
 
 def _path_of(file_name: str) -> str:
-    """Of a path in any notation, or of a URL."""
+    """Return the posix path of a file name in any notation, or of a URL."""
     _, is_url, rest = file_name.partition("://")
     return usable_text(unquote(rest.partition("?")[0])) if is_url else file_name.replace("\\", "/")
 

@@ -1,9 +1,8 @@
-"""The shapes of VIA's regions as outlines and boxes."""
+"""Conversion of the shapes of VIA's regions to polygons and boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,12 @@ from instseg.core.types import Polygon
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 
 
-def polygon_or_box(shape: Mapping[str, Any]) -> Polygon | NDArray[np.float64] | None:
-    """(P, 2) for an outline, (4,) xyxy for a box, None for what is open; InstsegError for what is none of these."""
+def polygon_or_box(shape: Mapping[str, object]) -> Polygon | NDArray[np.float64] | None:
+    """Convert a shape to a polygon (P, 2) or a box (4,) xyxy, in px; None for open shapes.
+
+    Raises:
+        InstsegError: the shape is unknown or invalid.
+    """
     match shape.get("name"):
         case "rect":
             corner, size = read_points([[shape.get("x"), shape.get("y")], [shape.get("width"), shape.get("height")]])
@@ -42,15 +45,15 @@ def polygon_or_box(shape: Mapping[str, Any]) -> Polygon | NDArray[np.float64] | 
     raise InstsegError(f"shape {usable_text(shape.get('name'))[:40]!r} is not known")
 
 
-def _points(shape: Mapping[str, Any]) -> Polygon:
+def _points(shape: Mapping[str, object]) -> Polygon:
     x, y = shape.get("all_points_x"), shape.get("all_points_y")
     if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
-        raise InstsegError("all_points_x and all_points_y are no lists of the same length")
+        raise InstsegError("all_points_x and all_points_y are not lists of the same length")
     return read_points(list(zip(x, y, strict=True)))
 
 
 def _circle_through(points: Polygon) -> Polygon:
-    """From three points of the edge: the centre is as far from the second and the third as from the first."""
+    """Return the circle through three points: its centre is equidistant from them."""
     if len(points) != 3:
         raise InstsegError(f"a circle by its edge needs three points, found {len(points)}")
     sides = points[1:] - points[0]

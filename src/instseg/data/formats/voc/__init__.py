@@ -1,1 +1,1 @@
-"""Pascal VOC."""
+"""Pascal VOC: xml with boxes and polygons, instance masks."""

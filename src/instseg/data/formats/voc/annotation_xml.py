@@ -1,10 +1,10 @@
-"""One VOC xml: the objects of an image, as VOC itself, LabelImg, CVAT, Roboflow and the openimages downloader do it.
+"""Parsing of a VOC xml as written by VOC itself, LabelImg, CVAT, Roboflow and the ``openimages`` downloader.
 
-Everything is found by its tag, as the order differs. What the corners of a box mean differs too:
+Elements are found by tag, as their order differs. The meaning of a box's corners differs too:
 
-- VOC (``<source>`` says VOC2007, …): the first and last pixel, counted from 1, so the box is xmin - 1 … xmax
-- the openimages downloader (``<database>OpenImages``): the first and last pixel, counted from 0: xmin … xmax + 1
-- all others: places between the pixels, as they are drawn: xmin … xmax
+- VOC (``<source>`` is VOC2007, …): first and last pixel, counted from 1: the box is xmin - 1 … xmax
+- the ``openimages`` downloader (``<database>OpenImages``): first and last pixel, counted from 0: xmin … xmax + 1
+- all others: continuous coordinates: xmin … xmax
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -24,20 +23,23 @@ from instseg.core.text import is_file_name
 from instseg.core.types import Box, ImageSize, Polygon
 
 MAX_XML_BYTES = 64_000_000
-"""Of one image; the largest real ones have a few hundred kB."""
+"""Limit for the xml of one image; the largest real ones have a few hundred kB."""
 MAX_COORDINATE = 1e6
 SHIFTS = ((re.compile(r"VOC\s*20\d\d"), (-1, 0)), (re.compile("OpenImages"), (0, 1)))
-"""What ``<source>`` says -> what is added to the first and to the last corner."""
+"""Pattern of ``<source>`` -> px added to the first and to the last corner."""
 
 
 @dataclass(frozen=True, slots=True)
 class VocObject:
-    category: str  # empty where there is none
-    box: Box | None  # as written, swapped corners put right; None where it is unusable
-    polygons: list[Polygon]  # its parts; empty where it has a box only
+    """One ``<object>``."""
+
+    category: str  # empty if there is none
+    box: Box | None  # (4,) xyxy in px, swapped corners fixed; None if unusable
+    polygons: list[Polygon]  # its parts; empty if it only has a box
     is_difficult: bool
 
     def same_as(self, other: VocObject) -> bool:
+        """Tell whether both have the same category and box."""
         if self.box is None or other.box is None or self.category != other.category:
             return False
         return np.array_equal(self.box, other.box)
@@ -45,17 +47,23 @@ class VocObject:
 
 @dataclass(frozen=True, slots=True)
 class VocAnnotation:
-    file_name: str  # without folders, which are those of another machine; empty where there is none
-    image_size: ImageSize | None  # None where it is missing or 0, as some tools write it
+    """The content of one xml."""
+
+    file_name: str  # without its folders, which may be another machine's; empty if there is none
+    image_size: ImageSize | None  # None if it is missing or 0, as some tools write it
     objects: list[VocObject]
 
 
 def read_voc_xml(path: Path) -> VocAnnotation:
-    """InstsegError, naming the file, for what is no xml, no ``<annotation>`` or has a document type."""
+    """Read a VOC xml.
+
+    Raises:
+        InstsegError: the file is not xml, has another root than ``<annotation>``, or has a document type.
+    """
     root = _parse(path)
     if root.tag != "annotation":
         raise InstsegError(f"{path}: expected <annotation>, found <{root.tag}>")
-    name = PureWindowsPath((root.findtext("filename") or "").strip()).name  # takes both kinds of slashes
+    name = PureWindowsPath((root.findtext("filename") or "").strip()).name  # splits at both kinds of slashes
     source = " ".join(root.findtext(f"source/{tag}") or "" for tag in ("database", "annotation"))
     shift = next((shift for pattern, shift in SHIFTS if pattern.search(source)), (0, 0))
     objects = [_object(entry, shift) for entry in root.findall("object")]
@@ -64,7 +72,7 @@ def read_voc_xml(path: Path) -> VocAnnotation:
 
 class _TreeBuilder(ElementTree.TreeBuilder):
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Entities, which a document type may declare, can grow without bounds and read other files."""
+        """Refuse document types: they may declare entities that grow without bounds or read other files."""
         raise InstsegError(f"a document type ({name}) is not allowed in labels")
 
 
@@ -105,7 +113,7 @@ def _box(element: ElementTree.Element | None, shift: tuple[int, int]) -> Box | N
 
 
 def _polygon(element: ElementTree.Element) -> Polygon | None:
-    """``<x1> <y1> <x2> <y2> …`` -> (P, 2); None where numbers are missing or there are fewer than three points."""
+    """Read ``<x1> <y1> <x2> <y2> …`` as (P, 2); None if numbers are missing or there are fewer than three points."""
     numbers = {child.tag: _number(child.text) for child in element}
     points = list(_points(numbers))
     if len(points) < 3 or 2 * len(points) != len(numbers):
@@ -128,9 +136,9 @@ def _image_size(root: ElementTree.Element) -> ImageSize | None:
     return round(height), round(width)
 
 
-def _number(text: Any) -> float | None:
+def _number(text: str | None) -> float | None:
     try:
-        number = float(text)
-    except (TypeError, ValueError):
+        number = float(text or "")
+    except ValueError:
         return None
     return number if math.isfinite(number) and abs(number) <= MAX_COORDINATE else None

@@ -1,4 +1,4 @@
-"""Which images a VOC folder labels, and what their xml say."""
+"""Labelled images of a VOC folder, with the objects of their xml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 from instseg.data.formats.image_labels import map_in_threads, report_unlabelled
 from instseg.data.formats.voc.annotation_xml import VocAnnotation, VocObject, read_voc_xml
-from instseg.data.formats.voc.layout import ImageOfXml, VocLayout, key_of
+from instseg.data.formats.voc.layout import VocLayout, XmlImageFinder, key_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import split_of_folders
 from instseg.data.reading.labels import UNSPLIT
@@ -20,10 +20,10 @@ from instseg.data.reading.labels import UNSPLIT
 
 @dataclass(slots=True)
 class VocImage:
-    """One image with everything that its label files say, masks aside."""
+    """One image with the content of all its label files but masks."""
 
     name: str  # path from the root
-    key: str  # what its masks and the lists of splits know it by
+    key: str  # its name in masks and lists of splits
     split: str = UNSPLIT
     image_size: ImageSize | None = None
     objects: list[VocObject] = field(default_factory=list)
@@ -31,7 +31,12 @@ class VocImage:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, xml: str, annotation: VocAnnotation) -> None:
-        """Objects that another xml lists too count once."""
+        """Add the objects of an xml; those that another xml lists too count once.
+
+        Args:
+            xml: its path from the root.
+            annotation: its content.
+        """
         new = [entry for entry in annotation.objects if not any(map(entry.same_as, self.objects))]
         if num_repeated := len(annotation.objects) - len(new):
             self.problems.append(("shape_repeated", f"{num_repeated} in {xml}, also in {self.xmls[0]}"))
@@ -41,9 +46,20 @@ class VocImage:
 
 
 def find_images(layout: VocLayout, findings: Mapping[str, Findings]) -> list[VocImage]:
-    """Every labelled image, sorted, whether its file exists or not. InstsegError when no xml can be read."""
+    """Find every labelled image, whether its file exists or not.
+
+    Args:
+        layout: the files of the folder.
+        findings: by split; gets what is left out.
+
+    Returns:
+        The images, sorted by name.
+
+    Raises:
+        InstsegError: no xml can be read.
+    """
     images: dict[str, VocImage] = {}
-    finder, same = ImageOfXml(layout), _same_pictures(layout.root, layout.images)
+    finder, same = XmlImageFinder(layout), _first_copies(layout.root, layout.images)
     for xml, annotation in zip(layout.xmls, _read_xmls(layout, findings[UNSPLIT]), strict=True):
         if annotation is not None:
             name = _image_of(xml, annotation.file_name, finder, findings[UNSPLIT])
@@ -70,8 +86,8 @@ def _read_xmls(layout: VocLayout, findings: Findings) -> list[VocAnnotation | No
     return [None if isinstance(result, InstsegError) else result for result in results]
 
 
-def _image_of(xml: str, wanted: str, finder: ImageOfXml, findings: Findings) -> str:
-    """A copied or renamed xml goes on naming the image that it was made for: its own name counts first."""
+def _image_of(xml: str, wanted: str, finder: XmlImageFinder, findings: Findings) -> str:
+    """Return the image of an xml, by the xml's own name first: a renamed xml still names the image it was made for."""
     own, named = finder.own(xml, wanted), finder.named(xml, wanted)
     if own is None:
         return named or finder.missing(xml, wanted)
@@ -81,21 +97,21 @@ def _image_of(xml: str, wanted: str, finder: ImageOfXml, findings: Findings) -> 
 
 
 def _add_masks_without_xml(
-    images: dict[str, VocImage], layout: VocLayout, finder: ImageOfXml, findings: Findings
+    images: dict[str, VocImage], layout: VocLayout, finder: XmlImageFinder, findings: Findings
 ) -> None:
     keys = {image.key for image in images.values()}
     for key, mask in layout.instance_masks.items():
         if key in keys:
             continue
         if key not in layout.class_masks:
-            findings.add("mask_unmatched", f"{mask}: neither an xml nor a mask in SegmentationClass goes with it")
+            findings.add("mask_unmatched", f"{mask}: it has neither an xml nor a mask in SegmentationClass")
             continue
         name = finder.own(mask, "") or finder.missing(mask, "")
         images.setdefault(name, VocImage(name, key))
 
 
-def _same_pictures(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """Image -> the first of its name, split and content: the ``openimages`` downloader makes one for each class."""
+def _first_copies(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Map each image to its first copy of the same name and split: ``openimages`` downloads one for each class."""
     by_name: defaultdict[tuple[str, str | None], list[str]] = defaultdict(list)
     for name in names:
         by_name[PurePosixPath(name).name, split_of_folders(root / name, root)].append(name)

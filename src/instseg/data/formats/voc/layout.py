@@ -1,7 +1,7 @@
-"""Where the files of a VOC folder lie, and which belong to one image.
+"""Layout of a VOC folder: its files by kind, and those that belong to one image.
 
-Files belong together when their paths are the same but for the extension and for the folders that say what kind of
-file they hold: ``VOC2012/Annotations/a.xml``, ``VOC2012/JPEGImages/a.jpg``, ``VOC2012/SegmentationObject/a.png``.
+Files belong together when their paths are equal except for the extension and for folders that name a kind of file:
+``VOC2012/Annotations/a.xml``, ``VOC2012/JPEGImages/a.jpg``, ``VOC2012/SegmentationObject/a.png``.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ XML_FOLDERS = frozenset({"annotations", "annotation", "labels", "xml", "xmls", "
 IMAGE_FOLDERS = frozenset({"jpegimages", "images", "image", "imgs", "photos"})
 KIND_FOLDERS = INSTANCE_FOLDERS | CLASS_FOLDERS | XML_FOLDERS | IMAGE_FOLDERS
 MASKS_FOR_PEOPLE = ("segmentationobject", "segmentationclass")
-"""What folders such as SegmentationObjectVisualization begin with: masks laid over images."""
+"""Prefixes of folders such as SegmentationObjectVisualization, which hold masks drawn over images."""
 LIST_FOLDER, TASKS = "imagesets", ("segmentation", "main")
 NAME_FILES = frozenset({"labelmap.txt", "class_names.txt"})
 
 
 def key_of(name: str) -> str:
-    """What files of one image have in common: ``VOC2012/Annotations/a.xml`` -> ``VOC2012/a``."""
+    """Return the common key of the files of one image: ``VOC2012/Annotations/a.xml`` -> ``VOC2012/a``."""
     path = PurePosixPath(name)
     return "/".join([part for part in path.parts[:-1] if part.casefold() not in KIND_FOLDERS] + [path.stem])
 
 
 @dataclass(slots=True)
 class VocLayout:
-    """All files by kind, as posix paths from ``root``; masks by the key of their image."""
+    """Files of a folder by kind, as posix paths from ``root``; masks by the key of their image."""
 
     root: Path
     xmls: list[str] = field(default_factory=list)
@@ -46,11 +46,12 @@ class VocLayout:
     _names: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def label_files(self) -> list[Path]:
+        """Return all label files."""
         masks = (*self.instance_masks.values(), *self.class_masks.values())
         return [self.root / name for name in (*self.xmls, *masks, *self.texts)]
 
     def names_of(self, class_mask: str) -> dict[int, str]:
-        """Value -> category in a SegmentationClass mask, see ``class_names``."""
+        """Return the category of each value in a SegmentationClass mask, see ``class_names``."""
         path = PurePosixPath(class_mask)
         base = next(parent.parent for parent in path.parents if parent.name.casefold() in CLASS_FOLDERS)
         if str(base) not in self._names:
@@ -59,6 +60,7 @@ class VocLayout:
 
 
 def find_layout(root: Path) -> VocLayout:
+    """Find the files below a folder."""
     layout = VocLayout(root)
     for file in walk(root):
         path = PurePosixPath(file.relative_to(root).as_posix())
@@ -78,13 +80,14 @@ def find_layout(root: Path) -> VocLayout:
     return layout
 
 
-class ImageOfXml:
-    """Finds the image of an xml: the one that has its own name, else the one that it names.
+class XmlImageFinder:
+    """Finds the image of an xml, by the xml's own name or by the name it contains.
 
-    The folders decide first; in other folders an image is sought too, but not in those of another split.
+    Corresponding folders come first; other folders are searched too, but not those of another split.
     """
 
     def __init__(self, layout: VocLayout) -> None:
+        """Index the images of a folder."""
         self._root = layout.root
         self._finder = ImageFinder(layout.root, layout.images)
         self._by_key: defaultdict[str, list[str]] = defaultdict(list)
@@ -92,20 +95,36 @@ class ImageOfXml:
             self._by_key[key_of(image)].append(image)
 
     def own(self, xml: str, wanted: str) -> str | None:
-        """Of several with the xml's name, which differ in their extension, the one it wants."""
+        """Return the image with the xml's own name.
+
+        Args:
+            xml: its path from the root.
+            wanted: the file name in the xml; its extension chooses among several.
+        """
         images = self._by_key.get(key_of(xml))
         if not images:
             return self.named(xml, PurePosixPath(xml).stem + (PurePosixPath(wanted).suffix or ".jpg"))
         return next((image for image in images if PurePosixPath(image).name == wanted), images[0])
 
     def named(self, xml: str, wanted: str) -> str | None:
+        """Return the image that the xml names.
+
+        Args:
+            xml: its path from the root.
+            wanted: the file name in the xml.
+        """
         near = str(PurePosixPath(xml).parent)
         found = self._finder.find(f"{near}/{wanted}", near) if wanted else None
         splits = {split_of_folders(self._root / name, self._root) for name in (xml, found) if name} - {None}
         return None if len(splits) > 1 else found
 
     def missing(self, xml: str, wanted: str) -> str:
-        """Where it would be: beside the xml, or in the folder that goes with Annotations."""
+        """Return the expected path of a missing image: beside the xml, or in JPEGImages beside Annotations.
+
+        Args:
+            xml: its path from the root.
+            wanted: the file name in the xml.
+        """
         path = PurePosixPath(xml)
         folder = path.parent
         if folder.name.casefold() in XML_FOLDERS | INSTANCE_FOLDERS:
@@ -114,13 +133,15 @@ class ImageOfXml:
 
 
 class SplitLists:
-    """``ImageSets/Segmentation/*.txt`` where there are instance masks, else ``ImageSets/Main/*.txt``, else the other.
+    """Lists of the images of each split, in ``ImageSets``.
 
-    The lists named train, val and test count (trainval, and those of one category, do not). A folder may hold several
-    sets of files, each with its own ``ImageSets``.
+    ``ImageSets/Segmentation/*.txt`` is preferred if there are instance masks, else ``ImageSets/Main/*.txt``. Only lists
+    named train, val and test are used, not trainval or those of one category. A folder may hold several sets of files,
+    each with its own ``ImageSets``.
     """
 
     def __init__(self, layout: VocLayout) -> None:
+        """Read the lists of a folder."""
         lists: defaultdict[str, defaultdict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         for name in layout.texts:
             parts = PurePosixPath(name).parts
@@ -134,10 +155,11 @@ class SplitLists:
             self._splits[base] = _read_lists(layout.root, files)
 
     def __bool__(self) -> bool:
+        """Tell whether any list names an image."""
         return any(self._splits.values())
 
     def splits_of(self, key: str) -> set[str]:
-        """The splits whose list names the image with this key; empty where none does."""
+        """Return the splits whose list has the image with this key."""
         path = PurePosixPath(key)
         for parent in path.parents:  # innermost first
             names = self._splits.get("" if str(parent) == "." else str(parent))
@@ -151,7 +173,7 @@ def _split_of_list(stem: str) -> str | None:
 
 
 def _read_lists(root: Path, files: list[tuple[str, str]]) -> defaultdict[str, set[str]]:
-    """Name in the lists, without an image's extension -> splits. Behind the name a list may say 1 or -1."""
+    """Read the splits of each name, without an image's extension; a list may have 1 or -1 after the name."""
     splits: defaultdict[str, set[str]] = defaultdict(set)
     for split, file in files:
         for line in read_lines(root / file):

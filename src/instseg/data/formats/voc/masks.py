@@ -1,11 +1,10 @@
-"""SegmentationObject masks of VOC: which object each value is, by its place and number or by SegmentationClass."""
+"""SegmentationObject masks of VOC: matching values to objects by box and number, or by SegmentationClass."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +13,44 @@ from instseg.core.files import read_lines
 from instseg.core.masks import rle_to_box
 from instseg.core.types import Box, ImageSize, Rle
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
-from instseg.data.formats.mask_values import COLOUR, colour_value, rles_of_values
+from instseg.data.formats.mask_values import COLOUR, PixelValues, colour_value, rles_of_values
 
 VOC_CATEGORIES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
     *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-VOIDS = (VOID, COLOUR + 0xE0E0C0)  # as a number and in the colour of VOC's palette
+VOIDS = (VOID, COLOUR + 0xE0E0C0)  # as an index, and as the colour in VOC's palette
 NO_CATEGORY = ("background", "_background_", "__ignore__", "void", "ignored")
 MIN_OVERLAP = 0.1
-"""IoU of a mask's box with an object's, void border and all: less is another object."""
+"""Minimum IoU of a mask's box with that of its object, which includes the void border."""
 ORDER_BONUS = 0.25
-"""Of IoU, for value k and the k-th object of the xml: VOC numbers them so, other tools may not."""
+"""Bonus in IoU for value k and the k-th object of the xml: VOC numbers them so, other tools may not."""
 
 
 def read_instances(path: Path, image_size: ImageSize | None) -> tuple[Mask, dict[int, Rle]]:
-    """The mask, scaled to ``image_size`` if it is given, and every value in it but those of the void border.
+    """Read a mask and the RLE of every value but the void border.
 
-    InstsegError for a mask that cannot be read or has another shape than the image.
+    Args:
+        path: the mask.
+        image_size: (height, width) to scale it to; None: keep its own.
+
+    Raises:
+        InstsegError: the mask cannot be read, or has another aspect ratio than the image.
     """
     mask = read_mask(path) if image_size is None else read_mask_as(path, [image_size])
     return mask, {value: rle for value, rle in rles_of_values(mask.values).items() if value not in VOIDS}
 
 
 def match_masks(rles: Mapping[int, Rle], boxes: Sequence[Box | None]) -> dict[int, int]:
-    """Value -> index of the object whose box fits best, each used once; values that fit none are left out."""
+    """Match mask values to objects by the IoU of their boxes, greedily, each at most once.
+
+    Args:
+        rles: value -> RLE.
+        boxes: of the objects, (4,) xyxy in px; None: no usable box.
+
+    Returns:
+        Value -> index of its object, for the values that match one.
+    """
     if not rles or not boxes:
         return {}
     values, nowhere = np.array(list(rles)), np.full(4, np.nan)
@@ -57,7 +69,7 @@ def match_masks(rles: Mapping[int, Rle], boxes: Sequence[Box | None]) -> dict[in
 
 
 def _ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K, 4) and (N, 4) boxes xyxy -> (K, N); 0 for a box that is nan."""
+    """Return the IoU (K, N) of boxes (K, 4) and (N, 4) xyxy; 0 for a box that is nan."""
     sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
     overlap = np.nan_to_num(sides).clip(0).prod(axis=2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
@@ -68,17 +80,26 @@ def _ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]
 def read_instances_by_class(
     path: Path, class_path: Path, names: Mapping[int, str]
 ) -> tuple[ImageSize, list[tuple[int, Rle, str | None]]]:
-    """Size, and value, mask and category of every instance: the name of the class that most of its pixels have.
+    """Read instances whose category is the class of most of their pixels.
 
-    None where that class has no name. InstsegError as for ``read_instances``.
+    Args:
+        path: the SegmentationObject mask.
+        class_path: the SegmentationClass mask.
+        names: class value -> category.
+
+    Returns:
+        The size of the mask, and value, RLE and category of each instance; None if its class has no name.
+
+    Raises:
+        InstsegError: as for ``read_instances``.
     """
     mask, rles = read_instances(path, None)
-    commonest = _commonest(mask.values, read_mask_as(class_path, [mask.size]).values)
-    return mask.size, [(value, rle, names.get(commonest[value])) for value, rle in rles.items()]
+    majority = _majority_classes(mask.values, read_mask_as(class_path, [mask.size]).values)
+    return mask.size, [(value, rle, names.get(majority[value])) for value, rle in rles.items()]
 
 
-def _commonest(instances: NDArray[Any], classes: NDArray[Any]) -> dict[int, int]:
-    """Instance value -> the class value that most of its pixels have, background and void only if it has no other."""
+def _majority_classes(instances: PixelValues, classes: PixelValues) -> dict[int, int]:
+    """Return the class of most pixels of each instance; background and void only if it has no other."""
     pairs = (instances.astype(np.int64).reshape(-1) << 32) + classes.reshape(-1)
     starts = np.concatenate([[0], np.flatnonzero(pairs[1:] != pairs[:-1]) + 1])
     distinct, run_of = np.unique(pairs[starts], return_inverse=True)
@@ -91,10 +112,10 @@ def _commonest(instances: NDArray[Any], classes: NDArray[Any]) -> dict[int, int]
 
 
 def class_names(base: Path) -> dict[int, str]:
-    """Value in SegmentationClass masks -> category, for those that are numbers and those that are colours.
+    """Read the category of each value in SegmentationClass masks, both as indices and as colours.
 
-    From ``labelmap.txt`` (CVAT: ``name:r,g,b:parts:actions``), else ``class_names.txt`` (LabelMe's converter: one a
-    line, background first), else VOC's own. Colours that are not given are VOC's.
+    Names come from ``labelmap.txt`` (CVAT: ``name:r,g,b:parts:actions``), else ``class_names.txt`` (LabelMe's
+    converter: one per line, background first), else VOC's own. Missing colours are those of VOC's palette.
     """
     if (labelmap := base / "labelmap.txt").is_file():
         rows = [line.split(":") for line in read_lines(labelmap) if not line.startswith("#")]
@@ -117,7 +138,7 @@ def _colour(text: str) -> int | None:
 
 
 def _voc_colour(index: int) -> int:
-    """The colour that VOC's palette gives a number: its bits, the lowest first, become the highest of each channel."""
+    """Return the colour of an index in VOC's palette: its bits, lowest first, become the highest of each channel."""
     channels = [0, 0, 0]
     for bit in range(8):
         for channel in range(3):

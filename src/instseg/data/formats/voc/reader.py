@@ -1,14 +1,14 @@
-"""VOC folders: one xml for each image, with instance masks in SegmentationObject where there are any.
+"""Reader of VOC folders: one xml for each image, and instance masks in SegmentationObject if there are any.
 
-- Images beside the xml or in a folder of their own; several xml of one image, such as one for each class from the
-  ``openimages`` downloader, are read together, also when each class has its own copy of the image.
-- Splits by the lists in ImageSets (see ``voc_layout.SplitLists``): images in none of them are left out. Without lists,
-  folders named train, val and test are splits.
+- Images lie beside the xml or in a separate folder. Several xml of one image, such as one for each class from the
+  ``openimages`` downloader, are merged, even if each class has its own copy of the image.
+- Splits are the lists in ImageSets (see ``layout.SplitLists``): images in no list are left out. Without lists, folders
+  named train, val and test are splits.
 - ``SegmentationObject/*.png``: each value but 255, the void border, is an object of the xml. Objects without a mask
-  keep their ``<polygon>`` (Roboflow), else their box. Without any xml (CVAT's and LabelMe's mask export)
-  SegmentationClass tells the category of each instance.
-- SegmentationClass alone does not tell instances apart and makes none: the boxes of the xml are used.
-- ``truncated``, ``occluded`` and ``<part>`` mean nothing here: an instance is what is visible of it.
+  keep their ``<polygon>`` (Roboflow), else their box. Without any xml (mask exports of CVAT and LabelMe) the category
+  of each instance comes from SegmentationClass.
+- SegmentationClass alone does not separate instances and is not used: the boxes of the xml are.
+- ``truncated``, ``occluded`` and ``<part>`` are ignored: an instance is its visible part.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ ANNOTATION, CONTENT = re.compile(rb"<annotation[\s>]"), re.compile(rb"<(bndbox|s
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase when there are xml with ``<annotation>`` and boxes, or instance masks in SegmentationObject."""
+    """Describe the xml with ``<annotation>`` and boxes, or the masks in SegmentationObject; None without either."""
     files = sample_files(root)
     xmls = [file for file in files if file.suffix.lower() == ".xml"]
     if any(map(_looks_like_voc, xmls[:: max(1, len(xmls) // NUM_PROBED_XML)][:NUM_PROBED_XML])):
         return f"VOC xml in {_folder_of(xmls[0], root)}"
-    pictures = [file for file in files if file.suffix.lower() in IMAGE_EXTENSIONS]
-    folders = {file.parent.name.casefold(): file for file in pictures}
+    images = [file for file in files if file.suffix.lower() in IMAGE_EXTENSIONS]
+    folders = {file.parent.name.casefold(): file for file in images}
     if folders.keys() & INSTANCE_FOLDERS and folders.keys() & CLASS_FOLDERS:
         mask = next(file for folder, file in folders.items() if folder in INSTANCE_FOLDERS)
         return f"VOC instance masks in {_folder_of(mask, root)}"
@@ -74,21 +74,33 @@ def _folder_of(file: Path, root: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VocReader:
-    """``difficult``: what becomes of objects marked as difficult. ``keep``: they are like the others; ``crowd``:
-    neither trained on nor counted in the evaluation, as in VOC's own."""
+    """Reader of VOC folders.
+
+    Attributes:
+        root: the folder.
+        difficult: ``keep`` treats objects marked as difficult like the others; with ``crowd`` they are neither trained
+            on nor counted in the evaluation, as in VOC's own.
+    """
 
     root: Path
     difficult: str = "keep"
 
     def __post_init__(self) -> None:
+        """Raise InstsegError for an unknown value of ``difficult``."""
         if self.difficult not in DIFFICULT:
             raise InstsegError(f"dataset.difficult={self.difficult}: expected one of {', '.join(DIFFICULT)}")
 
     def label_files(self) -> Iterable[Path]:
+        """Return xml, masks, lists of splits and names of categories."""
         check_folder(self.root)
         return find_layout(self.root).label_files()
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read the xml and masks of all images.
+
+        Raises:
+            InstsegError: there are no labels, or none has an instance.
+        """
         check_folder(self.root)
         layout = find_layout(self.root)
         _check_has_labels(layout)
@@ -121,7 +133,7 @@ def _check_has_labels(layout: VocLayout) -> None:
         return
     if layout.class_masks:
         raise InstsegError(
-            f"{layout.root}: SegmentationClass tells categories, not instances, and there are no xml with boxes. Where "
+            f"{layout.root}: SegmentationClass has categories, not instances, and there are no xml with boxes. If "
             "every connected region is one instance: dataset=mask_folder dataset.names='{1: aeroplane, …}'"
         )
     found = list_names(file.relative_to(layout.root) for file in walk(layout.root))
@@ -131,7 +143,7 @@ def _check_has_labels(layout: VocLayout) -> None:
 def _split_by_lists(
     images: list[VocImage], lists: SplitLists, layout: VocLayout, findings: Mapping[str, Findings]
 ) -> list[VocImage]:
-    """Those that a list names, with their split."""
+    """Return the images that a list names, with their split."""
     listed = []
     for image in images:
         splits = [split for split in SPLIT_PATTERNS if split in lists.splits_of(image.key)]
@@ -158,7 +170,7 @@ def _split_by_folders(images: list[VocImage], root: Path) -> list[VocImage]:
 
 
 def _masks_of_objects(labels: ImageLabels, image: VocImage, layout: VocLayout) -> dict[int, Rle]:
-    """Index of the object -> its mask, as far as there is one for the image."""
+    """Return the masks of objects by index; empty if the image has no mask."""
     path = layout.instance_masks.get(image.key)
     if path is None:
         if image.key in layout.class_masks:
@@ -173,12 +185,12 @@ def _masks_of_objects(labels: ImageLabels, image: VocImage, layout: VocLayout) -
     labels.image_size = mask.size
     objects = match_masks(rles, [entry.box for entry in image.objects])
     for value in sorted(rles.keys() - objects.keys()):
-        labels.report("mask_unmatched", f"{path}: value {shown_value(value)} is no object of its xml")
+        labels.report("mask_unmatched", f"{path}: value {shown_value(value)} is not an object of its xml")
     return {index: rles[value] for value, index in objects.items()}
 
 
 def _add_instances(labels: ImageLabels, image: VocImage, layout: VocLayout) -> None:
-    """Without xml: the category of each instance is that of its pixels in SegmentationClass."""
+    """Add instances without an xml: their categories come from SegmentationClass."""
     path, class_path = layout.instance_masks[image.key], layout.class_masks[image.key]
     try:
         names = layout.names_of(class_path)
@@ -189,6 +201,6 @@ def _add_instances(labels: ImageLabels, image: VocImage, layout: VocLayout) -> N
     labels.image_size = size
     for value, rle, category in instances:
         if category is None:
-            labels.report("mask_value_unknown", f"{class_path}: that of instance {shown_value(value)} in {path}")
+            labels.report("mask_value_unknown", f"{class_path}: the class of instance {shown_value(value)} in {path}")
         else:
             labels.add(category, rle)

@@ -1,1 +1,1 @@
-"""YOLO."""
+"""YOLO text files, as Ultralytics reads them."""

@@ -1,10 +1,9 @@
-"""The yaml of a YOLO dataset, and the names of its classes."""
+"""Parsing of the yaml of a YOLO dataset, and the names of its classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -19,7 +18,7 @@ MAX_CLASSES = 100_000
 
 
 def find_configs(root: Path) -> Iterator[Path]:
-    """The yaml files that describe a dataset, at the top or else one folder deeper."""
+    """Yield the yaml files that describe a dataset, at the top or else one folder deeper."""
     for pattern in ("*.y*ml", "*/*.y*ml"):
         found = [path for path in sorted(root.glob(pattern)) if path.is_file() and _is_config(path)]
         if found:
@@ -34,14 +33,18 @@ def _is_config(path: Path) -> bool:
         return False
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """InstsegError for what is no yaml that describes a dataset."""
+def read_config(path: Path) -> dict[str, object]:
+    """Read a yaml that describes a dataset.
+
+    Raises:
+        InstsegError: it is not such a yaml.
+    """
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise InstsegError(f"larger than {MAX_CONFIG_BYTES} bytes")
         content = yaml.safe_load(path.read_bytes())
-    except Exception as error:  # what is wrong in a yaml raises nearly anything
-        raise InstsegError(f"{path}: not a yaml file that can be read: {error or type(error).__name__}") from error
+    except Exception as error:  # invalid yaml raises nearly anything
+        raise InstsegError(f"{path}: not a readable yaml file: {error or type(error).__name__}") from error
     keys = content.keys() if isinstance(content, dict) else set()
     splits = [key for names in SPLIT_KEYS.values() for key in names if key in keys]
     if not splits or not {"names", "nc"} & keys:
@@ -49,16 +52,30 @@ def read_config(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def names_of_config(config: Mapping[str, Any], path: Path) -> dict[int, str]:
-    """A list, or an object from index to name. InstsegError for anything else, or a number of classes that differs."""
+def names_of_config(config: Mapping[str, object], path: Path) -> dict[int, str]:
+    """Read the names of a yaml: a list, or a mapping from index to name.
+
+    Args:
+        config: the content of the yaml.
+        path: the yaml, for messages.
+
+    Returns:
+        Class index -> name.
+
+    Raises:
+        InstsegError: the names are invalid, or ``nc`` is another number.
+    """
     names = config.get("names")
     if not names:
         return {}
     listed = dict(enumerate(names)) if isinstance(names, list) else names
+    invalid = InstsegError(f"{path}: names must be a list, or map class indices to names")
+    if not isinstance(listed, dict):
+        raise invalid
     try:
         read = {int(key): usable_text(str(name) if type(name) is int else name) for key, name in listed.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InstsegError(f"{path}: names must be a list, or go from class index to name") from error
+    except (TypeError, ValueError) as error:
+        raise invalid from error
     if not all(name.strip() for name in read.values()) or min(read) < 0:
         raise InstsegError(f"{path}: names must be texts, by indices from 0; found {list_names(read.items())}")
     num_classes = config.get("nc")
@@ -69,7 +86,15 @@ def names_of_config(config: Mapping[str, Any], path: Path) -> dict[int, str]:
 
 
 def names_of_files(folder: Path, files: list[Path]) -> dict[int, str]:
-    """From classes.txt or the like, in the folder or in its labels/; the file that is found joins ``files``."""
+    """Read the names of ``classes.txt`` or ``obj.names``, in the folder or in its ``labels/``.
+
+    Args:
+        folder: of the dataset.
+        files: the file that was read is appended.
+
+    Returns:
+        Class index -> name, empty if there is no such file.
+    """
     places = (folder / sub / name for sub in (".", "labels") for name in CLASS_FILES)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
@@ -78,7 +103,8 @@ def names_of_files(folder: Path, files: list[Path]) -> dict[int, str]:
     return dict(enumerate(read_lines(found)))
 
 
-def numbered_names(num_classes: Any) -> dict[int, str]:
-    """As Ultralytics calls classes that have a number only."""
-    known = type(num_classes) is int and 0 < num_classes <= MAX_CLASSES
-    return {index: f"class_{index}" for index in range(num_classes if known else 0)}
+def numbered_names(num_classes: object) -> dict[int, str]:
+    """Return the names that Ultralytics gives classes without one: class index -> ``class_<index>``."""
+    if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes > MAX_CLASSES:
+        return {}
+    return {index: f"class_{index}" for index in range(num_classes)}

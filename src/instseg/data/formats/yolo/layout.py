@@ -1,8 +1,8 @@
-"""Which images of a YOLO folder are in which split, and what its classes are called.
+"""Layout of a YOLO dataset: the images of each split and the names of its classes.
 
 As Ultralytics reads it (ultralytics/data/utils.py): a yaml with ``path``, ``train``, ``val``, ``test`` and ``names``,
-each split a folder, a text file that lists images, or several of these. Paths of another machine are looked for by
-their last parts. Without a yaml all images count, and folders named train, val and test are splits.
+each split a folder, a text file that lists images, or several of these. Paths from another machine are matched by
+their last parts. Without a yaml all images are used, and folders named train, val and test are splits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
@@ -32,22 +31,29 @@ from instseg.data.reading.labels import UNSPLIT
 
 @dataclass(frozen=True, slots=True)
 class YoloLayout:
-    """``home`` is the folder that the images' names start from where they lie below it; paths are absolute.
+    """Layout of a dataset; paths are absolute.
 
-    ``names`` is empty where the folder tells none.
+    Attributes:
+        home: the folder that image names are relative to, for images below it.
+        images: of each split.
+        names: class index -> name; empty if the dataset has none.
+        files: the files that the layout was read from: the yaml, lists of images, names of classes.
     """
 
     home: Path
     images: Mapping[str, list[Path]]
     names: Mapping[int, str]
     files: list[Path]
-    """What the layout was read from: the yaml, lists of images, names of classes."""
 
 
 def find_layout(root: Path) -> YoloLayout:
-    """The layout of a folder, or of its yaml. InstsegError when it names no image."""
+    """Find the layout of a folder, or of its yaml.
+
+    Raises:
+        InstsegError: it has no image.
+    """
     config = root if root.is_file() else _find_config(root)
-    place = Path(os.path.normpath((config or root).absolute()))  # links stay: what they stand beside counts
+    place = Path(os.path.normpath((config or root).absolute()))  # links are not resolved: their own folder counts
     return _layout_of_folders(place) if config is None else _layout_of_config(place)
 
 
@@ -84,10 +90,10 @@ def _layout_of_config(path: Path) -> YoloLayout:
     return YoloLayout(homes[0], images, names or numbered_names(config.get("nc")), files)
 
 
-def _images_of(value: Any, split: str, homes: list[Path], config: Path, files: list[Path]) -> list[Path]:
+def _images_of(value: object, split: str, homes: list[Path], config: Path, files: list[Path]) -> list[Path]:
     place = next((p for home in homes if (p := _joined(home, value))), None) or _by_last_parts(value, homes)
     if place is None and split == "test":
-        return []  # exports name a test split that they do not have
+        return []  # some exports name a test split that they lack
     if place is None:
         named = usable_text(value)[:200] or type(value).__name__
         raise InstsegError(f"{config}: {split}: no such folder or file: {named}, from {list_names(homes)}")
@@ -102,26 +108,26 @@ def _images_of(value: Any, split: str, homes: list[Path], config: Path, files: l
 
 
 def _listed_image(line: str, homes: list[Path]) -> Path:
-    """One that does not exist keeps its place: it is reported as missing."""
+    """Find an image of a list; a missing one gets a path too, to be reported as missing."""
     found = next((p for home in homes if (p := _joined(home, line))), None) or _by_last_parts(line, homes)
     name = PurePosixPath(usable_text(line).replace("\\", "/")).name
     return found or homes[-1] / (name if is_file_name(name) else "unreadable name")
 
 
-def _joined(home: Path, value: Any) -> Path | None:
-    """The path of an existing file or folder, without ``..``."""
+def _joined(home: Path, value: object) -> Path | None:
+    """Return the normalised path of an existing file or folder."""
     text = usable_text(value).replace("\\", "/")
     try:
         path = Path(os.path.normpath(home / text))
         return path if text and (path.is_dir() or path.is_file()) else None
-    except OSError:  # such as a name that is too long
+    except OSError:  # for example a name that is too long
         return None
 
 
-def _by_last_parts(value: Any, homes: list[Path]) -> Path | None:
-    """For paths of another machine, and those with too many ``..``: the longest end that exists here.
+def _by_last_parts(value: object, homes: list[Path]) -> Path | None:
+    """Find the longest suffix of a path that exists here: for paths of another machine, or with too many ``..``.
 
-    A part that is the name of a split is not dropped: what is called test/images is not all of images.
+    A part that names a split is never dropped: test/images does not mean all of images.
     """
     parts = [p for p in PurePosixPath(usable_text(value).replace("\\", "/")).parts if p not in ("/", "..")]
     needed = max((place for place, part in enumerate(parts[:-1]) if split_named(part)), default=len(parts) - 1)
@@ -130,7 +136,7 @@ def _by_last_parts(value: Any, homes: list[Path]) -> Path | None:
 
 
 def _layout_of_folders(root: Path) -> YoloLayout:
-    """Images in a folder called images where there is one: others are plots and previews."""
+    """Use the images in folders called images if there are any: others are plots and previews."""
     found = [path for path in walk(root) if path.suffix.lower() in IMAGE_EXTENSIONS]
     in_images = [path for path in found if "images" in path.relative_to(root).parts[:-1]]
     images: defaultdict[str, list[Path]] = defaultdict(list)

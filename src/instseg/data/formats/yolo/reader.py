@@ -1,8 +1,8 @@
-"""YOLO labels as Ultralytics trains segmentation on: a text file for each image, a row for each instance.
+"""Reader of YOLO segmentation labels as Ultralytics defines them: a text file per image, a row per instance.
 
-A row is the class index, then x and y of each point of the outline in shares of the image's width and height, or
-centre, width and height of a box. As for Ultralytics, an image without a text file, or with an empty one, is an image
-with nothing on it, and the image is taken upright (EXIF applied).
+A row is the class index, then x and y of each vertex of a polygon, or centre, width and height of a box, in fractions
+of the image's width and height. As in Ultralytics, an image without a text file, or with an empty one, has no
+instances, and coordinates refer to the upright image (EXIF applied).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 
 def recognise(root: Path) -> str | None:
-    """A phrase for a yaml of Ultralytics, or for text files in labels/ beside images/ that read like YOLO's."""
+    """Describe a yaml of Ultralytics, or text files in labels/ beside images/ with YOLO rows; None without either."""
     if root.is_file():
         is_config = root.suffix.lower() in (".yaml", ".yml") and _reads(read_config, root) is not None
         return "a YOLO yaml" if is_config else None
@@ -52,14 +52,14 @@ def recognise(root: Path) -> str | None:
 
 
 def _holds_rows(folder: Path) -> bool:
-    """Whether the first text files hold rows, and no others."""
+    """Tell whether the first text files hold nothing but rows."""
     files = (path for path in walk(folder) if path.suffix.lower() == ".txt" and path.name not in CLASS_FILES)
     lines = [line for file in islice(files, NUM_PROBED) for line in _reads(read_lines, file) or []]
     return bool(lines) and all(_reads(read_row, line) is not None for line in lines)
 
 
 def _reads(read: Callable[[T], R], what: T) -> R | None:
-    """The result, None where reading raises InstsegError."""
+    """Return the result, or None if reading raises InstsegError."""
     try:
         return read(what)
     except InstsegError:
@@ -68,18 +68,27 @@ def _reads(read: Callable[[T], R], what: T) -> R | None:
 
 @dataclass(frozen=True, slots=True)
 class YoloReader:
-    """``root`` is a folder with a data.yaml, or that yaml, or a folder with images/ and labels/ and no yaml."""
+    """Reader of YOLO labels.
+
+    Attributes:
+        root: a folder with a data.yaml, or that yaml, or a folder with images/ and labels/ and no yaml.
+    """
 
     root: Path
 
     def label_files(self) -> Iterable[Path]:
-        """Also the folders of the images: one that is added without a text file changes its folder's time."""
+        """Return the text files, and the folders of the images: a new image without a text file changes its folder."""
         layout = find_layout(self.root)
         images = [image for listed in layout.images.values() for image in listed]
         folders = {image.parent for image in images if image.parent.is_dir()}
         return [*layout.files, *folders, *filter(Path.is_file, map(label_file_of, images))]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read the text file of every image.
+
+        Raises:
+            InstsegError: no text file has a usable row.
+        """
         layout = find_layout(self.root)
         images = _without_repeated(layout.images, findings)
         home = common_root({image.parent for listed in images.values() for image in listed}, layout.home)
@@ -101,7 +110,7 @@ class YoloReader:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """``size`` is that of the image as displayed, where there are rows that need it and the image can be read."""
+    """The rows of one image; ``size`` as displayed, None if there are no rows or the image cannot be read."""
 
     image: Path
     label_file: Path
@@ -123,19 +132,27 @@ def _load(image: Path) -> _Loaded:
 
 
 class _Collector:
-    """Adds the rows of each image, and remembers what decides whether they are usable as a whole."""
+    """Adds the rows of each image, and notes whether the dataset as a whole is usable."""
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self._names = names
         self._used: set[int] = set()
         self._problem = ""  # the first
-        self._all_pose: bool | None = None  # None: no outline so far
+        self._all_pose: bool | None = None  # None: no polygon so far
 
     def add(self, loaded: _Loaded, image_id: int, builder: LabelsBuilder, findings: Findings) -> None:
+        """Add the rows of one image.
+
+        Args:
+            loaded: its rows.
+            image_id: from ``builder.add_image``.
+            builder: the labels of its split.
+            findings: gets what is left out.
+        """
         if loaded.problem is not None:
             findings.add("label_invalid", loaded.problem)
         if loaded.size is None:
-            return  # nothing on it, or the image cannot be read, which is found later
+            return  # an empty image, or an unreadable one, which is reported later
         if (is_pose := looks_like_pose(loaded.lines)) is not None:
             self._all_pose = is_pose and self._all_pose is not False
         seen: set[str] = set()
@@ -169,10 +186,11 @@ class _Collector:
         return self._names.get(class_index, f"class_{class_index}")
 
     def categories(self) -> list[str]:
-        """All that have a name, else those that occur, by their index."""
+        """Return all named categories, else those that occur, by index."""
         return list(dict.fromkeys(map(self._name, sorted(self._names or self._used))))
 
     def check(self, root: Path) -> None:
+        """Raise InstsegError if no row is usable, or all are boxes with key points."""
         if self._all_pose:
             raise InstsegError(f"{root}: its label files hold boxes with key points, not polygons: nothing to segment")
         if not self._used:
@@ -180,7 +198,7 @@ class _Collector:
 
 
 def _without_repeated(images: Mapping[str, list[Path]], findings: Mapping[str, Findings]) -> dict[str, list[Path]]:
-    """Without splits that are the images of an earlier one, as where there is only one folder: it is divided later."""
+    """Drop splits with the same images as an earlier one, as when there is only one folder: it is split later."""
     kept: dict[str, list[Path]] = {}
     for split, listed in images.items():
         same = next((earlier for earlier, those in kept.items() if set(those) == set(listed)), None)
@@ -192,7 +210,7 @@ def _without_repeated(images: Mapping[str, list[Path]], findings: Mapping[str, F
 
 
 def label_file_of(image: Path) -> Path:
-    """In the folder labels in place of the last images of the path; beside the image where that does not exist."""
+    """Return the text file of an image: the last folder ``images`` becomes ``labels``; else beside the image."""
     parts, beside = list(image.parts), image.with_suffix(".txt")
     places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
     if not places:

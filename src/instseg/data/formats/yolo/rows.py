@@ -1,4 +1,4 @@
-"""One row of a YOLO text file: an outline or a box, in shares of the image's width and height."""
+"""Parsing of one row of a YOLO text file: a polygon or a box, in fractions of the image's width and height."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 
 REACH = (-1.0, 2.0)
-"""Outlines may reach out of their image, but not by more than its size: such numbers are pixels."""
+"""Range of coordinates: a polygon may extend beyond the image by up to its size; larger numbers are pixels."""
 NUM_BOX_VALUES = 4
 VISIBILITIES = {0.0, 1.0, 2.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``values``: centre x, y, width, height of a box, or x, y of each point of an outline; in shares."""
+    """One instance.
+
+    Attributes:
+        class_index: from 0.
+        values: centre x, y, width, height of a box, or x, y of each vertex of a polygon; in fractions of the image.
+        has_score: whether a score followed, as in predictions.
+    """
 
     class_index: int
     values: tuple[float, ...]
@@ -28,10 +34,11 @@ class Row:
 
     @property
     def is_box(self) -> bool:
+        """Tell whether the row is a box."""
         return len(self.values) == NUM_BOX_VALUES
 
     def in_px(self, image_size: ImageSize) -> NDArray[np.float64]:
-        """(4,) xyxy of a box, (P, 2) of an outline."""
+        """Convert to px: a box (4,) xyxy or a polygon (P, 2); ``image_size`` is (height, width)."""
         height, width = image_size
         pairs = np.array(self.values).reshape(-1, 2) * (width, height)
         if not self.is_box:
@@ -41,7 +48,11 @@ class Row:
 
 
 def read_row(line: str) -> Row:
-    """InstsegError for what is no row. A number too many is a score, as predictions carry it at the end."""
+    """Parse a row; an extra number at the end is a score, as in predictions.
+
+    Raises:
+        InstsegError: it is not a row.
+    """
     try:
         index, *values = map(float, line.split())
     except ValueError as error:
@@ -51,16 +62,16 @@ def read_row(line: str) -> Row:
     has_score = len(values) > NUM_BOX_VALUES and len(values) % 2 == 1
     coordinates = values[:-1] if has_score else values
     if len(coordinates) < NUM_BOX_VALUES or len(coordinates) % 2:
-        raise InstsegError(f"expected a box of four numbers or three and more x, y; found {len(values)} numbers")
+        raise InstsegError(f"expected a box of four numbers, or at least three x, y pairs; found {len(values)} numbers")
     if not all(math.isfinite(value) and REACH[0] <= value <= REACH[1] for value in coordinates):
-        raise InstsegError(f"expected shares of the image, 0 to 1, found {line[:60]!r}: are these pixels?")
+        raise InstsegError(f"expected fractions of the image, 0 to 1, found {line[:60]!r}: are these pixels?")
     return Row(int(index), tuple(coordinates), has_score)
 
 
 def looks_like_pose(lines: Sequence[str]) -> bool | None:
-    """Whether all rows that are more than boxes are a box and key points: x, y and a visibility of 0, 1 or 2 each.
+    """Tell whether all rows longer than a box are a box with key points (x, y and a visibility of 0, 1 or 2 each).
 
-    None when no row has as many numbers as two key points.
+    None when no row is long enough for two key points.
     """
     longer = [values for line in lines if len(values := line.split()[1:]) >= NUM_BOX_VALUES + 6]
     fitting = (len(values) % 3 == 1 and _are_visibilities(values[6::3]) for values in longer)
