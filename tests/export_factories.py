@@ -1,4 +1,4 @@
-"""Predictions drawn by hand, and a run that exports them as ``predict.py`` does."""
+"""Predictions drawn by hand, and a run that writes them as ``predict.py`` does."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import yaml
 from factories import drawn, make_picture
+from hydra.utils import get_class
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_to_box
 from instseg.core.types import ImageSize, Prediction
-from instseg.prediction.writers.predicted_image import Export, ExportRun, Picture, PredictedPhoto, unique_stems
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
+from instseg.prediction.writers.writer import PredictionRun, Writer
 
 CATEGORIES = Categories(("car", "traffic sign", "cake"))
 IDENTITY = {
@@ -30,7 +33,14 @@ PIXEL = drawn("........", "........", "..#.....", "........", "........", ".....
 """Inside the hole of RING."""
 SIZE = (6, 8)
 
-AnyExport = TypeVar("AnyExport", bound=Export)
+AnyWriter = TypeVar("AnyWriter", bound=Writer)
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def all_writers() -> dict[str, Writer]:
+    """Build every writer of the configuration."""
+    nodes = yaml.safe_load((CONF / "writers/default.yaml").read_text())
+    return {name: get_class(node["_target_"])() for name, node in nodes.items()}
 
 
 def predicted(
@@ -53,21 +63,22 @@ def predicted(
     )
 
 
-def export_run(folder: Path) -> ExportRun:
-    return ExportRun(folder / "out", folder / "my photos", CATEGORIES, IDENTITY)
+def export_run(folder: Path) -> PredictionRun:
+    return PredictionRun(folder / "out", folder / "my photos", CATEGORIES, IDENTITY)
 
 
-def export(kind: type[AnyExport], folder: Path, predictions: Mapping[str, Prediction]) -> AnyExport:
-    """Make the photos (file -> prediction) in ``folder/my photos`` and export them to ``folder/out``."""
+def export(kind: type[AnyWriter], folder: Path, predictions: Mapping[str, Prediction]) -> AnyWriter:
+    """Make the images (file -> prediction) in ``folder/my photos`` and write them to ``folder/out``."""
     run = export_run(folder)
-    exporter, photos = kind(run), []
+    writer, images = kind(), []
+    writer.start(run)
     for (file, prediction), stem in zip(predictions.items(), unique_stems(list(predictions)), strict=True):
         pixels = make_picture(prediction.image_size)
         path = run.image_folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         PilImage.fromarray(pixels).save(path)
-        photos.append(PredictedPhoto(file, stem, prediction))
-        exporter.add(Picture(photos[-1], pixels))
-    exporter.finish(photos)
+        images.append(PredictedImage(file, stem, prediction))
+        writer.add(LoadedImage(images[-1], pixels))
+    writer.finish(images)
     assert not list(run.output.rglob(".*"))  # nothing half written
-    return exporter
+    return writer

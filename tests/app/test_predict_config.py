@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 from instseg.app.check_config import check_predict_config
+from instseg.app.cli import explain
 from instseg.core.errors import InstsegError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -24,23 +26,22 @@ def test_one_format_or_several_are_taken(save):
     check_predict_config(composed(f"save={save}"))
 
 
-def test_the_score_has_two_names():
-    assert composed().min_score == 0.5
-    assert composed("min_score=0.7").min_score == 0.7
-    assert composed("score_threshold=0.7").min_score == 0.7
-    assert composed("score_threshold=0.7", "min_score=0.6").min_score == 0.6
+def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has():
+    with pytest.raises(ConfigCompositionException) as caught:
+        composed("min_score=0.7")
+    assert "Did you mean score_threshold?" in explain(caught.value, "predict")
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("save=label_me", "no format label_me. Did you mean labelme"),
-        ("save=[overlays,mask]", "no format mask. Did you mean masks"),
+        ("save=label_me", "no writer label_me. Did you mean labelme"),
+        ("save=[overlays,mask]", "no writer mask. Did you mean masks"),
         ("save=[]", "expected one or more of overlays"),
         ("save=null", "expected one or more of overlays"),
-        ("min_score=-1", "min_score=-1: expected 0 or more"),
+        ("score_threshold=-1", "score_threshold=-1: expected 0 or more"),
         ("score_threshold=high", "score_threshold=high: expected 0 or more"),
-        ("+mini_score=1", "mini_score: there is no such key. Did you mean min_score"),
+        ("+scor_threshold=1", "scor_threshold: there is no such key. Did you mean score_threshold"),
     ],
 )
 def test_what_cannot_work_is_refused_with_what_was_meant(override, message):

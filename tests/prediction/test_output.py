@@ -11,16 +11,20 @@ from pathlib import Path
 
 import pytest
 from colour_finder import CATEGORIES, FindsColours, write_photos
+from export_factories import all_writers
 from pycocotools.coco import COCO
 from rich.console import Console
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.images import read_image
 from instseg.data.transforms.resize import Resize
-from instseg.prediction.output import write_predictions
+from instseg.prediction import output as prediction_output
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary
-from instseg.prediction.writers.formats import FORMATS
+
+
+def write_predictions(predictor: Predictor, source: object, output: Path, **options: object) -> PredictSummary:
+    return prediction_output.write_predictions(predictor, source, output, all_writers(), **options)
 
 
 @pytest.fixture
@@ -133,7 +137,7 @@ def test_a_list_of_sources_is_named_from_the_folder_they_share(predictor, photos
 def test_a_run_in_every_format_names_the_model_and_keeps_the_folders_of_the_source(predictor, photos, tmp_path, quiet):
     identity = {"checkpoint": "/runs/best.ckpt", "run": "things_small/2026-01-31", "epoch": 3}
     output = tmp_path / "out"
-    write_predictions(predictor, photos, output, save=list(FORMATS), identity=identity, console=quiet)
+    write_predictions(predictor, photos, output, save=list(all_writers()), identity=identity, console=quiet)
     record = json.loads((output / "prediction_run.json").read_text())
     assert record["state"] == "done" and record["model"].items() >= identity.items()
     assert record["model"]["category_names"] == list(CATEGORIES.names)
@@ -193,7 +197,7 @@ def test_pictures_that_a_run_wrote_into_its_source_are_no_photos(predictor, phot
 def test_a_file_name_that_is_no_utf8_does_not_stop_a_run(predictor, photos, tmp_path, quiet):
     name = os.fsdecode(b"caf\xe9.png")
     (photos / "1.png").rename(photos / name)
-    write_predictions(predictor, photos, tmp_path / "out", save=list(FORMATS), console=quiet)
+    write_predictions(predictor, photos, tmp_path / "out", save=list(all_writers()), console=quiet)
     images = json.loads((tmp_path / "out/predictions.json").read_text())["images"]
     assert name in [image["file_name"] for image in images]
     path = tmp_path / "out/labelme" / name.replace(".png", ".json")

@@ -28,6 +28,7 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepared import PreparedDataset
 from instseg.models.mask_rcnn import MaskRCNN, check_options
 from instseg.models.weight_files import coco_category_names
+from instseg.prediction.writers.writer import Writer
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.folders import find_checkpoint
 from instseg.training.module import InstanceSegmentationModule
@@ -162,6 +163,15 @@ def plain(config: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+def build_writers(config: DictConfig) -> dict[str, Writer]:
+    """Build the writers of predictions, by their names in the configuration."""
+    writers = {f"{name}": _build(node) for name, node in config.writers.items() if node is not None}
+    for name, writer in writers.items():
+        if not isinstance(writer, Writer):
+            raise InstsegError(f"writers.{name}: expected a Writer, found {type(writer).__name__}")
+    return writers
 
 
 def build_trained_model(config: DictConfig, typed: Mapping[str, Any]) -> TrainedModel:

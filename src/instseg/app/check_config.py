@@ -13,7 +13,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.errors import InstsegError
-from instseg.prediction.writers.formats import check_formats
+from instseg.prediction.writers.choice import checked_names
 
 STAGES = ("fit", "validate", "test", "audit", "show_augmentation")
 MEASURING = ("validate", "test")
@@ -23,7 +23,7 @@ TOP_LEVEL = (
     "overfit_images", "seed", "monitor", "audit", "outputs", "cache_dir", "run_dir", "sweep",
 )  # fmt: skip
 PREDICT_KEYS = (
-    "model", "checkpoint", "weights", "source", "output", "save", "overwrite", "score_threshold", "min_score",
+    "model", "checkpoint", "weights", "source", "output", "save", "writers", "overwrite", "score_threshold",
     "categories", "batch_size", "device", "limit", "min_size", "max_size", "outputs",
 )  # fmt: skip
 OWN_TRAINER_KEYS = ("checkpoint_every_minutes",)  # stand with Lightning's, which does not know them
@@ -52,9 +52,9 @@ def check_predict_config(config: DictConfig) -> None:
     for path, node in _target_nodes(config, ""):
         _check_call(path, node)
     _check_number(config, "batch_size", 1)
-    check_formats(OmegaConf.to_container(config.save) if OmegaConf.is_list(config.save) else config.save)
-    for key in ("score_threshold", "min_score"):
-        _check_number(config, key, 0)
+    save = OmegaConf.to_container(config.save) if OmegaConf.is_list(config.save) else config.save
+    checked_names(save, [str(name) for name, node in config.writers.items() if node is not None])
+    _check_number(config, "score_threshold", 0)
     for key in ("limit", "min_size", "max_size"):
         _check_number(config, key, 1, or_null=True)
 

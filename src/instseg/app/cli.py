@@ -35,7 +35,10 @@ from instseg.sweeps.failures import is_disk_full
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers"}
+ALIASES = {
+    "epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers",
+    "min_score": "score_threshold",
+}  # fmt: skip
 PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 CONFIG_DIR = Path(__file__).parents[3] / "conf"
 
@@ -125,7 +128,8 @@ def _meant(name: str, known: Sequence[str]) -> str:
     first, _, leaf = name.partition(".")[0], *name.rpartition(".")[1:]
     leaf = ALIASES.get(leaf, leaf)
     known = [key for key in known if ".suggested" not in key]
-    close = [key for key in known if key.rpartition(".")[2] == leaf and key != name][:3]
+    close = [key for key in known if key == ALIASES.get(name)]
+    close = close or [key for key in known if key.rpartition(".")[2] == leaf and key != name][:3]
     close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.65)
     close = close or difflib.get_close_matches(first, [key for key in known if "." not in key], n=1)
     return f" Did you mean {' or '.join(close)}?" if close else ""

@@ -8,9 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from instseg.app.build import (
-    build_trained_model,
-)
+from instseg.app.build import build_trained_model, build_writers
 from instseg.app.check_config import check_predict_config
 from instseg.app.hydra_job import typed_model_options
 from instseg.app.memory import keep_freed_memory
@@ -37,8 +35,9 @@ def predict(config: DictConfig) -> int:
         predictor,
         asked["source"],
         Path(config.output),
+        build_writers(config),
         save=asked["save"],
-        score_threshold=config.min_score,
+        score_threshold=config.score_threshold,
         categories=asked["categories"],
         limit=config.limit,
         batch_size=config.batch_size,

@@ -1,19 +1,42 @@
-"""The folder that predictions go to: whose it is, and what of it an earlier run may lose."""
+"""The folder that predictions go to: who owns it, and what of it an earlier run may lose."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import write_json
-from instseg.prediction.writers.formats import FORMATS
+from instseg.core.records import Record, RecordError, read_record, write_record
 
 RECORD = "prediction_run.json"
-KNOWN = frozenset(export.writes for export in FORMATS.values())
+REMEDY = "predict anew into another folder"
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """An image file that could not be read."""
+
+    file: str
+    reason: str
+
+
+class PredictionRecord(Record, frozen=True, kw_only=True):
+    """The content of ``prediction_run.json``: which model predicted what, and how the run ended."""
+
+    state: Literal["running", "done", "interrupted"] = "running"
+    writes: list[str]
+    """Files and folders in the output that the run makes."""
+    save: list[str]
+    image_folder: str
+    """Absolute; images are named relative to it."""
+    model: dict[str, object]
+    num_images: int = 0
+    num_instances: dict[str, int] = msgspec.field(default_factory=dict)
+    unreadable: list[Unreadable] = msgspec.field(default_factory=list)
 
 
 class PredictionFolder:
@@ -25,17 +48,18 @@ class PredictionFolder:
     Args:
         path: the output; need not exist.
         writes: the files and folders in it that this run makes.
+        known: the files and folders that any writer makes: of those named in an earlier run's record, only these are
+            removed.
         overwrite: replace what an earlier run made.
 
     Raises:
-        InstsegError: when the folder holds an earlier run and ``overwrite`` is false, or something of the name of
-            what will be written that is no run's.
+        InstsegError: the folder holds an earlier run and ``overwrite`` is false, or something of the name of what will
+            be written that no run wrote.
     """
 
-    def __init__(self, path: Path, writes: Sequence[str], overwrite: bool) -> None:
+    def __init__(self, path: Path, writes: Sequence[str], known: Collection[str], overwrite: bool) -> None:
         self.path, self.writes = path, list(writes)
-        self.record: dict[str, Any] = {}
-        self.earlier = self._made_earlier()
+        self.earlier = self._made_earlier(known)
         foreign = [name for name in writes if (path / name).exists() and name not in self.earlier]
         if foreign:
             raise InstsegError(
@@ -48,36 +72,39 @@ class PredictionFolder:
                 "choose another folder, or replace them with overwrite=true"
             )
 
-    def _made_earlier(self) -> list[str]:
-        """Names that the record of an earlier run has, as far as they are ours and still there."""
+    def _made_earlier(self, known: Collection[str]) -> list[str]:
+        """Return the names in the record of an earlier run, as far as they are known and still there.
+
+        A damaged record names nothing: the folder then has an owner that cannot be told, and nothing of it is removed.
+        """
         try:
-            made = json.loads((self.path / RECORD).read_bytes())["writes"]
-            return [name for name in made if name in KNOWN and (self.path / name).exists()]
-        except (OSError, ValueError, KeyError, TypeError):
+            made = read_record(self.path / RECORD, PredictionRecord, REMEDY).writes
+        except RecordError:
             return []
+        return [name for name in made if name in known and (self.path / name).exists()]
 
     def contains(self, path: Path) -> bool:
-        """Whether a file is something that this or an earlier run made."""
+        """Return whether a file is something that this or an earlier run made."""
         own = {(self.path / name).absolute() for name in (*self.writes, *self.earlier)}
         return not own.isdisjoint(path.absolute().parents)
 
-    def claim(self, record: Mapping[str, Any]) -> None:
-        """Remove what the earlier run made, and say whose the folder is from now on."""
+    def claim(self, record: PredictionRecord) -> None:
+        """Remove what the earlier run made, and record whose the folder is from now on."""
         for name in self.earlier:
             if (self.path / name).is_dir():
                 shutil.rmtree(self.path / name)
             else:
                 (self.path / name).unlink()
-        self.record = {"state": "running", "writes": self.writes, **record}
-        self._write_record()
+        self.update(record)
 
-    def close(self, state: str, **results: Any) -> None:
-        """Write down how it ended: done or interrupted."""
-        self.record |= {"state": state, **results}
-        self._write_record()
-
-    def _write_record(self) -> None:
+    def update(self, record: PredictionRecord) -> None:
+        """Record how far the run is, or how it ended."""
         try:
-            write_json(self.path / RECORD, self.record, indent=2)
+            write_record(self.path / RECORD, record)
         except OSError as error:
             raise InstsegError(f"output={self.path} cannot be written to: {error}") from error
+
+
+def as_text(path: Path) -> str:
+    """Return a path as text, with escapes for the bytes in it that are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""What ``predict.py`` does: predict every photo of a source, and leave what was found in the formats asked for."""
+"""A whole prediction run: every image of a source predicted, and what was found written in the chosen formats."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,87 +17,102 @@ from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.data.reading.images import Source, find_images
-from instseg.prediction.folder import PredictionFolder
+from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable, as_text
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary
-from instseg.prediction.writers.formats import DEFAULT_SAVE, FORMATS, check_formats
-from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto, unique_stems
-from instseg.prediction.writers.writer import Exporter
+from instseg.prediction.writers.choice import checked_names
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
+from instseg.prediction.writers.threads import WriterThreads
+from instseg.prediction.writers.writer import PredictionRun, Writer
+
+DEFAULT_SAVE = ("overlays", "coco", "csv")
 
 
 def write_predictions(
     predictor: Predictor,
     source: Source,
     output: Path,
+    writers: Mapping[str, Writer],
     *,
-    save: str | Sequence[str] = DEFAULT_SAVE,
+    save: object = DEFAULT_SAVE,
     score_threshold: float = 0.5,
     categories: Sequence[str] | None = None,
     limit: int | None = None,
     batch_size: int = 1,
     overwrite: bool = False,
-    identity: Mapping[str, Any] | None = None,
+    identity: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> PredictSummary:
     """Predict every image of the source and write what was found into ``output``, in the formats of ``save``.
 
-    Files are named relative to the source folder, or to the folder that all files have in common; pictures and labels
+    Files are named relative to the source folder, or to the folder that all files have in common; images and labels
     keep its folders. Memory grows with the detections, not with the images. Ctrl-C writes what is there.
 
     Args:
-        save: one or more of ``exports.formats.FORMATS``.
-        score_threshold: instances below are in none of the outputs.
+        predictor: the model at work.
+        source: an image, a folder, a glob, or several of these.
+        output: the folder that everything is written to.
+        writers: name -> writer of every format there is.
+        save: one or more names of ``writers``.
+        score_threshold: instances below are in none of the outputs; 0..1.
         categories: only these names; None: all.
         limit: only the first so many files.
+        batch_size: images at a time in the network.
         overwrite: replace what an earlier run left in ``output``.
-        identity: what the model is, to stand beside its predictions; ``TrainedModel.identity``.
+        identity: plain containers that say what the model is, to stand beside its predictions.
+        console: where the progress is shown.
 
     Raises:
-        InstsegError: before any work when the source has no image, a category or format is not known, or ``output``
+        InstsegError: before any work when the source has no image, a category or writer is not known, or ``output``
             holds an earlier run and ``overwrite`` is false; later when ``output`` cannot be written to.
     """
-    save = check_formats(save)
-    folder = PredictionFolder(output, [FORMATS[name].writes for name in save], overwrite)
+    names = checked_names(save, writers)
+    chosen = [writers[name] for name in names]
+    known = [writer.writes for writer in writers.values()]
+    folder = PredictionFolder(output, [writer.writes for writer in chosen], known, overwrite)
     paths = _sources(source, folder, limit)
-    names = select_names(predictor.categories.names, categories, "categories")
-    about = _identity(identity or {}, predictor.categories, score_threshold)
-    run = ExportRun(output.absolute(), _root(source, paths), predictor.categories, about)
-    exporter = Exporter(run, save)
+    wanted = select_names(predictor.categories.names, categories, "categories")
+    model = _identity(identity or {}, predictor.categories, score_threshold)
+    run = PredictionRun(output.absolute(), _root(source, paths), predictor.categories, model)
+    record = PredictionRecord(
+        writes=folder.writes, save=list(names), image_folder=as_text(run.image_folder), model=model
+    )
+    threads = WriterThreads(run, chosen)
     interrupted = False
-    with _progress(console or Console()) as progress, exporter:
+    with _progress(console or Console()) as progress, threads:
         task = progress.add_task("predict", total=len(paths))
         try:
-            for picture in _pictures(predictor, paths, run.image_folder, batch_size, score_threshold, names):
-                if not exporter.photos:  # only now: the predictions of an earlier run are better than none
-                    folder.claim({"image_folder": str(run.image_folder), "save": save, "model": about})
-                exporter.add(picture)
-                progress.update(task, completed=len(exporter.photos) + len(predictor.unreadable))
+            for image in _images(predictor, paths, run.image_folder, batch_size, score_threshold, wanted):
+                if not threads.images:  # only now: the predictions of an earlier run are better than none
+                    folder.claim(record)
+                threads.add(image)
+                progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
         except KeyboardInterrupt:
             interrupted = True
-        progress.update(task, completed=len(exporter.photos) + len(predictor.unreadable))
-    return _finish(exporter, folder, predictor, interrupted)
+        progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
+    return _finish(threads, folder, record, predictor, interrupted)
 
 
 def _sources(source: Source, folder: PredictionFolder, limit: int | None) -> list[Path]:
-    """Never the pictures of a run, should ``output`` lie inside the source."""
+    """Return the image files, without those that a run wrote, should ``output`` lie inside the source."""
     if limit is not None and limit < 1:
         raise InstsegError(f"limit: expected at least 1 (or null for all), found {limit}")
     paths = [path for path in find_images(source) if not folder.contains(path)]
     if not paths:
-        raise InstsegError(f"source {source}: holds only pictures that an earlier run wrote")
+        raise InstsegError(f"source {source}: holds only images that an earlier run wrote")
     return paths[:limit]
 
 
 def _root(source: Source, paths: Sequence[Path]) -> Path:
-    """The folder that files are named relative to."""
+    """Return the folder that files are named relative to."""
     entries = [source] if isinstance(source, str | Path) else list(source)
     if len(entries) == 1 and (folder := Path(entries[0]).expanduser()).is_dir():
         return Path(os.path.normpath(folder.absolute()))
     return Path(os.path.commonpath([path.absolute().parent for path in paths]))
 
 
-def _identity(model: Mapping[str, Any], categories: Categories, score_threshold: float) -> dict[str, Any]:
-    """What found the instances, when, and down to which score."""
+def _identity(model: Mapping[str, object], categories: Categories, score_threshold: float) -> dict[str, object]:
+    """Return the model as plain containers, with the time and the score threshold of this run."""
     return {
         **model,
         "instseg": __version__,
@@ -107,38 +122,44 @@ def _identity(model: Mapping[str, Any], categories: Categories, score_threshold:
     }
 
 
-def _pictures(
+def _images(
     predictor: Predictor,
     paths: Sequence[Path],
     root: Path,
     batch_size: int,
     score_threshold: float,
     names: Sequence[str],
-) -> Iterator[Picture]:
-    """Every readable photo with those of its instances that are wanted."""
+) -> Iterator[LoadedImage]:
+    """Yield every readable image with those of its instances that are wanted."""
     wanted = [predictor.categories.label(name) for name in names]
     files = [Path(os.path.relpath(path, root)).as_posix() for path in paths]
     stems = unique_stems(files)
-    for _, image, prediction in predictor.predict_files(paths, batch_size):
+    for _, pixels, prediction in predictor.predict_files(paths, batch_size):
         chosen = prediction.select((prediction.scores >= score_threshold) & np.isin(prediction.labels, wanted))
         position = prediction.image_id - 1
-        yield Picture(PredictedPhoto(files[position], stems[position], chosen), image)
+        yield LoadedImage(PredictedImage(files[position], stems[position], chosen), pixels)
 
 
-def _finish(exporter: Exporter, folder: PredictionFolder, predictor: Predictor, interrupted: bool) -> PredictSummary:
+def _finish(
+    threads: WriterThreads, folder: PredictionFolder, record: PredictionRecord, predictor: Predictor, interrupted: bool
+) -> PredictSummary:
     """Write what belongs to the whole run, unless nothing could be read."""
-    found = Counter(predictor.categories.name(int(label)) for p in exporter.photos for label in p.prediction.labels)
+    num_images = len(threads.images)
+    found = Counter(predictor.categories.name(int(label)) for i in threads.images for label in i.prediction.labels)
     counts = dict(found.most_common())
-    notes = exporter.finish() if exporter.photos else []
-    if exporter.photos:
-        folder.close(
-            "interrupted" if interrupted else "done",
-            num_images=len(exporter.photos),
-            num_instances=counts,
-            unreadable=[{"file": str(path), "reason": reason} for path, reason in predictor.unreadable],
+    notes = threads.finish() if num_images else []
+    if num_images:
+        folder.update(
+            msgspec.structs.replace(
+                record,
+                state="interrupted" if interrupted else "done",
+                num_images=num_images,
+                num_instances=counts,
+                unreadable=[Unreadable(as_text(path), reason) for path, reason in predictor.unreadable],
+            )
         )
     return PredictSummary(
-        folder.path, len(exporter.photos), counts, predictor.unreadable, interrupted, tuple(folder.writes), tuple(notes)
+        folder.path, num_images, counts, predictor.unreadable, interrupted, tuple(folder.writes), tuple(notes)
     )
 
 

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from instseg.core.categories import Categories
 from instseg.data.reading.images import read_image
 from instseg.prediction.writers.instance_pictures import InstancePictures
-from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
+from instseg.prediction.writers.writer import PredictionRun
 
 SMALL, LARGE, STRIP = (6, 8), (900, 1600), (12, 900)
 
@@ -44,8 +45,9 @@ def test_the_instance_keeps_its_colours_while_all_else_is_gray(tmp_path):
     mask = np.zeros((80, 100), np.uint8)
     mask[20:60, 10:50] = 1
     mask[35:45, 25:35] = 0
-    run = ExportRun(tmp_path, tmp_path, CATEGORIES, IDENTITY)
-    InstancePictures(run).add(Picture(PredictedPhoto("a.png", "a", predicted(mask)), photo))
+    writer = InstancePictures()
+    writer.start(PredictionRun(tmp_path, tmp_path, CATEGORIES, IDENTITY))
+    writer.add(LoadedImage(PredictedImage("a.png", "a", predicted(mask)), photo))
     picture = read_image(tmp_path / "instances/a/01_car_0.90.jpg").astype(int)
     whole = picture[76:572, 8:628]  # the photo, scaled by 6.2
     blue = whole[..., 2] - whole[..., 0] > 150
@@ -58,10 +60,11 @@ def test_the_instance_keeps_its_colours_while_all_else_is_gray(tmp_path):
 
 def test_names_that_are_no_file_names_or_formulas_are_written_as_they_are(tmp_path):
     names = Categories(("../$x_2$ car\n/a", "日本", "x" * 300))
-    run = ExportRun(tmp_path / "out", tmp_path, names, IDENTITY)
-    photo = PredictedPhoto("$a_b$.png", "$a_b$", predicted(RING, TWO_PARTS, PIXEL))
+    writer = InstancePictures()
+    writer.start(PredictionRun(tmp_path / "out", tmp_path, names, IDENTITY))
+    photo = PredictedImage("$a_b$.png", "$a_b$", predicted(RING, TWO_PARTS, PIXEL))
     with pytest.warns(UserWarning, match="Glyph"):
-        InstancePictures(run).add(Picture(photo, np.zeros((6, 8, 3), np.uint8)))
+        writer.add(LoadedImage(photo, np.zeros((6, 8, 3), np.uint8)))
     written = sorted(path.name for path in (tmp_path / "out/instances/$a_b$").iterdir())
     assert written == ["01__x_2_car_a_0.90.jpg", "02_日本_0.80.jpg", f"03_{'x' * 60}_0.70.jpg"]
 

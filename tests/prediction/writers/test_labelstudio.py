@@ -14,7 +14,7 @@ from export_factories import CATEGORIES, IDENTITY, PIXEL, RING, TWO_PARTS, expor
 from instseg.core.categories import Categories
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
 from instseg.prediction.writers.labelstudio import LabelStudio
-from instseg.prediction.writers.predicted_image import ExportRun
+from instseg.prediction.writers.writer import PredictionRun
 
 
 def tasks(folder: Path) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def test_a_photo_without_instances_is_a_task_without_prediction(tmp_path):
 def test_the_setup_knows_the_names_that_the_regions_use(tmp_path):
     exported = export(LabelStudio, tmp_path, {"a.jpg": predicted(PIXEL)})
     (region,) = tasks(tmp_path)[0]["predictions"][0]["result"]
-    view = ElementTree.parse(exported.folder / "label_config.xml").getroot()
+    view = ElementTree.parse(exported.path / "label_config.xml").getroot()
     labels, image = view.find("PolygonLabels"), view.find("Image")
     assert (labels.get("name"), labels.get("toName")) == (region["from_name"], region["to_name"])
     assert (image.get("name"), image.get("value")) == (region["to_name"], "$image")
@@ -80,8 +80,9 @@ def test_the_setup_knows_the_names_that_the_regions_use(tmp_path):
 
 def test_names_with_characters_of_xml_come_back(tmp_path):
     names = Categories(('<a & "b">', "c'd"))
-    export = LabelStudio(ExportRun(tmp_path, tmp_path, names, IDENTITY))
-    export.finish([])
+    writer = LabelStudio()
+    writer.start(PredictionRun(tmp_path, tmp_path, names, IDENTITY))
+    writer.finish([])
     view = ElementTree.parse(tmp_path / "labelstudio/label_config.xml").getroot()
     assert [label.get("value") for label in view.find("PolygonLabels")] == list(names.names)
 

@@ -82,7 +82,7 @@ def test_binary_is_white_wherever_anything_is(tmp_path):
 def test_a_photo_without_instances_gets_black_pictures_and_an_entry(tmp_path):
     for kind in (Masks, BinaryMasks, ColouredMasks):
         exported = export(kind, tmp_path, {"empty.png": predicted()})
-        with PilImage.open(exported.folder / "empty.png") as picture:
+        with PilImage.open(exported.path / "empty.png") as picture:
             assert picture.size == SIZE[::-1]
             assert not np.asarray(picture).any()
     assert masks_json(tmp_path)["images"]["empty.png"] == {"mask": "empty.png", "instances": []}

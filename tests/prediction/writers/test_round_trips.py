@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export_factories import CATEGORIES, export_run, predicted
+from export_factories import CATEGORIES, all_writers, export_run, predicted
 from factories import make_picture, polygon, star, write_picture
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
@@ -32,9 +32,8 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.images import read_image
 from instseg.data.reading.labels import Labels
 from instseg.data.sources import folder
-from instseg.prediction.writers.formats import FORMATS
-from instseg.prediction.writers.predicted_image import Picture, PredictedPhoto, unique_stems
-from instseg.prediction.writers.writer import Exporter
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
+from instseg.prediction.writers.threads import WriterThreads
 
 MIN_IOU = 0.97
 SIZE = (120, 160)
@@ -68,10 +67,10 @@ def exported(tmp_path: Path) -> Path:
         write_picture(run.image_folder / file, stored, seed, orientation)
         assert read_image(run.image_folder / file).shape[:2] == prediction.image_size
     stems = unique_stems(list(PREDICTIONS))
-    with Exporter(run, list(FORMATS)) as exporter:
+    with WriterThreads(run, list(all_writers().values())) as threads:
         for (file, prediction), stem in zip(PREDICTIONS.items(), stems, strict=True):
-            exporter.add(Picture(PredictedPhoto(file, stem, prediction), make_picture(SIZE)))
-    exporter.finish()
+            threads.add(LoadedImage(PredictedImage(file, stem, prediction), make_picture(SIZE)))
+    threads.finish()
     return run.output
 
 

@@ -13,7 +13,7 @@ from instseg.prediction.writers.tables import CocoJson, Csv
 
 def test_the_json_is_a_coco_data_set_with_scores_that_names_photos_and_model(tmp_path):
     predictions = {"a.jpg": predicted(RING, TWO_PARTS), "more/empty.jpg": predicted(image_id=2)}
-    coco = COCO(str(export(CocoJson, tmp_path, predictions).folder))
+    coco = COCO(str(export(CocoJson, tmp_path, predictions).path))
     assert [image["file_name"] for image in coco.imgs.values()] == ["a.jpg", "more/empty.jpg"]
     assert coco.dataset["info"]["image_folder"] == str(tmp_path / "my photos")
     assert coco.dataset["info"]["model"] == IDENTITY
@@ -26,7 +26,7 @@ def test_the_json_is_a_coco_data_set_with_scores_that_names_photos_and_model(tmp
 
 def test_a_row_of_the_csv_is_an_instance(tmp_path):
     predictions = {"a.jpg": predicted(RING, PIXEL), "empty.jpg": predicted(image_id=2)}
-    with export(Csv, tmp_path, predictions).folder.open(newline="", encoding="utf-8") as file:
+    with export(Csv, tmp_path, predictions).path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["file"], row["category"], row["mask_area_px"]) for row in rows] == [
         ("a.jpg", "car", "10"),

@@ -28,7 +28,7 @@ def lines(path) -> list[list[str]]:
 
 def test_a_line_is_a_class_from_zero_and_a_polygon_relative_to_the_photo(tmp_path):
     exported = export(Yolo, tmp_path, {"a.jpg": predicted(PIXEL, labels=[2])})
-    ((number, *values),) = lines(exported.folder / "labels/a.txt")
+    ((number, *values),) = lines(exported.path / "labels/a.txt")
     points = np.array(values, float).reshape(-1, 2)
     assert number == "1"
     assert sorted(map(tuple, points)) == [(0.25, 0.333333), (0.25, 0.5), (0.375, 0.333333), (0.375, 0.5)]
@@ -37,7 +37,7 @@ def test_a_line_is_a_class_from_zero_and_a_polygon_relative_to_the_photo(tmp_pat
 @pytest.mark.parametrize("mask", [RING, TWO_PARTS, PIXEL], ids=["hole", "two parts", "one pixel"])
 def test_an_instance_is_one_line_whatever_its_shape(tmp_path, mask):
     exported = export(Yolo, tmp_path, {"a.jpg": predicted(mask)})
-    ((_, *values),) = lines(exported.folder / "labels/a.txt")
+    ((_, *values),) = lines(exported.path / "labels/a.txt")
     points = np.array(values, float).reshape(-1, 2) * (8, 6)
     np.testing.assert_array_equal(rle_to_bitmask(polygons_to_rle([points], mask.shape)), mask)
 
@@ -45,35 +45,33 @@ def test_an_instance_is_one_line_whatever_its_shape(tmp_path, mask):
 def test_every_photo_lies_where_its_label_is_looked_for_with_its_own_pixels(tmp_path):
     files = ["a.png", "a.jpg", "more/a.png", "images/b.png", "empty.png"]
     exported = export(Yolo, tmp_path, {file: predicted(*([PIXEL] if "empty" not in file else [])) for file in files})
-    images = sorted(path.as_posix() for path in (exported.folder / "images").rglob("*.*"))
+    images = sorted(path.as_posix() for path in (exported.path / "images").rglob("*.*"))
     assert len(images) == len(files)
     assert all(os.path.isfile(label_of(image)) for image in images)  # noqa: PTH113
     assert len({label_of(image) for image in images}) == len(files)
-    np.testing.assert_array_equal(
-        np.asarray(PilImage.open(exported.folder / "images/more/a.png")), make_picture((6, 8))
-    )
-    assert (exported.folder / "labels/empty.txt").read_text() == ""
+    np.testing.assert_array_equal(np.asarray(PilImage.open(exported.path / "images/more/a.png")), make_picture((6, 8)))
+    assert (exported.path / "labels/empty.txt").read_text() == ""
 
 
 def test_data_yaml_has_what_ultralytics_asks_for_and_says_which_model_it_was(tmp_path):
     exported = export(Yolo, tmp_path, {"a.jpg": predicted(PIXEL)})
-    content = yaml.safe_load((exported.folder / "data.yaml").read_text())
+    content = yaml.safe_load((exported.path / "data.yaml").read_text())
     assert content["names"] == {0: "car", 1: "traffic sign", 2: "cake"}
-    assert (exported.folder / content["train"]).is_dir() and (exported.folder / content["val"]).is_dir()
+    assert (exported.path / content["train"]).is_dir() and (exported.path / content["val"]).is_dir()
     assert content["instseg"] == IDENTITY
 
 
 def test_scores_stand_beside_by_line_and_instances_without_mask_have_neither(tmp_path):
     empty = np.zeros((6, 8), np.uint8)
     exported = export(Yolo, tmp_path, {"more/a.jpg": predicted(RING, empty, PIXEL), "b.png": predicted()})
-    with (exported.folder / "scores.csv").open(newline="") as file:
+    with (exported.path / "scores.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
         ["image", "line", "category", "score"],
         ["more/a.jpg", "1", "car", "0.9"],
         ["more/a.jpg", "2", "cake", "0.7"],
     ]
-    assert [line[0] for line in lines(exported.folder / "labels/more/a.txt")] == ["0", "2"]
+    assert [line[0] for line in lines(exported.path / "labels/more/a.txt")] == ["0", "2"]
 
 
 @pytest.mark.parametrize("refused", [["symlink"], ["symlink", "link"]], ids=" and ".join)
@@ -84,6 +82,6 @@ def test_where_links_are_not_allowed_the_photo_is_there_all_the_same(tmp_path, m
     for name in refused:
         monkeypatch.setattr(yolo.os, name, not_allowed)
     exported = export(Yolo, tmp_path, {"a.png": predicted(PIXEL)})
-    link = exported.folder / "images/a.png"
+    link = exported.path / "images/a.png"
     assert not link.is_symlink()
     assert link.read_bytes() == (tmp_path / "my photos/a.png").read_bytes()

@@ -1,4 +1,4 @@
-"""One picture an instance: where it is in the photo, and close up, with its category and score on top."""
+"""One picture an instance: where it is in the image, and close up, with its category and score on top."""
 
 from __future__ import annotations
 
@@ -15,64 +15,65 @@ from instseg.core.categories import category_colour
 from instseg.core.masks import rle_to_bitmask, rle_to_box
 from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
-from instseg.prediction.writers.predicted_image import Export, Picture
+from instseg.prediction.writers.predicted_image import LoadedImage
+from instseg.prediction.writers.writer import Writer
 from instseg.visualization.sheets import write_image
 from instseg.visualization.text import Colour
 
 WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100
-"""Of every picture, whatever the photo's size: the letters are as large in all of them."""
+"""Of every picture, whatever the image's size: the letters are as large in all of them."""
 TOP_PX, GAP_PX = 76, 8  # for the letters; around the panels
 WHOLE_PX, CLOSE_UP_PX = 620, 436  # widths of the panels
 MAX_LETTERS, MAX_LETTERS_BELOW = 60, 140  # of a category; of the line below it
 CLOSE_UP_MARGIN = 0.2  # of the instance's longer side, all around
-MIN_CLOSE_UP_PX = 24  # of the photo
+MIN_CLOSE_UP_PX = 24  # of the image
 BRIGHTNESS_AROUND = 0.55
 NOT_IN_NAMES = re.compile(r"[^\w-]+")
 """What a file is not called after: separators, and what other systems do not allow."""
 SUBPIXEL_BITS = 4  # of the coordinates that OpenCV draws at
 
 
-class InstancePictures(Export):
-    """``instances/<photo>/01_car_0.98.jpg``, … in the order of the scores."""
+class InstancePictures(Writer):
+    """``instances/<image>/01_car_0.98.jpg``, … in the order of the scores."""
 
     writes = "instances"
 
-    def add(self, picture: Picture) -> None:
-        found = picture.prediction
-        sheet = _Sheet(picture.pixels)
+    def add(self, image: LoadedImage) -> None:
+        found = image.prediction
+        sheet = _Sheet(image.pixels)
         digits = max(2, len(str(len(found))))
         for number, (label, score, rle) in enumerate(zip(found.labels, found.scores, found.rles, strict=True), start=1):
             name = self.run.categories.name(int(label))
-            top = f"{name[:MAX_LETTERS]}  {score:.2f}", f"{number} of {len(found)} in {picture.photo.file}"
-            outlines = pixel_polygons(rle_to_bitmask(rle))
-            drawn = sheet.draw(outlines, rle_to_box(rle), category_colour(int(label)), *top)
+            top = f"{name[:MAX_LETTERS]}  {score:.2f}", f"{number} of {len(found)} in {image.file}"
+            polygons = pixel_polygons(rle_to_bitmask(rle))
+            drawn = sheet.draw(polygons, rle_to_box(rle), category_colour(int(label)), *top)
             file = f"{number:0{digits}}_{NOT_IN_NAMES.sub('_', name)[:MAX_LETTERS]}_{score:.2f}.jpg"
-            write_image(self.folder / picture.photo.stem / file, drawn)
+            write_image(self.path / image.stem / file, drawn)
 
 
 class _Sheet:
-    """A page that shows one instance of a photo after the other: letters by matplotlib, below them two panels."""
+    """A page that shows one instance of an image after the other: letters by matplotlib, below them two panels."""
 
-    def __init__(self, photo: Image) -> None:
+    def __init__(self, image: Image) -> None:
         figure = Figure(figsize=(WIDTH_PX / DPI, TOP_PX / DPI), dpi=DPI)
         self.canvas = FigureCanvasAgg(figure)
         left = GAP_PX / WIDTH_PX
         self.title = figure.text(left, 0.88, "", size=21, weight="bold", va="top", parse_math=False)
         self.below = figure.text(left, 0.35, "", size=10.5, color="0.35", va="top", parse_math=False)
-        self.photo = photo
-        self.region = np.array([0, 0, photo.shape[1], photo.shape[0]])
-        self.small = _fitted(photo, WHOLE_PX)
+        self.image = image
+        self.region = np.array([0, 0, image.shape[1], image.shape[0]])
+        self.small = _fitted(image, WHOLE_PX)
 
     def draw(
-        self, outlines: Sequence[Polygon], box: NDArray[np.float64], colour: Colour, title: str, below: str
+        self, polygons: Sequence[Polygon], box: NDArray[np.float64], colour: Colour, title: str, below: str
     ) -> Image:
-        """The instance (outlines and box xyxy in px of the photo) in its own colours, all else darker and gray."""
+        """The instance (polygons and box xyxy in px of the image) in its own colours, all else darker and gray."""
         x1, y1, x2, y2 = region = _close_up(box, self.region)
-        close_up = _fitted(self.photo[y1:y2, x1:x2], CLOSE_UP_PX)
+        close_up = _fitted(self.image[y1:y2, x1:x2], CLOSE_UP_PX)
         page = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
         page[:TOP_PX] = self._letters(title, below)
-        _place(page, _highlighted(self.small, self.region, outlines, colour), GAP_PX, WHOLE_PX)
-        _place(page, _highlighted(close_up, region, outlines, colour), WHOLE_PX + 2 * GAP_PX, CLOSE_UP_PX)
+        _place(page, _highlighted(self.small, self.region, polygons, colour), GAP_PX, WHOLE_PX)
+        _place(page, _highlighted(close_up, region, polygons, colour), WHOLE_PX + 2 * GAP_PX, CLOSE_UP_PX)
         return page
 
     def _letters(self, title: str, below: str) -> Image:
@@ -94,10 +95,10 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_LETTERS_BELOW])
 
 
-def _highlighted(part: Image, region: NDArray[np.int64], outlines: Sequence[Polygon], colour: Colour) -> Image:
-    """``part`` shows the ``region`` (xyxy) of the photo at any size."""
+def _highlighted(part: Image, region: NDArray[np.int64], polygons: Sequence[Polygon], colour: Colour) -> Image:
+    """``part`` shows the ``region`` (xyxy) of the image at any size."""
     scale = np.array(part.shape[1::-1]) / (region[2:] - region[:2])
-    points = [np.rint(((o - region[:2]) * scale - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32) for o in outlines]
+    points = [np.rint(((p - region[:2]) * scale - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32) for p in polygons]
     inside = cv2.fillPoly(np.zeros(part.shape[:2], np.uint8), points, 255, cv2.LINE_AA, SUBPIXEL_BITS)
     gray = cv2.convertScaleAbs(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), alpha=BRIGHTNESS_AROUND)
     picture = np.where(inside[..., None] > 0, part, gray[..., None]).astype(np.uint8)
@@ -107,7 +108,7 @@ def _highlighted(part: Image, region: NDArray[np.int64], outlines: Sequence[Poly
 
 
 def _close_up(box: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The square around a box with its margin, cut at the edges of the photo."""
+    """The square around a box with its margin, cut at the edges of the image."""
     centre = (box[:2] + box[2:]) / 2
     half = max(float((box[2:] - box[:2]).max()) * (0.5 + CLOSE_UP_MARGIN), MIN_CLOSE_UP_PX / 2)
     square = np.concatenate([np.floor(centre - half), np.ceil(centre + half)])

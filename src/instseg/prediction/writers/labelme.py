@@ -1,6 +1,6 @@
-"""LabelMe: one json a photo, that opens with it, to be corrected and trained on.
+"""LabelMe: one json an image, that opens with it, to be corrected and trained on.
 
-A photo on which nothing was found gets a json without shapes: it was looked at.
+An image on which nothing was found gets a json without shapes: it was looked at.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from instseg.core.files import write_json
-from instseg.prediction.writers.predicted_image import Export, Picture
+from instseg.prediction.writers.predicted_image import LoadedImage
+from instseg.prediction.writers.writer import Writer
 
 LABELME_VERSION = "5.5.0"
 """The version of LabelMe whose files these are; it says so for every other major version that opens them."""
 
 
-class LabelMe(Export):
-    """Polygons, because LabelMe's own bitmaps have no points to drag; holes are joined to their outline by a seam.
+class LabelMe(Writer):
+    """Polygons, because LabelMe's own bitmaps have no points to drag; a hole is joined to what is around it by a seam.
 
     Parts of one instance share a ``group_id``. The score stands in the ``description``, where it is seen beside the
     shape, and as a number in ``score``; the model in ``instseg``. LabelMe keeps both keys when it saves.
@@ -25,14 +26,14 @@ class LabelMe(Export):
 
     writes = "labelme"
 
-    def add(self, picture: Picture) -> None:
-        path = self.folder / f"{picture.photo.stem}.json"
-        height, width = picture.prediction.image_size
+    def add(self, image: LoadedImage) -> None:
+        path = self.path / f"{image.stem}.json"
+        height, width = image.prediction.image_size
         content = {
             "version": LABELME_VERSION,
             "flags": {},
-            "shapes": list(self._shapes(picture)),
-            "imagePath": self._image_path(picture),
+            "shapes": list(self._shapes(image)),
+            "imagePath": self._image_path(image),
             "imageData": None,
             "imageHeight": height,
             "imageWidth": width,
@@ -40,18 +41,18 @@ class LabelMe(Export):
         }
         write_json(path, content, indent=2)
 
-    def _image_path(self, picture: Picture) -> str:
-        """From the json to the photo, as LabelMe wants it; absolute where they lie on two drives."""
-        photo = self.run.image_folder / picture.photo.file
+    def _image_path(self, image: LoadedImage) -> str:
+        """Return the path from the json to the image, as LabelMe wants it; absolute where they lie on two drives."""
+        file = self.run.image_folder / image.file
         try:
-            path = os.path.relpath(photo, (self.folder / picture.photo.stem).parent)
+            path = os.path.relpath(file, (self.path / image.stem).parent)
         except ValueError:
-            path = str(photo)
+            path = str(file)
         return path.replace(os.sep, "/")
 
-    def _shapes(self, picture: Picture) -> Iterator[dict[str, Any]]:
-        found = picture.prediction
-        for number, polygons in enumerate(picture.polygons, start=1):
+    def _shapes(self, image: LoadedImage) -> Iterator[dict[str, Any]]:
+        found = image.prediction
+        for number, polygons in enumerate(image.polygons, start=1):
             score = float(found.scores[number - 1])
             for polygon in polygons:
                 yield {

@@ -14,23 +14,25 @@ from instseg.core.categories import category_colour
 from instseg.core.files import write_json
 from instseg.core.polygons import join_polygons
 from instseg.core.types import ImageSize, Polygon
-from instseg.prediction.writers.predicted_image import Export, ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
+from instseg.prediction.writers.writer import PredictionRun, Writer
 
 LABELS, IMAGE = "label", "image"  # what the labelling setup calls its tags
 
 
-class LabelStudio(Export):
-    """One polygon an instance, in percent of the photo as Label Studio has it; parts and holes are joined by seams."""
+class LabelStudio(Writer):
+    """One polygon an instance, in percent of the image as Label Studio has it; parts and holes are joined by seams."""
 
     writes = "labelstudio"
 
-    def __init__(self, run: ExportRun) -> None:
-        super().__init__(run)
+    def start(self, run: PredictionRun) -> None:
+        """Begin the results of each image."""
+        super().start(run)
         self.results: dict[str, list[dict[str, Any]]] = {}
 
-    def add(self, picture: Picture) -> None:
-        found = picture.prediction
-        self.results[picture.photo.file] = [
+    def add(self, image: LoadedImage) -> None:
+        found = image.prediction
+        self.results[image.file] = [
             _region(
                 f"instance_{index + 1}",
                 join_polygons(polygons),
@@ -38,26 +40,26 @@ class LabelStudio(Export):
                 float(found.scores[index]),
                 found.image_size,
             )
-            for index, polygons in enumerate(picture.polygons)
+            for index, polygons in enumerate(image.polygons)
             if polygons
         ]
 
-    def finish(self, photos: Sequence[PredictedPhoto]) -> None:
-        write_json(self.folder / "tasks.json", [self._task(photo) for photo in photos])
-        write_text_atomically(self.folder / "label_config.xml", _label_config(self.run))
-        write_text_atomically(self.folder / "HOW_TO_IMPORT.txt", _how_to(self.run))
+    def finish(self, images: Sequence[PredictedImage]) -> None:
+        write_json(self.path / "tasks.json", [self._task(image) for image in images])
+        write_text_atomically(self.path / "label_config.xml", _label_config(self.run))
+        write_text_atomically(self.path / "HOW_TO_IMPORT.txt", _how_to(self.run))
 
-    def _task(self, photo: PredictedPhoto) -> dict[str, Any]:
+    def _task(self, image: PredictedImage) -> dict[str, Any]:
         """Label Studio sorts tasks by the score of the prediction: the mean over the instances. Where nothing was
         found there is no prediction, because an empty one is refused by some of its versions."""
-        result = self.results[photo.file]
+        result = self.results[image.file]
         prediction = {
             "model_version": self.run.model_version,
             "score": sum(region["score"] for region in result) / max(len(result), 1),
             "result": result,
         }
-        # Photos are served from the folder above theirs: Label Studio wants a folder below the one that it serves.
-        path = os.fsencode(f"{self.run.image_folder.name}/{photo.file}")
+        # Images are served from the folder above theirs: Label Studio wants a folder below the one that it serves.
+        path = os.fsencode(f"{self.run.image_folder.name}/{image.file}")
         return {
             "data": {IMAGE: f"/data/local-files/?d={quote(path)}"},
             "predictions": [prediction] if result else [],
@@ -81,7 +83,7 @@ def _region(region_id: str, polygon: Polygon, category: str, score: float, image
     }
 
 
-def _label_config(run: ExportRun) -> str:
+def _label_config(run: PredictionRun) -> str:
     labels = "\n".join(
         f'    <Label value={quoteattr(name)} background="#{"".join(f"{c:02x}" for c in category_colour(label))}"/>'
         for label, name in enumerate(run.categories.names, start=1)
@@ -93,7 +95,7 @@ def _label_config(run: ExportRun) -> str:
     )
 
 
-def _how_to(run: ExportRun) -> str:
+def _how_to(run: PredictionRun) -> str:
     folder, above = (
         os.fsencode(path).decode("utf-8", "backslashreplace") for path in (run.image_folder, run.image_folder.parent)
     )
@@ -111,6 +113,6 @@ def _how_to(run: ExportRun) -> str:
 
            and save it without Sync, which would make tasks of its own.
         4. Import tasks.json. Every task shows its predictions; correct them and submit.
-        5. Export as JSON and train: python train.py dataset=labelstudio dataset.root=…
+        5. Writer as JSON and train: python train.py dataset=labelstudio dataset.root=…
         """
     )

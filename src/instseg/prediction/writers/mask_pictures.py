@@ -1,4 +1,4 @@
-"""Masks as PNG files of the photo's size: numbered instances, black and white, or in colours on black."""
+"""Masks as PNG files of the image's size: numbered instances, black and white, or in colours on black."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from PIL import Image as PilImage
 from instseg.core.atomic import replacing
 from instseg.core.categories import category_colour
 from instseg.core.files import write_json
-from instseg.prediction.writers.predicted_image import MAX_8_BIT, Export, ExportRun, Picture, PredictedPhoto
+from instseg.prediction.writers.predicted_image import MAX_8_BIT, LoadedImage, PredictedImage
+from instseg.prediction.writers.writer import PredictionRun, Writer
 
 
-class Masks(Export):
-    """One PNG a photo whose pixel value k is instance k, and ``masks.json``, which names the values.
+class Masks(Writer):
+    """One PNG an image whose pixel value k is instance k, and ``masks.json``, which names the values.
 
     Value 1 has the best score and lies on top, 0 is the background. The palette shows each value in a colour of its
     own; programs read the values. An instance that others cover altogether has no pixel, and is not in the json::
@@ -30,51 +31,52 @@ class Masks(Export):
 
     writes = "masks"
 
-    def __init__(self, run: ExportRun) -> None:
-        super().__init__(run)
+    def start(self, run: PredictionRun) -> None:
+        """Begin the visible values of each image."""
+        super().start(run)
         self.visible: dict[str, set[int]] = {}
 
-    def add(self, picture: Picture) -> None:
-        self.visible[picture.photo.file] = set(np.unique(picture.values).tolist())
-        mask = PilImage.fromarray(picture.values)
-        if picture.values.dtype == np.uint8:
+    def add(self, image: LoadedImage) -> None:
+        self.visible[image.file] = set(np.unique(image.values).tolist())
+        mask = PilImage.fromarray(image.values)
+        if image.values.dtype == np.uint8:
             mask.putpalette(_colours(MAX_8_BIT).tobytes())
-        _write_png(self.folder / f"{picture.photo.stem}.png", mask)
+        _write_png(self.path / f"{image.stem}.png", mask)
 
-    def finish(self, photos: Sequence[PredictedPhoto]) -> None:
-        images = {photo.file: self._entry(photo) for photo in photos}
-        write_json(self.folder / "masks.json", {"image_folder": str(self.run.image_folder), "images": images}, indent=1)
-        if crowded := sum(len(photo.prediction) > MAX_8_BIT for photo in photos):
+    def finish(self, images: Sequence[PredictedImage]) -> None:
+        entries = {image.file: self._entry(image) for image in images}
+        write_json(self.path / "masks.json", {"image_folder": str(self.run.image_folder), "images": entries}, indent=1)
+        if crowded := sum(len(image.prediction) > MAX_8_BIT for image in images):
             self.notes.append(f"{crowded} of the masks hold more than {MAX_8_BIT} instances: 16-bit gray, no colours")
 
-    def _entry(self, photo: PredictedPhoto) -> dict[str, Any]:
-        values = sorted(self.visible[photo.file] - {0})
-        labels, scores = photo.prediction.labels, photo.prediction.scores
+    def _entry(self, image: PredictedImage) -> dict[str, Any]:
+        values = sorted(self.visible[image.file] - {0})
+        labels, scores = image.prediction.labels, image.prediction.scores
         instances = [
             {"value": v, "category": self.run.categories.name(int(labels[v - 1])), "score": float(scores[v - 1])}
             for v in values
         ]
-        return {"mask": f"{photo.stem}.png", "instances": instances}
+        return {"mask": f"{image.stem}.png", "instances": instances}
 
 
-class BinaryMasks(Export):
-    """One PNG a photo: 255 where any instance is, 0 elsewhere."""
+class BinaryMasks(Writer):
+    """One PNG an image: 255 where any instance is, 0 elsewhere."""
 
     writes = "binary"
 
-    def add(self, picture: Picture) -> None:
-        white = (picture.values > 0).astype(np.uint8) * np.uint8(255)
-        _write_png(self.folder / f"{picture.photo.stem}.png", PilImage.fromarray(white))
+    def add(self, image: LoadedImage) -> None:
+        white = (image.values > 0).astype(np.uint8) * np.uint8(255)
+        _write_png(self.path / f"{image.stem}.png", PilImage.fromarray(white))
 
 
-class ColouredMasks(Export):
-    """One RGB PNG a photo: every instance in a colour of its own, that of its value in ``masks``, on black."""
+class ColouredMasks(Writer):
+    """One RGB PNG an image: every instance in a colour of its own, that of its value in ``masks``, on black."""
 
     writes = "rgb"
 
-    def add(self, picture: Picture) -> None:
-        coloured = _colours(len(picture.prediction))[picture.values]
-        _write_png(self.folder / f"{picture.photo.stem}.png", PilImage.fromarray(coloured))
+    def add(self, image: LoadedImage) -> None:
+        coloured = _colours(len(image.prediction))[image.values]
+        _write_png(self.path / f"{image.stem}.png", PilImage.fromarray(coloured))
 
 
 def _colours(num_instances: int) -> NDArray[np.uint8]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from instseg.prediction.writers.predicted_image import Export, Picture
+from instseg.prediction.writers.predicted_image import LoadedImage
+from instseg.prediction.writers.writer import Writer
 from instseg.visualization.draw import draw_prediction
 from instseg.visualization.sheets import write_image
 
 MAX_JPEG_SIDE_PX = 65_000
 
 
-class Overlays(Export):
+class Overlays(Writer):
     writes = "overlays"
 
-    def add(self, picture: Picture) -> None:
-        drawn = draw_prediction(picture.pixels, picture.prediction, self.run.categories, score_threshold=0.0)
+    def add(self, image: LoadedImage) -> None:
+        drawn = draw_prediction(image.pixels, image.prediction, self.run.categories, score_threshold=0.0)
         extension = ".png" if max(drawn.shape) > MAX_JPEG_SIDE_PX else ".jpg"
-        write_image(self.folder / f"{picture.photo.stem}{extension}", drawn)
+        write_image(self.path / f"{image.stem}{extension}", drawn)

@@ -1,67 +1,59 @@
-"""Writes all formats of a run, drawing and encoding in threads beside the network."""
+"""The base of every format: one writer, which is given the run, then one image after the other."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
-from instseg.core.errors import InstsegError
-from instseg.prediction.writers.formats import FORMATS
-from instseg.prediction.writers.predicted_image import ExportRun, Picture, PredictedPhoto
-
-NUM_THREADS, MAX_WAITING = 2, 4
+from instseg.core.categories import Categories
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 
 
-class Exporter:
-    """A context in which pictures are added one after the other; at most a few wait with their pixels.
+@dataclass(frozen=True, slots=True)
+class PredictionRun:
+    """What all images of a run have in common."""
 
-    Leaving it waits for them. InstsegError when the output cannot be written to, such as a full disk.
+    output: Path  # absolute
+    image_folder: Path  # absolute; the folder that images are named relative to
+    categories: Categories
+    identity: Mapping[str, object]
+    """The model as plain containers: checkpoint, run, epoch, metrics, version, threshold, time."""
 
-    Args:
-        save: names of FORMATS.
+    @property
+    def model_version(self) -> str:
+        """The model in a few words, the same for the same checkpoint."""
+        if run := self.identity.get("run"):
+            return f"{run} epoch {self.identity['epoch']}"
+        return str(self.identity.get("checkpoint") or self.identity.get("weights") or "instseg")
+
+
+class Writer:
+    """One format of predictions.
+
+    ``start`` is called once, before the images; ``add`` once for each image, from several threads; ``finish`` once,
+    after all of them. A constructor takes the keys that stand beside ``_target_`` in the writer's yaml.
     """
 
-    def __init__(self, run: ExportRun, save: Sequence[str]) -> None:
+    writes: ClassVar[str]
+    """The one file or folder in the output that holds everything of this format."""
+
+    run: PredictionRun
+
+    def start(self, run: PredictionRun) -> None:
+        """Remember the run; a writer that collects something for ``finish`` begins it here."""
         self.run = run
-        self.exports = [FORMATS[name](run) for name in save]
-        self.photos: list[PredictedPhoto] = []
-        """What was added so far, without the pixels."""
-        self._pool = ThreadPoolExecutor(NUM_THREADS)
-        self._waiting: deque[Future[None]] = deque()
+        self.notes: list[str] = []
+        """What the user should know about the files, printed once at the end."""
 
-    def __enter__(self) -> Exporter:
-        return self
+    @property
+    def path(self) -> Path:
+        """The absolute path of ``writes``."""
+        return self.run.output / self.writes
 
-    def add(self, picture: Picture) -> None:
-        while len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft().result()  # raises what went wrong
-        self._waiting.append(self._pool.submit(self._add, picture))
-        self.photos.append(picture.photo)
+    def add(self, image: LoadedImage) -> None:
+        """Write what belongs to this image alone."""
 
-    def _add(self, picture: Picture) -> None:
-        with self._writing():
-            for export in self.exports:
-                export.add(picture)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            for future in self._waiting:
-                future.result()
-
-    def finish(self) -> list[str]:
-        """Write what belongs to the whole run; returns what the user should know about the files."""
-        with self._writing():
-            for export in self.exports:
-                export.finish(self.photos)
-        return [note for export in self.exports for note in export.notes]
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InstsegError(f"output={self.run.output} cannot be written to: {error}") from error
+    def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write what belongs to the whole run; ``images`` are those that were added, in the order of the source."""
