@@ -1,0 +1,75 @@
+"""A metric, a callback and a writer from outside the package, each one file on the path and one yaml, as a user types.
+
+The files are those of docs/add_your_own.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def typed(script: str, *arguments: str) -> str:
+    """Run a command in the repository's folder, with this folder on the path; returns what it prints."""
+    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, script, f"--config-dir={HERE / 'conf'}", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("outside")
+
+
+@pytest.fixture(scope="module")
+def run(place) -> Path:
+    """The folder of a training with the metric and the callback."""
+    printed = typed(
+        *("train.py", "metrics=mine", "callbacks=mine", "monitor.metric=val/count_error", "monitor.mode=min"),
+        *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
+        *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
+        *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
+    )
+    return Path(printed.strip().splitlines()[-1])
+
+
+def test_the_metric_is_logged_under_its_name_beside_ours_and_can_choose_the_best_checkpoint(run):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert {"val/count_error", "test/count_error", "test/num_images"} <= metrics.keys()
+    assert metrics["val/count_error"] >= 0
+    assert (run / "checkpoints/best.ckpt").is_file()
+
+
+def test_the_callback_takes_part_in_the_training(run):
+    lines = (run / "epochs.txt").read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["epoch 0", "epoch 1"]
+    assert "val/count_error" in lines[0]
+
+
+def test_the_writer_is_chosen_by_its_name_beside_ours(run, place):
+    options = [f"checkpoint={run}", f"source={place}/data", f"output={place}/out", "limit=3", "device=cpu"]
+    typed("predict.py", "writers=mine", "save=[coco,captions]", "score_threshold=1", *options)
+    names = {path.name for path in (place / "out").iterdir()}
+    assert names == {"predictions.json", "captions.txt", "prediction_run.json"}
+    lines = (place / "out/captions.txt").read_text().splitlines()
+    assert len(lines) == 3 and all(line.endswith(": an empty scene") for line in lines)
+    typed("predict.py", "writers=mine", "save=coco", "overwrite=true", *options)
+    assert not (place / "out/captions.txt").exists(), "a run replaces all that an earlier one wrote"
