@@ -6,6 +6,7 @@ import contextlib
 
 import msgspec
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,3 +76,11 @@ def test_any_bytes_are_a_record_or_a_record_error(content):
 def test_any_plain_containers_are_a_record_or_a_record_error(content):
     with contextlib.suppress(RecordError):
         convert_record(content, Shelf, "f", "r")
+
+
+def test_a_tensor_in_the_place_of_a_mapping_is_refused():
+    class Named(Record, frozen=True, kw_only=True):
+        widths_mm: dict[str, float]
+
+    with pytest.raises(RecordError, match=r"shelf: expected a valid record, found a damaged one \('Tensor' object"):
+        convert_record({"widths_mm": torch.ones(3)}, Named, "shelf", "build it anew")

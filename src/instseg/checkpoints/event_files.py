@@ -1,6 +1,6 @@
-"""TensorBoard's event files as part of a run's state: how long they were, and cutting them back to that length.
+"""TensorBoard's event files as part of a run's state: their sizes, and truncating them to these.
 
-What a killed run wrote after its last checkpoint is written once more by the run that goes on from there.
+The steps that a killed run logged after its last checkpoint are logged again by the run that resumes from there.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ EVENT_FILES = "events.out.tfevents.*"
 
 
 def event_file_sizes(folder: Path) -> dict[str, int]:
-    """Name -> bytes of each event file, which have reached the disk: a checkpoint that names them outlives a power cut.
+    """Return name -> size in bytes of each event file, once these bytes are on the disk.
 
-    Whoever writes to them flushes before.
+    So a checkpoint that holds the sizes outlives a power cut. The caller flushes the writer before.
     """
     sizes = {}
     for path in sorted(folder.glob(EVENT_FILES)):
@@ -26,7 +26,12 @@ def event_file_sizes(folder: Path) -> dict[str, int]:
 
 
 def rewind_event_files(folder: Path, sizes: Mapping[str, int]) -> None:
-    """Cut each file back to the size it had; files that were not there yet are removed."""
+    """Truncate each event file to its earlier size, and remove those that did not exist then.
+
+    Args:
+        folder: of the run.
+        sizes: name -> bytes, as ``event_file_sizes`` returned them.
+    """
     for path in folder.glob(EVENT_FILES):
         if path.name not in sizes:
             path.unlink()

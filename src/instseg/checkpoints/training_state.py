@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch.distributed
 from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningModule, Trainer
 
 from instseg.checkpoints.event_files import event_file_sizes
-from instseg.checkpoints.random_states import random_states, restore_random_states
+from instseg.checkpoints.random_states import RandomStates, random_states, restore_random_states
 from instseg.training.progress import steps_done
 from instseg.training.tensorboard import tensorboard_of
 
@@ -35,7 +36,7 @@ def capture(trainer: Trainer, validation_due: bool) -> dict[str, Any]:
         "logged_steps": trainer.fit_loop.epoch_loop._batches_that_stepped,
         "is_stopped": trainer.should_stop,
         "metrics": move_data_to_device(dict(trainer.callback_metrics), torch.device("cpu")),
-        "random": _of_all_ranks(trainer, random_states()),
+        "random": _of_all_ranks(trainer, msgspec.to_builtins(random_states(), builtin_types=(torch.Tensor,))),
         "events": _event_files(trainer),
     }
 
@@ -66,7 +67,7 @@ def arrive(trainer: Trainer, module: LightningModule, training: Mapping[str, Any
     if not training["validation_due"]:
         trainer.fit_loop.epoch_loop._batches_that_stepped = training["logged_steps"]
     if trainer.global_rank < len(training["random"]):
-        restore_random_states(training["random"][trainer.global_rank])
+        restore_random_states(msgspec.convert(training["random"][trainer.global_rank], RandomStates))
 
 
 def _of_all_ranks(trainer: Trainer, states: dict[str, Any]) -> list[Any]:

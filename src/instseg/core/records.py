@@ -20,6 +20,8 @@ from instseg.core.errors import InstsegError
 NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors of PyYAML for damaged text: of its tags, such as ``!!int`` before a word, errors that are not its own."""
 INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)
+OF_FOREIGN_VALUES = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors of values such as tensors, which msgspec takes for mappings where it expects one."""
 MISMATCH = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.+)`)?", re.DOTALL)
 KINDS = re.compile(r"Expected (?P<expected>.+), got (?P<found>.+)", re.DOTALL)
 ABSENT = re.compile(r"Object missing required field `(?P<name>.+)`")
@@ -133,7 +135,7 @@ def convert_record(content: Any, kind: type[Kind], where: str, remedy: str) -> K
     try:
         check_version(msgspec.convert(content, _Version).version, kind, where, remedy)
         return msgspec.convert(content, kind)
-    except INVALID as error:
+    except (*INVALID, *OF_FOREIGN_VALUES) as error:
         raise _explained(error, where, remedy) from error
 
 

@@ -1,4 +1,4 @@
-"""How the ranks of a training find each other: Lightning's DDP, with a store for each attempt of torchrun."""
+"""The process group of a training: Lightning's DDP, with a store for each attempt of torchrun."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 
 def ddp(timeout_minutes: float, **options: Any) -> DDPStrategy:
-    """Lightning's strategy of one process per device.
+    """Build Lightning's strategy of one process per device.
 
-    ``timeout_minutes``: how long a rank that lives may be waited for, such as by those that wait for the first one to
-    evaluate. ``options`` are those of DDPStrategy and torch's DistributedDataParallel.
+    Args:
+        timeout_minutes: of a collective operation: for so long the others wait, say, for the first rank to evaluate.
+        **options: of DDPStrategy and torch's DistributedDataParallel.
     """
     return RestartableDDP(timeout=timedelta(minutes=timeout_minutes), **options)
 
 
 class RestartableDDP(DDPStrategy):
-    """Ranks that torchrun starts again do not meet the addresses of those that have died.
+    """DDP whose ranks do not find the addresses of dead ones after torchrun has restarted them.
 
-    Its agent keeps one store for all attempts, in which torch looks for the same keys each time: a rank that comes
-    first would find the others' addresses of the last attempt there, and wait for them until the timeout.
+    torchrun's agent keeps one store for all attempts, in which torch looks up the same keys each time: the first rank
+    to arrive would find the others' addresses of the last attempt there, and wait for them until the timeout.
     """
 
     def setup_distributed(self) -> None:
+        """Initialise the process group, with a store of this attempt where torchrun keeps one for all."""
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and not dist.is_initialized():
             assert self._timeout is not None
             self.set_world_ranks()
