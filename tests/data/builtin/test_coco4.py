@@ -91,7 +91,7 @@ def coco(photos: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serve() as site:
         site.files = {ARCHIVE_URL: small_archive(), **photos}
-        site.etag = None  # what broke off starts anew
+        site.etag = None  # an interrupted download starts over
         yield site
 
 
@@ -283,7 +283,7 @@ def test_an_archive_that_cannot_be_had_is_named_with_the_ways_out(coco: Site, tm
 @pytest.mark.parametrize("content", [b"<html>sign in</html>", small_archive()[:-30]])
 def test_an_archive_that_is_none_is_not_kept(coco: Site, tmp_path: Path, content: bytes) -> None:
     coco.files[ARCHIVE_URL] = content
-    with pytest.raises(InstsegError, match="not what was expected: expected a zip archive"):
+    with pytest.raises(InstsegError, match="unexpected content: expected a zip archive"):
         prepare(coco, tmp_path)
     assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["lock"]
 

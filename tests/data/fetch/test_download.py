@@ -98,7 +98,7 @@ def test_a_later_call_continues_what_an_earlier_one_left(site: Site, tmp_path: P
     site.files["/a.bin"] = CONTENT
     site.faults["/a.bin"] = ["truncate"]
     report = fetch(site.job("a.bin", tmp_path), num_retries=0)
-    assert "cut short: got 5120 of 10240 bytes" in report.failures[0].reason
+    assert "truncated: got 5120 of 10240 bytes" in report.failures[0].reason
     assert leftovers(tmp_path) == ["a.bin.part", "a.bin.part.json"]
     report = fetch(site.job("a.bin", tmp_path))
     assert report.num_bytes == HALF

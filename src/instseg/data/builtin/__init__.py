@@ -1,4 +1,4 @@
-"""Data sets that the package makes or downloads itself: shapes, COCO in four categories, Open Images.
+"""Datasets that the package generates or downloads: shapes, COCO in four categories, Open Images.
 
-Each leaves a folder that a reader of formats can read.
+Each produces a folder that a reader of ``formats`` can read.
 """

@@ -1,10 +1,10 @@
-"""coco4: a few hundred COCO 2017 photos of cake, car, dog and person, without downloading all of COCO (19 GB).
+"""coco4: a few hundred COCO 2017 images of cake, car, dog and person, without downloading all of COCO (19 GB).
 
 Only the annotation archive (about 241 MB) and the chosen images are fetched. The result is a plain COCO folder::
 
     <cache_dir>/coco4-<fingerprint>/annotations/instances_{train,val,test}.json
     <cache_dir>/coco4-<fingerprint>/{train,val,test}/000000000009.jpg
-    <cache_dir>/downloads/annotations_trainval2017.zip       shared by every selection; may be deleted afterwards
+    <cache_dir>/downloads/annotations_trainval2017.zip       shared by all selections; may be deleted afterwards
 
 COCO: Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014. The annotations are CC BY 4.0; each image
 has its own licence, whose id and Flickr address stay in the json.
@@ -45,14 +45,29 @@ def prepare_coco4(
     timeout_seconds: float = 30.0,
     backoff_seconds: float = 1.0,
 ) -> Path:
-    """The folder of the selection, downloaded if it is not there yet; calling again goes on where it stopped.
+    """Download the selection unless its folder is complete; a second call resumes an interrupted one.
 
-    ``train`` comes out of train2017, ``test`` and then ``val`` out of val2017, so they are disjoint and the test
-    images stay the same when more validation images are asked for. See ``coco4_selection`` for the choice. All
-    annotations of the categories on the chosen images are kept, crowds included; ids are COCO's own.
+    ``train`` comes from train2017, ``test`` and then ``val`` from val2017, so they are disjoint, and the test images
+    do not change when more validation images are requested. See ``coco4_selection`` for the choice. All annotations
+    of the categories on the chosen images are kept, crowds included; ids are COCO's own.
 
-    Raises InstsegError when a category does not exist, when fewer images exist than asked for, and when the archive
-    or an image cannot be had. Nothing is downloaded, and the server not asked, once the folder is complete.
+    Args:
+        cache_dir: the folder of the selection and the archive are in it.
+        categories: COCO category names.
+        num_images: split -> number of images.
+        seed: of the choice.
+        base_url: COCO's server or a mirror.
+        num_threads: as for ``download_files``.
+        num_retries: as for ``download_files``.
+        timeout_seconds: as for ``download_files``.
+        backoff_seconds: as for ``download_files``.
+
+    Returns:
+        The folder. Once it is complete no request is made.
+
+    Raises:
+        InstsegError: a category does not exist, there are fewer images than requested, or the archive or an image
+            cannot be downloaded.
     """
     recipe = _check_recipe(categories, NUM_IMAGES if num_images is None else num_images, seed)
     folder = cache_dir / f"coco4-{recipe.fingerprint()}"
@@ -94,7 +109,7 @@ def _annotation_paths(folder: Path, recipe: Recipe) -> dict[str, Path]:
 
 
 def _read_selection(folder: Path, recipe: Recipe) -> dict[str, CocoJson] | None:
-    """{split: COCO json} as chosen by an earlier call, finished or not; None if there was none."""
+    """Read split -> COCO json of an earlier call, finished or not; None if there was none."""
     paths = _annotation_paths(folder, recipe)
     if all(path.is_file() for path in paths.values()):
         return {split: json.loads(path.read_text(encoding="utf-8")) for split, path in paths.items()}
@@ -113,7 +128,7 @@ def _is_complete(folder: Path, recipe: Recipe) -> bool:
 
 
 def _images(folder: Path, selection: dict[str, CocoJson]) -> Iterable[tuple[Path, str, CocoJson]]:
-    """(path, split, image entry) of every image of the selection."""
+    """Yield path, split and json entry of every image of the selection."""
     for split, coco in selection.items():
         for image in coco["images"]:
             yield folder / split / image["file_name"], split, image
@@ -130,7 +145,7 @@ def _archive_job(archive: Path, base_url: str) -> Download:
 
 
 def _check_archive(path: Path) -> None:
-    """A cheap look at the directory, which stands at the archive's end; the CRCs are checked when it is read."""
+    """Check the directory at the archive's end, which is cheap; CRCs are checked when members are read."""
     expected = {f"annotations/instances_{source}.json" for source in SPLITS_OF_SOURCE}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -154,12 +169,12 @@ def _image_jobs(folder: Path, selection: dict[str, CocoJson], base_url: str) -> 
 
 
 def _check_image(path: Path, width: int, height: int) -> None:
-    """Decode all of it: a JPEG that was cut off or replaced by an error page shows only then."""
+    """Decode the whole image: a JPEG that is truncated or replaced by an error page shows only then."""
     try:
         with Image.open(path) as image:
             image.load()
             size = image.size
-    except (OSError, SyntaxError, ValueError) as error:  # the three that Pillow raises on broken files
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged files
         raise InstsegError(f"expected an image: {error}") from error
     if size != (width, height):
         raise InstsegError(f"expected an image of {width} x {height} px, got {size[0]} x {size[1]}")
@@ -169,7 +184,7 @@ def _check_archive_report(report: DownloadReport, base_url: str) -> None:
     for failure in report.failures:
         raise InstsegError(
             f"coco4: cannot download the COCO annotations: {failure.url}: {failure.reason}. Run the same command again "
-            f"to continue, set dataset.base_url to a mirror (now {base_url}; it must serve annotations/{ARCHIVE}, "
+            f"to resume, set dataset.base_url to a mirror (now {base_url}; it must serve annotations/{ARCHIVE}, "
             f"train2017/ and val2017/), or place the archive at {failure.path} by hand."
         )
 
@@ -182,7 +197,7 @@ def _check_image_report(report: DownloadReport, folder: Path) -> None:
     more = f"\n  … and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
     raise InstsegError(
         f"coco4: {len(report.failures)} of {num_there + len(report.failures)} images could not be downloaded:"
-        f"{first}{more}\nThe other {num_there} are kept in {folder}: run the same command again to go on. "
-        "If it does not help, set dataset.base_url to a mirror, place the missing files there by hand "
+        f"{first}{more}\nThe other {num_there} are kept in {folder}: run the same command again to resume. "
+        "If that does not help, set dataset.base_url to a mirror, place the missing files there by hand "
         f"(as {report.failures[0].path}), or choose other images with another dataset.seed."
     )

@@ -1,4 +1,4 @@
-"""Which COCO 2017 images make up coco4, chosen by what the annotation archive says of them; downloads nothing."""
+"""Choice of coco4's images among COCO 2017 from the annotation archive; downloads nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from instseg.core.categories import select_names
 from instseg.core.errors import InstsegError
 from instseg.data.fetch.archives import extract_zip_members
 
-SPLITS_OF_SOURCE = {"val2017": ("test", "val"), "train2017": ("train",)}  # in the order in which they are chosen
+SPLITS_OF_SOURCE = {"val2017": ("test", "val"), "train2017": ("train",)}  # in the order of the choice
 METHOD = "rarest category first, in turns, by sha256"  # part of the fingerprint: another method, another folder
 
 CocoJson = dict[str, Any]  # a COCO json with all its fields: licenses, flickr_url, …
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides which images are chosen. The server is not part of it: a mirror serves the same images."""
+    """Parameters of a selection. The server is not one of them: a mirror has the same images."""
 
     categories: tuple[str, ...]  # sorted: their order does not matter
     num_images: tuple[tuple[str, int], ...]
@@ -32,16 +32,24 @@ class Recipe:
     method: str = METHOD
 
     def fingerprint(self) -> str:
+        """Return 10 hex digits that change with every parameter."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:10]
 
 
 def select_images(image_ids_of_category: Mapping[int, Iterable[int]], num_images: int, key: str) -> list[int]:
-    """``num_images`` different image ids, sorted, in which rare categories are as well represented as common ones.
+    """Choose images so that rare categories are as well represented as common ones.
 
-    The categories take turns, the one with the fewest images first; at its turn each adds its next image that is not
-    in yet. A category whose images are used up is passed over. Each category's images come in the order of
-    sha256(key, image id), which depends neither on the json's order nor on a random generator's version.
-    Fewer ids come back if there are no more.
+    The categories take turns, the one with the fewest images first, each adding its next image that is not chosen yet
+    until it has none. Each category's images are in the order of sha256(key, image id), which depends neither on the
+    order of the json nor on the version of a random generator.
+
+    Args:
+        image_ids_of_category: category id -> ids of its images.
+        num_images: number of images to choose.
+        key: seed of the order.
+
+    Returns:
+        Different image ids, sorted; fewer than ``num_images`` if there are no more.
     """
     queues = {
         category: sorted(image_ids, key=lambda image_id: hashlib.sha256(f"{key}/{image_id}".encode()).digest())[::-1]
@@ -59,9 +67,17 @@ def select_images(image_ids_of_category: Mapping[int, Iterable[int]], num_images
 
 
 def select_from_archive(archive: Path, recipe: Recipe) -> dict[str, CocoJson]:
-    """{split: COCO json of its images and their annotations of the recipe's categories}.
+    """Choose the images of every split.
 
-    Raises InstsegError when the archive is not what it should be, lacks a category, or has too few images.
+    Args:
+        archive: COCO's annotation archive.
+        recipe: the parameters.
+
+    Returns:
+        Split -> COCO json of its images and their annotations of the recipe's categories.
+
+    Raises:
+        InstsegError: the archive is damaged, lacks a category, or has too few images.
     """
     selection: dict[str, CocoJson] = {}
     categories: list[CocoJson] | None = None
@@ -82,7 +98,7 @@ def _select_from(coco: CocoJson, source: str, splits: Iterable[str], recipe: Rec
 
 
 def _read_reduced(archive: Path, source: str, recipe: Recipe, categories: list[CocoJson] | None) -> CocoJson:
-    """The source's json with only the recipe's categories; ``categories`` if they are known from the other source."""
+    """Read the json of a source with only the recipe's categories; ``categories``: those of the other source."""
     member = f"annotations/instances_{source}.json"
     logger.info("reading %s, once", member)
     (path,) = extract_zip_members(archive, [member], archive.parent)
@@ -107,7 +123,7 @@ def _read_reduced(archive: Path, source: str, recipe: Recipe, categories: list[C
 
 
 def _parse(path: Path, categories: list[CocoJson] | None) -> CocoJson:
-    """With categories given, other annotations become None as soon as they are parsed.
+    """Parse a json; if categories are given, other annotations become None as soon as they are parsed.
 
     At the scale of train2017 (490 MB, 919,317 annotations) that lowers the peak from 4.0 to 1.8 GB of memory.
     """
@@ -125,7 +141,7 @@ def _parse(path: Path, categories: list[CocoJson] | None) -> CocoJson:
 
 
 def _candidates(coco: CocoJson) -> dict[int, set[int]]:
-    """{category id: ids of the images with an instance of it}. A crowd region alone makes no candidate."""
+    """Return category id -> ids of the images with an instance of it; a crowd region alone does not count."""
     image_ids: dict[int, set[int]] = {category["id"]: set() for category in coco["categories"]}
     for entry in coco["annotations"]:
         if not entry.get("iscrowd"):

@@ -1,21 +1,21 @@
-"""Open Images V7, filtered by class: the chosen photos and their masks, without downloading all of it (570 GB).
+"""Open Images V7, filtered by class: the chosen images and their masks, without downloading all of it (570 GB).
 
 The result is named as the official archives unpack::
 
     <cache_dir>/openimages-<fingerprint>/annotations/oidv7-class-descriptions-boxable.csv    the chosen classes
     …/annotations/{train,validation,test}-annotations-object-segmentation.csv                the chosen rows
     …/images/{train,validation,test}/<ImageID>.jpg
-    …/masks/{train,validation,test}/<MaskPath>              1-bit PNG, often of another size than the photo
+    …/masks/{train,validation,test}/<MaskPath>              1-bit PNG, often of another size than the image
     <cache_dir>/downloads/openimages/                       official files; may be deleted afterwards
 
-Of masks and photos only the chosen ones are fetched, the masks out of the archives that they lie in (``remote_zip``).
-With ``masks=False`` the tables of boxes are used, which all 600 classes have; 350 have masks, and not for every object.
+Only the chosen images and masks are fetched, the masks from inside their archives (``remote_zip``). With
+``masks=False`` the tables of boxes are used, which all 600 classes have; 350 have masks, and not for every object.
 
-Masks, boxes and photos share one frame, the photo as it is stored. The official lists of images say how some (2.6 %)
-would have to be turned to stand upright; it is not needed here.
+Masks, boxes and images share one frame, the image as stored. The official lists give a rotation to the upright for some
+images (2.6 %), which is not needed here.
 
 Open Images: Kuznetsova et al., IJCV 2020; its masks: Benenson et al., CVPR 2019. The annotations are CC BY 4.0, the
-photos are listed as CC BY 2.0.
+images are listed as CC BY 2.0.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from instseg.data.fetch.remote_zip import ABSENT
 
 METHOD = "classes in turns, by sha256 of the id's first digit and of the id"  # another method, another folder
 GONE = ("status 404 ", "status 410 ")  # how the reasons of failures begin
-FEW_GONE = 8  # more than these and than half of the photos asked for, and the address is to blame
+FEW_GONE = 8  # if more are gone, and more than half of those requested, the URL is wrong
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +66,30 @@ def prepare_openimages(
     timeout_seconds: float = 30.0,
     backoff_seconds: float = 1.0,
 ) -> Path:
-    """The folder of the selection, downloaded if it is not there yet; calling again goes on where it stopped.
+    """Download the selection unless its folder is complete; a second call resumes an interrupted one.
 
-    ``categories`` are boxable classes as Open Images calls them (Cat); all their instances on the chosen images are
-    kept. ``num_images`` says how many images of train, val and test; 0 makes no such split. Images that the server
-    no longer has are named, left out, and replaced by the next in the seeded order.
+    Images that the server no longer has are logged and replaced by the next ones in the seeded order.
 
-    Raises InstsegError when a class does not exist or has no masks, when fewer images exist than asked for, when
-    something cannot be had, and when it cannot be written here. Once the folder is complete no server is asked.
+    Args:
+        cache_dir: the folder of the selection and the official files are in it.
+        categories: boxable classes by their names in Open Images (Cat); all their instances on the chosen images are
+            kept.
+        num_images: split (train, val, test) -> number of images; 0: no such split.
+        seed: of the choice.
+        masks: use masks; otherwise boxes.
+        annotations_url: server of the tables and masks, or a mirror.
+        images_url: server of the images, or a mirror.
+        num_threads: as for ``download_files``.
+        num_retries: as for ``download_files``.
+        timeout_seconds: as for ``download_files``.
+        backoff_seconds: as for ``download_files``.
+
+    Returns:
+        The folder. Once it is complete no request is made.
+
+    Raises:
+        InstsegError: a class does not exist or has no masks, there are fewer images than requested, or a file cannot
+            be downloaded or written.
     """
     recipe = _check_recipe(categories, num_images, seed, masks)
     splits = tuple(split for split, _ in recipe.num_images)
@@ -107,7 +123,7 @@ def _check_recipe(categories: str | Sequence[str], num_images: Mapping[str, int]
 
 
 def _prepare(layout: Layout, recipe: Recipe, server: OpenImagesServer) -> None:
-    """The finished tables come last. Where they are there already, only photos or masks are missing."""
+    """Download everything; finished tables are written last, so if they exist only images or masks are missing."""
     is_repair = layout.has_tables(FINISHED)
     if not is_repair and not layout.has_tables(CANDIDATES):
         _write_candidates(layout, recipe, server)
@@ -129,7 +145,7 @@ def _prepare(layout: Layout, recipe: Recipe, server: OpenImagesServer) -> None:
 
 
 def _write_candidates(layout: Layout, recipe: Recipe, server: OpenImagesServer) -> None:
-    """All rows of the classes; the large tables are asked for only once the names of the classes are right."""
+    """Write all rows of the classes; the large tables are requested only after the names of the classes are checked."""
     lists = {CLASSES: check_classes} | ({CLASSES_WITH_MASKS: check_classes} if layout.masks else {})
     descriptions, *with_masks = server.fetch_files(lists, "Open Images classes")
     classes = select_classes(descriptions, recipe.categories)
@@ -147,14 +163,14 @@ def _check_enough(image_ids: Sequence[str], expected: int, split: str, recipe: R
     if len(image_ids) < expected:
         raise InstsegError(
             f"openimages: num_images.{split}: expected {expected} images with any of {list(recipe.categories)} in "
-            f"{OFFICIAL[split]}, but only {len(image_ids)} can be had; ask for fewer, or add categories"
+            f"{OFFICIAL[split]}, but only {len(image_ids)} are available; request fewer, or add categories"
         )
 
 
 def _fetch_images(
     layout: Layout, split: str, ranked: Sequence[str], number: int, server: OpenImagesServer
 ) -> list[str]:
-    """The first ``number`` of the ranked images that the server still has, fewer if there are no more."""
+    """Fetch the first ``number`` of the ranked images that the server still has, fewer if there are no more."""
     gone: set[str] = set()
     while True:
         wanted = [image_id for image_id in ranked if image_id not in gone][:number]
@@ -162,19 +178,19 @@ def _fetch_images(
         newly_gone = [failure for failure in failures if failure.reason.startswith(GONE)]
         gone |= {failure.path.stem for failure in newly_gone}
         too_many = len(gone) > max(FEW_GONE, number // 2)
-        server.check([f for f in failures if too_many or f not in newly_gone], "Open Images photos")
+        server.check([f for f in failures if too_many or f not in newly_gone], "Open Images: images")
         if not newly_gone:
             break
     if gone:
         names = list_names(sorted(gone))
-        logger.warning("openimages: %d %s photos are gone, others took their place: %s", len(gone), split, names)
+        logger.warning("openimages: %d %s images are gone and were replaced: %s", len(gone), split, names)
     return wanted
 
 
 def _fetch_masks(
     layout: Layout, tables: Mapping[str, Path], chosen: Mapping[str, Sequence[str]], server: OpenImagesServer
 ) -> dict[str, list[str]]:
-    """The chosen images without those that have a mask which its archive lacks."""
+    """Fetch the masks; return the chosen images without those whose archive lacks one of their masks."""
     mask_paths = {}
     for split, table in tables.items():
         wanted = frozenset(chosen[split])
@@ -185,9 +201,9 @@ def _fetch_masks(
     if lacking:
         names = list_names(failure.path.name for failure in failures)
         logger.warning(
-            "openimages: %d masks are not in their archives; their photos are left out: %s", len(failures), names
+            "openimages: %d masks are not in their archives; their images are left out: %s", len(failures), names
         )
     for split, image_ids in chosen.items():
         for image_id in lacking.intersection(image_ids):
-            layout.image(split, image_id).unlink(missing_ok=True)  # without its rows it would look like an empty one
+            layout.image(split, image_id).unlink(missing_ok=True)  # without its rows it would look empty
     return {split: [image_id for image_id in ids if image_id not in lacking] for split, ids in chosen.items()}

@@ -1,7 +1,7 @@
-"""The folder of a selection from Open Images: named as the official archives unpack, so that other tools read it.
+"""Layout of a selection from Open Images, named like the unpacked official archives so that other tools can read it.
 
-The tables lie in ``annotations`` once everything that they name is there. Before, they lie in a hidden folder, so that
-no reader takes the selection for whole, and have all rows of the classes.
+The tables are in ``annotations`` once everything they name is there. Until then they are in a hidden folder, so that no
+reader mistakes the selection for complete, and have all rows of the classes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MASK_COLUMNS, BOX_COLUMNS = ("MaskPath", "ImageID", "LabelName"), ("ImageID", "L
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything of a selection lies; ``masks`` or else boxes."""
+    """Paths of a selection; ``masks``: with masks, otherwise boxes."""
 
     folder: Path
     splits: tuple[str, ...]
@@ -35,31 +35,41 @@ class Layout:
 
     @property
     def official_tables(self) -> dict[str, str]:
-        """Split -> its table as a path on the server."""
+        """Path of each split's table on the server."""
         return {split: (MASK_TABLES if self.masks else BOX_TABLES)[split] for split in self.splits}
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """Required columns of the tables."""
         return MASK_COLUMNS if self.masks else BOX_COLUMNS
 
     def tables(self, where: str) -> dict[str, Path]:
-        """Split -> its table in the subfolder ``where``."""
+        """Return the path of each split's table in the subfolder ``where``."""
         return {split: self.folder / where / PurePosixPath(path).name for split, path in self.official_tables.items()}
 
     def classes(self, where: str) -> Path:
+        """Return the path of the table of classes in the subfolder ``where``."""
         return self.folder / where / PurePosixPath(CLASSES).name
 
     def image(self, split: str, image_id: str) -> Path:
+        """Return the path of an image.
+
+        Args:
+            split: train, val or test.
+            image_id: its ImageID.
+        """
         return self.folder / "images" / OFFICIAL[split] / f"{image_id}.jpg"
 
     def mask_folder(self, split: str) -> Path:
+        """Return the folder of a split's masks."""
         return self.folder / "masks" / OFFICIAL[split]
 
     def has_tables(self, where: str) -> bool:
-        """Each of them is whole if it is there at all."""
+        """Tell whether all tables exist in the subfolder ``where``; those that exist are complete."""
         return all(path.is_file() for path in [*self.tables(where).values(), self.classes(where)])
 
     def is_complete(self) -> bool:
+        """Tell whether the tables and all files they name exist."""
         return self.has_tables(FINISHED) and all(
             path.is_file()
             for split, table in self.tables(FINISHED).items()

@@ -1,7 +1,7 @@
-"""Which images and masks of Open Images belong to some classes, out of the official tables; downloads nothing.
+"""Choice of the images and masks of some classes of Open Images from the official tables; downloads nothing.
 
-The tables are read as streams (the largest has 2.7 million rows in 807 MB): what is kept in memory is the ids of the
-images that show one of the classes.
+The tables are read as streams (the largest has 2.7 million rows in 807 MB): only the ids of the images that show one of
+the classes are kept in memory.
 """
 
 from __future__ import annotations
@@ -20,25 +20,33 @@ from instseg.core.errors import InstsegError
 
 IMAGE_ID = re.compile(r"[0-9a-f]{16}")
 MASK_PATH = re.compile(r"(?P<image_id>[0-9a-f]{16})_\w+\.png", re.ASCII)
-"""Image, class and box; nothing that it allows leads out of a folder."""
+"""Image, class and box; no name that it allows leads out of a folder."""
 
 
 def check_classes(path: Path) -> None:
-    """Raise InstsegError for a list or table of classes that has none."""
+    """Raise InstsegError if a list or table of classes is empty."""
     if not _mids(path):
         raise InstsegError(f"{path}: expected rows that begin with a class such as /m/01yrx, found none")
 
 
 def _mids(path: Path) -> dict[str, list[str]]:
-    """mid -> its row, of a table of classes with or without a header, or of a list with one mid a line."""
+    """Return mid -> row of a table of classes with or without a header, or of a list with one mid per line."""
     with _rows(path) as rows:
         return {row[0]: row for row in rows if row and row[0].startswith("/")}
 
 
 def select_classes(descriptions: Path, names: Sequence[str]) -> dict[str, str]:
-    """{mid: name} of the named classes, from the official table of class descriptions.
+    """Find the mids of classes in the official table of class descriptions.
 
-    Raises InstsegError that tells which classes come close to one that is not there.
+    Args:
+        descriptions: the table.
+        names: of the classes.
+
+    Returns:
+        mid -> name.
+
+    Raises:
+        InstsegError: a class does not exist; the message lists similar ones.
     """
     known = {mid: row[1] for mid, row in _mids(descriptions).items() if len(row) > 1}
     for name in names:
@@ -52,7 +60,7 @@ def select_classes(descriptions: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def _close_to(name: str, known: Mapping[str, str]) -> dict[str, str]:
-    """{mid: name} of the classes that are spelt alike, have the name as a word, or are meant by this very mid."""
+    """Return mid -> name of the classes with a similar spelling, with the name as a word, or with this mid."""
     wanted = name.lower()
     alike = difflib.get_close_matches(wanted, [other.lower() for other in known.values()], n=6)
     return {
@@ -63,7 +71,15 @@ def _close_to(name: str, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_have_masks(classes_with_masks: Path, classes: Mapping[str, str]) -> None:
-    """Raise InstsegError unless every class is in the official list of those that have masks."""
+    """Check that every class has masks.
+
+    Args:
+        classes_with_masks: the official list.
+        classes: mid -> name.
+
+    Raises:
+        InstsegError: a class is not in the list.
+    """
     listed = _mids(classes_with_masks)
     without = [f"{name} ({mid})" for mid, name in classes.items() if mid not in listed]
     if without:
@@ -74,12 +90,26 @@ def check_have_masks(classes_with_masks: Path, classes: Mapping[str, str]) -> No
 
 
 def write_classes(path: Path, classes: Mapping[str, str]) -> None:
+    """Write a table of class descriptions.
+
+    Args:
+        path: its file.
+        classes: mid -> name.
+    """
     with replacing(path, sync=True) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("LabelName", "DisplayName"), *classes.items()])
 
 
 def check_table(table: Path, columns: Collection[str]) -> None:
-    """Raise InstsegError unless the header has the columns; looks at nothing else."""
+    """Check the header of a table.
+
+    Args:
+        table: a csv file.
+        columns: that it must have.
+
+    Raises:
+        InstsegError: a column is missing.
+    """
     with _rows(table) as rows:
         header = next(rows, [])
     if not set(columns) <= set(header):
@@ -87,10 +117,16 @@ def check_table(table: Path, columns: Collection[str]) -> None:
 
 
 def filter_table(table: Path, target: Path, column: str, values: Collection[str]) -> None:
-    """Write the header and the rows whose ``column`` is one of ``values`` to ``target``, whole or not at all.
+    """Write the header and the matching rows of a table, atomically.
 
-    Raises InstsegError for a row that is cut off, and for an ImageID or MaskPath that is no such name: they become
-    file names and addresses.
+    Args:
+        table: the source.
+        target: the destination; may be ``table``.
+        column: its name.
+        values: rows with one of them in the column match.
+
+    Raises:
+        InstsegError: a row is truncated, or has an invalid ImageID or MaskPath: these become file names and URLs.
     """
     check_table(table, ["ImageID", column])
     wanted = frozenset(values)
@@ -128,7 +164,7 @@ def _check_row(header: Sequence[str], row: Sequence[str], where: str) -> None:
 
 
 def read_table(table: Path) -> Iterator[dict[str, str]]:
-    """The rows of a table that ``filter_table`` wrote."""
+    """Yield the rows of a table that ``filter_table`` wrote."""
     check_table(table, ["ImageID", "LabelName"])
     with _rows(table) as rows:
         header = next(rows)
@@ -136,12 +172,16 @@ def read_table(table: Path) -> Iterator[dict[str, str]]:
 
 
 def rank_images(table: Path, key: str) -> list[str]:
-    """The ids of all images on which the table has an instance, in the order in which they are to be taken.
+    """Return the ids of all images with an instance, in the order in which to choose them.
 
-    The classes take turns, so that rare ones are as well represented as common ones. Each class's images come in
-    the order of sha256(key, first digit of the id), then sha256(key, id). As ids are random numbers this is a fair
-    choice, and its first images are in few of the 16 mask archives, each of which has a long list of contents.
-    A box around a group (IsGroupOf) alone makes no candidate.
+    The classes take turns, so that rare ones are as well represented as common ones. Each class's images are in the
+    order of sha256(key, first digit of the id), then sha256(key, id). As ids are random numbers this is unbiased, and
+    the first images are in few of the 16 mask archives, each of which has a large directory. A box around a group
+    (IsGroupOf) alone does not count.
+
+    Args:
+        table: from ``filter_table``.
+        key: seed of the order.
     """
     images: defaultdict[str, set[str]] = defaultdict(set)
     for row in read_table(table):
@@ -164,7 +204,7 @@ def _digest(text: str) -> bytes:
 
 @contextmanager
 def _rows(path: Path) -> Iterator[Iterator[list[str]]]:
-    """The rows of a CSV file; whatever is wrong with it as text becomes an InstsegError that names it."""
+    """Open a csv file and give its rows; InstsegError if it is not valid text or csv."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             yield csv.reader(file)

@@ -1,8 +1,8 @@
-"""The embedded dataset: generated pictures of textured shapes, written as an ordinary COCO folder.
+"""The embedded dataset: generated images of textured shapes, written as an ordinary COCO folder.
 
-What a first run must meet is in it: occlusion, masks with holes and in several parts, small and large instances,
-instances cut by the border, images without any. Every image has its own random stream,
-``SeedSequence([seed, split, index])``: asking for more images leaves the earlier ones as they are.
+It has occlusion, masks with holes and in several parts, small and large instances, instances cut by the border, and
+empty images. Every image has its own random stream, ``SeedSequence([seed, split, index])``: more images do not change
+the earlier ones.
 """
 
 from __future__ import annotations
@@ -26,23 +26,33 @@ from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, Image
 from instseg.data.builtin.shapes_drawing import CATEGORIES, Shape, compose, render
 
 GENERATOR_VERSION = 3
-"""Raise it whenever the same parameters give other files: it names the cache folder."""
+"""Increment it whenever the same parameters give other files: it is part of the name of the cache folder."""
 
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapesSpec:
-    """What is generated. Raises InstsegError for values that cannot be."""
+    """Parameters of the generated dataset.
+
+    Attributes:
+        num_images: split -> number of images.
+        image_side_px: range, both ends included, from which height and width are drawn.
+        min_instances: of an image that is not empty; fewer if there is no room.
+        max_instances: of an image.
+        empty_fraction: probability of an image without instances.
+        seed: of all images.
+    """
 
     num_images: Mapping[str, int] = field(default_factory=lambda: {"train": 2000, "val": 60, "test": 200})
-    image_side_px: tuple[int, int] = (128, 128)  # height and width are each drawn from this range, both ends included
-    min_instances: int = 1  # in an image that is not empty; fewer where there is no room
+    image_side_px: tuple[int, int] = (128, 128)
+    min_instances: int = 1
     max_instances: int = 4
-    empty_fraction: float = 0.05  # chance of an image without instances
+    empty_fraction: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """Raise InstsegError for invalid values."""
         object.__setattr__(self, "num_images", dict(self.num_images))
         object.__setattr__(self, "image_side_px", tuple(self.image_side_px))
         shortest, longest = self.image_side_px
@@ -56,7 +66,7 @@ class ShapesSpec:
 
     @classmethod
     def from_params(cls, **params: Any) -> ShapesSpec:
-        """As the constructor, but an unknown name is an InstsegError that lists the known ones."""
+        """Construct a spec; an unknown parameter is an InstsegError that lists the known ones."""
         known = [f.name for f in fields(cls)]
         unknown = sorted(params.keys() - set(known))
         _check("parameters", not unknown, f"some of {known}", unknown)
@@ -77,8 +87,8 @@ def _draw_image(spec: ShapesSpec, split: str, index: int) -> tuple[Image, list[S
 
 
 def _annotation(shape: Shape, annotation_id: int, image_id: int) -> CocoAnnotation:
-    """A polygon where that says it all; an RLE of the visible pixels for what has a hole or something before it."""
-    segmentation: Any
+    """Describe a shape by a polygon, or by an RLE of the visible pixels if it has a hole or an occluder."""
+    segmentation: object
     if len(shape.parts) == 1 and np.array_equal(shape.visible, shape.mask):
         segmentation = [shape.parts[0].reshape(-1).tolist()]
         x1, y1, x2, y2 = masks.polygons_to_box(shape.parts).tolist()
@@ -102,11 +112,11 @@ def _write_split(root: Path, spec: ShapesSpec, split: str, on_image: Callable[[]
     images: list[CocoImage] = []
     annotations: list[CocoAnnotation] = []
     for index in range(spec.num_images[split]):
-        picture, shapes = _draw_image(spec, split, index)
+        image, shapes = _draw_image(spec, split, index)
         entry: CocoImage = {"id": index + 1, "file_name": f"{index + 1:06d}.png"}
-        entry["height"], entry["width"] = picture.shape[:2]
+        entry["height"], entry["width"] = image.shape[:2]
         # cv2.imwrite would only return False on a full disk.
-        encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+        encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         (root / split / entry["file_name"]).write_bytes(encoded.tobytes())
         images.append(entry)
         annotations += [_annotation(shape, len(annotations) + i, index + 1) for i, shape in enumerate(shapes, 1)]
@@ -119,9 +129,16 @@ def _write_split(root: Path, spec: ShapesSpec, split: str, on_image: Callable[[]
 def write_shapes(root: Path, spec: ShapesSpec, on_image: Callable[[], None] = lambda: None) -> None:
     """Write ``root/annotations/instances_<split>.json`` and ``root/<split>/000001.png`` and so on.
 
-    The same spec gives the same bytes (on the same library versions). The folder appears whole or not at all: it is
-    made beside ``root`` and renamed. ``on_image`` is called after each image. Raises InstsegError when ``root``
-    exists already or cannot be written.
+    The same spec gives the same bytes (with the same library versions). The folder is written atomically: it is made
+    beside ``root`` and renamed.
+
+    Args:
+        root: must not exist.
+        spec: the parameters.
+        on_image: called after each image.
+
+    Raises:
+        InstsegError: ``root`` exists already or cannot be written.
     """
     if root.exists():
         raise InstsegError(f"{root}: expected a folder that does not exist yet, found one")
@@ -136,15 +153,19 @@ def write_shapes(root: Path, spec: ShapesSpec, on_image: Callable[[], None] = la
 
 
 def shapes_fingerprint(spec: ShapesSpec) -> str:
-    """12 hex digits that change with every parameter and with the generator's version."""
-    told = json.dumps([GENERATOR_VERSION, asdict(spec)], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    """Return 12 hex digits that change with every parameter and with the generator's version."""
+    text = json.dumps([GENERATOR_VERSION, asdict(spec)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def prepare_shapes(cache_dir: Path, **params: Any) -> Path:
-    """The folder ``cache_dir/shapes_<fingerprint>``, generated if it is not there yet; ``params`` as in ShapesSpec.
+    """Generate the folder ``cache_dir/shapes_<fingerprint>`` unless it exists, and return it.
 
-    Several processes may ask at once: one draws, the others wait and use its folder.
+    Of several processes one draws, the others wait and use its folder.
+
+    Args:
+        cache_dir: the folder to write to.
+        params: as in ShapesSpec.
     """
     spec = ShapesSpec.from_params(**params)
     folder = cache_dir / f"shapes_{shapes_fingerprint(spec)}"
@@ -159,5 +180,5 @@ def _draw_into(folder: Path, spec: ShapesSpec) -> None:
         try:
             write_shapes(folder, spec, on_image=lambda: progress.advance(task))
         except InstsegError:
-            if not folder.is_dir():  # otherwise another machine was faster, with the same files
+            if not folder.is_dir():  # otherwise another machine wrote the same files first
                 raise

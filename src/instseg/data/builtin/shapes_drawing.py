@@ -1,6 +1,6 @@
-"""Pictures of textured shapes: where each lies, which of its pixels are seen, and how it is painted.
+"""Drawing of textured shapes: placement, visible pixels and painting.
 
-Colours and textures are drawn without regard to the category, so only the outline tells it.
+Colours and textures do not depend on the category: only the shape's contour does.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from instseg.core.types import Image, ImageSize, Polygon
 CATEGORIES = Categories(("disc", "triangle", "ring"))
 
 MIN_EXTENT_PX = 16.0  # diameter of the circle around an instance
-TYPICAL_EXTENT, MAX_EXTENT = 0.45, 0.85  # the same, as a share of the shorter image side
-MIN_VISIBLE_SHARE, MIN_VISIBLE_PX = 0.4, 16  # what shows less could not be told by anyone: it is not drawn
-MAX_INSIDE_SHARE = 0.35  # the centre keeps this share of the extent away from the border, so cuts stay slight
+TYPICAL_EXTENT, MAX_EXTENT = 0.45, 0.85  # the same, as a fraction of the shorter image side
+MIN_VISIBLE_FRACTION, MIN_VISIBLE_PX = 0.4, 16  # a shape with less visible could not be recognised: it is not drawn
+MAX_INSIDE_FRACTION = 0.35  # distance of the centre from the border, as a fraction of the extent: cuts stay small
 PLACEMENT_ATTEMPTS = 30
 SUPERSAMPLING = 4
-SHADOW_REACH_PX = 9  # the shift and three standard deviations of the blur
+SHADOW_REACH_PX = 9  # the shift plus three standard deviations of the blur
 CLEAR_DIFFERENCE = 40.0  # CIE76
-NUM_CANDIDATES = 24  # colours among which a clear one is sought
+NUM_CANDIDATES = 24  # colours among which a distinct one is chosen
 GRAIN = 0.012
 
 Floats = NDArray[np.float32]
@@ -37,16 +37,17 @@ Floats = NDArray[np.float32]
 
 @dataclass(slots=True)
 class Shape:
-    """One placed instance; ``parts`` is its outline and, for a ring, the outline of its hole, cut at the border."""
+    """One placed instance; ``parts`` is its polygon and, for a ring, the polygon of its hole, clipped to the image."""
 
     label: int
     parts: list[Polygon]
-    full_area: float  # px², border and occlusion aside
-    mask: NDArray[np.bool_]  # (H, W), nothing in front of it
-    visible: NDArray[np.bool_]  # (H, W), what later shapes leave of it
+    full_area: float  # px², ignoring border and occlusion
+    mask: NDArray[np.bool_]  # (H, W), ignoring occlusion
+    visible: NDArray[np.bool_]  # (H, W), not covered by later shapes
 
     def stays_recognisable(self, visible: NDArray[np.bool_]) -> bool:
-        return int(visible.sum()) >= max(MIN_VISIBLE_PX, MIN_VISIBLE_SHARE * self.full_area)
+        """Tell whether the visible pixels (H, W) are enough to recognise the shape."""
+        return int(visible.sum()) >= max(MIN_VISIBLE_PX, MIN_VISIBLE_FRACTION * self.full_area)
 
 
 def _corners(angles: NDArray[np.float64], radii: NDArray[np.float64] | float = 1.0) -> Polygon:
@@ -54,7 +55,7 @@ def _corners(angles: NDArray[np.float64], radii: NDArray[np.float64] | float = 1
 
 
 def _unit_parts(rng: Generator, category: str) -> list[Polygon]:
-    """Outline, and hole if there is one, inside the unit circle."""
+    """Return the polygon, and that of the hole if there is one, inside the unit circle."""
     if category == "triangle":
         return [_corners(np.arange(3) * np.pi * 2 / 3 + rng.uniform(-0.2, 0.2, 3))]
     circle = _corners(np.arange(48) * np.pi / 24)
@@ -62,7 +63,7 @@ def _unit_parts(rng: Generator, category: str) -> list[Polygon]:
 
 
 def _tilt(rng: Generator) -> NDArray[np.float64]:
-    """(2, 2): a random turn, seen at a slight angle."""
+    """Return a random rotation (2, 2), seen at a slight angle."""
     turns = [np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) for a in rng.uniform(0, 2 * np.pi, 2)]
     tilt: NDArray[np.float64] = turns[0] @ np.diag([1.0, rng.uniform(0.82, 1.0)]) @ turns[1]
     return tilt
@@ -70,9 +71,9 @@ def _tilt(rng: Generator) -> NDArray[np.float64]:
 
 def _place(rng: Generator, label: int, extent: float, image_size: ImageSize) -> Shape:
     size_xy = np.array(image_size[::-1])
-    centre = rng.uniform(MAX_INSIDE_SHARE * extent, size_xy - MAX_INSIDE_SHARE * extent)
+    centre = rng.uniform(MAX_INSIDE_FRACTION * extent, size_xy - MAX_INSIDE_FRACTION * extent)
     tilt = _tilt(rng) * extent / 2
-    # Two decimals are what the json holds: rounding first lets the picture, the mask and the file agree.
+    # Two decimals are what the json holds: rounding first makes the image, the mask and the file agree.
     whole = [np.round(part @ tilt.T + centre, 2) for part in _unit_parts(rng, CATEGORIES.name(label))]
     parts = [masks.clip_polygon(part, image_size).round(2) for part in whole]
     full_area = masks.polygon_area(whole[0]) - sum(masks.polygon_area(hole) for hole in whole[1:])
@@ -81,19 +82,29 @@ def _place(rng: Generator, label: int, extent: float, image_size: ImageSize) -> 
 
 
 def rasterise(parts: list[Polygon], image_size: ImageSize) -> NDArray[np.bool_]:
-    """(H, W) of an outline without its holes, which are the parts after the first."""
+    """Draw a polygon without its holes as a mask (H, W).
+
+    Args:
+        parts: polygons (P, 2) in px; those after the first are holes.
+        image_size: (height, width).
+    """
     layers = [masks.rle_to_bitmask(masks.polygons_to_rle([part], image_size)) > 0 for part in parts if len(part)]
     return layers[0] & ~np.any(layers[1:], axis=0) if len(layers) > 1 else layers[0]
 
 
 def compose(rng: Generator, image_size: ImageSize, num_instances: int) -> list[Shape]:
-    """Shapes from back to front, each still recognisable behind those in front of it.
+    """Place shapes from back to front so that each stays recognisable behind those in front of it.
 
-    A shape without room is tried elsewhere, ever smaller, and given up in the end.
+    A shape that does not fit is tried elsewhere, ever smaller, and dropped in the end.
+
+    Args:
+        rng: the random stream of the image.
+        image_size: (height, width).
+        num_instances: to try.
     """
     side = min(image_size)
     extents = rng.triangular(MIN_EXTENT_PX, TYPICAL_EXTENT * side, MAX_EXTENT * side, num_instances)
-    # Larger ones tend to lie behind; without the random factor nothing would ever hide part of a smaller one.
+    # Larger shapes tend to be behind; without the random factor no smaller one would ever be occluded.
     order = np.argsort(-extents * rng.uniform(0.5, 1.5, num_instances))
     placed: list[Shape] = []
     for extent in extents[order]:
@@ -109,13 +120,13 @@ def compose(rng: Generator, image_size: ImageSize, num_instances: int) -> list[S
     return placed
 
 
-# ---- pictures
+# ---- images
 
 
 def _two_tones(rng: Generator, taken: Floats, saturation: tuple[float, float], contrast: float) -> Floats:
-    """(2, 3) RGB 0..1: a colour and a neighbouring one, both clearly different from those ``taken`` (K, 3).
+    """Choose two similar colours (2, 3), RGB 0..1, both distinct from those ``taken`` (K, 3).
 
-    Clearly: CIE76 of CLEAR_DIFFERENCE, or failing that the most there is among the candidates.
+    Distinct: CIE76 of CLEAR_DIFFERENCE, or else the largest among the candidates.
     """
     hls = rng.uniform((0, 0.25, saturation[0]), (360, 0.8, saturation[1]), (NUM_CANDIDATES, 3)).astype(np.float32)
     colours = cv2.cvtColor(hls[None], cv2.COLOR_HLS2RGB)[0]
@@ -130,7 +141,7 @@ def _two_tones(rng: Generator, taken: Floats, saturation: tuple[float, float], c
 
 
 def _pattern(rng: Generator, image_size: ImageSize) -> Floats:
-    """(H, W) 0..1: a gradient, stripes, checks or clouds."""
+    """Draw a gradient, stripes, checks or clouds (H, W), 0..1."""
     height, width = image_size
     y, x = np.mgrid[:height, :width].astype(np.float32)
     angle, period = rng.uniform(0, np.pi), rng.uniform(8, 28)
@@ -148,28 +159,33 @@ def _pattern(rng: Generator, image_size: ImageSize) -> Floats:
 
 
 def _clouds(rng: Generator, image_size: ImageSize, cell_px: int) -> Floats:
-    """(H, W) smooth noise, mostly -0.5..0.5."""
+    """Draw smooth noise (H, W), mostly -0.5..0.5."""
     grid = rng.uniform(-0.6, 0.6, (image_size[0] // cell_px + 2, image_size[1] // cell_px + 2)).astype(np.float32)
     return np.asarray(cv2.resize(grid, image_size[::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def _texture(rng: Generator, tones: Floats, image_size: ImageSize) -> Floats:
-    """(H, W, 3) about 0..1: a pattern of the two tones under uneven light, with a fine grain."""
+    """Draw a pattern of the two tones under uneven light with a fine grain (H, W, 3), about 0..1."""
     weight = _pattern(rng, image_size)[..., None]
     light = 0.12 * _clouds(rng, image_size, cell_px=40) + rng.normal(0, GRAIN, image_size).astype(np.float32)
     return np.asarray(tones[0] + (tones[1] - tones[0]) * weight + light[..., None], dtype=np.float32)
 
 
 def coverage(parts: list[Polygon], image_size: ImageSize) -> Floats:
-    """(H, W) 0..1: how much of each pixel the shape covers, from a drawing at SUPERSAMPLING times the size."""
+    """Return the covered fraction of each pixel (H, W), from a drawing at SUPERSAMPLING times the size.
+
+    Args:
+        parts: polygons (P, 2) in px; those after the first are holes.
+        image_size: (height, width).
+    """
     fine_size = (image_size[0] * SUPERSAMPLING, image_size[1] * SUPERSAMPLING)
     fine = rasterise([part * SUPERSAMPLING for part in parts], fine_size).astype(np.uint8) * 255
-    share = cv2.resize(fine, image_size[::-1], interpolation=cv2.INTER_AREA) / 255
-    return np.asarray(share, dtype=np.float32)
+    covered = cv2.resize(fine, image_size[::-1], interpolation=cv2.INTER_AREA) / 255
+    return np.asarray(covered, dtype=np.float32)
 
 
 def _paint(rng: Generator, canvas: Floats, shape: Shape, tones: Floats) -> None:
-    """Paint one shape, its edge slightly soft, and its shadow onto the canvas, touching only their surroundings."""
+    """Paint one shape with a slightly soft edge, and its shadow, changing only their surroundings."""
     box = masks.polygons_to_box(shape.parts)
     x1, y1 = np.maximum(box[:2].astype(int) - SHADOW_REACH_PX, 0)
     crop = canvas[y1 : int(box[3]) + SHADOW_REACH_PX + 1, x1 : int(box[2]) + SHADOW_REACH_PX + 1]
@@ -182,7 +198,13 @@ def _paint(rng: Generator, canvas: Floats, shape: Shape, tones: Floats) -> None:
 
 
 def render(rng: Generator, image_size: ImageSize, shapes: list[Shape]) -> Image:
-    """Paint the shapes, back to front, over a muted background; each throws a soft shadow on what lies behind it."""
+    """Paint the shapes, back to front, over a muted background, each with a soft shadow.
+
+    Args:
+        rng: the random stream of the image.
+        image_size: (height, width).
+        shapes: from ``compose``.
+    """
     taken = _two_tones(rng, np.zeros((0, 3), np.float32), saturation=(0.05, 0.4), contrast=0.5)
     canvas = _texture(rng, taken, image_size)
     for shape in shapes:

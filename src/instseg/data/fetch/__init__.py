@@ -1,4 +1,4 @@
-"""Files from elsewhere: HTTP with resume and ranges, buckets, zips; checked, atomic, retried.
+"""Fetching of remote files: HTTP with resume and ranges, buckets, zip archives; verified, atomic, retried.
 
 Knows nothing of labels.
 """

@@ -1,4 +1,4 @@
-"""Named members out of zip archives, and nothing outside the folder they are meant for."""
+"""Extraction of named members from zip archives, never outside the target folder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,20 @@ FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.
 
 
 def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: Path) -> list[Path]:
-    """Write the named members to ``target_dir / name``, each atomically, and return their paths in order.
+    """Write the named members to ``target_dir / name``, each atomically.
 
-    Raises InstsegError for a name that would leave ``target_dir`` (absolute, ``..``, backslash, drive), a member
-    that is not there, and an archive that is no zip, is damaged (every member's CRC is checked), or holds names that
-    cannot be side by side, or at all, in a folder here.
+    Args:
+        archive: the zip file.
+        member_names: names as in the archive.
+        target_dir: the folder to write to.
+
+    Returns:
+        The paths, in the order of the names.
+
+    Raises:
+        InstsegError: a name would leave ``target_dir`` (absolute, ``..``, backslash, drive) or is not in the archive;
+            the archive is not a zip, is damaged (every member's CRC is checked), or has names that the file system
+            cannot hold.
     """
     for name in member_names:
         _check_stays_inside(archive, name)
@@ -34,13 +43,13 @@ def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: 
             return [_extract(opened, name, target_dir / name) for name in member_names]
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, IndexError, struct.error) as error:
         raise InstsegError(f"{archive}: damaged or not a zip archive ({error}); delete it to fetch it again") from error
-    except (RuntimeError, NotImplementedError) as error:  # needs a password, or a packing that Python does not know
+    except (RuntimeError, NotImplementedError) as error:  # a password, or a compression that Python does not know
         raise InstsegError(f"{archive}: cannot be unpacked ({error}); unpack it and give the folder") from error
     except OSError as error:
         if error.errno in FAULTS_OF_THE_DISK:
             raise
         reason = error.strerror or error
-        raise InstsegError(f"{archive}: damaged, or holds names that no folder can hold ({reason})") from error
+        raise InstsegError(f"{archive}: damaged, or has names that no folder can hold ({reason})") from error
 
 
 def _check_stays_inside(archive: Path, name: str) -> None:
@@ -51,7 +60,7 @@ def _check_stays_inside(archive: Path, name: str) -> None:
 
 def _extract(archive: zipfile.ZipFile, name: str, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")  # always the same: what a killed process left is overwritten
+    part = path.with_name(path.name + ".part")  # a fixed name: leftovers of a killed process are overwritten
     with archive.open(name) as source, part.open("wb") as target:
         shutil.copyfileobj(source, target, COPY_BYTES)
     sync_and_rename(part, path)

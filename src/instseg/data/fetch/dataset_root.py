@@ -1,8 +1,8 @@
-"""A dataset root that lies elsewhere (s3://, gs://, https://….zip, any fsspec URL, a local .zip) as a local folder.
+"""Local copies of dataset roots that are remote (s3://, gs://, https://….zip, any fsspec URL) or a local .zip.
 
-The copy lies in ``<cache_dir>/remote/<name>-<hash of the root>/``. A folder is listed at every start and what is new
-or changed is fetched; where it cannot be reached the copy is used, and the log says so. Credentials and endpoints are
-those of the environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, …).
+The copy is in ``<cache_dir>/remote/<name>-<hash of the root>/``. A remote folder is listed at every start, and new or
+changed files are fetched; if it cannot be reached the copy is used, with a warning. Credentials and endpoints come from
+the environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATION_CREDENTIALS``, …).
 """
 
 from __future__ import annotations
@@ -32,9 +32,14 @@ JUNK = (".DS_Store", "Thumbs.db")
 
 
 def local_root(root: str, cache_dir: Path) -> Path:
-    """The folder or file that ``root`` means on this machine, fetched and unpacked where needed.
+    """Return the local folder or file of a root, fetched and unpacked where needed.
 
-    Raises InstsegError for what cannot be reached and was never fetched, is no zip, or holds names that lead out.
+    Args:
+        root: a path or URL.
+        cache_dir: where copies are kept.
+
+    Raises:
+        InstsegError: the root cannot be reached and has no copy, is not a zip, or has names that lead out of it.
     """
     scheme = root.partition("://")[0].lower() if "://" in root else "file"
     if scheme == "file":
@@ -48,7 +53,9 @@ def local_root(root: str, cache_dir: Path) -> Path:
             archive = _fetch_archive(root, scheme, home)
             return _unpacked(archive, home)
         if scheme in ("http", "https"):
-            raise InstsegError(f"dataset.root={root}: over http(s) a .zip can be read, a folder cannot be listed")
+            raise InstsegError(
+                f"dataset.root={root}: over http(s) only a .zip can be read, because folders cannot be listed"
+            )
         return _synchronised(root, home)
 
 
@@ -62,10 +69,10 @@ def _home(root: str, cache_dir: Path) -> Path:
 
 
 def _fetch_archive(url: str, scheme: str, home: Path) -> Path:
-    """The zip as a local file; the copy of an earlier run stands for it where there is one."""
+    """Download the zip, or return the copy of an earlier run."""
     archive = home / "archive.zip"
     if archive.is_file():
-        log.info("%s: the copy in %s is used; delete that folder to fetch it again", url, home)
+        log.info("%s: using the copy in %s; delete that folder to fetch it again", url, home)
         return archive
     if scheme in ("http", "https"):
         failures = download_files([Download(url, archive)], title="Downloading the dataset").failures
@@ -79,7 +86,7 @@ def _fetch_archive(url: str, scheme: str, home: Path) -> Path:
 
 
 def _unpacked(archive: Path, home: Path) -> Path:
-    """The archive's only top folder, or the folder of all it holds; unpacked once for each state of the file."""
+    """Unpack the archive, once for each state of the file; return its only top folder, or the folder of its content."""
     if not archive.is_file():
         raise InstsegError(f"dataset.root: no such file: {archive}")
     stat = archive.stat()
@@ -95,11 +102,11 @@ def _unpacked(archive: Path, home: Path) -> Path:
 
 
 def _members(archive: Path) -> list[str]:
-    """The files, without what macOS and Windows add of their own."""
+    """List the files, without those that macOS and Windows add."""
     try:
         with zipfile.ZipFile(archive) as opened:
             names = [info.filename for info in opened.infolist() if not info.is_dir()]
-    except Exception as error:  # what is wrong in an archive raises nearly anything
+    except Exception as error:  # a damaged archive raises nearly anything
         raise InstsegError(f"{archive}: not a zip archive, or a damaged one: {error}") from error
     own = [name for name in names if not name.startswith("__MACOSX/") and PurePosixPath(name).name not in JUNK]
     if not own:
@@ -108,7 +115,7 @@ def _members(archive: Path) -> list[str]:
 
 
 def _synchronised(root: str, home: Path) -> Path:
-    """The copy of a remote folder, with what changed there since the last time."""
+    """Update the copy of a remote folder with the changes since the last time."""
     folder, listing = home / "files", home / LISTING
     before = json.loads(listing.read_text()) if listing.is_file() else {}
     try:
@@ -116,7 +123,7 @@ def _synchronised(root: str, home: Path) -> Path:
     except InstsegError as error:
         if not before:
             raise
-        log.warning("%s. The copy in %s is used as it is.", error, folder)
+        log.warning("%s. Using the copy in %s as it is.", error, folder)
         return folder
     if not now:
         raise InstsegError(f"dataset.root={root}: no such folder, or it is empty")
@@ -128,26 +135,26 @@ def _synchronised(root: str, home: Path) -> Path:
         name, reason = next(iter(failed.items()))
         raise InstsegError(
             f"dataset.root={root}: {len(failed)} of {len(now)} files could not be fetched, such as {name}: {reason}. "
-            "Start again: what is there stays"
+            "Start again to resume: fetched files are kept"
         )
     return folder
 
 
 def _list(root: str) -> dict[str, str]:
-    """What is there but hidden files; InstsegError for a name that leads out of the folder."""
+    """List all but hidden files; InstsegError for a name that leads out of the folder."""
     listed = {clean_file_name(name, Path(root)): state for name, state in list_folder(root).items()}
     return {name: state for name, state in listed.items() if not PurePosixPath(name).name.startswith(".")}
 
 
 def _forget(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Remove what is gone or has changed there; files of no listing are of a run that was cut off, and whole."""
+    """Remove files that are gone or changed at the source; unlisted files are complete, from an interrupted run."""
     for name, state in before.items():
         if now.get(name) != state:
             (folder / name).unlink(missing_ok=True)
 
 
 def _fetch(root: str, folder: Path, names: list[str]) -> dict[str, str]:
-    """Fetch these files; those that failed with the reason."""
+    """Fetch these files; return those that failed with the reason."""
     base = root.rstrip("/")
     fetched = fetch_files([f"{base}/{name}" for name in names], folder, f"Fetching {base}") if names else {}
     failed = {}

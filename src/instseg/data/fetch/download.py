@@ -1,7 +1,7 @@
-"""Fetch many files over HTTP: in parallel, resumable, verified, retried, each written atomically.
+"""Parallel downloads over HTTP: resumable, verified, retried, each file written atomically.
 
-A file takes its name only once it is whole; ``http_resume`` continues an unfinished one. Proxies are taken from
-the environment (``http_proxy``, ``no_proxy``, …).
+A file gets its name only once it is complete; ``http_resume`` resumes an unfinished one. Proxies are taken from the
+environment (``http_proxy``, ``no_proxy``, …).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.data.fetch.http_requests import PassingError, PermanentError, RangeRefusedError, open_url
+from instseg.data.fetch.http_requests import PermanentError, RangeRefusedError, TransientError, open_url
 from instseg.data.fetch.http_resume import Part
 from instseg.data.fetch.jobs import Download, DownloadFailure, DownloadReport
 from instseg.data.fetch.progress import show_progress
 
-POLL_SECONDS = 0.1  # how often the bar moves
-STOP_SECONDS = 0.5  # how long to wait for threads when called off; those stuck on a socket are left behind
-MAX_WAIT_SECONDS = 60.0  # longest pause between two attempts, whatever Retry-After asks for
-PROGRESS_BYTES = 1 << 20  # an attempt that brought this much new data starts the count of retries afresh
+POLL_SECONDS = 0.1  # update interval of the progress bar
+STOP_SECONDS = 0.5  # wait for threads when stopped; those stuck on a socket are abandoned
+MAX_WAIT_SECONDS = 60.0  # longest pause between two attempts, whatever Retry-After says
+PROGRESS_BYTES = 1 << 20  # an attempt that received this much new data resets the count of retries
 
 logger = logging.getLogger(__name__)
 
 
 class _StoppedError(Exception):
-    """The whole download was called off."""
+    """The whole download was stopped."""
 
 
 def download_files(
@@ -44,15 +44,24 @@ def download_files(
     timeout_seconds: float = 30.0,
     backoff_seconds: float = 1.0,
 ) -> DownloadReport:
-    """Fetch every job that is not there yet (of the known size, if one is known) and report; the caller decides.
+    """Download the files that do not exist yet with the expected size; failures are reported, not raised.
 
-    Tried again after ``backoff_seconds`` x 2^attempt (with jitter): no byte for ``timeout_seconds``, a body cut
-    short, a reset connection, status 408, 425, 429 and 5xx (Retry-After is respected), content that fails its
-    checks. Not tried again: any other status, such as 403, 404 and 410. When twice as many files in a row as there are
-    threads (at least 8) used up their retries, the network is taken to be down and the rest is reported untried.
+    Retried: no byte for ``timeout_seconds``, a truncated body, a reset connection, status 408, 425, 429 and 5xx
+    (Retry-After is respected), content that fails its checks. Not retried: any other status, such as 403, 404 and 410.
+    When twice as many files in a row as there are threads (at least 8) use up their retries, the network is considered
+    down and the rest is reported as not tried. Ctrl-C is not delayed; the next call resumes unfinished files.
 
-    Raises InstsegError when something cannot be written here (disk full, no permission). KeyboardInterrupt passes
-    through at once; the parts stay and the next call continues them.
+    Args:
+        jobs: the files, each with a path of its own.
+        title: for the progress bar and the log.
+        num_threads: parallel downloads.
+        num_retries: attempts after the first.
+        timeout_seconds: longest time without a byte.
+        backoff_seconds: pause before a retry, doubled with each, with jitter.
+
+    Raises:
+        InstsegError: a URL is not http(s), two jobs have one path, or a file cannot be written (disk full, no
+            permission).
     """
     _check_jobs(jobs)
     report = DownloadReport(skipped=[job.path for job in jobs if _is_there(job)])
@@ -80,7 +89,7 @@ def _is_there(job: Download) -> bool:
 
 @dataclass(slots=True)
 class _Session:
-    """One call of ``download_files``: the pending jobs, the threads that take them, and what the bar is told."""
+    """One call of ``download_files``: the pending jobs, the threads that process them, and the progress."""
 
     pending: deque[Download]
     report: DownloadReport
@@ -90,13 +99,18 @@ class _Session:
     opener: urllib.request.OpenerDirector = field(default_factory=urllib.request.build_opener)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
-    fractions: dict[Path, float] = field(default_factory=dict)  # of the files under way, how much is there: 0..1
+    fractions: dict[Path, float] = field(default_factory=dict)  # received fraction of each file in progress, 0..1
     num_exhausted_in_a_row: int = 0
     give_up_after: int = 0
     error: BaseException | None = None
 
     def run(self, num_threads: int, title: str) -> None:
-        """Blocks until every job is settled. Threads are daemons: one stuck on a socket must not hold up Ctrl-C."""
+        """Block until every job is done. Threads are daemons: one stuck on a socket must not delay Ctrl-C.
+
+        Args:
+            num_threads: parallel downloads.
+            title: for the progress bar.
+        """
         self.give_up_after = max(8, 2 * num_threads)
         started, num_jobs = time.monotonic(), len(self.pending)
         threads = [threading.Thread(target=self._work, name=f"download-{i}", daemon=True) for i in range(num_threads)]
@@ -134,13 +148,13 @@ class _Session:
         while not self.stop.is_set():
             try:
                 job = self.pending.popleft()
-            except IndexError:  # nothing left
+            except IndexError:  # no jobs left
                 return
             try:
                 self._finish(job, self._outcome(job))
             except _StoppedError:
                 return
-            except BaseException as error:  # handed to the main thread, which raises it
+            except BaseException as error:  # raised by the main thread
                 self.error = self.error or error
                 self.stop.set()
 
@@ -153,14 +167,14 @@ class _Session:
                 self.report.failures.append(DownloadFailure(job.url, job.path, reason))
 
     def _outcome(self, job: Download) -> str | None:
-        """None once the file is there, else why it is not."""
+        """Download one file; return None, or the reason why it failed."""
         if self.num_exhausted_in_a_row >= self.give_up_after:
             return f"not tried: {self.num_exhausted_in_a_row} downloads in a row had failed after all their retries"
         try:
             reason = self._try_repeatedly(job)
         except PermanentError as failure:
             return str(failure)
-        except OSError as error:  # the network's own errors were turned into PassingError where they arose
+        except OSError as error:  # network errors were converted to TransientError where they arose
             raise InstsegError(f"{job.path}: cannot be written: {error}") from error
         with self.lock:
             self.num_exhausted_in_a_row = 0 if reason is None else self.num_exhausted_in_a_row + 1
@@ -173,7 +187,7 @@ class _Session:
             try:
                 self._attempt(job, part)
                 return None
-            except PassingError as failure:
+            except TransientError as failure:
                 if isinstance(failure, RangeRefusedError):
                     part.drop()
                 if part.size >= most_bytes + PROGRESS_BYTES:

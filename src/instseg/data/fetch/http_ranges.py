@@ -1,4 +1,4 @@
-"""Parts of files on a web server (RFC 9110 §14), with the retries, threads and progress bar of ``download_files``."""
+"""Byte ranges of files on a web server (RFC 9110 §14), with the retries, threads and progress of ``download_files``."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from instseg.data.fetch.download import _Session
-from instseg.data.fetch.http_requests import PassingError, PermanentError, open_url, read_chunk
+from instseg.data.fetch.http_requests import PermanentError, TransientError, open_url, read_chunk
 from instseg.data.fetch.http_resume import Part
 from instseg.data.fetch.jobs import Download, DownloadReport
 
 logger = logging.getLogger(__name__)
 
-BLOCK_BYTES = 1 << 17  # the least that ``RemoteFile`` asks for at once
+BLOCK_BYTES = 1 << 17  # minimum request of ``RemoteFile``
 
 Get = Callable[[int, int | None], tuple[bytes, int]]
-"""(start, stop) -> those bytes of the job's file, and the size of the whole; (-n, None) means its last n."""
+"""(start, stop) -> those bytes of the job's file, and the file's size; (-n, None) means its last n bytes."""
 Task = Callable[[Get, Part], None]
-"""What is done for a job. A PassingError lets it be done again; ``Part`` is the scratch file beside its path."""
+"""Work of a job, retried after a TransientError; ``Part`` is the scratch file beside its path."""
 
 
 class Retries(TypedDict):
-    """When to try again, and how often; ``download_files`` explains it."""
+    """Retry options of ``download_files``."""
 
     num_retries: int
     timeout_seconds: float
     backoff_seconds: float
 
 
-class RangeIgnoredError(PassingError):
-    """The server sends the whole file, whatever part of it was asked for."""
+class RangeIgnoredError(TransientError):
+    """The server sends the whole file, whatever range was requested."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,14 @@ class _RangeSession(_Session):
 def run_tasks(
     tasks: Mapping[Download, Task], title: str, num_threads: int, **retries: Unpack[Retries]
 ) -> DownloadReport:
-    """Do each job's task, as ``download_files`` would download it; a job counts as downloaded once that is done."""
+    """Run each job's task with the threads and retries of ``download_files``.
+
+    Args:
+        tasks: job -> its task; a job counts as downloaded once its task is done.
+        title: for the progress bar and the log.
+        num_threads: parallel tasks.
+        retries: as for ``download_files``.
+    """
     report = DownloadReport()
     if tasks:
         of_path = {job.path: task for job, task in tasks.items()}
@@ -75,27 +82,28 @@ def _get_range(
     request.add_header("Range", wanted)
     with open_url(opener, request, timeout_seconds) as response:
         if response.status == 200:
-            raise RangeIgnoredError("the server sent the whole file instead of a part")
+            raise RangeIgnoredError("the server sent the whole file instead of a range")
         content_range = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", content_range)
         if response.status != 206 or match is None:
             raise PermanentError(f"status {response.status} with Content-Range {content_range!r} to {wanted!r}")
         first, last, size = map(int, match.groups())
         if (first, last) != (start if start >= 0 else max(0, size + start), min(stop or size, size) - 1):
-            raise PassingError(f"asked for {wanted!r}, got {content_range!r}")
+            raise TransientError(f"asked for {wanted!r}, got {content_range!r}")
         content = bytearray()
         while chunk := read_chunk(response, timeout_seconds):
             content += chunk
             received(len(chunk), len(content), last + 1 - first)
     if len(content) != last + 1 - first:
-        raise PassingError(f"cut short: got {len(content)} of {last + 1 - first} bytes")
+        raise TransientError(f"truncated: got {len(content)} of {last + 1 - first} bytes")
     return bytes(content), size
 
 
 class RemoteFile(io.RawIOBase):
-    """A file on a server to seek and read in; the block read last is kept, so that small reads nearby are free."""
+    """A seekable file on a server; the last block is cached, so that small reads nearby need no request."""
 
     def __init__(self, get: Get) -> None:
+        """Open the file and read its last block."""
         super().__init__()
         self._get = get
         self._block, self.size = get(-BLOCK_BYTES, None)
@@ -103,16 +111,20 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
+        """Return the position in bytes."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to ``offset`` bytes from the start, the position or the end, as ``whence`` says."""
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         return self._position
 
     def read(self, num_bytes: int = -1) -> bytes:
+        """Read this many bytes, fewer at the end; -1: all."""
         start = self._position
         stop = self.size if num_bytes < 0 else min(start + num_bytes, self.size)
         if stop <= start:

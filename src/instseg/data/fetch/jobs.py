@@ -1,4 +1,4 @@
-"""What a download is asked for, how that is told from anything else, and what became of it."""
+"""Download jobs, the verification of their files, and the report of their results."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from instseg.core.errors import InstsegError
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One file to fetch. What is known about it (size, digest) is checked before it takes its name ``path``.
+    """One file to download, verified before it gets its name.
 
-    ``validate`` is given the whole file under its temporary name and raises InstsegError if that is not what was
-    wanted. Without Content-Length from the server and without any of these, a cut-off body cannot be noticed.
+    Without Content-Length from the server and without any of the checks, a truncated body goes unnoticed.
+
+    Attributes:
+        url: http or https.
+        path: its destination.
+        size_bytes: expected size.
+        sha256: expected digest, hexadecimal.
+        md5: expected digest, hexadecimal.
+        validate: called with the complete file under its temporary name; raises InstsegError to reject it.
     """
 
     url: str
@@ -26,7 +33,11 @@ class Download:
     validate: Callable[[Path], None] | None = None
 
     def verify(self, path: Path) -> None:
-        """Raises InstsegError unless the content of ``path`` is what is known about this file."""
+        """Check size, digest and content of a file.
+
+        Raises:
+            InstsegError: a check failed.
+        """
         size_bytes = path.stat().st_size
         if self.size_bytes not in (None, size_bytes):
             raise InstsegError(f"expected {self.size_bytes} bytes, got {size_bytes}")
@@ -42,7 +53,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class DownloadFailure:
-    """A file that could not be had, and why."""
+    """A file that could not be downloaded, and the reason."""
 
     url: str
     path: Path
@@ -51,14 +62,15 @@ class DownloadFailure:
 
 @dataclass(slots=True)
 class DownloadReport:
-    """What became of each file; the three lists together hold every job once."""
+    """Results of all jobs; each job is in one of the three lists."""
 
     downloaded: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)  # were there already
+    skipped: list[Path] = field(default_factory=list)  # existed already
     failures: list[DownloadFailure] = field(default_factory=list)
     num_bytes: int = 0  # received over the network, failed attempts included
     seconds: float = 0.0
 
     def summary(self) -> str:
+        """Return counts, size and time for the log."""
         counts = f"{len(self.downloaded)} downloaded, {len(self.skipped)} already there, {len(self.failures)} failed"
         return f"{counts}; {self.num_bytes / 1e6:.1f} MB in {self.seconds:.1f} s"

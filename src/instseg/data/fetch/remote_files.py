@@ -1,8 +1,8 @@
-"""Files that lie elsewhere (s3://, gs://, https://, any URL that fsspec knows), each fetched once into a folder.
+"""Remote files (s3://, gs://, https://, any URL that fsspec supports), each fetched once into a folder.
 
-Credentials, endpoints and proxies are those of the environment: ``AWS_ENDPOINT_URL``, ``https_proxy``, and fsspec's
-own, such as ``FSSPEC_S3_ANON=true`` for a public bucket. ``download.py`` continues broken downloads of large files
-over HTTP; this is for many small ones.
+Credentials, endpoints and proxies come from the environment: ``AWS_ENDPOINT_URL``, ``https_proxy``, and those of
+fsspec, such as ``FSSPEC_S3_ANON=true`` for a public bucket. This is for many small files; ``download`` resumes large
+ones over HTTP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -25,31 +24,41 @@ import fsspec
 
 from instseg.core.atomic import DISK_FULL, replacing
 from instseg.core.errors import InstsegError
-from instseg.data.fetch.http_requests import PASSING_STATUS
+from instseg.data.fetch.http_requests import TRANSIENT_STATUS
 from instseg.data.fetch.progress import show_progress
 
 NUM_THREADS = 16
 NUM_TRIES = 4
 TIMEOUT_SECONDS = 30.0
 BACKOFF_SECONDS = 0.5
-MAX_NAME_BYTES = 160  # of 255 that file systems take
+MAX_NAME_BYTES = 160  # of the 255 of file systems
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-"""Scheme of a URL -> the extra of this package that brings its file system."""
+"""Scheme of a URL -> the extra of this package that installs its file system."""
 
 
 class Refused(str):
-    """Why a file cannot be had when trying again would not help: there is none, or it is not for everyone."""
+    """Reason for a permanent failure: the file does not exist, or access is denied."""
 
 
 def fetch_files(urls: Sequence[str], folder: Path, description: str) -> dict[str, Path | str]:
-    """URL -> its file below ``folder``, or the reason why there is none (``Refused`` where that will not pass).
+    """Fetch remote files that are not in the folder yet.
 
-    Files that are there are not fetched again. Faults that may pass are tried NUM_TRIES times; when twice as many
-    files in a row as there are threads fail, the network is taken to be down and the rest is not tried.
-    Raises InstsegError when nothing can be written here, or a package is missing that the URLs need.
+    Transient failures are tried NUM_TRIES times; when twice as many files in a row as there are threads fail, the
+    network is considered down and the rest is not tried.
+
+    Args:
+        urls: of the files.
+        folder: see ``file_place`` for their paths in it.
+        description: for the progress bar.
+
+    Returns:
+        URL -> its file, or the reason why there is none (``Refused`` if it is permanent).
+
+    Raises:
+        InstsegError: the folder cannot be written, or the URLs need a package that is missing.
     """
     places = {url: folder / file_place(url) for url in dict.fromkeys(urls)}
-    missing = {path: url for url, path in places.items() if not path.is_file()}  # two URLs may name one file
+    missing = {path: url for url, path in places.items() if not path.is_file()}  # two URLs may be one file
     reasons: dict[Path, str] = {}
     if missing:
         _check_writable(folder)
@@ -61,15 +70,15 @@ def fetch_files(urls: Sequence[str], folder: Path, description: str) -> dict[str
                     if (reason := future.result()) is not None:
                         reasons[futures[future]] = reason
                     show(num_done, 0.0, session.num_bytes)
-            finally:  # Ctrl-C, or nothing can be written: not all the others first
+            finally:  # Ctrl-C, or nothing can be written: do not wait for all others
                 pool.shutdown(wait=False, cancel_futures=True)
     return {url: reasons.get(path, path) for url, path in places.items()}
 
 
 def file_place(url: str) -> PurePosixPath:
-    """Where a file goes, from the folder: ``<hash of what its name lies in>/<its name>``; never out of the folder.
+    """Return the path of a file in the folder, ``<hash of its parent's URL>/<its name>``; never outside the folder.
 
-    The query of an https URL that names a file is left out: that of a signed one is another every time.
+    The query of an https URL that names a file is ignored: a signed URL has another one every time.
     """
     address = _address(url)
     home, _, last = address.rpartition("/")
@@ -91,11 +100,17 @@ def _address(url: str) -> str:
 
 
 def list_folder(url: str) -> dict[str, str]:
-    """Path of each file below a remote folder, from there, and what tells one state of it from another: its size and
-    digest or time. InstsegError when the folder cannot be listed."""
+    """List the files below a remote folder.
+
+    Returns:
+        Path from the folder -> size and digest or time, which change with the file.
+
+    Raises:
+        InstsegError: the folder cannot be listed.
+    """
     try:
         system, start = fsspec.core.url_to_fs(url)
-        found: Mapping[str, Mapping[str, Any]] = system.find(start, detail=True)
+        found: Mapping[str, Mapping[str, object]] = system.find(start, detail=True)
     except ImportError as error:
         raise InstsegError(_missing_package(url, error)) from error
     except Exception as error:  # each store raises errors of its own
@@ -104,13 +119,13 @@ def list_folder(url: str) -> dict[str, str]:
     return {path.removeprefix(start).lstrip("/"): _state(found[path]) for path in sorted(found) if path != start}
 
 
-def _state(info: Mapping[str, Any]) -> str:
+def _state(info: Mapping[str, object]) -> str:
     stamps = (info.get(key) for key in ("ETag", "etag", "md5Hash", "LastModified", "updated", "mtime", "created"))
     return f"{info.get('size')} {next((str(stamp) for stamp in stamps if stamp), '')}"
 
 
 def _check_writable(folder: Path) -> None:
-    """Once for all: later a PermissionError is one of the other end."""
+    """Check that the folder can be written; a later PermissionError then comes from the server."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -134,7 +149,7 @@ def _text(error: BaseException) -> str:
 
 @dataclass(slots=True)
 class _Session:
-    """What the threads of one call share."""
+    """State shared by the threads of one call."""
 
     give_up_after: int
     num_bytes: int = 0
@@ -181,7 +196,7 @@ def _get(url: str, scratch: Path) -> None:
         raise IsADirectoryError("a folder, not a file")
 
 
-def _options(url: str) -> Mapping[str, Any]:
+def _options(url: str) -> Mapping[str, object]:
     if not re.match("https?://", url, re.IGNORECASE):
         return {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_SECONDS, sock_read=TIMEOUT_SECONDS)
@@ -190,5 +205,5 @@ def _options(url: str) -> Mapping[str, Any]:
 
 def _will_not_pass(error: Exception) -> bool:
     status = getattr(error, "status", None)
-    refused = isinstance(status, int) and 400 <= status < 500 and status not in PASSING_STATUS
+    refused = isinstance(status, int) and 400 <= status < 500 and status not in TRANSIENT_STATUS
     return refused or isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | ValueError)

@@ -1,8 +1,8 @@
-"""Members out of zip archives on a web server, by HTTP range requests: what is not wanted is not transferred.
+"""Members of zip archives on a web server, read by HTTP range requests: only the wanted ones are transferred.
 
-Of each archive the list of contents, which stands at its end, is read first, then each wanted member on its own,
-several at a time. Where that does not pay (many members of a small archive), and from servers that know no ranges,
-the whole archive is downloaded and kept.
+First the central directory at the end of each archive is read, then each wanted member separately, several in
+parallel. The whole archive is downloaded and kept if that is faster (many members of a small archive), or if the server
+does not support ranges.
 """
 
 from __future__ import annotations
@@ -21,27 +21,31 @@ from instseg.core.text import clean_file_name
 from instseg.data.fetch.archives import extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.http_ranges import Get, RangeIgnoredError, RemoteFile, Retries, Task, run_tasks
-from instseg.data.fetch.http_requests import PassingError
+from instseg.data.fetch.http_requests import TransientError
 from instseg.data.fetch.http_resume import Part
 from instseg.data.fetch.jobs import Download, DownloadFailure, DownloadReport
 
 ABSENT = "not in the archive"
-BYTES_PER_REQUEST = 1 << 17  # a request takes about as long as this many bytes
+BYTES_PER_REQUEST = 1 << 17  # a request takes as long as transferring this many bytes
 MAX_MEMBER_BYTES = 1 << 28  # a member is held in memory
 MAX_FIELD_BYTES = 1 << 16  # of a member's name, and of its extra field
-LOCAL_HEADER = struct.Struct("<26xHH")  # what the list of contents says too; bytes of the name, of the extra field
+LOCAL_HEADER = struct.Struct("<26xHH")  # fields also in the directory skipped; bytes of name and extra field
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-ENCRYPTED = 1  # among the flags
+ENCRYPTED = 1  # bit of the flags
 DAMAGES = (zipfile.BadZipFile, RuntimeError, ValueError, OverflowError, EOFError, struct.error, zlib.error)
-"""What zipfile raises on archives that are none, damaged, or of a kind that it does not know."""
+"""Errors of zipfile on archives that are damaged, not archives, or of an unsupported kind."""
 LISTS_AT_ONCE = 4  # one of 170,000 members takes about 100 MB
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteZip:
-    """An archive at ``url`` and its members that are to be written to ``target_dir / name``.
+    """An archive on a server, and the wanted members.
 
-    ``local`` is where the whole archive may lie already, and where it goes if it has to be downloaded.
+    Attributes:
+        url: of the archive.
+        local: path of the whole archive, if it exists or has to be downloaded.
+        target_dir: members are written to ``target_dir / name``.
+        names: of the members.
     """
 
     url: str
@@ -50,23 +54,36 @@ class RemoteZip:
     names: Sequence[str]
 
     def path(self, name: str) -> Path:
-        """Raises InstsegError for a name that leads out of the folder."""
+        """Return the path of a member.
+
+        Raises:
+            InstsegError: its name leads out of the folder.
+        """
         return self.target_dir / clean_file_name(name, self.local)
 
 
 def fetch_zip_members(
     archives: Sequence[RemoteZip], *, title: str, num_threads: int, **retries: Unpack[Retries]
 ) -> DownloadReport:
-    """Write every member that is not there yet. The report's paths are those of members, or of an archive.
+    """Write every member that does not exist yet.
 
-    A member whose CRC is wrong counts as not received and is tried again. One that the archive does not have is a
-    failure whose reason is ``ABSENT``.
+    A member with a wrong CRC is tried again. One that the archive lacks is a failure with the reason ``ABSENT``.
 
-    Raises InstsegError for a name that leads out of its folder, for a damaged archive at ``local``, and as
-    ``download_files`` does; OSError when an archive cannot be unpacked here (disk full).
+    Args:
+        archives: with their wanted members.
+        title: for the progress bar and the log.
+        num_threads: parallel requests.
+        retries: as for ``download_files``.
+
+    Returns:
+        A report with the paths of members, or of an archive that failed.
+
+    Raises:
+        InstsegError: a name leads out of its folder, an archive at ``local`` is damaged, or as ``download_files``.
+        OSError: an archive cannot be unpacked (disk full).
     """
     report, plan = DownloadReport(), _Plan()
-    archives = [_without_those_there(archive, report) for archive in archives]
+    archives = [_without_existing(archive, report) for archive in archives]
     lists = {_list_job(a): partial(plan.read_contents, a) for a in archives if a.names and not a.local.is_file()}
     listed = run_tasks(lists, f"{title}: contents of the archives", min(num_threads, LISTS_AT_ONCE), **retries)
     whole = download_files(plan.whole, title=f"{title}: whole archives", num_threads=num_threads, **retries)
@@ -80,10 +97,10 @@ def fetch_zip_members(
     return report
 
 
-def _without_those_there(archive: RemoteZip, report: DownloadReport) -> RemoteZip:
-    there = {name for name in archive.names if archive.path(name).is_file()}
-    report.skipped += [archive.path(name) for name in archive.names if name in there]
-    return replace(archive, names=[name for name in archive.names if name not in there])
+def _without_existing(archive: RemoteZip, report: DownloadReport) -> RemoteZip:
+    existing = {name for name in archive.names if archive.path(name).is_file()}
+    report.skipped += [archive.path(name) for name in archive.names if name in existing]
+    return replace(archive, names=[name for name in archive.names if name not in existing])
 
 
 def _list_job(archive: RemoteZip) -> Download:
@@ -104,7 +121,7 @@ def _names_in(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             if any(info.header_offset < 0 for info in archive.infolist()):
-                raise InstsegError(f"{path}: expected a whole zip archive, some of its beginning is missing")
+                raise InstsegError(f"{path}: expected a complete zip archive, its beginning is missing")
             return set(archive.namelist())
     except DAMAGES as error:
         raise InstsegError(f"{path}: expected a zip archive: {error}") from error
@@ -127,7 +144,7 @@ class _Plan:
     failures: list[DownloadFailure] = field(default_factory=list)
 
     def read_contents(self, archive: RemoteZip, get: Get, part: Part) -> None:
-        """The task of a list; nothing is written."""
+        """Read the directory of one archive; nothing is written."""
         try:
             file = RemoteFile(get)
             if file.size > len(archive.names) * BYTES_PER_REQUEST:
@@ -135,13 +152,13 @@ class _Plan:
                     self._add(archive, opened.infolist(), file.size)
                 return
         except DAMAGES as error:
-            raise PassingError(f"received, but not what was expected: no zip archive: {error}") from error
+            raise TransientError(f"received unexpected content: not a zip archive: {error}") from error
         except RangeIgnoredError:
             pass
         self.whole.append(Download(archive.url, archive.local, validate=_check_zip))
 
     def _add(self, archive: RemoteZip, infos: list[zipfile.ZipInfo], archive_bytes: int) -> None:
-        """The members in the order of the archive; one ends where the next begins, at the latest."""
+        """Add the wanted members in the order of the archive; each ends at the latest where the next one begins."""
         infos.sort(key=lambda info: info.header_offset)
         ends = [info.header_offset for info in infos[1:]] + [archive_bytes]
         wanted = set(archive.names)
@@ -156,7 +173,7 @@ class _Plan:
                     job = Download(archive.url, archive.path(info.filename))
                     self.members[job] = partial(_fetch, info, end)
                 else:
-                    self.failures.append(_failure(archive, info.filename, "packed in a way that is not read here"))
+                    self.failures.append(_failure(archive, info.filename, "has an unsupported compression"))
         self.failures += [_failure(archive, name, ABSENT) for name in sorted(wanted)]
 
 
@@ -168,7 +185,7 @@ def _fetch(info: zipfile.ZipInfo, end: int, get: Get, part: Part) -> None:
 
 
 def _unpack(info: zipfile.ZipInfo, content: bytes) -> bytes:
-    """The member whose local header ``content`` begins with. Raises PassingError unless size and CRC are right."""
+    """Unpack the member whose local header starts ``content``; TransientError unless size and CRC are right."""
     header = content[: LOCAL_HEADER.size].ljust(LOCAL_HEADER.size)
     name_bytes, extra_bytes = LOCAL_HEADER.unpack(header)
     begin = LOCAL_HEADER.size + name_bytes + extra_bytes
@@ -177,7 +194,7 @@ def _unpack(info: zipfile.ZipInfo, content: bytes) -> bytes:
         stored = info.compress_type == zipfile.ZIP_STORED
         member = packed if stored else zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, info.file_size + 1)
     except zlib.error as error:
-        raise PassingError(f"received, but not what was expected: {error}") from error
+        raise TransientError(f"received unexpected content: {error}") from error
     if len(member) != info.file_size or zlib.crc32(member) != info.CRC:
-        raise PassingError("received, but not what was expected: the member's size or CRC is wrong")
+        raise TransientError("received unexpected content: the member's size or CRC is wrong")
     return member
