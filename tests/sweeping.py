@@ -12,13 +12,13 @@ from hydra import version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
+from msgspec.structs import replace
 
 import instseg.app.cli  # noqa: F401  (the run_folder resolver)
 from instseg.core.overrides import quoted
 from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
 
 CONF = Path(__file__).parents[1] / "conf"
-GRID = {"_target_": "instseg.sweeps.strategy.Grid"}
 
 
 def swept(folder: Path, train: Callable[[Any], float | None], *typed: str) -> SweepFolder:
@@ -42,10 +42,14 @@ def states(folder: SweepFolder) -> list[str]:
 
 
 def info(**changes: Any) -> SweepInfo:
-    made = SweepInfo(["-m", "optimizer.lr=0.1,0.2"], GRID, "val/segm_map", "max", ["optimizer.lr"])
-    return SweepInfo(**{**vars(made), **changes})
+    made = SweepInfo(
+        command=["-m", "optimizer.lr=0.1,0.2"], strategy="grid", options={}, metric="val/segm_map", mode="max",
+        values=["optimizer.lr"],
+    )  # fmt: skip
+    return replace(made, **changes)
 
 
 def record(number: int, values: Mapping[str, object], metric: float | None = None, **more: Any) -> JobRecord:
     """A job that is done, unless its state says something else."""
-    return JobRecord(number, {k: str(v) for k, v in values.items()}, (), metric=metric, **{"state": DONE, **more})
+    texts = {key: str(value) for key, value in values.items()}
+    return JobRecord(number=number, values=texts, overrides=[], metric=metric, **{"state": DONE, **more})

@@ -79,8 +79,8 @@ def test_a_pair_that_was_not_tested_is_never_clear():
 @pytest.mark.parametrize(
     ("found_with_all", "verdict"),
     [
-        (18, "more photos like these may well help"),
-        (8, "which may be chance: more photos like these may help"),
+        (18, "more images like these may well help"),
+        (8, "which may be chance: more images like these may help"),
     ],
 )
 def test_more_photos_are_recommended_as_surely_as_the_test_images_allow(found_with_all, verdict, tmp_path):
@@ -105,7 +105,7 @@ def test_seeds_make_one_learning_curve_of_means_with_the_interval_between_them(t
     ]
     line, _ = LearningCurve([0.5, 1]).report(records, info(), tmp_path)
     assert (
-        "0.310 with 50%, 0.413 with 100%" in line and "still rising: more photos like these are likely to help" in line
+        "0.310 with 50%, 0.413 with 100%" in line and "still rising: more images like these are likely to help" in line
     )
     assert "better by 0.103 (0.089 to 0.118, n=3)" in line
 

@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from msgspec.structs import replace
 from sweeping import states
 
 from instseg.core.atomic import lock_if_free
@@ -24,7 +25,7 @@ def folder(tmp_path):
 
 def started(folder, job):
     record = folder.read(job.number)
-    return folder.write(record, state=RUNNING, attempts=record.attempts + 1)
+    return folder.write(replace(record, state=RUNNING, attempts=record.attempts + 1))
 
 
 def test_after_a_process_was_killed_only_those_that_it_may_have_been_run_alone(folder):
@@ -37,7 +38,7 @@ def test_after_a_process_was_killed_only_those_that_it_may_have_been_run_alone(f
             record = started(folder, job)
             if job.number == 0 and record.attempts == 1:
                 raise RuntimeError("a worker was killed")
-            folder.write(record, state=DONE)
+            folder.write(replace(record, state=DONE))
 
     run_all(JOBS, launch, folder)
     assert launched == [[0, 1, 2], [1, 2], [0]]
@@ -50,7 +51,7 @@ def test_a_job_whose_process_always_dies_is_given_up_and_says_so(folder):
             record = started(folder, job)
             if job.number == 1:
                 raise RuntimeError("a worker was killed")
-            folder.write(record, state=DONE)
+            folder.write(replace(record, state=DONE))
 
     run_all(JOBS, launch, folder)
     assert states(folder) == ["done", "failed", "done"]
@@ -68,7 +69,7 @@ def test_a_job_that_has_always_taken_the_sweep_with_it_is_given_up_before_it_doe
     def launch(jobs):
         launched.append([job.number for job in jobs])
         for job in jobs:
-            folder.write(started(folder, job), state=DONE)
+            folder.write(replace(started(folder, job), state=DONE))
 
     run_all(JOBS, launch, folder)
     assert launched == [[1, 2]]
@@ -83,7 +84,7 @@ def test_a_job_that_lives_in_its_last_attempt_is_not_given_up(folder, monkeypatc
     assert lock.__enter__()
 
     def time_passes(_seconds):
-        folder.write(folder.read(0), state=DONE)
+        folder.write(replace(folder.read(0), state=DONE))
         lock.__exit__(None, None, None)
 
     monkeypatch.setattr(launching.time, "sleep", time_passes)
@@ -125,7 +126,7 @@ def test_a_job_that_lives_on_after_the_launcher_has_stopped_is_waited_for(folder
         raise RuntimeError("another job has failed")
 
     def time_passes(_seconds):
-        folder.write(folder.read(0), state=DONE)
+        folder.write(replace(folder.read(0), state=DONE))
         lock.__exit__(None, None, None)
 
     monkeypatch.setattr(launching.time, "sleep", time_passes)

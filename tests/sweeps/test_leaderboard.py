@@ -3,6 +3,7 @@
 import csv
 import json
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from sweeping import info, record
@@ -29,7 +30,7 @@ def folder(tmp_path):
     folder.write_info(info(values=["optimizer.lr", "model"]))
     jobs = [
         (1e-4, 0.1, {}),
-        (1e-3, 0.3, {"run_dir": str(run), "started": "2026-01-31T12:00:00+00:00", "seconds": 90.0}),
+        (1e-3, 0.3, {"run_dir": str(run), "started": datetime(2026, 1, 31, 12, tzinfo=UTC), "seconds": 90.0}),
         (1e-2, 0.2, {}),
         (3e-2, 0.5, {"state": "pruned", "reason": "given up"}),
         (1e9, None, {"state": "failed", "kind": "diverged", "reason": "diverged: nan"}),
@@ -116,7 +117,7 @@ def test_two_leaderboards_at_once_write_one_after_the_other(folder, monkeypatch)
 
 def test_no_fold_is_called_the_best_because_each_has_other_images(tmp_path, capsys):
     folder = SweepFolder(tmp_path)
-    folder.write_info(info(strategy={"_target_": "instseg.sweeps.kfold.KFold", "folds": 2}, values=["fold"]))
+    folder.write_info(info(strategy="kfold", options={"folds": 2}, values=["fold"]))
     for fold, metric in enumerate((0.3, 0.5)):
         folder.write(record(fold, {"fold": fold}, metric))
     main([str(tmp_path)])
@@ -134,7 +135,7 @@ def test_the_newest_sweep_is_found(tmp_path, folder):
 
 
 def test_a_folder_of_no_sweep_is_refused(tmp_path):
-    with pytest.raises(InstsegError, match="no sweep has written here"):
+    with pytest.raises(InstsegError, match="expected the folder of a sweep"):
         main([str(tmp_path)])
 
 

@@ -54,9 +54,9 @@ def test_a_trial_is_a_job_that_reports_to_the_study(tmp_path):
     (job,) = begun(tmp_path).ask(1)
     assert job.overrides[0] == "seed=0"
     assert job.overrides[1] == f"lr={job.values['lr']}"
-    assert "+callbacks.pruning._target_=instseg.sweeps.pruning.PruneHopeless" in job.overrides
+    assert "+callbacks.pruning._target_=instseg.sweeps.pruning.PruneHopeless" in job.added
     (without,) = begun(tmp_path, prune=False).ask(1)
-    assert without.overrides == ("seed=0", f"lr={without.values['lr']}")
+    assert without.composed == ("seed=0", f"lr={without.values['lr']}")
 
 
 def test_lists_are_choices_and_whole_intervals_stay_whole(tmp_path):

@@ -42,7 +42,7 @@ def test_a_learning_curve_trains_on_parts_for_equally_many_steps(tmp_path):
 @pytest.mark.parametrize(
     ("at_half", "at_all", "verdict"),
     [
-        (0.30, 0.38, "more photos like these may help"),
+        (0.30, 0.38, "more images like these may help"),
         (0.375, 0.38, "It has levelled off"),
         (0.42, 0.38, "chance is larger than the gain"),
     ],
@@ -68,7 +68,7 @@ def test_a_dataset_that_cannot_be_divided_is_named(tmp_path):
 def test_folds_are_summed_up_by_mean_and_students_interval(tmp_path):
     records = [record(fold, {"fold": fold}, metric) for fold, metric in enumerate((0.3, 0.4, 0.5))]
     line, caution = KFold(3).report(records, info(), tmp_path)
-    assert caution.startswith("The folds share training photos")
+    assert caution.startswith("The folds share training images")
     assert "0.400 (0.152 to 0.648, n=3)" in line  # 4.303 * 0.1 / sqrt(3)
     line, _ = KFold(3).report([*records[:1], record(1, {"fold": 1}, state="failed")], info(), tmp_path)
     assert "0.300 (n=1, so no interval)" in line and "2 of 3 folds are missing" in line
@@ -108,7 +108,7 @@ def test_an_augmentation_without_transforms_has_nothing_to_leave_out(tmp_path):
         begun(Ablation(), Space(), tmp_path, augmentation={"train": {}, "copy_paste": None})
 
 
-@pytest.mark.parametrize("shares", [[1.0], [0.5, 0.25], [0, 1], [0.5, 1.5]])
-def test_shares_that_make_no_curve_are_refused(shares):
+@pytest.mark.parametrize("fractions", [[1.0], [0.5, 0.25], [0, 1], [0.5, 1.5]])
+def test_fractions_that_make_no_curve_are_refused(fractions):
     with pytest.raises(InstsegError, match="expected two or more, ascending"):
-        LearningCurve(shares)
+        LearningCurve(fractions)

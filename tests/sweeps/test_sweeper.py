@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sweeping import states, swept
 
 from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO, DiskFullError
@@ -157,7 +158,7 @@ def test_intervals_are_for_the_search(tmp_path):
 
 def test_other_values_in_the_same_folder_are_refused(tmp_path):
     swept(tmp_path, Training(), "optimizer.lr=1,2")
-    with pytest.raises(InstsegError, match="Go on with the command that started the sweep"):
+    with pytest.raises(InstsegError, match="Resume with the command that started the sweep"):
         swept(tmp_path, Training(), "optimizer.lr=1,3")
 
 
@@ -187,7 +188,7 @@ def test_a_job_that_has_killed_the_sweep_three_times_is_given_up_and_the_next_is
     with pytest.raises(SystemExit):
         swept(tmp_path, Training(lr_1=KeyboardInterrupt()), "optimizer.lr=1,2")
     folder, again = folder_of(tmp_path), Training()
-    folder.write(folder.read(0), state="running", attempts=3)  # as SIGKILL leaves it
+    folder.write(replace(folder.read(0), state="running", attempts=3))  # as SIGKILL leaves it
     with pytest.raises(InstsegError, match=r"1 of 2 jobs failed.*its process died 3 times"):
         swept(tmp_path, again, "optimizer.lr=1,2")
     assert again.calls == [(2, None)]

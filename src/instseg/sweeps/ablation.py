@@ -1,16 +1,15 @@
-"""What does each augmentation bring?  The full set against the set without one of them, and against none."""
+"""The gain of each augmentation: the full set against the set without one of them, and against none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.sweeps.changes import REPEAT, Change, change, paired
 from instseg.sweeps.comparison import LEVEL
 from instseg.sweeps.records import JobRecord, SweepInfo
-from instseg.sweeps.strategy import FixedJobs, Point, Space
+from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
 
 ALL, NONE = "all", "none"
 
@@ -20,8 +19,9 @@ class Ablation(FixedJobs):
 
     axis = "augmentation"
 
-    def points(self, space: Space, setting: Callable[[str], Any]) -> list[Point]:
-        keys = _transforms(setting("augmentation") or {})
+    def points(self, space: Space, setting: Setting) -> list[Point]:
+        """Return the full set, each set without one transform, and none; see ``FixedJobs``."""
+        keys = _transforms(setting("augmentation"))
         if not keys:
             raise InstsegError(
                 "sweep=ablation: this augmentation has no transforms; choose one, such as augmentation=strong"
@@ -31,7 +31,7 @@ class Ablation(FixedJobs):
         return [Point(ALL, ()), *without, *none]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """Each change against the full set, paired by what else was swept (seeds, say)."""
+        """Compare each change with the full set, paired by what else was swept (seeds, say); see ``Strategy``."""
         labels = dict.fromkeys(record.values[self.axis] for record in records)
         found = {label: paired(_of(records, label), _of(records, ALL), self.axis) for label in labels if label != ALL}
         pairs = {label: of_label for label, of_label in found.items() if of_label}
@@ -44,7 +44,7 @@ class Ablation(FixedJobs):
 
 
 def _verdict(changes: Mapping[str, Change]) -> str:
-    """One training each says nothing of how much the next one would differ."""
+    """Name the changes that are beyond chance; one training each cannot show how much the next would differ."""
     clear = {label: changed for label, changed in changes.items() if changed.is_clear}
     if not clear:
         return f"Each of these may be chance. {REPEAT}"
@@ -53,10 +53,11 @@ def _verdict(changes: Mapping[str, Change]) -> str:
     return f"Beyond chance on these test images, with these trainings: {', '.join(clear)}. {REPEAT}"
 
 
-def _transforms(augmentation: Mapping[str, Any]) -> list[str]:
-    named = [
-        f"augmentation.train.{key}" for key, value in (augmentation.get("train") or {}).items() if value is not None
-    ]
+def _transforms(augmentation: object) -> list[str]:
+    if not isinstance(augmentation, Mapping):
+        return []
+    train = augmentation.get("train") or {}
+    named = [f"augmentation.train.{key}" for key, value in train.items() if value is not None]
     return [*named, *(["augmentation.copy_paste"] if augmentation.get("copy_paste") is not None else [])]
 
 

@@ -1,41 +1,45 @@
-"""Why a job ended early, in a line that a table has room for."""
+"""The reason for which a job ended early, in a line that a table has room for."""
 
 from __future__ import annotations
 
 import re
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Literal
 
 from instseg.core.atomic import DISK_FULL
 from instseg.core.errors import InstsegError
 
-DIVERGED, OUT_OF_MEMORY, REFUSED, CRASHED, ERROR = "diverged", "out of memory", "refused", "crashed", "error"
-"""The loss was no number; no memory; an InstsegError or a config that cannot be; the process died; any other."""
-BAD_VALUES = (DIVERGED, OUT_OF_MEMORY)
+Kind = Literal["diverged", "out of memory", "refused", "crashed", "error"]
+DIVERGED: Literal["diverged"] = "diverged"  # the loss is not finite
+OUT_OF_MEMORY: Literal["out of memory"] = "out of memory"
+REFUSED: Literal["refused"] = "refused"  # an InstsegError, or a config that cannot be composed
+CRASHED: Literal["crashed"] = "crashed"  # the process died
+ERROR: Literal["error"] = "error"  # any other
+BAD_VALUES: tuple[Kind, ...] = (DIVERGED, OUT_OF_MEMORY)
 """Kinds that speak against the tried values themselves."""
 MAX_REASON = 300  # characters
 NO_MEMORY = re.compile("not enough memory|can't alloc|out of memory|_ALLOC_FAILED|killed by signal: Killed")
-"""Words of torch, CUDA and its libraries, and of a DataLoader whose worker the system has killed."""
+"""Words of torch, CUDA and its libraries, and of a DataLoader with a worker that the system killed."""
 
 
 class Pruned(InstsegError):  # noqa: N818  (nothing is wrong)
-    """A trial was given up because others were better at the same point of the training."""
+    """A trial was pruned, because others were better at the same point of the training."""
 
     def __init__(self, message: str, value: float) -> None:
         super().__init__(message)
         self.value = value  # the monitored metric so far
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Pruned], tuple[str, float]]:
         return type(self), (str(self), self.value)
 
 
 class ProcessDiedError(Exception):
-    """A process of the job was killed, or has crashed: the job may be started again."""
+    """A process of the job was killed, or crashed: the job may be started again."""
 
 
-def kind_of(error: BaseException) -> str:
-    """By names: torch need not be imported to ask."""
+def kind_of(error: BaseException) -> Kind:
+    """Classify an error by the names of its classes, so that torch need not be imported."""
     names, text = _names(error), " ".join(map(str, _with_causes(error)))
     if "NonFiniteLossError" in names:
         return DIVERGED
@@ -45,7 +49,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Also where another process, a loader's or a job's, has only said so in words."""
+    """Tell whether a full disk caused the error, also where another process only said so in words."""
     return any(
         "DiskFullError" in _names(cause)
         or getattr(cause, "errno", None) in DISK_FULL
@@ -65,7 +69,7 @@ def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The kind, and the first line of the message; the traceback has the rest."""
+    """Return the kind of an error and the beginning of its message; the traceback has the rest."""
     kind, text = kind_of(error), " ".join(str(error).split())
     short = text if len(text) <= MAX_REASON else text[: MAX_REASON - 1] + "…"
     if kind == REFUSED:
@@ -74,4 +78,5 @@ def reason_of(error: BaseException) -> str:
 
 
 def full_text(error: BaseException) -> str:
+    """Return the traceback of an error."""
     return "".join(traceback.format_exception(error))

@@ -1,10 +1,9 @@
-"""The jobs of a sweep as TensorBoard's HPARAMS tab reads them."""
+"""The jobs of a sweep for the HPARAMS tab of TensorBoard."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from torch.utils.tensorboard import summary
@@ -15,28 +14,38 @@ from instseg.core.atomic import exclusive_lock, new_folder
 from instseg.sweeps.ranking import Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo
 
+MAX_BYTES = 120  # of the name of a run: the tab shows little of it
+
 
 def write_hparams(folder: Path, rows: Sequence[Row], info: SweepInfo) -> None:
-    """One TensorBoard run for each job that has a metric: its values, the metric, that on test, and its curves.
+    """Write one TensorBoard run for each job with a metric: its values, the metric on val and test, and its curves.
 
     The metric is that of the best checkpoint, and called so: the curve of the same name may end elsewhere. Where some
-    were given up, a column tells which. Replaces all; a second caller waits for the first.
+    jobs were pruned, a column tells which. Everything is replaced; a second caller waits for the first.
+
+    Args:
+        folder: is made, or replaced.
+        rows: of the leaderboard.
+        info: names the swept keys and the metric.
     """
     measured = [row for row in rows if row.metric is not None]
     has_states = any(row.record.state != DONE for row in measured)
     with exclusive_lock(folder.with_name(f".{folder.name}.lock"), f"write {folder}"), new_folder(folder) as scratch:
         shutil.rmtree(folder, ignore_errors=True)
         for row in measured:
-            values: dict[str, float | str] = {key: _typed(row.record.values.get(key, "")) for key in info.values}
+            values: dict[str, float | str] = {
+                key: _number_or_text(row.record.values.get(key, "")) for key in info.values
+            }
             _write_job(scratch / _name(row), row, values | ({"state": row.record.state} if has_states else {}), info)
 
 
 def _name(row: Row) -> str:
-    """Short, because the tab shows little of it."""
+    """Return a name that a folder can have."""
     values = row.record.values
     pairs = zip(leaves(list(values)), values.values(), strict=True)
     text = " ".join(f"{key}={short(value)}" for key, value in pairs)
-    return f"{row.record.number:03d} {text}".replace("/", "_")[:120]
+    name = "".join(c if c.isprintable() and c != "/" else "_" for c in f"{row.record.number:03d} {text}")
+    return name.encode()[:MAX_BYTES].decode(errors="ignore")
 
 
 def _write_job(folder: Path, row: Row, values: dict[str, float | str], info: SweepInfo) -> None:
@@ -53,7 +62,7 @@ def _write_job(folder: Path, row: Row, values: dict[str, float | str], info: Swe
 
 
 def _link_curves(folder: Path, row: Row) -> bool:
-    """What the run itself has logged, the metric on test too; False where there is nothing, or no links can be made."""
+    """Link all that the run logged; False where there is nothing, or no links can be made."""
     events = list(Path(row.record.run_dir).glob(EVENT_FILES)) if row.record.run_dir else []
     try:
         for file in events:
@@ -65,10 +74,10 @@ def _link_curves(folder: Path, row: Row) -> bool:
 
 def _timestamp(row: Row) -> float:
     started = row.record.started
-    return datetime.fromisoformat(started).timestamp() if started else 0.0
+    return started.timestamp() if started else 0.0
 
 
-def _typed(value: str) -> float | str:
+def _number_or_text(value: str) -> float | str:
     try:
         return float(value)
     except ValueError:

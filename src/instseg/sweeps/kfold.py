@@ -1,49 +1,57 @@
-"""How good is this training, whichever photos it is measured on?  Each part of the photos is val once."""
+"""Cross-validation: each part of the images is val once, so that the answer does not depend on one split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.sweeps.changes import change, is_measured, mean_metric, paired
 from instseg.sweeps.comparison import LEVEL
 from instseg.sweeps.groups import by_others, mean_text
 from instseg.sweeps.records import JobRecord, SweepInfo
-from instseg.sweeps.strategy import FixedJobs, Point, Space
+from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
 
 CAUTION = (
-    "The folds share training photos, so that a true interval is somewhat wider; and each fold has chosen its own best "
-    "checkpoint, so that a mean is somewhat high."
+    "The folds share training images, so the true interval is somewhat wider; and each fold chose its own best "
+    "checkpoint, so the mean is somewhat high."
 )
 
 
+@dataclass(eq=False)
 class KFold(FixedJobs):
     """One job for each fold.
 
     Args:
-        folds: parts, each of which is ``val`` in one job and trained on in all others.
+        folds: number of parts, each of which is ``val`` in one job and trained on in all others.
+
+    Raises:
+        InstsegError: there are fewer than two folds.
     """
+
+    folds: int = 5
 
     axis = "fold"
     has_best_job = False
 
-    def __init__(self, folds: int = 5) -> None:
-        if folds < 2:
-            raise InstsegError(f"sweep.folds={folds}: expected 2 or more")
-        self.folds = folds
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise InstsegError(f"sweep.folds={self.folds}: expected 2 or more")
 
-    def points(self, space: Space, setting: Callable[[str], Any]) -> list[Point]:
-        if setting("dataset") is not None and "folds" not in setting("dataset"):
+    def points(self, space: Space, setting: Setting) -> list[Point]:
+        """Return one point for each fold; see ``FixedJobs``."""
+        dataset = setting("dataset")
+        if isinstance(dataset, Mapping) and "folds" not in dataset:
             raise InstsegError(
-                f"sweep=kfold: dataset={setting('dataset.name')} cannot be divided into folds; own photos can: "
+                f"sweep=kfold: dataset={setting('dataset.name')} cannot be divided into folds; your own images can: "
                 "dataset=auto dataset.root=DIR"
             )
-        dataset = f"dataset.folds={self.folds}"
-        return [Point(str(fold), (dataset, f"dataset.fold={fold}")) for fold in range(self.folds)]
+        folds = f"dataset.folds={self.folds}"
+        return [Point(str(fold), (folds, f"dataset.fold={fold}")) for fold in range(self.folds)]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
+        """Give the mean over the folds, and compare the best two of what else was swept; see ``Strategy``."""
         groups = by_others(records, self.axis)
         means = [self._sentence(*group, info) for group in groups.items()]
         return [*means, *self._best_two(groups, info), *([CAUTION] if any(map(is_measured, records)) else [])]
@@ -58,7 +66,7 @@ class KFold(FixedJobs):
         return f"{start}mean {info.metric} over the folds: {said}."
 
     def _best_two(self, groups: Mapping[str, Sequence[JobRecord]], info: SweepInfo) -> list[str]:
-        """Of what else was swept, on the folds that both have: how hard a fold is does not count then."""
+        """Compare the best two of what else was swept on the folds of both, so that a hard fold is hard for both."""
         measured = [(others, [r for r in records if is_measured(r)]) for others, records in groups.items()]
         best = sorted((group for group in measured if group[1]), key=lambda group: mean_metric(group[1]))
         if info.mode == "max":

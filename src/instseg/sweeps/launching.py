@@ -1,4 +1,4 @@
-"""Jobs through a launcher, whatever happens to their processes."""
+"""Jobs run through a launcher, whatever happens to their processes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from collections.abc import Callable, Sequence
 from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import CRASHED, is_disk_full
-from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, SweepFolder
+from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, Outcome, SweepFolder
 
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-"""A job whose process has died so often is given up."""
+"""A job is given up after its process died this many times."""
 POLL_SECONDS = 2.0
 
 
 def run_all(jobs: Sequence[Job], launch: Callable[[Sequence[Job]], None], folder: SweepFolder) -> None:
-    """Launch jobs until each of them is finished; afterwards each record says how.
+    """Launch jobs until each of them is finished; afterwards their records say how.
 
-    A launcher raises when a process of its is killed, and then says nothing of the others: those that live are waited
-    for, those that were never begun are started again together, and those whose processes have died one by one, up to
-    MAX_ATTEMPTS times. Deaths of an earlier start count, because there the sweep itself may have died with the job.
-    Raises what the launcher raised when it cannot start any job at all, and the error of a full disk, which would meet
-    every other job too.
+    A launcher raises when one of its processes is killed, and then says nothing of the others: those that live are
+    waited for, those that were never begun are started again together, and those whose processes died one by one, up
+    to MAX_ATTEMPTS times. Deaths of an earlier start count, because the sweep itself may have died with the job.
+
+    Args:
+        jobs: to be run, each with a record in the folder.
+        launch: starts jobs and waits for them.
+        folder: of the sweep.
+
+    Raises:
+        Exception: the launcher's own, when it cannot start any job at all; the error of a full disk, which would meet
+            every other job too.
     """
     error: Exception | None = None
     is_idle = False
@@ -43,8 +50,7 @@ def run_all(jobs: Sequence[Job], launch: Callable[[Sequence[Job]], None], folder
 
 
 def _records(jobs: Sequence[Job], folder: SweepFolder) -> list[JobRecord]:
-    """Of jobs that were announced."""
-    return [record for job in jobs if (record := folder.read(job.number))]
+    return [folder.read(job.number) for job in jobs]
 
 
 def _try_to(launch: Callable[[Sequence[Job]], None], jobs: Sequence[Job]) -> Exception | None:
@@ -60,10 +66,9 @@ def _try_to(launch: Callable[[Sequence[Job]], None], jobs: Sequence[Job]) -> Exc
 
 def _is_over(job: Job, folder: SweepFolder, error: Exception | None) -> bool:
     record = folder.read(job.number)
-    assert record is not None
     if record.state not in FINISHED and record.attempts >= MAX_ATTEMPTS and _is_free(job, folder):
         why = f"its process died {record.attempts} times, killed or out of memory" + (f" ({error})" if error else "")
-        folder.write(record, state=FAILED, kind=CRASHED, reason=why)
+        folder.write(record.ended(Outcome(FAILED, kind=CRASHED, reason=why)))
         return True
     return record.state in FINISHED
 

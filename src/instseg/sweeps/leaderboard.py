@@ -1,4 +1,4 @@
-"""What a sweep has found, now or at its end:  python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
+"""The leaderboard of a sweep, now or at its end:  python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
 
 A table in the terminal; in the sweep's folder ``leaderboard.csv``, ``leaderboard.png`` and a TensorBoard folder that
 shows the jobs' curves together and, in its HPARAMS tab, their values. May be called while the sweep is running.
@@ -7,11 +7,9 @@ shows the jobs' curves together and, in its HPARAMS tab, their values. May be ca
 from __future__ import annotations
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -25,25 +23,40 @@ from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values
 from instseg.sweeps.ranking import Row, compare_records, leaves, ranked, short, write_csv
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepFolder, SweepInfo, newest_sweep
+from instseg.sweeps.strategies import build_strategy
 from instseg.sweeps.strategy import Strategy
 
 COLOURS = {DONE: "green", PRUNED: "yellow", FAILED: "red"}
 MAX_REASONS = 10
-"""So many are printed; the CSV has all."""
+"""Only this many are printed; the CSV has all."""
+NOT_OURS = (
+    "This sweep has a strategy of your own, which its file does not name: no job is called the best, and what the "
+    "strategy says of the jobs is printed by the sweep itself, at its end or with resume=<its folder>."
+)
 
 
-def show_leaderboard(folder: SweepFolder) -> None:
-    """Print the table and what the jobs say together; write CSV, plot and TensorBoard's."""
-    info, records = folder.read_info(), folder.records()
-    strategy = strategy_of(info)
+def show_leaderboard(folder: SweepFolder, strategy: Strategy | None = None) -> None:
+    """Print the table and what the jobs say together; write CSV, plot and TensorBoard's files.
+
+    Args:
+        folder: of the sweep.
+        strategy: that chose the jobs; None: the one that the file of the sweep names.
+
+    Raises:
+        RecordError: a file of the sweep, or of one of its runs, is damaged.
+    """
+    info = folder.read_info()
+    records = folder.records(info.values)
+    strategy = strategy or strategy_of(info, str(folder.info_file))
     rows = ranked(records, info)
-    if not strategy.has_best_job:
+    if strategy is None or not strategy.has_best_job:
         rows = [replace(row, rank=None) for row in rows]
     console = Console()
     console.print(_title(rows, info), highlight=False)
     console.print(_table(rows, info))
     _print_failures(rows, console)
-    lines = [*strategy.report(records, info, folder.path), *_best_two(rows, info)]
+    report = [NOT_OURS] if strategy is None else strategy.report(records, info, folder.path)
+    lines = [*report, *_best_two(rows, info)]
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
     write_csv(folder.path / "leaderboard.csv", rows, info)
@@ -59,13 +72,20 @@ def _places(rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
     return [*best, *files, ("look", f"tensorboard --logdir {folder / 'tensorboard'}   (curves, and its HPARAMS tab)")]
 
 
-def strategy_of(info: SweepInfo) -> Strategy:
-    """The strategy of a sweep's file, to let it say what its jobs mean."""
-    options: dict[str, Any] = dict(info.strategy)
-    module, _, name = str(options.pop("_target_")).rpartition(".")
-    strategy = getattr(importlib.import_module(module), name)(**options)
-    assert isinstance(strategy, Strategy)
-    return strategy
+def strategy_of(info: SweepInfo, where: str) -> Strategy | None:
+    """Build the strategy that the file of a sweep names, to let it say what its jobs mean.
+
+    Args:
+        info: content of the file.
+        where: the file.
+
+    Returns:
+        The strategy; None where it is the user's own, because a file names no code.
+
+    Raises:
+        InstsegError: there is no such strategy, or an option has no such value.
+    """
+    return None if info.strategy is None else build_strategy(info.strategy, info.options, where)
 
 
 def _title(rows: Sequence[Row], info: SweepInfo) -> str:
@@ -100,7 +120,7 @@ def _cells(row: Row, info: SweepInfo) -> list[str]:
 
 
 def _print_failures(rows: Sequence[Row], console: Console) -> None:
-    """Each reason once, with the jobs that it ended."""
+    """Print each reason once, with the jobs that it ended."""
     numbers: dict[str, list[str]] = {}
     for row in rows:
         if row.record.state == FAILED:
@@ -113,7 +133,7 @@ def _print_failures(rows: Sequence[Row], console: Console) -> None:
 
 
 def _best_two(rows: Sequence[Row], info: SweepInfo) -> list[str]:
-    """Whether the best job is better than the next one beyond chance, on the test images."""
+    """Say whether the best job is better than the next one beyond chance, on the test images."""
     best = [row.record for row in rows if row.rank][:2]
     if len(best) < 2:
         return []
@@ -127,6 +147,7 @@ def _best_two(rows: Sequence[Row], info: SweepInfo) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Show the leaderboard of the sweep that the arguments name, by default those of this process."""
     parser = argparse.ArgumentParser(prog="python -m instseg.sweeps.leaderboard", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("sweep", type=Path, nargs="?", help="its folder; default: the newest one below outputs/sweeps")

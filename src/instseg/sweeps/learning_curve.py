@@ -1,11 +1,12 @@
-"""Would more labelled photos help?  The same training on parts of the training images."""
+"""Learning curve: the same training on parts of the training images, to see whether more labels would help."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -13,48 +14,62 @@ from instseg.core.errors import InstsegError
 from instseg.sweeps.changes import REPEAT, Change, change, is_measured, mean_metric, paired
 from instseg.sweeps.groups import by_others
 from instseg.sweeps.records import JobRecord, SweepInfo
-from instseg.sweeps.strategy import FixedJobs, Point, Space
+from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
 from instseg.visualization.curves import write_png
 
 WORTHWHILE = 0.01
-"""A gain in AP from here on is called a gain."""
+"""A smaller difference in AP is not called a gain."""
 SEED = "seed"
-NOTHING_LEARNT = "Nothing was learnt, so this says nothing of the photos: train longer, or from pretrained weights."
+TRAIN_FRACTION = "train_share"
+"""Key of the config for the fraction of the training images that is trained on."""
+NOTHING_LEARNT = "Nothing was learnt, so this says nothing of the images: train longer, or from pretrained weights."
 Curve = Mapping[float, Sequence[JobRecord]]
-"""Share of the training images, ascending -> its jobs, of which there are several where seeds were swept."""
+"""Fraction of the training images, ascending -> its jobs, of which there are several where seeds were swept."""
 
 
+@dataclass(eq=False)
 class LearningCurve(FixedJobs):
-    """The parts are nested: each holds all of the smaller ones.
+    """One job for each part of the training images. The parts are nested: each holds all of the smaller ones.
 
     Args:
-        shares: of the training images, ascending.
-        same_steps: train on a part for so many more epochs that the number of steps is the same, so that it is the
-            number of photos that makes the difference, and not the length of the training.
+        fractions: of the training images, ascending, above 0 and up to 1.
+        same_steps: train for more epochs on a part, so that the number of steps is the same, and only the number of
+            images makes the difference.
+
+    Raises:
+        InstsegError: the fractions make no curve.
     """
 
-    axis = "train_share"
+    fractions: list[float]
+    same_steps: bool = True
 
-    def __init__(self, shares: Sequence[float], same_steps: bool = True) -> None:
-        if len(shares) < 2 or not all(0 < share <= 1 for share in shares) or list(shares) != sorted(set(shares)):
-            raise InstsegError(f"sweep.shares={list(shares)}: expected two or more, ascending, above 0 and up to 1")
-        self.shares, self.same_steps = shares, same_steps
+    axis = TRAIN_FRACTION
 
-    def points(self, space: Space, setting: Callable[[str], Any]) -> list[Point]:
-        return [Point(f"{share:g}", (f"train_share={share:g}", *self._epochs(share, setting))) for share in self.shares]
+    def __post_init__(self) -> None:
+        given = list(self.fractions)
+        if len(given) < 2 or not all(0 < fraction <= 1 for fraction in given) or given != sorted(set(given)):
+            raise InstsegError(f"sweep.fractions={given}: expected two or more, ascending, above 0 and up to 1")
 
-    def _epochs(self, share: float, setting: Callable[[str], Any]) -> list[str]:
+    def points(self, space: Space, setting: Setting) -> list[Point]:
+        """Return one point for each fraction; see ``FixedJobs``."""
+        return [
+            Point(f"{part:g}", (f"{TRAIN_FRACTION}={part:g}", *self._epochs(part, setting))) for part in self.fractions
+        ]
+
+    def _epochs(self, fraction: float, setting: Setting) -> list[str]:
         epochs, every = setting("trainer.max_epochs"), setting("trainer.check_val_every_n_epoch")
-        if not self.same_steps or share == 1 or not epochs or epochs < 1 or not every:
+        if not self.same_steps or fraction == 1 or not isinstance(epochs, int) or not isinstance(every, int):
+            return []
+        if epochs < 1 or every < 1:
             return []
         return [
-            f"trainer.max_epochs={round(epochs / share)}",
-            f"trainer.check_val_every_n_epoch={max(1, round(every / share))}",
+            f"trainer.max_epochs={round(epochs / fraction)}",
+            f"trainer.check_val_every_n_epoch={max(1, round(every / fraction))}",
         ]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """One curve for each combination of what else was swept, seeds taken together."""
-        curves = {others: _by_share(group) for others, group in by_others(records, self.axis, SEED).items()}
+        """Draw one curve for each combination of what else was swept, over all seeds, and read it; see ``Strategy``."""
+        curves = {others: _by_fraction(group) for others, group in by_others(records, self.axis, SEED).items()}
         curves = {others: curve for others, curve in curves.items() if curve}
         if not curves:
             return []
@@ -63,16 +78,29 @@ class LearningCurve(FixedJobs):
         return [*lines, f"{'curve:':<16} {folder / 'learning_curve.png'}"]
 
 
-def _by_share(records: Sequence[JobRecord]) -> Curve:
+def _by_fraction(records: Sequence[JobRecord]) -> Curve:
     found: dict[float, list[JobRecord]] = defaultdict(list)
     for record in records:
         if is_measured(record):
-            found[float(record.values[LearningCurve.axis])].append(record)
+            found[_fraction_of(record)].append(record)
     return dict(sorted(found.items()))
 
 
+def _fraction_of(record: JobRecord) -> float:
+    text = record.values[TRAIN_FRACTION]
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = math.nan
+    if not 0 < fraction <= 1:
+        raise InstsegError(
+            f"job {record.number}: {TRAIN_FRACTION}: expected a number above 0 and up to 1, found {text!r}"
+        )
+    return fraction
+
+
 def _sentence(others: str, curve: Curve, info: SweepInfo, comparisons: int) -> str:
-    said = ", ".join(f"{mean_metric(records):.3f} with {share:.0%}" for share, records in curve.items())
+    said = ", ".join(f"{mean_metric(records):.3f} with {fraction:.0%}" for fraction, records in curve.items())
     start = f"{others}: {info.metric}" if others else info.metric
     if len(curve) < 2:
         return f"{start} {said} of the training images; the other parts are not done."
@@ -85,33 +113,41 @@ def _sentence(others: str, curve: Curve, info: SweepInfo, comparisons: int) -> s
 
 
 def _verdict(found: Change) -> str:
-    """With few images to measure on a rise is soon no more than chance, and nothing is promised of it."""
+    """Promise no more than the interval allows: on few images, a rise may well be chance."""
     if abs(found.gain) < WORTHWHILE:
-        return "It has levelled off: more photos of this kind would help little; better ones, or another model, might."
+        return "It has levelled off: more images of this kind would help little; better ones, or another model, might."
     if found.gain > 0 and found.low > 0 and found.num_pairs > 1:
-        return "It was still rising: more photos like these are likely to help."
+        return "It was still rising: more images like these are likely to help."
     if found.gain > 0 and found.low > 0:
-        return f"It was still rising on these test images: more photos like these may well help. {REPEAT}"
+        return f"It was still rising on these test images: more images like these may well help. {REPEAT}"
     if found.gain > 0:
-        return f"It rose, which may be chance: more photos like these may help. {REPEAT}"
+        return f"It rose, which may be chance: more images like these may help. {REPEAT}"
     return f"It fell, so chance is larger than the gain. {REPEAT}"
 
 
 def plot_learning_curves(curves: Mapping[str, Curve], info: SweepInfo, path: Path) -> None:
-    """A line of means for each combination of the other values, and around it the single jobs. Written atomically."""
+    """Draw a line of means for each combination of the other values, with the single jobs around it.
+
+    Args:
+        curves: combination of the other values, as a label -> its curve.
+        info: what was asked for.
+        path: of the PNG, which is written atomically.
+    """
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     axis = figure.subplots()
     for number, (others, curve) in enumerate(curves.items()):
-        means = {100 * share: mean_metric(records) for share, records in curve.items()}
-        jobs = [(100 * share, r.metric or 0.0) for share, records in curve.items() if records[1:] for r in records]
+        means = {100 * fraction: mean_metric(records) for fraction, records in curve.items()}
+        jobs = [
+            (100 * fraction, r.metric or 0.0) for fraction, records in curve.items() if records[1:] for r in records
+        ]
         axis.plot(*zip(*means.items(), strict=True), "-o", color=f"C{number % 10}", label=others or None, linewidth=1.8)
         axis.plot([x for x, _ in jobs], [y for _, y in jobs], "o", color=f"C{number % 10}", alpha=0.35, markersize=4)
         for place in means.items():
             axis.annotate(f"{place[1]:.3f}", place, (0, 8), textcoords="offset points", ha="center", fontsize=9)
-    axis.set_xlabel("share of the training images (%)")
+    axis.set_xlabel("fraction of the training images (%)")
     axis.set_ylabel(info.metric)
     axis.set_title("Would more data help?", loc="left")
-    axis.set_xticks(sorted({100 * share for curve in curves.values() for share in curve}))
+    axis.set_xticks(sorted({100 * fraction for curve in curves.values() for fraction in curve}))
     axis.margins(x=0.08, y=0.18)
     axis.grid(alpha=0.3)
     if len(curves) > 1:

@@ -1,10 +1,9 @@
-"""A training that is worse than the others at the same point gives up, so that the time goes to better ones."""
+"""Pruning: a training that is worse than the others at the same point ends, so that better ones get its time."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import optuna
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -14,13 +13,14 @@ from instseg.sweeps.optuna_search import STUDY, hopeless_pruner, storage
 
 
 class PruneHopeless(Callback):
-    """After each validation tells the study the monitored metric, and ends the training where the study says so.
+    """Reports the monitored metric to the study after each validation, and ends the training where the study says so.
 
     Args:
         monitor: name of the metric.
-        journal: the study's file.
+        journal: path of the study's journal.
         trial: number of this job in the study.
-        startup_trials, from_percent: see ``optuna_search.OptunaSearch``.
+        startup_trials: number of trials before which none is pruned.
+        from_percent: percentage of the training before which none is pruned.
     """
 
     def __init__(self, monitor: str, journal: str, trial: int, startup_trials: int, from_percent: float) -> None:
@@ -29,7 +29,15 @@ class PruneHopeless(Callback):
         self._trial: optuna.Trial | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Raises Pruned, on every rank."""
+        """Report the metric.
+
+        Args:
+            trainer: with the metrics of this validation.
+            pl_module: not used.
+
+        Raises:
+            Pruned: on every rank, where the study gives the trial up.
+        """
         value = trainer.callback_metrics.get(self.monitor)
         if trainer.sanity_checking or value is None or not math.isfinite(float(value)):
             return
@@ -48,7 +56,7 @@ class PruneHopeless(Callback):
         return bool(trial.should_prune())
 
     def _open_trial(self) -> optuna.Trial:
-        """Opened once, in the process that trains, which need not be the one that has asked for the trial."""
+        """Open the trial once, in the process that trains, which need not be the one that asked for it."""
         if self._trial is None:
             study = optuna.load_study(study_name=STUDY, storage=storage(Path(self.journal)), pruner=self.pruner)
             trial_id = study.trials[self.number]._trial_id
@@ -57,6 +65,6 @@ class PruneHopeless(Callback):
 
 
 def progress_percent(trainer: Trainer) -> int:
-    """Of the steps of the whole training: comparable between trials with batches of different sizes."""
-    total: Any = trainer.estimated_stepping_batches
+    """Return the percentage of the steps that are done: comparable between trials with different batch sizes."""
+    total = float(trainer.estimated_stepping_batches)
     return min(100, round(100 * trainer.global_step / total)) if math.isfinite(total) and total else 0

@@ -1,16 +1,16 @@
-"""The rows of a leaderboard, best first, with the numbers that each run has written."""
+"""The rows of a leaderboard, best first, with the metrics of each run."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.atomic import write_text_atomically
+from instseg.runs.outcome import METRICS, read_metrics
 from instseg.sweeps.comparison import Difference, compare_runs
 from instseg.sweeps.records import DONE, PRUNED, RETRIED, JobRecord, SweepInfo
 
@@ -27,12 +27,21 @@ class Row:
 
     @property
     def metric(self) -> float | None:
+        """The monitored metric, where it is a finite number."""
         value = self.record.metric
         return value if value is not None and math.isfinite(value) else None
 
 
 def ranked(records: Sequence[JobRecord], info: SweepInfo) -> list[Row]:
-    """Done jobs by the monitored metric, then those that were given up, then all others."""
+    """Return done jobs by the monitored metric, then those that were pruned, then all others.
+
+    Args:
+        records: of all jobs.
+        info: names the metric, and the direction in which it is better.
+
+    Raises:
+        RecordError: the metrics of a run are damaged.
+    """
     sign = -1 if info.mode == "max" else 1
 
     def key(row: Row) -> tuple[int, float, int]:
@@ -48,21 +57,36 @@ def ranked(records: Sequence[JobRecord], info: SweepInfo) -> list[Row]:
 
 
 def _tested(record: JobRecord, metric: str) -> float | None:
-    """From the run's metrics.json; None where nothing was tested."""
-    file = Path(record.run_dir or "") / "metrics.json"
-    if record.state != DONE or not file.is_file():
+    """Read the metric of a run on the test images; None where it was not tested."""
+    run = Path(record.run_dir or "")
+    if record.state != DONE or not (run / METRICS).is_file():
         return None
-    value = json.loads(file.read_text(encoding="utf-8")).get(f"test/{metric.removeprefix('val/')}")
-    return None if value is None else float(value)
+    return read_metrics(run).get(f"test/{metric.removeprefix('val/')}")
 
 
 def compare_records(one: JobRecord, other: JobRecord, metric: str, comparisons: int = 1) -> Difference:
-    """Two jobs on their test images; InstsegError where they cannot be compared."""
+    """Compare two jobs on their test images.
+
+    Args:
+        one: a job.
+        other: the job to compare it with.
+        metric: such as segm_map.
+        comparisons: number of comparisons of which this is one, for the width of the interval.
+
+    Raises:
+        InstsegError: they cannot be compared.
+    """
     return compare_runs(Path(one.run_dir or ""), Path(other.run_dir or ""), metric, comparisons=comparisons)
 
 
 def write_csv(path: Path, rows: Sequence[Row], info: SweepInfo) -> None:
-    """One line for each job, numbers in full."""
+    """Write one line for each job, numbers in full, atomically.
+
+    Args:
+        path: of the CSV.
+        rows: in their order.
+        info: names the swept keys and the metric.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     tested = f"test/{info.metric.removeprefix('val/')}"
@@ -76,7 +100,7 @@ def write_csv(path: Path, rows: Sequence[Row], info: SweepInfo) -> None:
 
 
 def short(value: str) -> str:
-    """A typed value as people write it: numbers with four digits, paths by their name."""
+    """Return a value as people write it: a number with four digits, a path by its name."""
     try:
         number = float(value)
     except ValueError:
@@ -85,6 +109,6 @@ def short(value: str) -> str:
 
 
 def leaves(keys: Sequence[str]) -> list[str]:
-    """The last part of each dotted key, or all of it where two end alike."""
+    """Return the last part of each dotted key, or all of it where two end alike."""
     ends = [key.rpartition(".")[2] for key in keys]
     return [end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)]

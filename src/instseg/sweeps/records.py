@@ -1,27 +1,47 @@
-"""What a sweep knows, in its folder: one small json for each job, written whole by the process that runs it.
+"""The records of a sweep, in its folder: one small json file for each job, written whole by the process that runs it.
 
 ``<sweep>/sweep.json`` says what was asked for, ``<sweep>/jobs/007.json`` what became of a job, with its traceback
-beside it where it failed. Nothing else is needed to go on with a sweep, or to rank it.
+beside it where it failed. Nothing else is needed to resume a sweep, or to rank its jobs.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from instseg.core.atomic import write_text_atomically
+from msgspec import Meta, field
+from msgspec.structs import replace
+
 from instseg.core.errors import InstsegError
+from instseg.core.records import Record, RecordError, read_record, write_record
+from instseg.core.text import MAX_NAME_BYTES
+from instseg.sweeps.failures import Kind
 
-WAITING, RUNNING, INTERRUPTED = "waiting", "running", "interrupted"
-DONE, FAILED, PRUNED, RETRIED = "done", "failed", "pruned", "retried"
+State = Literal["waiting", "running", "interrupted", "done", "failed", "pruned", "retried"]
+WAITING: Literal["waiting"] = "waiting"
+RUNNING: Literal["running"] = "running"
+INTERRUPTED: Literal["interrupted"] = "interrupted"
+DONE: Literal["done"] = "done"
+FAILED: Literal["failed"] = "failed"
+PRUNED: Literal["pruned"] = "pruned"
+RETRIED: Literal["retried"] = "retried"
+FINISHED: tuple[State, ...] = (DONE, FAILED, PRUNED, RETRIED)
+"""States in which a job is not run again; ``retried``: another job has taken its place."""
+
+Option = bool | int | float | str | list[float] | None
+"""A value that an option of a strategy may have."""
+
 LOCK = ".lock"
 """Held by the process that works on the sweep."""
-FINISHED = (DONE, FAILED, PRUNED, RETRIED)
-"""States in which a job is not run again; ``retried``: another job has taken its place."""
+MAX_PATH = 4000
+JOB_FILE = re.compile(r"([0-9]{3,9})\.json")
+REMEDY_SWEEP = "this sweep cannot be resumed or shown; start it again in a new folder"
+REMEDY_JOB = "delete the file, and a resumed sweep runs the job again"
 
 
 @dataclass(frozen=True)
@@ -29,108 +49,201 @@ class Job:
     """One training of a sweep."""
 
     number: int  # from 0
-    values: Mapping[str, str]  # what it differs in from the others: key -> value, as typed
-    overrides: tuple[str, ...]  # everything that composes its config
+    values: Mapping[str, str]  # in which it differs from the others: key -> value, as given
+    overrides: tuple[str, ...]  # from what the user gave and the strategy chose
+    added: tuple[str, ...] = ()  # by the sweep itself, and not recorded: the callback that prunes, say
+
+    @property
+    def composed(self) -> tuple[str, ...]:
+        """All overrides that compose its config."""
+        return (*self.overrides, *self.added)
 
 
 @dataclass(frozen=True)
-class JobRecord:
-    """What is known of a job."""
+class Outcome:
+    """The way in which one attempt at a job ended."""
+
+    state: State
+    metric: float | None = None
+    kind: Kind | None = None
+    reason: str | None = None
+    is_orderly: bool = True  # False: its process died
+
+
+class JobRecord(Record, frozen=True, kw_only=True):
+    """What is known of a job, and is read back when the sweep is resumed or shown."""
 
     number: int
-    values: Mapping[str, str]
-    overrides: tuple[str, ...]
-    state: str = WAITING
+    values: dict[str, str]
+    overrides: list[str]  # for people: a resumed sweep composes them anew
+    state: State = WAITING
     metric: float | None = None  # the monitored one; of a pruned job the last
     run_dir: str | None = None
-    kind: str | None = None  # of failure: see ``failures.kind_of``
+    kind: Kind | None = None  # of failure
     reason: str | None = None  # why it failed, or was pruned
-    started: str | None = None  # UTC, ISO 8601
+    started: Annotated[datetime, Meta(tz=True)] | None = None
     seconds: float = 0.0  # of all attempts that came to an end
     attempts: int = 0  # since the last one that ended in order
 
     @classmethod
     def of(cls, job: Job) -> JobRecord:
-        return cls(job.number, dict(job.values), job.overrides)
+        """Return the record of a job that has not begun."""
+        return cls(number=job.number, values=dict(job.values), overrides=list(job.overrides))
+
+    def begun(self, run_dir: str) -> JobRecord:
+        """Return the record with one more attempt, under way in a run folder."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        started, attempts = self.started or now, self.attempts + 1
+        return replace(self, state=RUNNING, run_dir=run_dir, started=started, attempts=attempts)
+
+    def ended(self, outcome: Outcome, seconds: float = 0.0) -> JobRecord:
+        """Return the record after an attempt.
+
+        Args:
+            outcome: how it ended.
+            seconds: how long it took.
+        """
+        forgiven = outcome.state == INTERRUPTED and outcome.is_orderly
+        return replace(
+            self,
+            state=outcome.state,
+            metric=outcome.metric,
+            kind=outcome.kind,
+            reason=outcome.reason,
+            seconds=round(self.seconds + seconds, 1),
+            attempts=0 if forgiven else self.attempts,
+        )
 
 
-@dataclass(frozen=True)
-class SweepInfo:
+class SweepInfo(Record, frozen=True, kw_only=True):
     """What was asked for."""
 
-    command: list[str]  # without the program's name
-    strategy: dict[str, Any]  # as in conf/sweep, with its _target_
+    VERSION = 2  # of version 1 the strategy named code
+    READABLE = ()
+
+    command: list[str]  # its overrides, and -m
+    strategy: str | None  # a name in ``strategies.STRATEGIES``; None: the user's own, from a config of theirs
+    options: dict[str, Option]  # of the named strategy
     metric: str  # such as val/segm_map …
-    mode: str  # … and whether it is better when it is max or min
+    mode: Literal["max", "min"]  # … and the direction in which it is better
     values: list[str] = field(default_factory=list)  # the swept keys
 
     def better(self, one: float, other: float) -> bool:
+        """Tell whether one value of the metric is better than another."""
         return one > other if self.mode == "max" else one < other
 
 
 class SweepFolder:
-    """Reads and writes the records of one sweep."""
+    """The folder of one sweep, through which its records are read and written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
     @property
     def info_file(self) -> Path:
+        """The file that makes a folder that of a sweep."""
         return self.path / "sweep.json"
 
     def read_info(self) -> SweepInfo:
-        """InstsegError where the folder is no sweep's."""
+        """Read what was asked for.
+
+        Raises:
+            InstsegError: the folder is no sweep's.
+            RecordError: the file is damaged, or of another version.
+        """
         if not self.info_file.is_file():
-            raise InstsegError(f"{self.path}: no sweep has written here (there is no {self.info_file.name})")
-        return SweepInfo(**json.loads(self.info_file.read_text(encoding="utf-8")))
+            raise InstsegError(f"{self.path}: expected the folder of a sweep, found no {self.info_file.name} in it")
+        return read_record(self.info_file, SweepInfo, REMEDY_SWEEP)
 
     def write_info(self, info: SweepInfo) -> None:
-        write_text_atomically(self.info_file, json.dumps(asdict(info), indent=2) + "\n")
+        """Write what was asked for, atomically."""
+        write_record(self.info_file, info)
 
-    def read(self, number: int) -> JobRecord | None:
-        file = self._file(number, ".json")
-        if not file.is_file():
-            return None
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return JobRecord(**content | {"overrides": tuple(content["overrides"])})
+    def find(self, number: int) -> JobRecord | None:
+        """Read the record of a job; None where the job was never announced."""
+        return self.read(number) if self.job_file(number).is_file() else None
 
-    def write(self, record: JobRecord, **changes: Any) -> JobRecord:
-        """Write a record with some of its fields changed; the record as written."""
-        record = replace(record, **changes)
-        write_text_atomically(self._file(record.number, ".json"), json.dumps(asdict(record), indent=2) + "\n")
+    def read(self, number: int) -> JobRecord:
+        """Read the record of a job.
+
+        Raises:
+            RecordError: it is missing, damaged, of another version, or that of another job.
+        """
+        file = self.job_file(number)
+        record = read_record(file, JobRecord, REMEDY_JOB)
+        if record.number != number:
+            raise RecordError(f"{file}: field number: expected {number}, found {record.number}; {REMEDY_JOB}")
+        if record.run_dir is not None and not is_possible_path(record.run_dir):
+            raise RecordError(f"{file}: field run_dir: expected a path, found {record.run_dir[:80]!r}; {REMEDY_JOB}")
         return record
 
-    def records(self) -> list[JobRecord]:
-        """All of them, by number."""
-        numbers = sorted(int(file.stem) for file in self.path.glob("jobs/*.json"))
-        return [record for number in numbers if (record := self.read(number))]
+    def write(self, record: JobRecord) -> JobRecord:
+        """Write a record, atomically, and return it."""
+        write_record(self.job_file(record.number), record)
+        return record
+
+    def records(self, keys: Sequence[str] = ()) -> list[JobRecord]:
+        """Read the records of all jobs, by number.
+
+        Args:
+            keys: the swept keys, for which each job must have a value.
+
+        Raises:
+            RecordError: one of them is damaged, or lacks a value.
+        """
+        records = [self.read(number) for number in sorted(self._numbers())]
+        for record in records:
+            if missing := [key for key in keys if key not in record.values]:
+                file = self.job_file(record.number)
+                raise RecordError(f"{file}: field values: expected the key {missing[0]}, found none; {REMEDY_JOB}")
+        return records
+
+    def job_file(self, number: int) -> Path:
+        """Return the file of a job's record."""
+        return self._file(number, ".json")
 
     def traceback_file(self, number: int) -> Path:
+        """Return the file for the traceback of a job that failed."""
         return self._file(number, "_traceback.txt")
 
     def lock_file(self, number: int) -> Path:
-        """Held by the process that runs the job, so that nobody takes it for dead, or starts it twice."""
+        """Return the lock that the process of a job holds, so that nobody takes it for dead, or starts it twice."""
         return self._file(number, ".lock")
 
     def remove_if_unused(self) -> None:
-        """A sweep that is refused at its start leaves nothing; a folder in which something else lies stays."""
+        """Leave nothing of a sweep that was refused at its start; a folder that holds anything else stays."""
         if not self.info_file.is_file():
             with suppress(OSError):
                 (self.path / LOCK).unlink()
                 self.path.rmdir()
 
+    def _numbers(self) -> Iterator[int]:
+        for file in self.path.glob("jobs/*.json"):
+            if found := JOB_FILE.fullmatch(file.name):
+                yield int(found[1])
+
     def _file(self, number: int, ending: str) -> Path:
         return self.path / "jobs" / f"{number:03d}{ending}"
 
 
-def newest_sweep(outputs: Path, chosen: str | None = None) -> Path:
-    """The sweep that was started last below an outputs folder, by a command with ``chosen`` in it where that is given.
+def is_possible_path(text: str) -> bool:
+    """Tell whether file systems accept a path, whether or not there is anything."""
+    is_short = all(len(part.encode()) <= MAX_NAME_BYTES for part in Path(text).parts)
+    return "\0" not in text and is_short and len(text) < MAX_PATH
 
-    InstsegError where there is none.
+
+def newest_sweep(outputs: Path, chosen: str | None = None) -> Path:
+    """Find the sweep that was started last.
+
+    Args:
+        outputs: the folder around all runs and sweeps.
+        chosen: an override that its command must hold, such as ``sweep=optuna``.
+
+    Raises:
+        InstsegError: there is none.
     """
-    found = [file.parent for file in outputs.glob("sweeps/*/sweep.json")]
-    if chosen is not None:
-        found = [folder for folder in found if chosen in SweepFolder(folder).read_info().command]
-    if not found:
-        raise InstsegError(f"no {chosen or 'sweep'} below {outputs.absolute()}")
-    return max(found, key=lambda path: path.name)
+    found = sorted((file.parent for file in outputs.glob("sweeps/*/sweep.json")), key=lambda path: path.name)
+    for folder in reversed(found):
+        if chosen is None or chosen in SweepFolder(folder).read_info().command:
+            return folder
+    raise InstsegError(f"no {chosen or 'sweep'} below {outputs.absolute()}")

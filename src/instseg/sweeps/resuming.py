@@ -1,4 +1,4 @@
-"""``resume=`` of a sweep: the command that started it, and what may be added to it."""
+"""``resume=`` of a sweep: the command that started it, and the overrides that may be added."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import key_of, quoted, typed_values
+from instseg.core.overrides import GROUPS, MULTIRUN, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.differences import CHANGES_NOTHING
 from instseg.runs.external_launch import external_launch
 from instseg.sweeps.records import SweepFolder, newest_sweep
 
-MULTIRUN = ("-m", "--multirun")
 OF_ONE_RUN = ("run_dir", "resume", "reproduce", "stage", "checkpoint")
-"""They decide what a command does, and with which run."""
+"""Keys that decide what a command does, and with which run."""
 MAY_CHANGE = (
     "retry_failed", "launcher", "hydra", "sweep.num_trials", *(key for key in CHANGES_NOTHING if key not in OF_ONE_RUN),
 )  # fmt: skip
@@ -23,36 +22,61 @@ MAY_CHANGE = (
 
 
 def starts_a_sweep(arguments: Sequence[str]) -> bool:
-    """Whether ``-m`` is typed or a ``sweep=`` is chosen; not so in the other ranks of a job, which say so."""
+    """Tell whether ``-m`` or a ``sweep=`` is among the arguments of a command, other than those of a job's ranks."""
     chosen = _chosen(arguments) is not None
     return (chosen or any(flag in arguments for flag in MULTIRUN)) and "hydra.mode=RUN" not in arguments
 
 
 def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
-    """Where ``resume=`` names a sweep's folder, or is ``auto`` beside ``-m`` or ``sweep=``: that sweep's command.
+    """Return the arguments with the command of the sweep that they resume.
 
-    The same folder is written to again. Raises InstsegError for typed settings that would change what the jobs try,
-    and for a ``resume=`` beside ``-m`` or ``sweep=`` that names no sweep.
+    ``resume=`` names its folder; ``resume=auto`` beside ``-m`` or ``sweep=`` is the newest. What the stored command
+    holds may choose options and give plain values; an override of it that does more has to be given again.
+
+    Raises:
+        InstsegError: an override would change what the jobs try, ``resume=`` beside ``-m`` or ``sweep=`` names no
+            sweep, or the stored command does more than it may.
     """
     folder = _resumed_sweep(arguments)
     if folder is None:
         return [*arguments, *_folder_of_this_launch(arguments)]
     command = folder.read_info().command
-    added = [a for a in arguments if a not in command and not a.startswith("resume=") and a not in MULTIRUN]
+    flags, overrides = _flags_and_overrides(arguments)
+    added = [a for a in overrides if a not in command and not a.startswith("resume=")]
     for argument in added:
-        if not any(key_of(argument) == may or key_of(argument).startswith(f"{may}.") for may in MAY_CHANGE):
-            raise InstsegError(
-                f"{argument}: {folder.path} was started with other settings. A sweep goes on with those it has; "
-                f"what may be typed besides: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
-            )
-    changed = {"hydra.sweep.dir", *map(key_of, added)}
-    kept = [a for a in command if key_of(a) not in changed]
-    flags = [a for a in kept if a in MULTIRUN]
-    return [*flags, *(a for a in kept if a not in MULTIRUN), *added, quoted("hydra.sweep.dir", folder.path)]
+        _check_may_change(argument, folder)
+    replaced = {"hydra.sweep.dir", *map(key_of, added)}
+    stored = [a for a in command if key_of(a) not in replaced and a not in flags]
+    check_stored_overrides([a for a in stored if a not in overrides], GROUPS, str(folder.info_file), is_sweep=True)
+    multirun = [a for a in stored if a in MULTIRUN]
+    stored = [a for a in stored if a not in MULTIRUN]
+    return [*multirun, *flags, *stored, *added, quoted("hydra.sweep.dir", folder.path)]
+
+
+def _flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate flags, such as ``--config-dir DIR``, each with its value, from overrides; without ``-m``."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    expects_value = False
+    for argument in arguments:
+        is_flag = argument.startswith("-")
+        if argument not in MULTIRUN:
+            (flags if is_flag or expects_value else overrides).append(argument)
+        expects_value = is_flag and "=" not in argument and argument not in MULTIRUN
+    return flags, overrides
+
+
+def _check_may_change(argument: str, folder: SweepFolder) -> None:
+    key = key_of(argument)
+    if not any(key == may or key.startswith(f"{may}.") for may in MAY_CHANGE):
+        raise InstsegError(
+            f"{argument}: {folder.path} was started with other settings. A sweep is resumed with those it has; these "
+            f"may be given besides: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
+        )
 
 
 def _resumed_sweep(arguments: Sequence[str]) -> SweepFolder | None:
-    """None where a new sweep is started, or none at all."""
+    """Return the sweep that is resumed; None where a new one is started, or none at all."""
     typed = typed_values(arguments)
     resume = typed.get("resume", "null")
     if resume == "auto" and starts_a_sweep(arguments):
@@ -62,8 +86,8 @@ def _resumed_sweep(arguments: Sequence[str]) -> SweepFolder | None:
         return folder
     if resume not in ("null", "") and starts_a_sweep(arguments):
         raise InstsegError(
-            f"resume={resume}: {folder.path} is no sweep's folder (it has no {folder.info_file.name}). A sweep goes on "
-            "with resume=<its folder>, or resume=auto for the newest; a run is resumed without -m and sweep="
+            f"resume={resume}: {folder.path} is no sweep's folder (it has no {folder.info_file.name}). A sweep is "
+            "resumed with resume=<its folder>, or resume=auto for the newest; a run is resumed without -m and sweep="
         )
     return None
 
@@ -84,5 +108,5 @@ def _new_folder(outputs: Path) -> Path:
 
 
 def _chosen(arguments: Sequence[str]) -> str | None:
-    """``sweep=optuna``, say, as it was typed."""
+    """Return the override that chooses a kind of sweep, such as ``sweep=optuna``."""
     return next((a for a in arguments if a.startswith("sweep=") and a not in ("sweep=", "sweep=null")), None)

@@ -1,4 +1,4 @@
-"""What the kinds of sweeps have in common: from typed values to jobs, from records to sentences."""
+"""The common base of all kinds of sweeps: from overrides to jobs, from records to sentences."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from instseg.core.errors import InstsegError
 from instseg.sweeps.records import Job, JobRecord, SweepInfo
+
+Setting = Callable[[str], object]
+"""(dotted key) -> its value in a config; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,25 @@ class Interval:
 
     @property
     def is_whole(self) -> bool:
+        """Whether only whole numbers are meant."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 @dataclass(frozen=True)
 class Space:
-    """The command line of a sweep: what is the same for all jobs, and what is tried."""
+    """The overrides of a sweep: those that all jobs share, and those that are tried."""
 
     fixed: tuple[str, ...] = ()
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     def combinations(self) -> Iterator[dict[str, str]]:
-        """Every choice with every other, the last one typed changing fastest."""
+        """Return every choice with every other, the last given key changing fastest."""
         for values in itertools.product(*self.choices.values()):
             yield dict(zip(self.choices, values, strict=True))
 
     def check_no_intervals(self, sweep: str) -> None:
+        """Raise InstsegError where a key has an interval, of which ``sweep`` could not try every value."""
         for key in self.intervals:
             raise InstsegError(
                 f"{key}: {sweep} tries listed values, such as {key}=1,2,3; intervals are for sweep=optuna"
@@ -52,8 +56,8 @@ class Context:
 
     info: SweepInfo
     folder: Path
-    setting: Callable[[Sequence[str]], Callable[[str], Any]]
-    """(overrides) -> (dotted key) -> its value in the config that they compose; None where there is none."""
+    setting: Callable[[Sequence[str]], Setting]
+    """(overrides) -> a look into the config that they compose."""
 
 
 class Strategy(ABC):
@@ -64,59 +68,83 @@ class Strategy(ABC):
 
     @abstractmethod
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
-        """Get ready, or ready again: ``records`` are those of an earlier start. Returns the keys that are swept."""
+        """Get ready to be asked.
+
+        Args:
+            space: the overrides of the sweep.
+            context: the sweep itself.
+            records: those of an earlier start.
+            retry_failed: whether jobs that failed are to be run again.
+
+        Returns:
+            The swept keys.
+        """
 
     @abstractmethod
     def ask(self, at_once: int) -> list[Job]:
-        """Jobs to run next, ``at_once`` of them at the same time; none: the sweep is over."""
+        """Return the jobs to run next, ``at_once`` of them at the same time; none where the sweep is over."""
 
     def tell(self, record: JobRecord) -> None:
-        """A job that was asked for has come to an end."""
+        """Take note of the end of a job that was asked for."""
         return
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """What the finished jobs say together, in sentences; may write pictures into ``folder``."""
+        """Say in sentences what the finished jobs mean together.
+
+        Args:
+            records: of all jobs.
+            info: what was asked for.
+            folder: of the sweep; pictures may be written into it.
+        """
         return []
 
 
 @dataclass(frozen=True)
 class Point:
-    """One step of a strategy's own axis: how it is called, and what it sets."""
+    """One step of a strategy's own axis: its label, and the overrides that it stands for."""
 
     label: str
     overrides: tuple[str, ...]
 
 
 class FixedJobs(Strategy):
-    """A list of jobs that is known from the start: the typed values, each with all points of an axis of its own."""
+    """A list of jobs that is known from the start: the given values, each with all points of an axis of its own."""
 
     axis = ""
-    """How the values of ``points`` are called in tables."""
+    """Name of the strategy's own axis in tables."""
     _jobs: list[Job]
 
-    def points(self, space: Space, setting: Callable[[str], Any]) -> list[Point]:
-        """The steps of the own axis, in a config with these settings."""
+    def points(self, space: Space, setting: Setting) -> list[Point]:
+        """Return the steps of the own axis.
+
+        Args:
+            space: the overrides of the sweep.
+            setting: a look into the config for which the steps are.
+        """
         return [Point("", ())]
 
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
+        """List the jobs; see ``Strategy``."""
         space.check_no_intervals("this sweep")
         self._jobs = []
         for values in space.combinations():
-            typed = (*space.fixed, *(f"{key}={value}" for key, value in values.items()))
-            for point in self.points(space, context.setting(typed)):
+            given = (*space.fixed, *(f"{key}={value}" for key, value in values.items()))
+            for point in self.points(space, context.setting(given)):
                 own = {self.axis: point.label} if self.axis else {}
-                self._jobs.append(Job(len(self._jobs), values | own, (*typed, *point.overrides)))
+                self._jobs.append(Job(len(self._jobs), values | own, (*given, *point.overrides)))
         return [*space.choices, *([self.axis] if self.axis else [])]
 
     def ask(self, at_once: int) -> list[Job]:
+        """Return all jobs at the first call."""
         jobs, self._jobs = self._jobs, []
         return jobs
 
 
 class Grid(FixedJobs):
-    """Every combination of the typed values."""
+    """Every combination of the given values."""
 
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
+        """List the jobs; see ``Strategy``."""
         if not space.choices and not space.intervals:
             raise InstsegError("a sweep needs values to try, such as optimizer.lr=1e-3,5e-3 model=r18fpn,r50fpn")
         return super().begin(space, context, records, retry_failed)

@@ -1,45 +1,42 @@
-"""Hydra's side of a sweep: typed values become jobs, a launcher runs them, and none of them can end the others."""
+"""Hydra's side of a sweep: overrides become jobs, a launcher runs them, and none of them can end the others."""
 
 from __future__ import annotations
 
 import logging
-import shlex
-import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import quoted
+from instseg.core.overrides import GROUPS, check_stored_overrides, quoted
 from instseg.runs.stored_overrides import last_alive
-from instseg.sweeps.command_line import jobs_at_once, space_of
+from instseg.sweeps.command_line import ChosenStrategy, chosen_strategy, command_of, info_of, jobs_at_once, space_of
+from instseg.sweeps.ending import ended, explain_interruption, in_words, tell_end
 from instseg.sweeps.failures import REFUSED, is_disk_full
 from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
-from instseg.sweeps.records import DONE, FAILED, FINISHED, LOCK, WAITING, Job, JobRecord, SweepFolder, SweepInfo
-from instseg.sweeps.strategy import Context, Space, Strategy
+from instseg.sweeps.records import FAILED, FINISHED, LOCK, Job, JobRecord, Outcome, SweepFolder
+from instseg.sweeps.strategy import Context, Setting, Space, Strategy
 
 log = logging.getLogger(__name__)
 
 NOT_OF_A_JOB = ("resume", "retry_failed")
-"""Keys that say how the sweep goes on; a job's own ``resume`` is set where it goes on."""
-DEFAULT_STRATEGY = {"_target_": "instseg.sweeps.strategy.Grid"}
+"""Keys that say how the sweep is resumed; a job's own ``resume`` is set where it is resumed."""
 
 
 class RecordingSweeper(Sweeper):
-    """Runs the jobs of the strategy in ``sweep`` (without one: every combination of what was typed)."""
+    """Runs the jobs of the strategy in ``sweep`` (without one: every combination of the given values)."""
 
     config: DictConfig
     hydra_context: HydraContext
@@ -47,9 +44,16 @@ class RecordingSweeper(Sweeper):
 
     @abstractmethod
     def explain(self, error: Exception) -> str:
-        """Why a config could not be composed, for people."""
+        """Explain to people why a config could not be composed."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Get ready to run jobs; called by Hydra.
+
+        Args:
+            hydra_context: loads configs.
+            task_function: trains with a config, and returns the monitored metric.
+            config: composed from the overrides that all jobs share.
+        """
         self.config, self.hydra_context = config, hydra_context
         self.folder = SweepFolder(Path(config.hydra.sweep.dir))
         self._numbers: dict[tuple[str, ...], int] = {}
@@ -59,40 +63,37 @@ class RecordingSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[JobRecord]:
-        """The records of all jobs. InstsegError at the end where some failed, SystemExit where it was interrupted."""
+        """Run all jobs, and return their records; called by Hydra.
+
+        Raises:
+            InstsegError: some of them failed.
+            SystemExit: the sweep was interrupted.
+        """
         self.folder.path.mkdir(parents=True, exist_ok=True)
         with lock_if_free(self.folder.path / LOCK) as is_free:
             if not is_free:
                 raise InstsegError(f"{self.folder.path}: another process is working on this sweep")
             try:
-                self._work(self._strategy(), self._space(arguments))
+                chosen = chosen_strategy(self.config.get("sweep"))
+                self._work(chosen, arguments)
             except (KeyboardInterrupt, SystemExit):
-                self._explain_interruption()
+                explain_interruption(self.folder)
                 raise SystemExit(130) from None
             except Exception as error:
                 self.folder.remove_if_unused()
                 if is_disk_full(error):
-                    raise self._in_words(error) from error
+                    raise in_words(error, self.folder) from error
                 raise
-            records = self.folder.records()
-            self._finish(records)
-        return records
+            return ended(self.folder, chosen.strategy)
 
-    # --- what was typed ---
-
-    def _strategy(self) -> Strategy:
-        given = self.config.get("sweep")
-        self._described = OmegaConf.to_container(given, resolve=True) if given else dict(DEFAULT_STRATEGY)
-        strategy = instantiate(self._described, _convert_="all")
-        assert isinstance(strategy, Strategy)
-        return strategy
+    # --- the overrides ---
 
     def _space(self, arguments: Sequence[str]) -> Space:
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         return space_of([o for o in parser.parse_overrides(list(arguments)) if o.key_or_group not in NOT_OF_A_JOB])
 
-    def _setting(self, overrides: Sequence[str]) -> Callable[[str], Any]:
-        """A look into the config that overrides compose; without a config all is None."""
+    def _setting(self, overrides: Sequence[str]) -> Setting:
+        """Look into the config that overrides compose; without a config every value is None."""
         try:
             config = self._composed(overrides)
         except Exception:  # such a job is refused, with the reason, when its turn comes
@@ -104,15 +105,14 @@ class RecordingSweeper(Sweeper):
 
     # --- running ---
 
-    def _work(self, strategy: Strategy, space: Space) -> None:
-        monitor = self.config.monitor
-        assert isinstance(self._described, dict)
-        described = {str(key): value for key, value in self._described.items()}
-        info = SweepInfo(command_of(self.folder), described, monitor.metric, monitor.mode)
+    def _work(self, chosen: ChosenStrategy, arguments: Sequence[str]) -> None:
+        given = [argument for argument in arguments if argument.partition("=")[0] not in NOT_OF_A_JOB]
+        command = command_of(self.folder, self.config, given)
+        info = info_of(command, chosen, self.config)
         context = Context(info, self.folder.path, self._setting)
-        retry = bool(self.config.retry_failed)
-        swept = strategy.begin(space, context, self.folder.records(), retry)
-        self.folder.write_info(SweepInfo(**{**vars(info), "values": swept}))
+        retry, strategy = bool(self.config.retry_failed), chosen.strategy
+        swept = strategy.begin(self._space(arguments), context, self.folder.records(), retry)
+        self.folder.write_info(msgspec.structs.replace(info, values=swept))
         OmegaConf.save(self.config, self.folder.path / "multirun.yaml")
         at_once = jobs_at_once(self.config.hydra.launcher)
         while jobs := strategy.ask(at_once):
@@ -122,12 +122,12 @@ class RecordingSweeper(Sweeper):
                     self._tell(strategy, job)
 
     def _is_open(self, job: Job, retry_failed: bool) -> bool:
-        """Whether the job is still to be run; writes down that it is."""
-        record = self.folder.read(job.number)
+        """Tell whether the job is still to be run, and record that it is."""
+        record = self.folder.find(job.number)
         if record is not None and record.values != dict(job.values):
             raise InstsegError(
-                f"{self.folder.path}: its job {job.number} was {record.values} and would now be {job.values}. "
-                "Go on with the command that started the sweep, or start a new one"
+                f"{self.folder.path}: its job {job.number} was {record.values} and would now be {dict(job.values)}. "
+                "Resume with the command that started the sweep, or start a new one"
             )
         if record is not None and record.state == FAILED and retry_failed:
             record = JobRecord.of(job)
@@ -143,82 +143,36 @@ class RecordingSweeper(Sweeper):
 
     def _can_be_composed(self, job: Job) -> bool:
         try:
-            self._composed(job.overrides)
+            self._composed(job.composed)
         except Exception as error:
-            record = JobRecord.of(job)
-            self.folder.write(record, state=FAILED, kind=REFUSED, reason=self.explain(error))
+            outcome = Outcome(FAILED, kind=REFUSED, reason=self.explain(error))
+            self.folder.write(JobRecord.of(job).ended(outcome))
             return False
         return True
 
     def _launch(self, jobs: Sequence[Job]) -> None:
-        overrides = [[*job.overrides, *self._resumed(job)] for job in jobs]
+        overrides = [[*job.composed, *self._resumed(job)] for job in jobs]
         self._numbers.clear()
-        self._numbers.update({job.overrides: job.number for job in jobs})
+        self._numbers.update({job.composed: job.number for job in jobs})
         for result in self.launcher.launch(overrides, initial_job_idx=jobs[0].number):
-            if isinstance(result._return_value, Exception):  # outside of the training, whose own are written down
+            if isinstance(result._return_value, Exception):  # outside of the training, whose own are recorded
                 raise result._return_value
 
     def _resumed(self, job: Job) -> list[str]:
-        """What makes a job that was interrupted go on in its folder, from the last good checkpoint there."""
-        record = self.folder.read(job.number)
-        begun = Path(record.run_dir) if record and record.run_dir else None
-        return [quoted("resume", begun)] if begun and last_alive(begun) else []
-
-    # --- telling ---
+        """Return the override with which a job that was interrupted resumes in its folder."""
+        run_dir = self.folder.read(job.number).run_dir
+        if not run_dir or not last_alive(Path(run_dir)):
+            return []
+        where = str(self.folder.job_file(job.number))
+        return check_stored_overrides([quoted("resume", run_dir)], GROUPS, where)
 
     def _tell(self, strategy: Strategy, job: Job) -> None:
         record = self.folder.read(job.number)
-        assert record is not None and record.state != WAITING
         strategy.tell(record)
-        value = "" if record.metric is None else f", {self.config.monitor.metric} {record.metric:.4g}"
-        log.info("job %d %s%s: %s", record.number, record.state, value, record.reason or _shown(record.values))
-
-    def _explain_interruption(self) -> None:
-        records = self.folder.records()
-        done = sum(record.state in FINISHED for record in records)
-        print(f"\nInterrupted; {done} of the jobs are finished, and all that was written stays.", file=sys.stderr)
-        print(f"Go on with:  {self._command_to_go_on()}", file=sys.stderr)
-
-    def _in_words(self, error: Exception) -> InstsegError:
-        """What to do about a full disk; no job has failed of it."""
-        what = str(error).partition(". ")[0]
-        return InstsegError(
-            f"the sweep stops, because the disk is full: {what}. Make room, then go on with:  "
-            f"{self._command_to_go_on()}"
-        )
-
-    def _finish(self, records: Sequence[JobRecord]) -> None:
-        from instseg.sweeps.leaderboard import show_leaderboard  # matplotlib: not before it is needed
-
-        show_leaderboard(self.folder)
-        failed = [record for record in records if record.state == FAILED]
-        if failed:
-            done = sum(record.state == DONE for record in records)
-            raise InstsegError(
-                f"{len(failed)} of {len(records)} jobs failed ({done} done), the first, number {failed[0].number}: "
-                f"{failed[0].reason}\nWhat is known of them is in {self.folder.path / 'jobs'}. Run them again with:  "
-                f"{self._command_to_go_on()} retry_failed=true"
-            )
-
-    def _command_to_go_on(self) -> str:
-        return f"python {sys.argv[0]} {shlex.quote(f'resume={self.folder.path}')}"
+        tell_end(record, self.config.monitor.metric)
 
 
-def _number_now(numbers: dict[tuple[str, ...], int], _config: Any) -> int:
-    """Which job the process runs: the one with its overrides."""
-    typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-    assert isinstance(typed, list)
-    return numbers[tuple(override for override in typed if not override.startswith("resume="))]
-
-
-def command_of(folder: SweepFolder) -> list[str]:
-    """What started the sweep: the first command that was recorded, else that of this process."""
-    if folder.info_file.is_file():
-        return folder.read_info().command
-    return list(sys.argv[1:])
-
-
-def _shown(values: Mapping[str, str]) -> str:
-    from instseg.sweeps.ranking import short  # scipy: not before it is needed
-
-    return ", ".join(f"{key}={short(value)}" for key, value in values.items())
+def _number_now(numbers: dict[tuple[str, ...], int]) -> int:
+    """Return the number of the job that this process runs: the one with its overrides."""
+    given = [str(override) for override in HydraConfig.get().overrides.task]
+    return numbers[tuple(override for override in given if not override.startswith("resume="))]
