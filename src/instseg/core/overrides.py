@@ -15,8 +15,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.plain_values import NotPlainError, check_plain_value
 
 GROUPS = (
-    "augmentation", "callbacks", "dataset", "debug", "experiment", "launcher", "logger", "model", "optimizer",
-    "scheduler", "sweep", "trainer",
+    "augmentation", "callbacks", "dataset", "debug", "experiment", "launcher", "logger", "metrics", "model",
+    "optimizer", "scheduler", "sweep", "trainer", "writers",
 )  # fmt: skip
 """The config groups of this package, the folders of ``conf``."""
 
