@@ -1,4 +1,4 @@
 """Pure drawing: instances on images, sheets of several images, curves.
 
-Takes arrays and returns arrays or writes the picture it is told to. Knows no data set, no model and no run.
+Takes arrays and returns arrays, or writes a picture to a given path. Knows no dataset, no model and no run.
 """

@@ -26,9 +26,11 @@ SMOOTH_FROM = 60
 
 
 def plot_curves(scalars: Mapping[str, Curve], path: Path) -> None:
-    """Losses, AP, AP per category, learning rate and the rest in one panel each; panels without a curve are left out.
+    """Plot losses, AP, AP per category, learning rate and the rest in a panel each; empty panels are left out.
 
-    ``scalars``: logged name -> steps and values; values that are not finite leave a gap. Written atomically.
+    Args:
+        scalars: logged name -> steps and values; values that are not finite leave a gap.
+        path: the PNG, written atomically.
     """
     panels = _panels(scalars)
     figure = Figure(figsize=(11, max(1, len(panels)) * 3.6), dpi=110, layout="constrained")
@@ -41,7 +43,12 @@ def plot_curves(scalars: Mapping[str, Curve], path: Path) -> None:
 
 
 def write_png(figure: Figure, path: Path) -> None:
-    """Atomically, by a renderer of the figure's own instead of pyplot's: safe in threads and notebooks."""
+    """Write a figure atomically, with a renderer of its own instead of pyplot's: safe in threads and notebooks.
+
+    Args:
+        figure: what to write.
+        path: the PNG.
+    """
     FigureCanvasAgg(figure)
     with replacing(path) as scratch:
         figure.savefig(scratch, format="png")
@@ -56,7 +63,7 @@ def _panels(scalars: Mapping[str, Curve]) -> dict[str, list[str]]:
 
 
 def _panel_of(name: str) -> str:
-    """The panel of a logged name such as train/loss_mask, val/segm_map_50, val/segm_map/car, lr, images_per_second."""
+    """Return the panel of a logged name such as train/loss_mask, val/segm_map/car, lr or images_per_second."""
     parts = name.split("/")
     measure = parts[1] if len(parts) > 1 else name
     if measure.startswith("loss"):
@@ -98,7 +105,7 @@ def _draw_curve(
 
 
 def _moving_average(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Centred, over the finite values in the window; shorter at the ends; NaN where there are none."""
+    """Average over the finite values in a centred window, shorter at the ends; NaN where there are none."""
     known = np.isfinite(values)
     kernel = np.ones(2 * (window // 2) + 1)
     total = np.convolve(np.where(known, values, 0.0), kernel, mode="same")

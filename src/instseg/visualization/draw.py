@@ -1,7 +1,7 @@
 """Pictures of instances: pure functions from arrays to arrays.
 
-Everything is drawn at a size where it can be read: pictures smaller than MIN_SIDE_PX are enlarged first, lines and
-letters grow with the picture. Masks are blended inside their own box, so cost follows what is drawn.
+Pictures smaller than MIN_SIDE_PX are enlarged first, and lines and letters grow with the picture, so that all of it can
+be read. Masks are blended inside their own box, so the cost follows the drawn area.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from instseg.core.categories import Categories, category_colour
 from instseg.core.errors import InstsegError
@@ -23,15 +23,15 @@ from instseg.visualization.text import Area, Colour, draw_label
 
 MIN_SIDE_PX = 640
 """The longer side of a drawn picture has at least this, up to 1.4 times as much where many names need room."""
-LETTER_SHARE = 0.025
-"""Letter size as a share of the side of a square of the picture's area, down to 0.7 of that for many names."""
+LETTER_FRACTION = 0.025
+"""Letter size, as a fraction of the square root of the picture's area; down to 0.7 of it for many names."""
 MASK_OPACITY = 0.45
 CROWD_COLOUR: Colour = (150, 150, 150)
 
 
 @dataclass(slots=True)
 class Shape:
-    """One instance, ready to be drawn, in pixels of the picture."""
+    """Instance that is ready to be drawn, in pixels of the picture."""
 
     box: NDArray[np.float64]  # (4,) xyxy
     mask: NDArray[np.uint8]  # (h, w) 0 or 1, only its own part of the picture
@@ -44,34 +44,60 @@ class Shape:
 def draw_prediction(
     image: Image, prediction: Prediction, categories: Categories, score_threshold: float = 0.5
 ) -> Image:
-    """The instances with at least this score over their photo; see draw_instances."""
+    """Draw predicted instances over their image.
+
+    Args:
+        image: (H, W, 3) uint8 RGB in the original frame, not changed.
+        prediction: of this image, in the same frame.
+        categories: names of the labels.
+        score_threshold: instances with a lower score are not drawn.
+
+    Returns:
+        As ``draw_instances``.
+    """
     kept = prediction.select(prediction.scores >= score_threshold)
     return draw_instances(image, kept.boxes, kept.labels, kept.rles, categories, kept.scores)
 
 
 def draw_ground_truth(image: Image, truth: GroundTruth, categories: Categories) -> Image:
-    """What a person drew over their photo, crowds hatched in gray; see draw_instances."""
+    """Draw annotated instances over their image, crowds hatched in gray.
+
+    Args:
+        image: (H, W, 3) uint8 RGB in the original frame, not changed.
+        truth: of this image, in the same frame.
+        categories: names of the labels.
+
+    Returns:
+        As ``draw_instances``.
+    """
     return draw_instances(image, truth.boxes, truth.labels, truth.rles, categories, iscrowd=truth.iscrowd)
 
 
 def draw_instances(
     image: Image,
-    boxes: NDArray[np.floating[Any]],
+    boxes: NDArray[np.floating],
     labels: NDArray[np.int64],
     rles: Sequence[Rle],
     categories: Categories,
-    scores: NDArray[np.floating[Any]] | None = None,
+    scores: NDArray[np.floating] | None = None,
     iscrowd: NDArray[np.bool_] | None = None,
 ) -> Image:
-    """Masks, boxes, names and scores over an image.
+    """Draw masks, boxes, names and scores over an image.
 
     Args:
         image: (H, W, 3) uint8 RGB, not changed.
-        boxes: (N, 4) xyxy in pixels of the image; labels: (N,); rles: N masks of the image's size; scores: (N,).
+        boxes: (N, 4) xyxy in pixels of the image.
+        labels: (N,) 1..num_categories.
+        rles: N masks of the image's size.
+        categories: names of the labels.
+        scores: (N,) 0..1; None writes names alone.
         iscrowd: (N,) regions to hatch in gray, without a box.
 
     Returns:
         A new picture, of the image's size or, where that is below MIN_SIDE_PX, enlarged to it.
+
+    Raises:
+        InstsegError: a mask has another size than the image.
     """
     size = image.shape[:2]
     for rle in rles:
@@ -90,10 +116,16 @@ def draw_instances(
     return canvas
 
 
-def draw_target(image: Image | Any, target: Target, categories: Categories) -> Image:
-    """A training target as the model sees it: every box mask stretched back into its box.
+def draw_target(image: Image | Tensor, target: Target, categories: Categories) -> Image:
+    """Draw a training target as the model sees it: every box mask stretched back into its box.
 
-    image: (H, W, 3) uint8 array or (3, H, W) uint8 tensor, in the network frame, with or without padding.
+    Args:
+        image: (H, W, 3) uint8 array or (3, H, W) uint8 tensor, in the network frame, with or without padding.
+        target: of this image, in the same frame.
+        categories: names of the labels.
+
+    Returns:
+        As ``draw_instances``.
     """
     pixels = image if isinstance(image, np.ndarray) else np.ascontiguousarray(image.cpu().permute(1, 2, 0).numpy())
     canvas, scale = _canvas(pixels, len(target))
@@ -110,7 +142,7 @@ def draw_target(image: Image | Any, target: Target, categories: Categories) -> I
 
 
 def _canvas(image: Image, num_instances: int) -> tuple[Image, float]:
-    """A copy to draw on and its size relative to the image."""
+    """Return a copy to draw on and its size relative to the image."""
     scale = max(1.0, MIN_SIDE_PX / _crowding(num_instances) / max(image.shape[:2]))
     if scale == 1.0:
         return image.copy(), 1.0
@@ -119,19 +151,19 @@ def _canvas(image: Image, num_instances: int) -> tuple[Image, float]:
 
 
 def _crowding(num_instances: int) -> float:
-    """1 up to ten instances, falling to 0.7: by how much names shrink to leave the picture visible."""
+    """Return the factor by which names shrink to leave the picture visible: 1 up to ten instances, falling to 0.7."""
     return min(1.0, max(0.7, math.sqrt(10 / max(num_instances, 1))))
 
 
 def _letter_px(size: ImageSize, num_instances: int) -> int:
-    """Letter size that follows the picture, yet leaves a narrow strip room for more than a letter."""
+    """Choose a letter size that follows the picture, yet leaves a narrow strip room for more than a letter."""
     height, width = size
-    letter = LETTER_SHARE * _crowding(num_instances) * math.sqrt(height * width)
+    letter = LETTER_FRACTION * _crowding(num_instances) * math.sqrt(height * width)
     return max(11, round(min(letter, min(height, width) / 7)))
 
 
 def _texts(
-    labels: NDArray[np.int64], categories: Categories, scores: NDArray[Any] | None, crowd: NDArray[np.bool_]
+    labels: NDArray[np.int64], categories: Categories, scores: NDArray[np.floating] | None, crowd: NDArray[np.bool_]
 ) -> list[str]:
     names = [categories.name(int(label)) + (" (crowd)" if c else "") for label, c in zip(labels, crowd, strict=True)]
     if scores is None:
@@ -139,15 +171,15 @@ def _texts(
     return [f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)]
 
 
-def _large_first(boxes: NDArray[Any]) -> list[int]:
-    """Drawing order in which small instances stay visible on large ones."""
+def _large_first(boxes: NDArray[np.floating]) -> list[int]:
+    """Order instances so that small ones are drawn on top of large ones."""
     boxes = np.asarray(boxes).reshape(-1, 4)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return [int(i) for i in np.argsort(-areas, kind="stable")]
 
 
 def _cut_mask(rle: Rle, scale: float) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The part of a mask that holds something, scaled, and its corner."""
+    """Cut a mask to its box and scale it; returns it and its corner (x, y)."""
     x1, y1, x2, y2 = (int(v) for v in rle_to_box(rle))
     mask = np.ascontiguousarray(rle_to_bitmask(rle)[y1:y2, x1:x2])
     if scale == 1.0 or mask.size == 0:
@@ -160,7 +192,7 @@ def _cut_mask(rle: Rle, scale: float) -> tuple[NDArray[np.uint8], tuple[int, int
 def _stretch_mask(
     box_mask: NDArray[np.uint8], box: NDArray[np.float64], size: ImageSize
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A box mask in pixels of the picture, cut at its edges."""
+    """Stretch a box mask to pixels of the picture, cut at its edges; returns it and its corner (x, y)."""
     x1, y1, x2, y2 = (round(v) for v in box)
     stretched = cv2.resize(box_mask * np.uint8(255), (max(1, x2 - x1), max(1, y2 - y1)), interpolation=cv2.INTER_LINEAR)
     left, top = max(x1, 0), max(y1, 0)
@@ -169,13 +201,13 @@ def _stretch_mask(
 
 
 def _draw(canvas: Image, shapes: Iterable[Shape], num_instances: int) -> None:
-    """Masks first, one at a time; then boxes; then labels, so that no mask covers a name."""
+    """Draw masks first, one at a time, then boxes, then labels, so that no mask covers a name."""
     letter_px = _letter_px(canvas.shape[:2], num_instances)
     line = max(1, round(letter_px / 12))
     drawn = []
     for shape in shapes:
         _blend_mask(canvas, shape, line)
-        shape.mask = shape.mask[:0]  # it is in the picture now: never hold N of them
+        shape.mask = shape.mask[:0]  # it is drawn now: never hold N of them
         drawn.append(shape)
     for shape in drawn:
         if not shape.is_crowd:
@@ -191,7 +223,7 @@ def _blend_mask(canvas: Image, shape: Shape, line: int) -> None:
         return
     region = canvas[top : top + height, left : left + width]
     mask = shape.mask
-    if shape.is_crowd:  # stripes let the photo through, and nobody takes them for an instance
+    if shape.is_crowd:  # stripes let the image through, and nobody takes them for an instance
         period = 6 * line
         mask = mask * ((np.add.outer(np.arange(height), np.arange(width)) % period) < period // 2)
     tint = np.array(shape.colour, np.float32) * MASK_OPACITY
@@ -199,19 +231,20 @@ def _blend_mask(canvas: Image, shape: Shape, line: int) -> None:
         cv2.convertScaleAbs(region, alpha=1 - MASK_OPACITY), np.broadcast_to(tint.astype(np.uint8), region.shape)
     )
     cv2.copyTo(blended, mask.astype(np.uint8, copy=False), region)
-    _draw_outline(canvas, shape, line)
+    _draw_contour(canvas, shape, line)
 
 
-def _draw_outline(canvas: Image, shape: Shape, line: int) -> None:
-    """A dark rim under the colour keeps the outline crisp on a background of the same colour."""
+def _draw_contour(canvas: Image, shape: Shape, line: int) -> None:
+    """Draw a mask's contour, with a dark rim that keeps it crisp on a background of its colour."""
     contours, _ = cv2.findContours(shape.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    dark: Colour = tuple(c // 3 for c in shape.colour)  # type: ignore[assignment]
+    red, green, blue = shape.colour
+    dark: Colour = (red // 3, green // 3, blue // 3)
     for colour, thickness in ((dark, line + 1), (shape.colour, line)):
         cv2.drawContours(canvas, contours, -1, colour, thickness, cv2.LINE_AA, offset=shape.corner)
 
 
 def _draw_box(canvas: Image, shape: Shape, line: int) -> None:
-    """Just inside its pixels, so that a box that fills the picture is seen whole."""
+    """Draw a box just inside its pixels, so that one that fills the picture is seen whole."""
     height, width = canvas.shape[:2]
     inset = line // 2
     x1, y1, x2, y2 = (round(v) for v in shape.box)

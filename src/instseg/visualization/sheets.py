@@ -1,4 +1,4 @@
-"""Several pictures in one, and pictures in files."""
+"""Sheets of several pictures, and writing of pictures to files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ INK: Colour = (20, 20, 20)
 def side_by_side(
     left: Image, right: Image, captions: tuple[str, str] = ("ground truth", "prediction"), height_px: int | None = None
 ) -> Image:
-    """Two pictures of one photo with captions; wide photos one above the other.
+    """Put two pictures of one image beside each other; wide ones one above the other.
 
-    ``height_px``: height of each picture; None keeps the larger one's.
+    Args:
+        left: (H, W, 3) uint8 RGB.
+        right: (H, W, 3) uint8 RGB, of any size.
+        captions: text above each.
+        height_px: height of each picture; None takes that of the larger.
     """
     height = height_px or max(left.shape[0], right.shape[0])
     wide = max(picture.shape[1] / picture.shape[0] for picture in (left, right)) > 2.5
@@ -37,7 +41,17 @@ def side_by_side(
 def contact_sheet(
     images: Sequence[Image], columns: int = 4, tile_px: int = 560, captions: Sequence[str] | None = None
 ) -> Image:
-    """Many pictures in a grid, each fitted into a square of ``tile_px``, captions above; rows as low as they can be."""
+    """Arrange pictures in a grid whose rows are as low as they can be.
+
+    Args:
+        images: each (H, W, 3) uint8 RGB.
+        columns: pictures in a row.
+        tile_px: side of the square into which each is fitted.
+        captions: text above each.
+
+    Raises:
+        InstsegError: there is no image.
+    """
     if not images:
         raise InstsegError("contact sheet: expected at least one image, found none")
     tiles = [_fit(image, (tile_px, tile_px)) for image in images]
@@ -53,7 +67,7 @@ def contact_sheet(
 
 
 def _fit(image: Image, limit: ImageSize) -> Image:
-    """Scaled, up or down, to the largest size within (height, width)."""
+    """Scale, up or down, to the largest size within (height, width)."""
     scale = min(limit[0] / image.shape[0], limit[1] / image.shape[1])
     width, height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -88,7 +102,12 @@ def _column(tiles: Sequence[Image], gap: int) -> Image:
 
 
 def write_image(path: Path, picture: Image) -> None:
-    """Write a .png or .jpg, atomically, making its folder: a reader sees the old picture or the new one."""
+    """Write a .png or .jpg atomically: a reader sees the old picture or the new one.
+
+    Args:
+        path: the file, whose suffix decides; its folder is made where it is missing.
+        picture: (H, W, 3) uint8 RGB.
+    """
     with replacing(path) as scratch:
         if path.suffix == ".png":
             PilImage.fromarray(picture).save(scratch, "PNG", compress_level=1)

@@ -21,7 +21,7 @@ Area = tuple[int, int, int, int]
 
 @lru_cache(maxsize=32)
 def font_of(size_px: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans comes with matplotlib: the same letters on every machine."""
+    """Load DejaVu Sans, which comes with matplotlib: the same letters on every machine."""
     import matplotlib
 
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size_px)
@@ -29,7 +29,15 @@ def font_of(size_px: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=2048)
 def text_mask(text: str, size_px: int) -> NDArray[np.uint8]:
-    """(h, w) coverage 0..255 of a line of text, all lines of a size equally high."""
+    """Render a line of text; all lines of a size are equally high.
+
+    Args:
+        text: printable characters.
+        size_px: size of the letters.
+
+    Returns:
+        (h, w) coverage 0..255.
+    """
     font = font_of(size_px)
     ascent, descent = font.getmetrics()
     width = max(1, int(np.ceil(font.getlength(text))))
@@ -39,7 +47,13 @@ def text_mask(text: str, size_px: int) -> NDArray[np.uint8]:
 
 
 def fitting(text: str, size_px: int, width: int) -> str:
-    """The text, with its end cut off where it is wider than ``width`` px and control characters blanked."""
+    """Cut off the end of a text that is too wide, and blank control characters.
+
+    Args:
+        text: one line.
+        size_px: size of the letters.
+        width: room for it in pixels.
+    """
     text = "".join(letter if letter.isprintable() else " " for letter in text)  # text layout fails on them
     if font_of(size_px).getlength(text) <= width:
         return text
@@ -51,7 +65,16 @@ def fitting(text: str, size_px: int, width: int) -> str:
 def draw_label(
     canvas: Image, box: NDArray[np.float64], text: str, colour: Colour, size_px: int, taken: list[Area]
 ) -> None:
-    """Put a name near its box (xyxy), on a plate of its colour; ``taken`` lists the plates so far and gets this one."""
+    """Write a name near its box on a plate of its colour, in place.
+
+    Args:
+        canvas: (H, W, 3) uint8 RGB, drawn on.
+        box: (4,) xyxy in pixels of the canvas.
+        text: the name.
+        colour: RGB of the plate.
+        size_px: size of the letters.
+        taken: areas of the plates so far; this one is appended.
+    """
     height, width = canvas.shape[:2]
     pad = max(1, size_px // 6)
     letters = text_mask(fitting(text, size_px, width - 2 * pad), size_px)
@@ -66,7 +89,7 @@ def draw_label(
 def _label_corner(
     box: NDArray[np.float64], label: ImageSize, size: ImageSize, taken: Sequence[Area]
 ) -> tuple[int, int]:
-    """Above the box, else inside it, below it, at its right ends: whichever covers least of the labels so far."""
+    """Choose a place above, inside, below or beside the box: the first that covers least of the labels so far."""
     x1, y1, x2, y2 = (round(v) for v in box)
     label_height, label_width = label
     candidates = [
@@ -93,15 +116,22 @@ def _label_corner(
 
 
 def contrasting(colour: Colour) -> Colour:
-    """Black or white, whichever contrasts more (relative luminance of WCAG 2.1)."""
+    """Return black or white, whichever contrasts more (relative luminance of WCAG 2.1)."""
     linear = [(c / 255 / 12.92) if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return (0, 0, 0) if (luminance + 0.05) ** 2 > 0.05 * 1.05 else (255, 255, 255)
 
 
 def write_text(picture: Image, letters: NDArray[np.uint8], corner: tuple[int, int], colour: Colour) -> None:
-    """Lay letters on a picture in place, cut at its edges."""
+    """Lay letters on a picture in place, cut at its edges.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, drawn on.
+        letters: (h, w) coverage 0..255.
+        corner: x, y of the letters' first pixel.
+        colour: RGB of the letters.
+    """
     left, top = corner
     region = picture[top : top + letters.shape[0], left : left + letters.shape[1]]
-    share = letters[: region.shape[0], : region.shape[1], None].astype(np.float32) / 255
-    region[:] = np.rint(region * (1 - share) + np.array(colour, np.float32) * share)
+    opacity = letters[: region.shape[0], : region.shape[1], None].astype(np.float32) / 255
+    region[:] = np.rint(region * (1 - opacity) + np.array(colour, np.float32) * opacity)
