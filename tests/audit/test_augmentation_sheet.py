@@ -1,4 +1,4 @@
-"""The sheet shows each photo as labelled and then the very samples that a training would see."""
+"""The augmentation sheet shows each image as labelled and then the very samples that a training would see."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def dataset(index: Index, augmentation: Augmentation | None = None, seed: int = 
     return InstanceDataset(index, augmentation or configured("flip", 48, 64), True, seed)
 
 
-def test_every_photo_has_a_row_of_the_original_and_its_variants(index):
+def test_every_image_has_a_row_of_the_original_and_its_variants(index):
     sheet = draw_augmentation_sheet(dataset(index), num_images=3, num_variants=2)
     assert sheet.dtype == np.uint8
     assert 3 * TILE_PX <= sheet.shape[1] < 3.1 * TILE_PX
@@ -60,13 +60,13 @@ def test_the_first_column_is_not_augmented(index):
     assert plain[:, TILE_PX:].mean() > darkened[:, TILE_PX:].mean() + 30
 
 
-def test_fewer_photos_than_wanted_make_a_shorter_sheet(index):
+def test_fewer_images_than_wanted_make_a_shorter_sheet(index):
     few = Index(index.folder, np.array([0, 1, 3]))  # the last has no instances
     sheets = [draw_augmentation_sheet(dataset(few), num_images=n, num_variants=1) for n in (2, 9)]
     assert np.array_equal(*sheets)
 
 
-def test_a_choice_of_photos_is_shown_by_its_own_positions(index):
+def test_a_choice_of_images_is_shown_by_its_own_positions(index):
     chosen = Index(index.folder, np.array([3, 5, 7]))  # only the second has an instance
     sample = dataset(chosen)[SampleKey(0, 1)]
     expected = draw_target(sample.image, sample.target, index.categories)

@@ -82,7 +82,7 @@ def test_images_with_more_instances_than_detections_get_a_number_that_is_enough(
     assert found("too_many_instances", splits, options=AuditOptions(60, 80, detections_per_image=80)) is None
 
 
-@pytest.mark.skipif(not (SHARED / "labelme_traffic_signs").is_dir(), reason="needs the shared photos")
+@pytest.mark.skipif(not (SHARED / "labelme_traffic_signs").is_dir(), reason="needs the shared images")
 def test_tiny_traffic_signs_get_smaller_anchors(tmp_path):
     folder, cache = str(SHARED / "labelme_traffic_signs"), str(tmp_path)
     prepared = sources.folder(name="signs", reader=LabelmeReader, root=folder, cache_dir=cache)

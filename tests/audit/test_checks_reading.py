@@ -72,24 +72,24 @@ def test_boxes_without_masks_are_a_warning_and_stray_points_a_remark(found):
 
 
 def turned(tmp_path, split, count, size=IMAGE_SIZE):
-    """Photos that are turned by a quarter; ``size`` as stored."""
+    """Images that are turned by a quarter; ``size`` as stored."""
     for i in range(count):
         write_picture(tmp_path / split / f"{split}_{i}.png", size, seed=i, orientation=6)
 
 
-def test_turned_photos_whose_size_tells_the_frame_are_good_to_know(tmp_path, found):
+def test_turned_images_whose_size_tells_the_frame_are_good_to_know(tmp_path, found):
     turned(tmp_path, "train", 3, size=IMAGE_SIZE[::-1])
     finding = found("exif", {})
     assert finding.severity == Severity.INFO and finding.counts == {"train": 3} and finding.commands == ()
     assert "as shown (3)" in finding.title
 
 
-def test_turned_photos_that_were_labelled_as_stored_are_told_so(tmp_path, found):
+def test_turned_images_that_were_labelled_as_stored_are_told_so(tmp_path, found):
     turned(tmp_path, "train", 3)
     assert "as stored (3)" in found("exif", {}).title
 
 
-def test_square_photos_alone_are_a_guess_that_wants_to_be_looked_at(tmp_path, found):
+def test_square_images_alone_are_a_guess_that_wants_to_be_looked_at(tmp_path, found):
     turned(tmp_path, "train", 10, size=(60, 60))
     labels = labelled(one_car_each("train", 10))
     for image in labels["images"]:
@@ -101,7 +101,7 @@ def test_square_photos_alone_are_a_guess_that_wants_to_be_looked_at(tmp_path, fo
     assert found("exif", {"train": labels}, options=said).severity == Severity.INFO
 
 
-def test_square_photos_follow_the_others_of_their_source(tmp_path, found):
+def test_square_images_follow_the_others_of_their_source(tmp_path, found):
     turned(tmp_path, "train", 1, size=(60, 60))
     turned(tmp_path, "val", 2)
     labels = labelled(one_car_each("train", 10))

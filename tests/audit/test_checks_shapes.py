@@ -22,7 +22,7 @@ def test_a_dataset_that_is_as_it_should_be_has_no_finding_about_its_shapes(audit
     assert not [finding for finding in audited({}, thorough=True).findings if finding.kind.startswith("shape")]
 
 
-def test_an_outline_that_crosses_itself_is_told_by_the_thorough_audit(found):
+def test_an_polygon_that_crosses_itself_is_told_by_the_thorough_audit(found):
     splits = train_with(("car", polygon((5, 5), (50, 50), (50, 20), (5, 40))), ("dog", CAR))
     finding = found("shape_crosses_itself", splits, thorough=True)
     assert finding.counts == {"train": 1} and finding.names == ["odd.png"]
@@ -30,7 +30,7 @@ def test_an_outline_that_crosses_itself_is_told_by_the_thorough_audit(found):
     assert found("shape_crosses_itself", splits) is None
 
 
-def test_outlines_with_too_many_points_to_tell_are_named(found, monkeypatch):
+def test_polygons_with_too_many_points_to_tell_are_named(found, monkeypatch):
     monkeypatch.setattr(crossings, "MAX_PAIRS", 10)
     finding = found("shape_too_fine", train_with(("car", star(40, 30, 20, 20))), thorough=True)
     assert finding.names == ["odd.png"]
@@ -45,7 +45,7 @@ def test_outlines_with_too_many_points_to_tell_are_named(found, monkeypatch):
         (rectangle(10, 10, 50, 60.5), "0.5 px"),
     ],
 )
-def test_an_outline_that_reaches_over_any_border_is_told_with_how_far(found, shape, beyond):
+def test_an_polygon_that_reaches_over_any_border_is_told_with_how_far(found, shape, beyond):
     finding = found("shape_outside_image", train_with(("car", shape)))
     assert finding.count == 1 and finding.spots[0].detail == f"{beyond} outside"
 
@@ -54,7 +54,7 @@ def test_a_point_on_the_border_is_inside(found):
     assert found("shape_outside_image", train_with(("car", rectangle(0, 0, 80, 60)))) is None
 
 
-def test_the_outline_that_reaches_furthest_comes_first(found):
+def test_the_polygon_that_reaches_furthest_comes_first(found):
     near, far = rectangle(10, 10, 82, 40), rectangle(10, 10, 120, 40)
     images = {"a.png": [("car", near), ("dog", CAR)], "b.png": [("dog", CAR), ("car", far)]}
     finding = found("shape_outside_image", {"train": labelled(images)})
@@ -98,7 +98,7 @@ def test_one_object_in_two_images_is_no_duplicate(found):
     assert found("shape_duplicate", {"train": labelled(images)}, thorough=True) is None
 
 
-def test_bitmaps_are_compared_too_but_have_no_outline_to_cross(found):
+def test_bitmaps_are_compared_too_but_have_no_polygon_to_cross(found):
     mask = np.kron(drawn("....", ".##.", ".#..", "...."), np.ones((15, 20), dtype=np.uint8))
     splits = train_with(("car", uncompressed(mask)), ("car", uncompressed(mask)))
     assert found("shape_duplicate", splits, thorough=True).count == 1

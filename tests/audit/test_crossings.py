@@ -1,4 +1,4 @@
-"""Which outlines cross themselves, told of many polygons at once."""
+"""Crossings of polygons with themselves, counted for many polygons at once."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_nothing_gives_nothing():
     assert count_crossings(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)).tolist() == []
 
 
-def test_an_outline_of_many_points_is_counted_in_bounded_portions(monkeypatch):
+def test_an_polygon_of_many_points_is_counted_in_bounded_portions(monkeypatch):
     monkeypatch.setattr(crossings, "PAIRS_AT_ONCE", 7)
     assert counts(FIVE_POINTED, BOW_TIE, star(0, 0, 5, 40)) == [5, 1, 0]
 
 
-def test_an_outline_too_large_to_tell_says_so_and_leaves_the_others_alone(monkeypatch):
+def test_an_polygon_too_large_to_tell_says_so_and_leaves_the_others_alone(monkeypatch):
     monkeypatch.setattr(crossings, "MAX_PAIRS", 20)
     zigzag = np.stack([np.tile([0.0, 50.0], 20), np.arange(40.0)], axis=1)
     assert counts(BOW_TIE, zigzag, BOW_TIE) == [1, -1, 1]

@@ -177,7 +177,7 @@ def test_whole_numbers_are_counted_each_and_none_is_lost():
 # ---- limits
 
 
-def test_copies_are_not_sought_when_a_training_on_very_many_photos_starts(tmp_path, audited, monkeypatch):
+def test_copies_are_not_sought_when_a_training_on_very_many_images_starts(tmp_path, audited, monkeypatch):
     audited({})
     (tmp_path / "val/val_0.png").write_bytes((tmp_path / "train/train_0.png").read_bytes())
     monkeypatch.setattr(audit_module, "MAX_QUICK_IMAGES", 5)
@@ -185,7 +185,7 @@ def test_copies_are_not_sought_when_a_training_on_very_many_photos_starts(tmp_pa
     assert [f for f in audited({}, thorough=True).findings if f.kind.startswith("leak")]
 
 
-@pytest.mark.skipif(not (SHARED / "coco_tiny").is_dir(), reason="needs the shared photos")
+@pytest.mark.skipif(not (SHARED / "coco_tiny").is_dir(), reason="needs the shared images")
 def test_the_audit_of_real_labels_counts_what_pycocotools_counts(tmp_path):
     folder, cache = str(SHARED / "coco_tiny"), str(tmp_path)
     prepared = sources.folder(name="tiny", reader=CocoReader, root=folder, cache_dir=cache)

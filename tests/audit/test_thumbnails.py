@@ -24,7 +24,7 @@ def pictures(finding):
     return [np.array(PilImage.open(io.BytesIO(thumbnail.jpeg))) for thumbnail in finding.thumbnails]
 
 
-def test_an_outline_is_drawn_where_it_is():
+def test_an_polygon_is_drawn_where_it_is():
     picture = draw(GREEN, WHOLE, [rectangle(20, 15, 40, 45)], [])
     assert max(picture.shape[:2]) == SIDE_PX
     rows, columns = near(picture, MARKED)
@@ -39,7 +39,7 @@ def test_a_region_is_cut_out_and_enlarged():
     assert near(picture, MARKED)[1].max() <= SIDE_PX // 2 + 3
 
 
-def test_what_lies_beyond_the_photo_is_gray():
+def test_what_lies_beyond_the_image_is_gray():
     picture = draw(GREEN, np.array([-20.0, 0, 80, 60]), [], [])
     edge = SIDE_PX // 5
     assert (picture[:, : edge - 8] == OUTSIDE).all() and (picture[:, edge + 8 :] != OUTSIDE).all()
@@ -53,7 +53,7 @@ def test_coordinates_beyond_all_bounds_can_be_drawn():
     draw(GREEN, WHOLE, [polygon((-1e12, 3), (1e12, 4), (40, 1e15))], [])
 
 
-def test_other_shapes_of_the_photo_have_another_colour():
+def test_other_shapes_of_the_image_have_another_colour():
     picture = draw(GREEN, WHOLE, [rectangle(5, 5, 20, 20)], [rectangle(40, 30, 70, 50)])
     assert len(near(picture, MARKED)[0]) and len(near(picture, OTHERS)[0])
 
@@ -80,7 +80,7 @@ def test_the_shape_that_is_wrong_is_shown_whether_the_index_holds_it_or_not(foun
     assert finding.thumbnails[0].width == picture.shape[1]
 
 
-def test_bitmaps_are_shown_by_their_outline(found):
+def test_bitmaps_are_shown_by_their_polygon(found):
     mask = np.ones(IMAGE_SIZE, dtype=np.uint8)
     mask[0] = 0
     finding = found("shape_whole_image", {"train": labelled({"odd.png": [("car", uncompressed(mask))]})}, thorough=True)
@@ -95,7 +95,7 @@ def test_copies_are_shown_side_by_side(tmp_path, found):
     assert picture.shape[1] > 2 * picture.shape[0]
 
 
-def test_different_photos_are_shown_before_more_of_the_same(found):
+def test_different_images_are_shown_before_more_of_the_same(found):
     wide = rectangle(60, 20, 95, 50)
     images = {"a.png": [("car", wide + 10.0)] * 6} | {f"{i}.png": [("car", wide)] for i in range(3)}
     finding = found("shape_outside_image", {"train": labelled(images)}, thorough=True)
@@ -104,7 +104,7 @@ def test_different_photos_are_shown_before_more_of_the_same(found):
     assert captions[0] == "a.png", "the worst first"
 
 
-def test_one_photo_gives_several_pictures_where_there_is_no_other(found):
+def test_one_image_gives_several_pictures_where_there_is_no_other(found):
     wide = rectangle(60, 20, 95, 50)
     finding = found("shape_outside_image", {"train": labelled({"a.png": [("car", wide)] * 6})}, thorough=True)
     assert len(finding.thumbnails) == MAX_THUMBNAILS

@@ -1,4 +1,4 @@
-"""What is wrong with the data: checks, the report on screen, as a page and as json.
+"""The audit of a dataset: checks of the data, and their report on screen, as a page and as json.
 
-Knows prepared data sets and numbers of the model's settings. Knows no network.
+Knows prepared datasets and numbers of the model's settings. Knows no network.
 """

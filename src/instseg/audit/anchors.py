@@ -1,32 +1,41 @@
-"""How well anchors fit boxes, and anchors that fit them better.
+"""Fit of anchors to boxes, and anchor sizes that fit better.
 
 An anchor of size s and ratio r (height / width) is s / sqrt(r) wide and s * sqrt(r) high, rounded to whole pixels as
-in torchvision, and sits on the grid of its level, one every ``stride`` px. Fitting counts on that grid: a small
-anchor on a coarse level fits an object only where it happens to lie.
+in torchvision, and lies on the grid of its level, one every ``stride`` px. The fit is measured on that grid: a small
+anchor of a coarse level fits an object only if the object happens to lie there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 BOXES_AT_ONCE = 100_000
 MAX_BOXES = 3000
-"""So many decide on the suggestion; more change no size by a pixel that matters."""
+"""Boxes on which sizes are fitted; more of them hardly change the result."""
 SMALLEST, LARGEST, NUM_CANDIDATES = 1.5, 16, 26
-"""Candidate sizes of a level as multiples of its stride: what its features can see. Standard anchors have 8."""
+"""Candidate sizes of a level as multiples of its stride, the range that its features see. Standard anchors have 8."""
 MAX_ROUNDS = 8
 LEEWAY = 0.2
-"""An object whose best anchor is below the wanted IoU by more than this is hardly found."""
+"""An object whose best anchor is below the wanted IoU by more than this is rarely found."""
 
 
 def best_ious(
     boxes: NDArray[np.float64], sizes: Sequence[Sequence[float]], ratios: Sequence[float], strides: Sequence[int]
 ) -> NDArray[np.float64]:
-    """(N,) the largest IoU that any anchor has with each of the boxes (N, 4) xyxy in px of the network frame."""
+    """Compute the largest IoU that any anchor has with each box.
+
+    Args:
+        boxes: (N, 4) xyxy in pixels of the network frame.
+        sizes: anchor sizes of each level, px.
+        ratios: height / width.
+        strides: grid spacing of each level, px.
+
+    Returns:
+        (N,) IoU.
+    """
     best = np.zeros(len(boxes))
     for start in range(0, len(boxes), BOXES_AT_ONCE):
         some = boxes[start : start + BOXES_AT_ONCE]
@@ -38,7 +47,7 @@ def best_ious(
 
 
 def _ious(boxes: NDArray[np.float64], size: float, ratios: Sequence[float], stride: int) -> NDArray[np.float64]:
-    """(N,) the largest IoU with the anchors of one size at the nearest place of the grid."""
+    """Compute the largest IoU (N,) with the anchors of one size at the nearest place of the grid."""
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     shift_x, shift_y = np.abs(centre - np.round(centre / stride) * stride).T
@@ -52,7 +61,7 @@ def _ious(boxes: NDArray[np.float64], size: float, ratios: Sequence[float], stri
 
 
 def _common(length: NDArray[np.float64], other: float, shift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Overlap of intervals of these lengths whose centres are ``shift`` apart."""
+    """Compute the overlap of intervals of these lengths whose centres are ``shift`` apart."""
     return np.clip(np.minimum(np.minimum(length, other), (length + other) / 2 - shift), 0, None)
 
 
@@ -63,10 +72,20 @@ def suggest_sizes(
     strides: Sequence[int],
     iou: float,
 ) -> list[list[float]]:
-    """Sizes, as many per level as now, that fit more boxes (N, 4) at this IoU; the ratios stay.
+    """Suggest anchor sizes, as many per level as now, that fit more boxes; the ratios stay.
 
     Coordinate descent: one size after another takes the value that is best with all the others, larger than the one
     before it and smaller than the one behind, until none moves. Sizes that make no difference stay as they are.
+
+    Args:
+        boxes: (N, 4) xyxy in pixels of the network frame.
+        sizes: present anchor sizes of each level, px.
+        ratios: height / width.
+        strides: grid spacing of each level, px.
+        iou: a box fits from this IoU on.
+
+    Returns:
+        Anchor sizes of each level, px.
     """
     slots = [(stride, size) for level, stride in zip(sizes, strides, strict=True) for size in level]
     candidates = [_candidates(stride, size) for stride, size in slots]
@@ -82,9 +101,17 @@ def suggest_sizes(
 
 
 def shifted(boxes: NDArray[np.float64], stride: int, seed: int = 0) -> NDArray[np.float64]:
-    """(about MAX_BOXES, 4) the boxes, many times where they are few, at random places of the coarsest grid.
+    """Move boxes to random places of the coarsest grid, repeating them where they are few.
 
-    Where an object lies on the grid is chance, and augmentation moves it: sizes must not be fitted to it.
+    The place of an object on the grid is chance, and augmentation moves it: sizes must not be fitted to it.
+
+    Args:
+        boxes: (N, 4) xyxy in pixels of the network frame.
+        stride: spacing of the coarsest grid, px.
+        seed: of the places.
+
+    Returns:
+        (about MAX_BOXES, 4) xyxy.
     """
     random = np.random.default_rng(seed)
     some = random.permutation(boxes)[:MAX_BOXES]
@@ -94,13 +121,13 @@ def shifted(boxes: NDArray[np.float64], stride: int, seed: int = 0) -> NDArray[n
 
 
 def _candidates(stride: int, current: float) -> list[float]:
-    """Whole even numbers, about a tenth apart, and the size that there is now."""
+    """List even sizes about a tenth apart, and the present size."""
     wanted = np.geomspace(SMALLEST * stride, LARGEST * stride, NUM_CANDIDATES)
     return sorted({current, *(float(2 * round(size / 2)) for size in wanted)})
 
 
 def _nearest(candidates: Sequence[Sequence[float]], sizes: Sequence[float]) -> list[int]:
-    """Of each slot the candidate nearest to the wanted size, but above the one before where it can be."""
+    """Choose for each slot the candidate nearest to the wanted size, if possible above the one before."""
     chosen: list[int] = []
     before = 0.0
     for options, size in zip(candidates, sizes, strict=True):
@@ -119,7 +146,7 @@ def _quantiles(boxes: NDArray[np.float64], count: int) -> list[float]:
 def _descend(
     tables: Sequence[NDArray[np.float32]], candidates: Sequence[Sequence[float]], start: Sequence[int], iou: float
 ) -> tuple[float, list[int]]:
-    """Value and choice of a local optimum. ``tables``: of each slot the IoU (candidates, N)."""
+    """Find a local optimum: its value and choice. ``tables`` holds the IoU (candidates, N) of each slot."""
     chosen = list(start)
     value = _value(np.max([t[c] for t, c in zip(tables, chosen, strict=True)], axis=0), iou)
     for _ in range(MAX_ROUNDS):
@@ -137,16 +164,16 @@ def _descend(
 
 
 def _between(candidates: Sequence[Sequence[float]], chosen: Sequence[int], slot: int) -> list[int]:
-    """Options of a slot that are larger than the size before it and smaller than the one behind."""
+    """List the options of a slot that lie between the sizes before and behind it."""
     sizes = [options[c] for options, c in zip(candidates, chosen, strict=True)]
     low = sizes[slot - 1] if slot else 0.0
     high = sizes[slot + 1] if slot + 1 < len(sizes) else np.inf
     return [option for option, size in enumerate(candidates[slot]) if low < size < high]
 
 
-def _value(best: NDArray[np.floating[Any]], iou: float) -> float:
-    """Share of boxes that fit, and of those that fit at least somewhat; where these are equal, how well they fit.
+def _value(best: NDArray[np.floating], iou: float) -> float:
+    """Add the fractions of boxes that fit and that nearly fit, and, to break ties, a little of the mean IoU.
 
-    The second keeps rare sizes from being given up for the most frequent one.
+    The second term keeps rare sizes from being given up for the most frequent one.
     """
     return float(np.mean(best >= iou) + np.mean(best >= iou - LEEWAY) + 0.1 * best.mean())

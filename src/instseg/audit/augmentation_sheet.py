@@ -1,4 +1,4 @@
-"""What an augmentation does to the photos of a dataset, as one picture: look before a long training."""
+"""Sheet of augmented images of a dataset, to look at before a long training."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ TILE_PX = 480
 
 
 def draw_augmentation_sheet(dataset: InstanceDataset, num_images: int = 4, num_variants: int = 5) -> Image:
-    """A row for each photo: as it was labelled, crowds hatched, then as the network gets it in the first epochs.
+    """Draw a row per image: as it was labelled, crowds hatched, then as the network gets it in the first epochs.
 
-    The photos are the first that have instances, categories taking turns. Needs no weights. The variants are the very
-    samples that a training with the dataset's seed sees. Raises InstsegError where the dataset does not augment.
+    The images are the first that have instances, categories taking turns. The variants are the very samples that
+    a training with the dataset's seed sees. Needs no weights.
+
+    Args:
+        dataset: one for training.
+        num_images: number of rows.
+        num_variants: number of epochs.
+
+    Raises:
+        InstsegError: the dataset is for evaluation and does not augment.
     """
     if not dataset.training:
         raise InstsegError("augmentation sheet: expected a dataset for training, found one for evaluation")

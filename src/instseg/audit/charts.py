@@ -1,10 +1,10 @@
-"""Charts as SVG text: no script, no font and no picture from elsewhere; colours follow the page's light or dark."""
+"""Charts as self-contained SVG text, whose colours follow the page's light or dark style."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,19 @@ NUM_BINS = 18
 MAX_BARS = 40
 BAR_HEIGHT, BAR_GAP = 9, 8
 
+Number = TypeVar("Number", np.int64, np.float64)
+
 
 def histogram(
-    values: Mapping[str, NDArray[Any]], unit: str, *, marks: Sequence[float] = (), whole: bool = False
+    values: Mapping[str, NDArray[Number]], unit: str, *, marks: Sequence[float] = (), whole: bool = False
 ) -> str:
-    """Shares of each split in bins that grow by a constant factor; "" where there is nothing to show.
+    """Draw each split's fractions in bins that grow by a constant factor; "" where there is no value.
 
-    ``marks`` are drawn as ticks on the axis; ``whole`` numbers get bins that start at whole numbers, 0 too.
+    Args:
+        values: split -> (N,) numbers.
+        unit: of the numbers, for axis and tooltips.
+        marks: values at which a line is drawn.
+        whole: bins start at whole numbers, from 0.
     """
     present = {split: v for split, v in values.items() if len(v)}
     if not present:
@@ -51,7 +57,7 @@ def histogram(
     return _svg(HEIGHT, body)
 
 
-def _edges(values: Mapping[str, NDArray[Any]], marks: Sequence[float]) -> NDArray[np.float64]:
+def _edges(values: Mapping[str, NDArray[Number]], marks: Sequence[float]) -> NDArray[np.float64]:
     low = max(1.0, min([*(float(v.min()) for v in values.values()), *marks]))
     high = max([*(float(v.max()) for v in values.values()), *marks])
     if high < 1.5 * low:  # where all are about the same size, they stand in the middle
@@ -61,7 +67,7 @@ def _edges(values: Mapping[str, NDArray[Any]], marks: Sequence[float]) -> NDArra
     return edges
 
 
-def _whole_edges(values: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+def _whole_edges(values: Mapping[str, NDArray[Number]]) -> NDArray[np.float64]:
     high = max(int(v.max()) for v in values.values())
     if high < NUM_BINS:
         return np.arange(high + 2, dtype=np.float64)
@@ -75,7 +81,12 @@ def _bin_label(edges: NDArray[np.float64], b: int) -> str:
 
 
 def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]]) -> str:
-    """A horizontal bar of each split for the most frequent categories, as shares of the split."""
+    """Draw a horizontal bar per split for the most frequent categories, as fractions of the split.
+
+    Args:
+        names: of all C categories.
+        counts: split -> (C,) instances.
+    """
     total = np.sum(list(counts.values()), axis=0) if counts else np.zeros(len(names))
     order = np.argsort(-total, kind="stable")[:MAX_BARS]
     shares = {split: c / max(1, c.sum()) for split, c in counts.items()}
@@ -98,6 +109,7 @@ def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]])
 
 
 def legend(splits: Sequence[str]) -> str:
+    """Write the key of the colours."""
     return "".join(f'<span class="key {_class(split)}"></span>{escape(split)} ' for split in splits)
 
 

@@ -1,4 +1,4 @@
-"""Photos that their EXIF orientation turns, and the frame in which their labels were taken to be."""
+"""Check of images that their EXIF orientation turns, and of the frame in which their labels were taken to be."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ Names = Mapping[str, list[str]]
 
 
 def exif_findings(read: Mapping[str, Findings], tables: Tables, options: AuditOptions) -> list[AuditFinding]:
-    """How many photos are turned, which frame was decided on, and by what evidence.
+    """Report how many images are turned, the frame that was decided on, and the evidence.
 
-    A warning where the size tells it of no photo at all and the user has not said it: then it is a guess, and only
-    a look at the pictures shows whether it is right.
+    A warning where no image's size decides it and the user has not: the frame is then a guess, which only a look at the
+    pictures can confirm.
+
+    Args:
+        read: split -> what was found while its labels were read.
+        tables: of all splits.
+        options: says whether the user chose the frame.
     """
     upright, stored, unsure = (_names(read, kind) for kind in ("exif_applied", "ignores_exif", "exif_undecided"))
     counts = {split: len(upright.get(split, [])) + len(stored.get(split, [])) for split in {**upright, **stored}}
@@ -28,7 +33,7 @@ def exif_findings(read: Mapping[str, Findings], tables: Tables, options: AuditOp
         AuditFinding(
             "exif",
             Severity.WARNING if is_guess else Severity.INFO,
-            f"photos that their EXIF orientation turns, {_taken_as(upright, stored)}",
+            f"images that their EXIF orientation turns, {_taken_as(upright, stored)}",
             counts,
             _spots([unsure, stored, upright], tables),
             _evidence(sum(counts.values()), _number(unsure)),
@@ -47,13 +52,13 @@ def _evidence(num_turned: int, num_unsure: int) -> str:
         return "The size in the labels tells it for each."
     others = "" if num_unsure == num_turned else f" They follow the other {num_turned - num_unsure:,}."
     return (
-        f"Of {num_unsure:,} the size cannot tell it: square photos, half turns, or no size in the labels.{others} "
-        "If outlines lie beside their objects in the pictures, use the other frame."
+        f"For {num_unsure:,} the size cannot tell: square images, half turns, or no size in the labels.{others} "
+        "If polygons lie beside their objects in the pictures, use the other frame."
     )
 
 
 def _spots(groups: list[Names], tables: Tables) -> tuple[Spot, ...]:
-    """Every photo once, those that nothing tells of first."""
+    """List every image once, those without evidence first."""
     names = dict.fromkeys((split, name) for group in groups for split, listed in group.items() for name in listed)
     first = list(names)[:MAX_SPOTS]
     image_of = {split: _positions(tables, split) for split in {split for split, _ in first}}
@@ -69,7 +74,7 @@ def _number(names: Names) -> int:
 
 
 def _positions(tables: Tables, split: str) -> dict[str, int]:
-    """File name -> index of the image."""
+    """Map file names to positions in the index."""
     if split not in tables:
         return {}
     index = tables[split].index

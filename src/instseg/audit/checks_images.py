@@ -1,4 +1,4 @@
-"""Photos that are there twice, above all in two splits: of the same bytes, or alike."""
+"""Check of duplicate images, above all across splits: with the same bytes, or alike."""
 
 from __future__ import annotations
 
@@ -15,115 +15,129 @@ from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.audit.tables import Tables
 from instseg.data.splits.near_duplicates import perceptual_hashes, similar_groups
 
-MAX_LEAKED_SHARE = 0.2
-MAX_COMPARED = 1000  # of a split, in a group of look-alikes such as a film, to find the one that is most alike
+MAX_LEAKED_FRACTION = 0.2
+MAX_COMPARED = 1000  # of a split, in a group of near duplicates such as a film, to find the nearest
 SAME = {"identical": "the same file", "similar": "nearly the same picture"}
-LEAK_ADVICE = "The network is praised for what it has seen. {} audit.json names each pair."
+LEAK_ADVICE = "The network is measured on images that it has seen. {} audit.json names each pair."
 LEAVE_OUT = "This splits file leaves the earlier split's copies out."
 DIVIDE = {
-    "identical": "Take them out of one split (stage=audit writes a splits file for it), or divide the images anew.",
-    "similar": "Look whether they show the same scene; if so, divide the images anew, or leave some out.",
+    "identical": "Take them out of one split (stage=audit writes a splits file for it), or split the images again.",
+    "similar": "Look whether they show the same scene; if so, split the images again, or leave some out.",
 }
 DIVIDE_COMMAND = "dataset.folds=5 dataset.fold=0 dataset.group_by=similar"
 
 
 @dataclass(frozen=True, slots=True)
-class Photos:
-    """All images of all splits, train first, by one number each."""
+class ImageList:
+    """All images of all splits, train first, numbered from 0."""
 
     tables: Tables
     splits: list[str]
-    images: list[int]  # index in its split
+    positions: list[int]  # of each image in the index of its split
     paths: list[Path]
 
     def spot(self, n: int, detail: str = "", other: Spot | None = None) -> Spot:
-        return replace(self.tables[self.splits[n]].image_spot(self.images[n], detail), other=other)
+        """Describe an image as the place of a finding.
+
+        Args:
+            n: its number.
+            detail: what is the matter there.
+            other: the image that it repeats.
+        """
+        return replace(self.tables[self.splits[n]].image_spot(self.positions[n], detail), other=other)
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
-def photos_of(tables: Tables) -> Photos:
+def list_images(tables: Tables) -> ImageList:
+    """Number the images of all splits."""
     places = [(split, i) for split, table in tables.items() for i in range(len(table.index))]
     paths = [tables[split].index.path(i) for split, i in places]
-    return Photos(tables, [split for split, _ in places], [i for _, i in places], paths)
+    return ImageList(tables, [split for split, _ in places], [i for _, i in places], paths)
 
 
 def copy_findings(
-    photos: Photos, copies: Sequence[Sequence[int]], splits_file: Path | None = None
+    listed: ImageList, copies: Sequence[Sequence[int]], splits_file: Path | None = None
 ) -> list[AuditFinding]:
-    """Photos with the same bytes, across splits and within one.
+    """Report images with the same bytes, across splits and within one.
 
     Args:
-        copies: their groups, as ``identical_files`` gives them.
-        splits_file: one that keeps them apart, to be recommended.
+        listed: all images.
+        copies: groups of their numbers, as ``identical_files`` gives them.
+        splits_file: a splits file without them, to recommend.
     """
-    return _duplicates(photos, copies, "identical", lambda n, others: others[0], splits_file)
+    return _duplicates(listed, copies, "identical", lambda n, others: others[0], splits_file)
 
 
-def similar_findings(photos: Photos, copies: Sequence[Sequence[int]]) -> list[AuditFinding]:
-    """Photos that look alike though their bytes differ; every photo is decoded at a small size."""
-    alone = np.ones(len(photos), dtype=np.bool_)
+def similar_findings(listed: ImageList, copies: Sequence[Sequence[int]]) -> list[AuditFinding]:
+    """Report near duplicates: images that look alike though their bytes differ; all are decoded at a small size.
+
+    Args:
+        listed: all images.
+        copies: groups of numbers of images with the same bytes, of which one stands for all.
+    """
+    alone = np.ones(len(listed), dtype=np.bool_)
     for group in copies:  # of which one stands for all
         alone[list(group)[1:]] = False
     numbers = np.flatnonzero(alone)
-    hashes = np.zeros((len(photos), 4), dtype=np.uint64)
-    hashes[numbers] = perceptual_hashes([photos.paths[n] for n in numbers])
+    hashes = np.zeros((len(listed), 4), dtype=np.uint64)
+    hashes[numbers] = perceptual_hashes([listed.paths[n] for n in numbers])
 
     def nearest(n: int, others: Sequence[int]) -> int:
         distances = np.bitwise_count(hashes[list(others)] ^ hashes[n]).sum(axis=1)
         return others[int(np.argmin(distances))]
 
     groups = _members(numbers, similar_groups(hashes[numbers]))
-    return _duplicates(photos, groups, "similar", nearest)
+    return _duplicates(listed, groups, "similar", nearest)
 
 
 def _members(numbers: NDArray[np.int64], group_of: NDArray[np.int64]) -> list[list[int]]:
-    """The numbers in each group that has two or more, ascending."""
+    """List the numbers of each group that has two or more, ascending."""
     order = np.argsort(group_of, kind="stable")
     starts = np.flatnonzero(np.diff(group_of[order], prepend=-1))
     return [group.tolist() for group in np.split(numbers[order], starts[1:]) if len(group) > 1]
 
 
 def _duplicates(
-    photos: Photos,
+    listed: ImageList,
     groups: Sequence[Sequence[int]],
     kind: str,
     choose: Callable[[int, Sequence[int]], int],
     splits_file: Path | None = None,
 ) -> list[AuditFinding]:
-    """Leaks: photos like one of a split before theirs. Copies: like one before them in their own split."""
+    """Report leaks, images like one of a split before theirs, and copies, like one before them in their own split."""
     leaks: list[Spot] = []
     within: list[Spot] = []
     for group in groups:
         seen: dict[str, deque[int]] = {}
         for n in group:
-            own = seen.setdefault(photos.splits[n], deque(maxlen=MAX_COMPARED))
-            earlier = [other for split, others in seen.items() if split != photos.splits[n] for other in others]
+            own = seen.setdefault(listed.splits[n], deque(maxlen=MAX_COMPARED))
+            earlier = [other for split, others in seen.items() if split != listed.splits[n] for other in others]
             for others, spots in ((earlier, leaks), (list(own), within)):
                 if others:
-                    other = photos.spot(choose(n, others))
-                    spots.append(photos.spot(n, f"like {other.name} of {other.split}", other))
+                    other = listed.spot(choose(n, others))
+                    spots.append(listed.spot(n, f"like {other.name} of {other.split}", other))
             own.append(n)
-    return [*_leaks(leaks, photos.tables, kind, splits_file), *_within(within, kind)]
+    return [*_leaks(leaks, listed.tables, kind, splits_file), *_within(within, kind)]
 
 
 def _leaks(spots: list[Spot], tables: Tables, kind: str, splits_file: Path | None) -> list[AuditFinding]:
-    """Fatal where byte copies of training photos are more than a fifth of a split: its AP measures memory then.
+    """Report leaks; fatal where byte copies of training images are more than a fifth of a split.
 
-    Photos that look alike are not: a fixed camera sees the same place every day, and only a person can tell.
+    Near duplicates are not fatal: a fixed camera sees the same place every day, and only a person can tell.
     """
     counts = _counts(spots)
     if not counts:
         return []
     from_train = _counts([spot for spot in spots if spot.other is not None and spot.other.split == "train"])
-    many = any(count > MAX_LEAKED_SHARE * len(tables[split].index) for split, count in from_train.items())
-    shares = ", ".join(f"{count / len(tables[split].index):.0%} of {split}" for split, count in counts.items())
+    many = any(count > MAX_LEAKED_FRACTION * len(tables[split].index) for split, count in from_train.items())
+    fractions = ", ".join(f"{count / len(tables[split].index):.0%} of {split}" for split, count in counts.items())
     return [
         AuditFinding(
             f"leak_{kind}",
             Severity.FATAL if many and kind == "identical" else Severity.WARNING,
-            f"images ({shares}) that are {SAME[kind]} as an image of another split",
+            f"images ({fractions}) that are {SAME[kind]} as an image of another split",
             counts,
             tuple(spots[:MAX_SPOTS]),
             LEAK_ADVICE.format(LEAVE_OUT if splits_file else DIVIDE[kind]),

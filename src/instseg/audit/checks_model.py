@@ -1,4 +1,4 @@
-"""Whether the network, as it is configured, can see and tell apart what is in the images."""
+"""Checks of the configured network against the sizes and numbers of the objects that it is to find."""
 
 from __future__ import annotations
 
@@ -15,21 +15,32 @@ from instseg.audit.tables import SplitTable, Tables, worst_images, worst_instanc
 from instseg.core.text import plural
 
 SMALL_SIDE_PX, SMALL_BOX_PX = 8, 16
-"""In the network frame: two cells of the finest level (stride 4), and four by four."""
-MANY_SMALL_SHARE, TOLERATED_SMALL_SHARE = 0.05, 0.02
+"""In the network frame: two cells of the finest level (stride 4), and four by four of them."""
+MANY_SMALL_FRACTION, TOLERATED_SMALL_FRACTION = 0.05, 0.02
 MAX_ENLARGEMENT = 2.0  # memory and time grow with its square
 MIN_BOXES = 30
-"""Fewer boxes suggest no anchors."""
+"""With fewer boxes no anchors are suggested."""
 NOTABLE_GAIN, LARGE_GAIN = 0.05, 0.10
-"""Of the share of instances that other anchors would cover in addition."""
+"""Fraction of instances that other anchors would cover in addition."""
 
 
 def model_findings(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
+    """Run all checks of the network.
+
+    Args:
+        tables: of all splits.
+        options: settings of the network that decide it.
+    """
     return [*too_small(tables, options), *anchors_miss(tables, options), *too_many_instances(tables, options)]
 
 
 def too_small(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
-    """Instances of whose shape the finest feature level sees next to nothing."""
+    """Report instances that are too small for the finest feature level to show their shape.
+
+    Args:
+        tables: of all splits.
+        options: settings of the network that decide it.
+    """
     enlarge = {split: _needed_enlargement(table) for split, table in tables.items()}
     counts, spots = worst_instances(
         tables,
@@ -39,7 +50,7 @@ def too_small(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
     num_all = sum(map(len, enlarge.values()))
     if not spots:
         return []
-    many = sum(counts.values()) > MANY_SMALL_SHARE * num_all
+    many = sum(counts.values()) > MANY_SMALL_FRACTION * num_all
     advice, commands = _larger(np.concatenate(list(enlarge.values())), options)
     return [
         AuditFinding(
@@ -56,30 +67,34 @@ def too_small(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
 
 
 def _needed_enlargement(table: SplitTable) -> NDArray[np.float64]:
-    """(N,) by how much the resize would have to be larger for each instance not to be too small."""
+    """Return the factor (N,) by which the resize would have to be larger for each instance not to be too small."""
     sides = np.maximum(table.sides * table.scales[table.images, None], 1e-6)
     by_side, by_area = SMALL_SIDE_PX / sides.min(axis=1, initial=np.inf), SMALL_BOX_PX / np.sqrt(sides.prod(axis=1))
     return np.asarray(np.maximum(by_side, by_area))
 
 
 def _larger(needed: NDArray[np.float64], options: AuditOptions) -> tuple[str, tuple[str, ...]]:
-    factor = min(float(np.quantile(needed, 1 - TOLERATED_SMALL_SHARE)), MAX_ENLARGEMENT)
+    factor = min(float(np.quantile(needed, 1 - TOLERATED_SMALL_FRACTION)), MAX_ENLARGEMENT)
     if factor <= 1:
         return "They are few, and will hardly be found; nothing needs to be done.", ()
     low, high = (32 * math.ceil(size * factor / 32) for size in (options.min_size, options.max_size))
     left = float(np.mean(needed > low / options.min_size))
     growth = (low / options.min_size) ** 2
     advice = f"Larger images help: with these {left:.1%} are too small, and time and memory grow {growth:.1f} times."
-    if left > TOLERATED_SMALL_SHARE:
-        advice += " For the rest, cut the photos into parts before labelling."
+    if left > TOLERATED_SMALL_FRACTION:
+        advice += " For the rest, cut the images into parts before labelling."
     return advice, (f"augmentation.min_size={low} augmentation.max_size={high}",)
 
 
 def anchors_miss(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
-    """Instances whose best anchor has less than the IoU from which on anchors count as positive.
+    """Report instances whose best anchor is below the IoU from which anchors count as positive.
 
     Each is still learnt from its one best anchor, so this is a warning only where other sizes would keep many from
     being missed; sizes that only fit more tightly are a remark.
+
+    Args:
+        tables: of all splits.
+        options: settings of the network that decide it.
     """
     sizes, arguments = options.sizes_by_level, (options.anchor_ratios, options.strides)
     ious = {split: best_ious(table.network_boxes, sizes, *arguments) for split, table in tables.items()}
@@ -109,7 +124,7 @@ def _better_anchors(tables: Tables, options: AuditOptions) -> tuple[Severity, st
     well, barely = options.anchor_iou, round(options.anchor_iou - LEEWAY, 2)
     gain, gain_barely = (float(np.mean(then >= iou) - np.mean(now >= iou)) for iou in (well, barely))
     if max(gain, gain_barely) < NOTABLE_GAIN:
-        return Severity.INFO, "Other sizes would cover hardly more; each is learnt from its best anchor.", ()
+        return Severity.INFO, "Other sizes would hardly cover more; each is learnt from its best anchor.", ()
     cover = " and ".join(
         f"{np.mean(then >= iou):.0%} instead of {np.mean(now >= iou):.0%} by an IoU of {iou:g}"
         for iou in (well, barely)
@@ -120,7 +135,12 @@ def _better_anchors(tables: Tables, options: AuditOptions) -> tuple[Severity, st
 
 
 def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
-    """Images of which some instances can never be found, because so many detections are not returned."""
+    """Report images with more instances than the network returns detections.
+
+    Args:
+        tables: of all splits.
+        options: settings of the network that decide it.
+    """
     limit = options.detections_per_image
     per_image = {split: table.per_image for split, table in tables.items()}
     over = {split: np.maximum(numbers - limit, 0).astype(np.float64) for split, numbers in per_image.items()}

@@ -1,4 +1,4 @@
-"""What was left out or repaired while the labels were read, and whether enough is left to train on."""
+"""Report of what was left out or repaired while the labels were read, and a check that enough is left."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from instseg.audit.tables import Tables
 from instseg.data.reading.findings import KINDS, LEFT_OUT, Findings
 
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
-MAX_LOST_SHARE = 0.5
-LOUD = ("box_only", "mask_semantic", "regions_as_instances")
-"""Repairs that change what is learnt."""
+MAX_LOST_FRACTION = 0.5
+WARNED_REPAIRS = ("box_only", "mask_semantic", "regions_as_instances")
+"""Repairs that change what is learnt: warnings."""
 HARMLESS = (
     *("image_unlabelled", "image_labelled_twice", "label_file_foreign", "task_skipped", "task_unlabelled"),
     *("category_ignored", "shape_repeated"),
 )
-"""What most people leave out on purpose, or lose nothing by."""
+"""Kinds that most people leave out on purpose, or lose nothing by: remarks."""
 ADVICE = {
-    "image_missing": "Copy the photos to where they were sought, or delete their entries from the labels.",
-    "image_unreadable": "Replace these files by whole copies; they join by themselves in the next run.",
-    "image_size_differs": "The photo was resized or replaced after it was labelled: bring the labelled one back.",
-    "image_unlabelled": "Label them too if they belong to the dataset; otherwise nothing is to be done.",
+    "image_missing": "Copy the images to where they were sought, or delete their entries from the labels.",
+    "image_unreadable": "Replace these files by intact copies; the next run uses them.",
+    "image_size_differs": "The image was resized or replaced after it was labelled: restore the labelled one.",
+    "image_unlabelled": "Label them too if they belong to the dataset; otherwise nothing needs to be done.",
     "image_unknown": "Export the labels again: a part of them is lost.",
     "category_unknown": "Export the labels again: a part of their categories is lost.",
     "category_unnamed": "Put the table of their names beside the labels, or name them by dataset.rename.",
     "shape_invalid": "Draw these shapes again in the annotation tool, or delete them.",
     "shape_degenerate": "Delete these shapes in the annotation tool; most are clicks that went wrong.",
-    "box_only": "The network will draw filled boxes for such objects: draw outlines if masks matter.",
+    "box_only": "The network will draw filled boxes for such objects: draw polygons if masks matter.",
     "mask_semantic": "Objects that touch are one for the network: draw each on its own if they are to be counted.",
     "regions_as_instances": "Objects that touch are one for the network, and parted ones are several: check some.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",
 }
-MEND = "Mend them in the annotation tool if they matter; findings.json names all."
+FIX = "Fix them in the annotation tool if they matter; findings.json names all."
 NOTHING = "Nothing needs to be done; findings.json names all."
 SHAPE_NAME = re.compile(r"annotation (-?\d+) of ")
 REASON = re.compile(r" \((.*)\)$|: (.*)$", re.DOTALL)
 
 
 def reading_findings(read: Mapping[str, Findings], roots: Mapping[str, str]) -> list[AuditFinding]:
-    """One finding for each kind that was counted while reading; the frame of EXIF has its own check.
+    """Report each kind of finding of the readers; the frame of EXIF has its own check.
 
-    ``roots``: split -> the folder that its photos were sought in.
+    Args:
+        read: split -> what was found while its labels were read.
+        roots: split -> the folder in which its images were sought.
     """
     kinds = dict.fromkeys(kind for found in read.values() for kind in found.names if not kind.startswith("exif_"))
     return [_finding(kind, read, roots) for kind in kinds if kind != "ignores_exif"]
@@ -54,7 +56,7 @@ def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str]) 
         spot_of(split, name, roots.get(split, "")) for split, listed in names.items() for name in listed[:MAX_SPOTS]
     ]
     severity = _severity(kind)
-    advice = ADVICE.get(kind, NOTHING if severity == Severity.INFO else MEND)
+    advice = ADVICE.get(kind, NOTHING if severity == Severity.INFO else FIX)
     if kind == "image_missing":
         advice += f" Sought in {', '.join(dict.fromkeys(roots.values()))}."
     counts = {split: len(listed) for split, listed in names.items()}
@@ -62,12 +64,18 @@ def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str]) 
 
 
 def _severity(kind: str) -> Severity:
-    is_loud = (kind in LEFT_OUT and kind not in HARMLESS) or kind in LOUD
+    is_loud = (kind in LEFT_OUT and kind not in HARMLESS) or kind in WARNED_REPAIRS
     return Severity.WARNING if is_loud else Severity.INFO
 
 
 def spot_of(split: str, name: str, root: str = "") -> Spot:
-    """What a name in the findings means: ``annotation 7 of a.jpg``, ``a.jpg (why)``, ``a.jpg: why``, or both."""
+    """Parse a name of the findings: ``annotation 7 of a.jpg``, ``a.jpg (why)``, ``a.jpg: why``, or both.
+
+    Args:
+        split: of the findings.
+        name: as the findings have it.
+        root: folder that a file name may begin with.
+    """
     shape = SHAPE_NAME.match(name)
     start = shape.end() if shape else 0
     reason = REASON.search(name, start)
@@ -77,24 +85,33 @@ def spot_of(split: str, name: str, root: str = "") -> Spot:
 
 
 def lost_images(read: Mapping[str, Findings], tables: Tables) -> list[AuditFinding]:
-    """Fatal where more than half of the images of train or val cannot be used: what is left is another dataset.
+    """Report, as fatal, splits of which more than half of the images cannot be used.
 
-    A wrong folder is the usual reason. Who has only a part of the photos, as after a download that was cut short,
-    can go on with it.
+    A wrong folder is the usual reason; a user who has only a part of the images, as after an interrupted download, can
+    accept the finding.
+
+    Args:
+        read: split -> what was found while its labels were read.
+        tables: of all splits.
     """
     lost = {split: num_lost(read, split) for split in ("train", "val") if split in tables}
     counts = {
-        split: count for split, count in lost.items() if count > MAX_LOST_SHARE * (count + len(tables[split].index))
+        split: count for split, count in lost.items() if count > MAX_LOST_FRACTION * (count + len(tables[split].index))
     }
     if not counts:
         return []
     lost_names = [(split, name) for split in counts for kind in LOST_IMAGES for name in read[split].names.get(kind, [])]
     spots = tuple(spot_of(s, name, str(tables[s].index.image_root)) for s, name in lost_names[:MAX_SPOTS])
-    advice = "Give the folder that holds the photos as dataset.root, or take the missing ones out of the labels."
+    advice = "Give the folder that holds the images as dataset.root, or take the missing ones out of the labels."
     title = f"images that cannot be used, more than half of {' and '.join(counts)}"
     return [AuditFinding("images_lost", Severity.FATAL, title, counts, spots, advice)]
 
 
 def num_lost(read: Mapping[str, Findings], split: str) -> int:
-    """How many listed images of a split are not in its index."""
+    """Count the listed images of a split that are not in its index.
+
+    Args:
+        read: split -> what was found while its labels were read.
+        split: its name.
+    """
     return sum(len(read[split].names.get(kind, [])) for kind in LOST_IMAGES) if split in read else 0

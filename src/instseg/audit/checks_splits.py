@@ -1,4 +1,4 @@
-"""Whether every split holds enough of every category to be learnt and measured."""
+"""Checks that every split holds enough of every category to learn and to measure it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from instseg.core.text import plural
 
 FEW_TRAINING_INSTANCES = 10
 TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
-MANY_EMPTY_SHARE = 0.5
+MANY_EMPTY_FRACTION = 0.5
 NUM_FOLDS = 5
 
 
 def split_findings(tables: Tables) -> list[AuditFinding]:
+    """Run all checks of the splits."""
     return [
         *no_instances(tables),
         *absent_categories(tables),
@@ -33,7 +34,7 @@ def split_findings(tables: Tables) -> list[AuditFinding]:
 
 
 def no_instances(tables: Tables) -> list[AuditFinding]:
-    """Fatal in train, of which nothing could be learnt, and in val, where no checkpoint could be told from another."""
+    """Report splits without an instance; fatal in train and val: nothing is learnt, and no checkpoint is best."""
     found = []
     for split, table in tables.items():
         if len(table.rows) == 0:
@@ -47,7 +48,7 @@ def no_instances(tables: Tables) -> list[AuditFinding]:
 
 
 def absent_categories(tables: Tables) -> list[AuditFinding]:
-    """Categories that a split has no instance of; where a split has none of any, ``no_instances`` says it."""
+    """Report categories without an instance in a split that has others."""
     found = []
     for split, table in tables.items():
         absent = [n for n, count in zip(_names(table), table.per_category, strict=True) if count == 0]
@@ -62,7 +63,7 @@ def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
         commands: tuple[str, ...] = (override("dataset.drop", names),)
     else:
         severity = Severity.WARNING if split == "val" else Severity.INFO
-        advice = f"{split.capitalize()} tells nothing about them: divide the images anew, or label more."
+        advice = f"{split.capitalize()} tells nothing about them: split the images again, or label more."
         commands = cross_validation(tables) if split == "val" else ()
     spots = tuple(category_spot(tables, split, name) for name in names)
     title = f"categories without an instance in {split}"
@@ -70,7 +71,7 @@ def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
 
 
 def rare_categories(tables: Tables) -> list[AuditFinding]:
-    """Categories with a handful of training instances."""
+    """Report categories with a handful of training instances."""
     if "train" not in tables:
         return []
     counts = dict(zip(_names(tables["train"]), tables["train"].per_category.tolist(), strict=True))
@@ -87,7 +88,7 @@ def rare_categories(tables: Tables) -> list[AuditFinding]:
 
 
 def similar_names(tables: Tables) -> list[AuditFinding]:
-    """Categories that differ only in case, spaces, hyphens or underscores."""
+    """Report categories whose names differ only in case, spaces, hyphens or underscores."""
     total: defaultdict[str, int] = defaultdict(int)
     for table in tables.values():
         for name, count in zip(_names(table), table.per_category.tolist(), strict=True):
@@ -117,7 +118,7 @@ def similar_names(tables: Tables) -> list[AuditFinding]:
 
 
 def _by_hand(rename: Mapping[str, str]) -> str:
-    """For names that no command line can say."""
+    """Write the setting for a file, for names that no command line can hold."""
     if all(map(sayable, rename)):
         return ""
     mapping = ", ".join(f"{old!r}: {new!r}" for old, new in rename.items())
@@ -125,7 +126,7 @@ def _by_hand(rename: Mapping[str, str]) -> str:
 
 
 def few_images(tables: Tables) -> list[AuditFinding]:
-    """Splits whose metrics are mostly chance."""
+    """Report splits whose metrics are mostly chance."""
     few = {split: len(tables[split].index) for split in ("val", "test") if split in tables}
     few = {split: count for split, count in few.items() if count < FEW_IMAGES}
     if not few:
@@ -134,7 +135,7 @@ def few_images(tables: Tables) -> list[AuditFinding]:
     severity = Severity.WARNING if fewest < TOO_FEW_IMAGES else Severity.INFO
     title = f"images to measure on, which are few ({', '.join(f'{split} {count}' for split, count in few.items())})"
     advice = (
-        f"A share that is measured as 0.5 on {plural(fewest, 'image')} lies between {0.5 - error_bar(fewest):.2f} and "
+        f"A fraction measured as 0.5 on {plural(fewest, 'image')} lies between {0.5 - error_bar(fewest):.2f} and "
         f"{0.5 + error_bar(fewest):.2f} (95 %): smaller differences in AP are chance. Cross-validation measures on "
         "every image once."
     )
@@ -142,13 +143,13 @@ def few_images(tables: Tables) -> list[AuditFinding]:
 
 
 def cross_validation(tables: Tables) -> tuple[str, ...]:
-    """The override for it, where there are images enough to divide."""
+    """Return the override that turns it on, where there are enough images to split."""
     num_images = sum(len(table.index) for table in tables.values())
     return (f"dataset.folds={NUM_FOLDS} dataset.fold=0",) if num_images >= 2 * NUM_FOLDS else ()
 
 
 def error_bar(num_images: int) -> float:
-    """Half of the 95 % interval of a share of 0.5 measured on independent images (binomial), 0.5 at most.
+    """Return half of the 95 % interval of a fraction of 0.5 on independent images (binomial), 0.5 at most.
 
     Objects of one image are not independent of each other, so images count, not objects.
     """
@@ -156,12 +157,12 @@ def error_bar(num_images: int) -> float:
 
 
 def many_empty_images(tables: Tables) -> list[AuditFinding]:
-    """Training images without any instance teach what is none, but cost as much as the others."""
+    """Report a majority of images without instances, which teach the background but cost as much as the others."""
     if "train" not in tables:
         return []
     per_image = tables["train"].per_image
     empty = [image for image, count in enumerate(per_image.tolist()) if count == 0]
-    if len(empty) <= MANY_EMPTY_SHARE * len(per_image) or len(empty) == len(per_image):
+    if len(empty) <= MANY_EMPTY_FRACTION * len(per_image) or len(empty) == len(per_image):
         return []
     spots = tuple(tables["train"].image_spot(image) for image in empty[:100])
     title = "training images without an instance, more than half of them"
@@ -171,7 +172,14 @@ def many_empty_images(tables: Tables) -> list[AuditFinding]:
 
 
 def category_spot(tables: Tables, split: str, name: str, detail: str = "") -> Spot:
-    """A category, with an instance of it to show: of the split, else of any other that has one."""
+    """Describe a category, with an instance to show: of the split, else of any other that has one.
+
+    Args:
+        tables: of all splits.
+        split: the split in question.
+        name: of the category.
+        detail: what is the matter.
+    """
     for candidate in sorted(tables, key=lambda other: other != split):
         table = tables[candidate]
         examples = np.flatnonzero(table.labels == table.index.categories.label(name))

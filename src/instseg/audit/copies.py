@@ -1,4 +1,4 @@
-"""Which files hold the same bytes, reading as little of them as can be."""
+"""Search for files with the same bytes that reads as little of them as possible."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ FILES_AT_ONCE = 64  # of a thread: handing over single ones costs more than read
 
 
 def identical_files(paths: Sequence[Path]) -> list[list[int]]:
-    """Groups of two and more indices of files with the same bytes, ascending; files that cannot be read are in none.
+    """Group files with the same bytes.
 
-    The size of most files is theirs alone, their last bytes tell the rest apart: only true copies are read whole.
+    Most files have a size of their own, and the last bytes tell the rest apart: only true copies are read whole.
+
+    Returns:
+        Groups of two and more positions, ascending; files that cannot be read are in none.
     """
     groups = _divide([list(range(len(paths)))], lambda some: _in_threads(_size, [paths[i] for i in some]))
     groups = _divide(groups, lambda some: _in_threads(_tail, [paths[i] for i in some]))
@@ -27,7 +30,7 @@ def identical_files(paths: Sequence[Path]) -> list[list[int]]:
 
 
 def _divide(groups: list[list[int]], keys_of: Callable[[list[int]], Sequence[Hashable]]) -> list[list[int]]:
-    """Each group divided by a key; without those that are alone, or whose key is None."""
+    """Split each group by a key; files that are alone, or whose key is None, are left out."""
     members = [i for group in groups for i in group]
     number = [n for n, group in enumerate(groups) for _ in group]
     divided: defaultdict[tuple[int, Hashable], list[int]] = defaultdict(list)
@@ -51,7 +54,7 @@ def _size(path: Path) -> int | None:
 
 
 def _tail(path: Path) -> int | None:
-    """A checksum of the last bytes; the first are alike in all photos of a camera."""
+    """Compute a checksum of the last bytes; the first are alike in all images of a camera."""
     try:
         with path.open("rb", buffering=0) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""Which outlines cross themselves: all polygons at once, by a sweep over the x extents of their edges."""
+"""Crossings of polygons with themselves, counted for all polygons at once by a sweep over their edges in x."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from instseg.audit.tables import ranges
 
 PAIRS_AT_ONCE = 2_000_000
 MAX_PAIRS = 20_000_000
-"""Of one polygon. Real outlines of 10,000 points have a tenth of it; beyond, the polygon is not examined."""
+"""Pairs of edges in one polygon, beyond which it is not examined. Real ones of 10,000 points have a tenth of it."""
 
 Segments = NDArray[np.float64]
 """(S, 4) x1, y1, x2, y2."""
 
 
 def count_crossings(points: NDArray[np.float64], part_sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(P,) how many pairs of edges of each polygon cross; -1 for a polygon too large to tell.
+    """Count the pairs of edges that cross in each polygon.
 
-    ``points`` (V, 2) holds the polygons one after another, ``part_sizes`` (P,) how many vertices each has. Edges that
-    only touch do not cross: outlines with a seam to a hole, or along the border, are as they should be.
+    Edges that only touch do not cross: polygons with a seam to a hole, or along the border, are as they should be.
+
+    Args:
+        points: (V, 2) vertices of the polygons, one polygon after another, px.
+        part_sizes: (P,) vertices of each polygon.
+
+    Returns:
+        (P,) counts; -1 for a polygon that is too large to tell.
     """
     segments, parts = _edges(points, part_sizes)
     order = np.lexsort((np.minimum(segments[:, 0], segments[:, 2]), parts))
@@ -39,7 +45,7 @@ def count_crossings(points: NDArray[np.float64], part_sizes: NDArray[np.int64]) 
 
 
 def _edges(points: NDArray[np.float64], part_sizes: NDArray[np.int64]) -> tuple[Segments, NDArray[np.int64]]:
-    """Every edge, the closing ones too, and the polygon (S,) that it belongs to."""
+    """List all edges, the closing ones too, and the polygon (S,) of each."""
     following = np.arange(1, len(points) + 1)
     ends = np.cumsum(part_sizes)[part_sizes > 0]
     following[ends - 1] = ends - part_sizes[part_sizes > 0]
@@ -47,7 +53,7 @@ def _edges(points: NDArray[np.float64], part_sizes: NDArray[np.int64]) -> tuple[
 
 
 def _num_overlapping(segments: Segments, parts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(S,) how many of the edges behind each one, of the same polygon, begin before it ends in x."""
+    """Count for each edge (S,) those behind it in the same polygon that begin before it ends in x."""
     low, high = np.minimum(segments[:, 0], segments[:, 2]), np.maximum(segments[:, 0], segments[:, 2])
     # Polygons laid side by side, so that one sorted line holds all beginnings. A gap keeps rounding from joining them.
     width = float(high.max(initial=0) - low.min(initial=0)) + 1
@@ -57,7 +63,7 @@ def _num_overlapping(segments: Segments, parts: NDArray[np.int64]) -> NDArray[np
 
 
 def _pairs(num_after: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Each edge with every one of those behind it that overlap, a bounded number of pairs at once."""
+    """Yield each edge with every overlapping one behind it, a bounded number of pairs at a time."""
     total = np.cumsum(num_after)
     start = 0
     while start < len(num_after):
@@ -69,7 +75,7 @@ def _pairs(num_after: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], ND
 
 
 def _cross(one: Segments, other: Segments) -> NDArray[np.bool_]:
-    """Whether the ends of each lie strictly on both sides of the other."""
+    """Tell whether the ends of each lie strictly on both sides of the other."""
     overlap = np.minimum(one[:, 1], one[:, 3]) < np.maximum(other[:, 1], other[:, 3])
     overlap &= np.minimum(other[:, 1], other[:, 3]) < np.maximum(one[:, 1], one[:, 3])
     crossing = np.zeros(len(one), dtype=np.bool_)
@@ -83,7 +89,7 @@ def _separates(line: Segments, ends: Segments) -> NDArray[np.bool_]:
 
 
 def _side(line: Segments, point: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Above 0 at one side of the line, below at the other, 0 on it or nearer than rounding can tell."""
+    """Return 1 on one side of the line, -1 on the other, 0 on it or nearer than rounding can tell."""
     along, towards = line[:, 2:] - line[:, :2], point - line[:, :2]
     one, other = along[:, 0] * towards[:, 1], along[:, 1] * towards[:, 0]
     area = one - other

@@ -1,4 +1,4 @@
-"""The audit of a prepared dataset: facts, and everything that was found, the gravest first."""
+"""Audit of a prepared dataset: facts and findings, the gravest first."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from instseg.audit.checks_exif import exif_findings
-from instseg.audit.checks_images import copy_findings, photos_of, similar_findings
+from instseg.audit.checks_images import copy_findings, list_images, similar_findings
 from instseg.audit.checks_model import model_findings
 from instseg.audit.checks_reading import lost_images, num_lost, reading_findings
 from instseg.audit.checks_shapes import shape_findings, thorough_shape_findings
 from instseg.audit.checks_splits import split_findings
 from instseg.audit.copies import identical_files
-from instseg.audit.mended_splits import write_mended_splits
+from instseg.audit.fixed_splits import write_fixed_splits
 from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
 from instseg.audit.tables import SplitTable, Tables, read_tables
@@ -23,7 +23,7 @@ from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import Findings, read_findings
 
 MAX_QUICK_IMAGES = 20_000
-"""Of more, the sizes of the files are not compared when a training starts: it takes seconds."""
+"""With more, files are not compared when a training starts: it takes seconds."""
 GRAVITY = tuple(Severity)
 
 
@@ -35,9 +35,11 @@ def audit_dataset(
     Nothing is changed, and findings do not raise: see ``AuditReport.stop_if_fatal``.
 
     Args:
-        thorough: read the photos too: look-alikes are found, and every finding gets thumbnails. Otherwise no photo is
+        prepared: the dataset.
+        options: settings of the network that it is meant for.
+        thorough: read the images too: near duplicates are found, and every finding gets thumbnails. Otherwise none is
             decoded, and 5,000 images take well under a second.
-        folder: where files that mend something are written: ``splits_without_copies.json``.
+        folder: receives files that fix a finding: ``splits_without_copies.json``.
     """
     tables = read_tables(prepared, options.min_size, options.max_size)
     read = read_findings(prepared.folder / "findings.json")
@@ -73,10 +75,10 @@ def _file_findings(
 ) -> list[AuditFinding]:
     if not thorough and sum(len(table.index) for table in tables.values()) > MAX_QUICK_IMAGES:
         return []
-    photos = photos_of(tables)
-    copies = identical_files(photos.paths)
-    mended = folder and write_mended_splits(folder / "splits_without_copies.json", prepared, photos, copies)
-    return [*copy_findings(photos, copies, mended), *(similar_findings(photos, copies) if thorough else [])]
+    listed = list_images(tables)
+    copies = identical_files(listed.paths)
+    fixed = folder and write_fixed_splits(folder / "splits_without_copies.json", prepared, listed, copies)
+    return [*copy_findings(listed, copies, fixed), *(similar_findings(listed, copies) if thorough else [])]
 
 
 def _facts(table: SplitTable, num_lost: int) -> SplitFacts:

@@ -1,4 +1,4 @@
-"""What of the network's settings decides which objects it can learn, as plain numbers."""
+"""Settings of the network that decide which objects it can learn, as plain numbers."""
 
 from __future__ import annotations
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OTHER_TYPES = re.compile(r"true|false|null|[+-]?(nan|inf|[\d._]+(e[+-]?[\d_]+)?)", re.IGNORECASE)
-"""Unquoted text that is read as something else than text."""
+"""Unquoted text that Hydra reads as another type."""
 KEY_CHARACTERS = re.compile(r"[A-Za-z0-9_/\-+.$%*@?| \\()\[\]{}:=,]+")
-"""What a key of a mapping can hold: keys cannot be quoted, but these characters can be escaped."""
+"""Characters of a mapping's key: keys cannot be quoted, but these can be escaped."""
 
 
-def override(key: str, value: Any) -> str:
-    """``key=value`` for the shell; of a mapping without keys that the command line cannot say, see ``sayable``."""
+def override(key: str, value: object) -> str:
+    """Write ``key=value``, quoted for the shell.
+
+    Args:
+        key: dotted key of the configuration.
+        value: number, text, sequence or mapping; keys of a mapping must be ``sayable``.
+    """
     return shlex.quote(f"{key}={_text(value)}")
 
 
 def sayable(name: str) -> bool:
-    """Whether a name can be a key of a mapping on the command line."""
+    """Tell whether a name can be a key of a mapping on the command line."""
     return KEY_CHARACTERS.fullmatch(name) is not None and (name.isdigit() or not OTHER_TYPES.fullmatch(name))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{_key(str(k))}:{_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):

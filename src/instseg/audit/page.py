@@ -1,4 +1,4 @@
-"""The audit as one HTML file that needs nothing else: pictures, charts and style are inside."""
+"""Audit report as one self-contained HTML file, with pictures, charts and style inside."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ HEADINGS = {
 
 
 def write_audit_page(report: AuditReport, path: Path) -> None:
-    """Write the report as a page of a few MB at most, atomically."""
+    """Write the report as a page of a few MB at most, atomically.
+
+    Args:
+        report: what to write.
+        path: the HTML file.
+    """
     write_text_atomically(path, audit_page(report))
 
 
 def audit_page(report: AuditReport) -> str:
-    """The page's HTML."""
+    """Return the page's HTML."""
     title = f"Audit of {escape(report.fingerprint)}"
     sections = [_overview(report), _charts(report), *(_section(report, severity) for severity in Severity)]
     return (

@@ -1,4 +1,4 @@
-"""How the page of the audit looks, in light and dark, and the one thing it does: copy a command."""
+"""Style of the audit's page, light and dark, and the script that copies a command."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --card: #f6f7f9; --ink: #1c2330; --soft: #5c6678; --line: #dde1e8;

@@ -1,4 +1,4 @@
-"""The vocabulary of the audit: findings, where they were seen, and the facts beside them."""
+"""Vocabulary of the audit: findings, the places where they were seen, and facts about the splits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,13 @@ from instseg.core.files import write_json
 from instseg.core.text import list_names
 
 MAX_SPOTS = 1000
-"""Of a finding, this many are named, the worst first; its counts are always of all."""
+"""Places that a finding names, the worst first; its counts are always of all."""
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 class Severity(StrEnum):
-    """``fatal`` makes training pointless and stops it, ``warning`` wants a decision, ``info`` is good to know."""
+    """Gravity: ``fatal`` stops a pointless training, ``warning`` asks for a decision, ``info`` is a remark."""
 
     FATAL = "fatal"
     WARNING = "warning"
@@ -29,7 +31,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One place where a finding was seen: an image, a shape in it, a pair of images, or a category."""
+    """Place where a finding was seen: an image, a shape in it, a pair of images, or a category."""
 
     split: str
     name: str  # of the image file, from the image root; or of the category
@@ -42,7 +44,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small picture of a spot."""
+    """Small picture of a spot."""
 
     jpeg: bytes
     width: int
@@ -51,7 +53,7 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One kind of thing that was found."""
+    """All occurrences of one kind of problem."""
 
     kind: str
     severity: Severity
@@ -64,21 +66,22 @@ class AuditFinding:
 
     @property
     def count(self) -> int:
+        """Number of occurrences in all splits."""
         return sum(self.counts.values())
 
     @property
     def names(self) -> list[str]:
-        """What is concerned, worst first, each once."""
+        """Names of the images or categories concerned, worst first, each once."""
         return list(dict.fromkeys(spot.name for spot in self.spots))
 
     def told(self) -> str:
-        """In one line: what, how many, and the names of the worst."""
+        """Summarise the finding in one line: its title, its count and the worst names."""
         return f"{self.title}: {self.count:,}" + (f" ({list_names(self.names, 3)})" if self.spots else "")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
-    """What one split holds; crowd regions are counted apart and nowhere else."""
+    """Numbers of one split; crowd regions are counted apart and nowhere else."""
 
     num_listed: int  # images that the labels list
     num_empty: int  # usable images without instances
@@ -90,10 +93,12 @@ class SplitFacts:
 
     @property
     def num_images(self) -> int:
+        """Number of usable images."""
         return len(self.per_image)
 
     @property
     def num_instances(self) -> int:
+        """Number of instances in usable images."""
         return int(self.per_category.sum())
 
 
@@ -107,13 +112,21 @@ class AuditReport:
     findings: tuple[AuditFinding, ...]
     notes: tuple[str, ...]
     anchor_sizes: tuple[float, ...]  # px in the network frame
-    thorough: bool  # whether photos were read too
+    thorough: bool  # whether images were read too
 
     def of(self, severity: Severity) -> list[AuditFinding]:
+        """Return the findings of one severity."""
         return [finding for finding in self.findings if finding.severity == severity]
 
     def stop_if_fatal(self, accepted: str | Collection[str] = ()) -> None:
-        """Raise InstsegError with the fatal findings whose kind is not accepted, and how to go on anyway."""
+        """Stop where there are fatal findings.
+
+        Args:
+            accepted: kinds of findings that the user accepts.
+
+        Raises:
+            InstsegError: there is a fatal finding of another kind; the message says how to accept it.
+        """
         names = [accepted] if isinstance(accepted, str) else list(accepted)
         fatal = [finding for finding in self.of(Severity.FATAL) if finding.kind not in names]
         if not fatal:
@@ -126,22 +139,22 @@ class AuditReport:
         )
 
 
-def summary_of(values: NDArray[Any]) -> dict[str, float] | None:
-    """min, median and max; None of nothing."""
+def summary_of(values: NDArray[Number]) -> dict[str, float] | None:
+    """Compute min, median and max; None where there is no value."""
     if not len(values):
         return None
     low, middle, high = (round(float(v), 1) for v in (values.min(), np.median(values), values.max()))
     return {"min": low, "median": middle, "max": high}
 
 
-def spread(values: NDArray[Any]) -> str:
-    """Smallest / median / largest, one number where they are equal, a dash of nothing."""
+def spread(values: NDArray[Number]) -> str:
+    """Write smallest / median / largest, one number where they are equal, a dash where there is none."""
     summary = summary_of(values)
     return "–" if summary is None else " / ".join(dict.fromkeys(f"{value:,.0f}" for value in summary.values()))
 
 
-def report_to_dict(report: AuditReport) -> dict[str, Any]:
-    """Everything but the pictures, as plain containers for a json."""
+def report_to_dict(report: AuditReport) -> dict[str, object]:
+    """Convert a report to plain containers for a json, without the pictures."""
     return {
         "dataset": report.fingerprint,
         "thorough": report.thorough,
@@ -152,11 +165,16 @@ def report_to_dict(report: AuditReport) -> dict[str, Any]:
 
 
 def write_audit_json(report: AuditReport, path: Path) -> None:
-    """Write ``audit.json``, for programs; the page is for people."""
+    """Write ``audit.json``, for programs; the page is for people.
+
+    Args:
+        report: what to write.
+        path: the file.
+    """
     write_json(path, report_to_dict(report), indent=1)
 
 
-def _facts_to_dict(facts: SplitFacts, categories: tuple[str, ...]) -> dict[str, Any]:
+def _facts_to_dict(facts: SplitFacts, categories: tuple[str, ...]) -> dict[str, object]:
     return {
         "listed_images": facts.num_listed,
         "images": facts.num_images,
@@ -171,7 +189,7 @@ def _facts_to_dict(facts: SplitFacts, categories: tuple[str, ...]) -> dict[str, 
     }
 
 
-def _finding_to_dict(finding: AuditFinding) -> dict[str, Any]:
+def _finding_to_dict(finding: AuditFinding) -> dict[str, object]:
     return {
         "kind": finding.kind,
         "severity": finding.severity.value,
@@ -184,8 +202,8 @@ def _finding_to_dict(finding: AuditFinding) -> dict[str, Any]:
     }
 
 
-def _spot_to_dict(spot: Spot) -> dict[str, Any]:
-    entry: dict[str, Any] = {"split": spot.split, "name": spot.name}
+def _spot_to_dict(spot: Spot) -> dict[str, object]:
+    entry: dict[str, object] = {"split": spot.split, "name": spot.name}
     if spot.detail:
         entry["detail"] = spot.detail
     if spot.annotation_id is not None:

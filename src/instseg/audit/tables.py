@@ -1,4 +1,4 @@
-"""All images and instances of a split as plain columns, and the worst of them as spots of a finding."""
+"""Images and instances of a split as plain columns, and the worst of them as spots of a finding."""
 
 from __future__ import annotations
 
@@ -50,15 +50,27 @@ class SplitTable:
         return np.bincount(self.labels, minlength=self.index.categories.num_classes)[1:]
 
     def image_spot(self, image: int, detail: str = "") -> Spot:
+        """Describe an image as the place of a finding.
+
+        Args:
+            image: its position in the index.
+            detail: what is the matter there.
+        """
         return Spot(self.split, self.index.file_name(image), detail, image=image)
 
     def instance_spot(self, n: int, detail: str = "") -> Spot:
+        """Describe an instance as the place of a finding.
+
+        Args:
+            n: its position in the table.
+            detail: what is the matter there.
+        """
         image, row = int(self.images[n]), int(self.rows[n])
         annotation_id = int(self.index.column("annotation_ids")[row])
         return Spot(self.split, self.index.file_name(image), detail, image, row, annotation_id)
 
     def network_size(self, n: int) -> str:
-        """``12 x 7 px``: width and height of an instance's box in the network frame."""
+        """Write width and height of an instance's box in the network frame: ``12 x 7 px``."""
         width, height = (self.boxes[n, 2:] - self.boxes[n, :2]) * self.scales[self.images[n]]
         return f"{width:.0f} x {height:.0f} px"
 
@@ -67,7 +79,13 @@ Tables = Mapping[str, SplitTable]
 
 
 def read_tables(prepared: PreparedDataset, min_size: int, max_size: int) -> dict[str, SplitTable]:
-    """The table of every split that has images of its own: a test that only repeats val is none."""
+    """Read the table of every split that has images of its own; a test that only repeats val has none.
+
+    Args:
+        prepared: the dataset.
+        min_size: px that the resize gives the shorter side …
+        max_size: … unless the longer would exceed this.
+    """
     resize = Resize(min_size, max_size)
     own = {split: index for split, index in prepared.indices.items() if index.folder.name == split}
     return {split: _read_table(split, index, resize) for split, index in own.items()}
@@ -101,14 +119,19 @@ def _scales(sizes: NDArray[np.int64], resize: Resize) -> NDArray[np.float64]:
 
 
 def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``starts[0], starts[0] + 1, …`` for ``counts[0]`` numbers, then those from ``starts[1]``, and so on."""
+    """Concatenate ranges: ``starts[0], starts[0] + 1, …`` for ``counts[0]`` numbers, then from ``starts[1]``, ….
+
+    Args:
+        starts: (R,) first numbers.
+        counts: (R,) lengths.
+    """
     before = np.cumsum(counts) - counts
     return np.asarray(np.arange(int(counts.sum())) + np.repeat(starts - before, counts))
 
 
 @dataclass(frozen=True, slots=True)
-class Outlines:
-    """The polygon parts of some instances of a table, one after another: V vertices in P parts."""
+class Polygons:
+    """Polygon parts of some instances of a table, one after another: V vertices in P parts."""
 
     points: NDArray[np.float64]  # (V, 2) x, y
     part_sizes: NDArray[np.int64]  # (P,) number of vertices
@@ -118,8 +141,8 @@ class Outlines:
 INSTANCES_AT_ONCE = 50_000
 
 
-def outlines_of(table: SplitTable) -> Iterator[Outlines]:
-    """The outlines of all instances, a bounded number at once; those that are bitmaps have none."""
+def polygons_of(table: SplitTable) -> Iterator[Polygons]:
+    """Yield the polygons of all instances, a bounded number at a time; bitmaps have none."""
     part_offsets, point_offsets = table.index.column("part_offsets"), table.index.column("point_offsets")
     points = table.index.column("points")
     for first in range(0, len(table.rows), INSTANCES_AT_ONCE):
@@ -128,20 +151,38 @@ def outlines_of(table: SplitTable) -> Iterator[Outlines]:
         parts = ranges(part_offsets[rows], num_parts)
         part_sizes = point_offsets[parts + 1] - point_offsets[parts]
         instances = np.repeat(first + np.arange(len(rows)), num_parts)
-        yield Outlines(points[ranges(point_offsets[parts], part_sizes)], part_sizes, instances)
+        yield Polygons(points[ranges(point_offsets[parts], part_sizes)], part_sizes, instances)
 
 
 def worst_instances(
     tables: Tables, badness: Mapping[str, NDArray[np.float64]], detail: Callable[[SplitTable, int], str]
 ) -> tuple[dict[str, int], tuple[Spot, ...]]:
-    """Counts by split of the instances with a badness above 0, and the worst of all splits as spots."""
+    """Count the instances with a badness above 0, and name the worst.
+
+    Args:
+        tables: of all splits.
+        badness: split -> (N,) numbers, 0 for those that are in order.
+        detail: says what is the matter with the n-th of a table.
+
+    Returns:
+        Counts by split, and the worst of all splits as spots.
+    """
     return _worst(badness, lambda split, n: tables[split].instance_spot(n, detail(tables[split], n)))
 
 
 def worst_images(
     tables: Tables, badness: Mapping[str, NDArray[np.float64]], detail: Callable[[SplitTable, int], str]
 ) -> tuple[dict[str, int], tuple[Spot, ...]]:
-    """As ``worst_instances``, of images."""
+    """Count the images with a badness above 0, and name the worst.
+
+    Args:
+        tables: of all splits.
+        badness: split -> (N,) numbers, 0 for those that are in order.
+        detail: says what is the matter with the n-th of a table.
+
+    Returns:
+        Counts by split, and the worst of all splits as spots.
+    """
     return _worst(badness, lambda split, i: tables[split].image_spot(i, detail(tables[split], i)))
 
 

@@ -1,4 +1,4 @@
-"""The audit in a terminal: one table of numbers, and what to do about each finding below it."""
+"""Audit report in a terminal: a table of numbers, and below it what to do about each finding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from instseg.data.reading.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 MAX_CATEGORIES = 40
-"""More are left to the page, the most frequent are shown."""
+"""Categories shown, the most frequent; the page has all."""
 
 
 def print_audit(report: AuditReport, console: Console) -> None:
-    """One table: what every split holds, and how often every finding was seen in it; then the way out of each."""
+    """Print the numbers and findings of every split in a table, then what to do about each finding.
+
+    Args:
+        report: what to print.
+        console: where to.
+    """
     table = _counts_table(report)
     for row in _size_rows(report):
         table.add_row(*row)
@@ -37,7 +42,12 @@ def print_audit(report: AuditReport, console: Console) -> None:
 
 
 def print_short(report: AuditReport, console: Console) -> None:
-    """What opens a training: images and instances per split and category, and a line for each finding to act on."""
+    """Print the short form that opens a training: instances per split and category, and a line per warning.
+
+    Args:
+        report: what to print.
+        console: where to.
+    """
     console.print(_counts_table(report))
     _print_notes(report, console)
     for finding in report.findings:
@@ -70,15 +80,15 @@ def _counts_table(report: AuditReport) -> Table:
 
 
 def _columns(report: AuditReport) -> list[str]:
-    """The splits, and what was found before the labels were divided."""
+    """List the splits, and the source of findings from before the labels were split."""
     others = {split for finding in report.findings for split in finding.counts if split not in report.splits}
     return [*report.splits, *sorted(others)]
 
 
 def _category_rows(report: AuditReport) -> Iterator[list[str]]:
-    totals = sum(facts.per_category for facts in report.splits.values())
     order = range(len(report.categories))
-    shown = set(sorted(order, key=lambda c: -int(totals[c]))[:MAX_CATEGORIES]) if report.splits else set()  # type: ignore[index]
+    totals = [sum(int(facts.per_category[c]) for facts in report.splits.values()) for c in order]
+    shown = set(sorted(order, key=lambda c: -totals[c])[:MAX_CATEGORIES]) if report.splits else set()
     for c in order:
         if c in shown:
             yield [escape(report.categories[c]), *(f"{f.per_category[c]:,}" for f in report.splits.values())]
@@ -88,7 +98,7 @@ def _category_rows(report: AuditReport) -> Iterator[list[str]]:
 
 
 def _size_rows(report: AuditReport) -> Iterator[list[str]]:
-    """min, median and max of what has a size."""
+    """Yield rows of min, median and max of what has a size."""
 
     def row(name: str, *values: str) -> list[str]:
         return [name, *values]

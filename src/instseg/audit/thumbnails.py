@@ -1,4 +1,4 @@
-"""Small pictures of what was found: the shape in question in its surroundings, a whole photo, or two that are alike."""
+"""Small pictures of findings: a shape in its surroundings, a whole image, or two that are alike."""
 
 from __future__ import annotations
 
@@ -33,16 +33,21 @@ SIDE_PX = 280
 JPEG_QUALITY = 80
 MIN_REGION_PX = 40  # smaller shapes are shown with what is around them
 MARGIN = 0.4  # of the longer side of the shape
-MAX_BEYOND = 0.5  # of the longer side of the photo: how much is shown of what lies outside
+MAX_BEYOND = 0.5  # of the longer side of the image: how much is shown of what lies outside
 EDGE_PX = 4
 MARKED: Colour = (255, 45, 85)
 OTHERS: Colour = (255, 214, 10)
-OUTSIDE = 110  # gray of what lies beyond the photo
+OUTSIDE = 110  # gray of what lies beyond the image
 SMALL_MARK_PX = 10  # a ring is drawn around what is smaller
 
 
 def illustrated(findings: Iterable[AuditFinding], prepared: PreparedDataset) -> list[AuditFinding]:
-    """The findings with thumbnails of their worst spots, where there is something to show."""
+    """Add thumbnails of the worst spots to findings, where there is something to show.
+
+    Args:
+        findings: without thumbnails.
+        prepared: the dataset that they are about.
+    """
     painter = Painter(prepared)
     console = Console(stderr=True)
     shown = track(list(findings), "Drawing findings", console=console, transient=True)
@@ -50,7 +55,7 @@ def illustrated(findings: Iterable[AuditFinding], prepared: PreparedDataset) -> 
 
 
 class Painter:
-    """Draws spots of the findings about one dataset. What cannot be read is passed over."""
+    """Painter of the findings about one dataset; images that cannot be read are skipped."""
 
     def __init__(self, prepared: PreparedDataset) -> None:
         self.prepared = prepared
@@ -58,7 +63,7 @@ class Painter:
         self.annotations: dict[str, dict[int, Any]] = {}
 
     def paint_some(self, spots: Sequence[Spot]) -> list[Thumbnail]:
-        """The worst spot of each image first: a photo with a hundred tiny shapes is not all there is to see."""
+        """Draw some spots, the worst of each image first: an image with a hundred tiny shapes shall not take all."""
         worst: dict[tuple[str, str], Spot] = {}
         for spot in spots:
             worst.setdefault((spot.split, spot.name), spot)
@@ -72,7 +77,7 @@ class Painter:
         return painted
 
     def picture(self, spot: Spot) -> Image | None:
-        """(H, W, 3), the longer side SIDE_PX; None where there is nothing to draw on."""
+        """Draw a spot as (H, W, 3) whose longer side is SIDE_PX; None where its image cannot be read."""
         try:
             if spot.other is not None:
                 pair = self._whole(spot), self._whole(spot.other)
@@ -81,7 +86,7 @@ class Painter:
         except InstsegError:
             return None
 
-    def _photo(self, spot: Spot) -> Image:
+    def _image(self, spot: Spot) -> Image:
         if spot.image is not None:
             index = self.prepared.indices[spot.split]
             return self.read(index.path(spot.image), index.rotate(spot.image))
@@ -89,37 +94,37 @@ class Painter:
         return self.read(next((path for root in roots if (path := root / spot.name).is_file()), Path(spot.name)))
 
     def _whole(self, spot: Spot) -> Image:
-        photo = self._photo(spot)
-        height, width = photo.shape[:2]
-        outlines = []
+        image = self._image(spot)
+        height, width = image.shape[:2]
+        polygons = []
         if spot.image is not None:
             index = self.prepared.indices[spot.split]
-            outlines = [p for row in _rows(index, spot.image) for p in _outlines_of(index, row, spot.image)]
-        return draw(photo, np.array([0.0, 0.0, width, height]), [], outlines)
+            polygons = [p for row in _rows(index, spot.image) for p in _polygons_of(index, row, spot.image)]
+        return draw(image, np.array([0.0, 0.0, width, height]), [], polygons)
 
     def _shape(self, spot: Spot) -> Image:
-        photo = self._photo(spot)
+        image = self._image(spot)
         marked: list[Polygon] = []
         others: list[Polygon] = []
         if spot.instance is not None and spot.image is not None:
             index = self.prepared.indices[spot.split]
             for row in _rows(index, spot.image):
-                (marked if row == spot.instance else others).extend(_outlines_of(index, row, spot.image))
+                (marked if row == spot.instance else others).extend(_polygons_of(index, row, spot.image))
         else:
-            marked = self._outlines_in_json(spot, (photo.shape[0], photo.shape[1]))
-        return draw(photo, _region(marked, (photo.shape[0], photo.shape[1])), marked, others)
+            marked = self._polygons_in_json(spot, (image.shape[0], image.shape[1]))
+        return draw(image, _region(marked, (image.shape[0], image.shape[1])), marked, others)
 
-    def _outlines_in_json(self, spot: Spot, image_size: tuple[int, int]) -> list[Polygon]:
-        """What the labels say of a shape that could not be used, as far as it can be drawn."""
+    def _polygons_in_json(self, spot: Spot, image_size: tuple[int, int]) -> list[Polygon]:
+        """Read a shape that could not be used from the labels, as far as it can be drawn."""
         if spot.split not in self.annotations:
             path = self.prepared.folder / f"{spot.split}.json"
             coco = read_json(path) if path.is_file() else {"annotations": []}
             self.annotations[spot.split] = {entry["id"]: entry for entry in coco["annotations"]}
         annotation: Mapping[str, Any] = self.annotations[spot.split].get(spot.annotation_id or 0, {})
-        return _outlines_of_annotation(annotation, image_size)
+        return _polygons_of_annotation(annotation, image_size)
 
 
-def _outlines_of_annotation(annotation: Mapping[str, Any], image_size: tuple[int, int]) -> list[Polygon]:
+def _polygons_of_annotation(annotation: Mapping[str, Any], image_size: tuple[int, int]) -> list[Polygon]:
     segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
     try:
         if isinstance(segmentation, dict):
@@ -129,74 +134,81 @@ def _outlines_of_annotation(annotation: Mapping[str, Any], image_size: tuple[int
             x, y, width, height = box
             parts = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], dtype=np.float64)]
     except (TypeError, ValueError) as error:
-        raise InstsegError(f"not to be drawn: {error}") from error
+        raise InstsegError(f"cannot be drawn: {error}") from error
     if not parts or not all(np.isfinite(part).all() for part in parts):
         raise InstsegError("there is nothing to be drawn")
     return parts
 
 
 def _rows(index: Index, image: int) -> range:
-    """The rows of the columns that hold the instances of an image."""
+    """Return the rows of the columns that hold the instances of an image."""
     start, end = index.column("instance_offsets")[index.rows[image] : index.rows[image] + 2]
     return range(int(start), int(end))
 
 
-def _outlines_of(index: Index, row: int, image: int) -> list[Polygon]:
+def _polygons_of(index: Index, row: int, image: int) -> list[Polygon]:
     return index.polygons(row) or pixel_polygons(rle_to_bitmask(index.rle(row, image)))
 
 
-def _region(outlines: Sequence[Polygon], image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """(4,) xyxy around the outlines, with a margin; it reaches beyond the photo where they do, but not far."""
-    if not outlines:
+def _region(polygons: Sequence[Polygon], image_size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return (4,) xyxy around the polygons with a margin; it reaches beyond the image where they do, but not far."""
+    if not polygons:
         raise InstsegError("there is nothing to be drawn")
-    photo = np.array([0, 0, image_size[1], image_size[0]], dtype=np.float64)
+    border = np.array([0, 0, image_size[1], image_size[0]], dtype=np.float64)
     room = MAX_BEYOND * max(image_size)
-    box = np.clip(polygons_to_box(outlines), np.tile(photo[:2] - room, 2), np.tile(photo[2:] + room, 2))
-    if (box[:2] >= photo[2:]).any() or (box[2:] <= photo[:2]).any():  # nothing of it is on the photo: show both
-        return np.concatenate([np.minimum(box[:2], 0), np.maximum(box[2:], photo[2:])])
+    box = np.clip(polygons_to_box(polygons), np.tile(border[:2] - room, 2), np.tile(border[2:] + room, 2))
+    if (box[:2] >= border[2:]).any() or (box[2:] <= border[:2]).any():  # all of it lies outside the image: show both
+        return np.concatenate([np.minimum(box[:2], 0), np.maximum(box[2:], border[2:])])
     sides = box[2:] - box[:2]
     grown = np.maximum(sides + 2 * MARGIN * sides.max(), max(MIN_REGION_PX, 0.6 * sides.max()))
     centre = (box[:2] + box[2:]) / 2
     low = np.maximum(centre - grown / 2, np.minimum(0, box[:2] - EDGE_PX))
-    return np.concatenate([low, np.minimum(centre + grown / 2, np.maximum(photo[2:], box[2:] + EDGE_PX))])
+    return np.concatenate([low, np.minimum(centre + grown / 2, np.maximum(border[2:], box[2:] + EDGE_PX))])
 
 
-def draw(photo: Image, region: NDArray[np.float64], marked: Sequence[Polygon], others: Sequence[Polygon]) -> Image:
-    """A region (4,) xyxy of a photo, at most SIDE_PX high and wide, with outlines over it.
+def draw(image: Image, region: NDArray[np.float64], marked: Sequence[Polygon], others: Sequence[Polygon]) -> Image:
+    """Draw a region of an image with polygons over it, as lines, so that shapes without any area are seen too.
 
-    Outlines are polylines, so that shapes without any area are seen too.
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        region: (4,) xyxy in pixels of the image; it may reach beyond it.
+        marked: polygons in question, in pixels of the image.
+        others: polygons around them.
+
+    Returns:
+        (h, w, 3) uint8 RGB, its longer side SIDE_PX.
     """
     x1, y1, x2, y2 = np.floor(region[:2]).astype(int).tolist() + np.ceil(region[2:]).astype(int).tolist()
     scale = SIDE_PX / max(x2 - x1, y2 - y1)
-    crop = _crop(photo, x1, y1, x2, y2)
+    crop = _crop(image, x1, y1, x2, y2)
     width, height = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     canvas: Image = np.ascontiguousarray(cv2.resize(crop, (width, height), interpolation=way).astype(np.uint8))
-    for outlines, colour, thickness in ((others, OTHERS, 1), (marked, MARKED, 2)):
-        for outline in outlines:
-            _draw_outline(canvas, (outline - (x1, y1)) * scale, colour, thickness)
+    for polygons, colour, thickness in ((others, OTHERS, 1), (marked, MARKED, 2)):
+        for polygon in polygons:
+            _draw_polygon(canvas, (polygon - (x1, y1)) * scale, colour, thickness)
     return canvas
 
 
-def _crop(photo: Image, x1: int, y1: int, x2: int, y2: int) -> Image:
-    height, width = photo.shape[:2]
+def _crop(image: Image, x1: int, y1: int, x2: int, y2: int) -> Image:
+    height, width = image.shape[:2]
     if min(x1, y1) >= 0 and x2 <= width and y2 <= height:
-        return photo[y1:y2, x1:x2]
+        return image[y1:y2, x1:x2]
     crop = np.full((y2 - y1, x2 - x1, 3), OUTSIDE, dtype=np.uint8)
     left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
     if left < right and top < bottom:
-        crop[top - y1 : bottom - y1, left - x1 : right - x1] = photo[top:bottom, left:right]
+        crop[top - y1 : bottom - y1, left - x1 : right - x1] = image[top:bottom, left:right]
     return crop
 
 
-def _draw_outline(canvas: Image, outline: Polygon, colour: Colour, thickness: int) -> None:
-    """A dark rim below the colour keeps it apart from any photo."""
+def _draw_polygon(canvas: Image, polygon: Polygon, colour: Colour, thickness: int) -> None:
+    """Draw a closed line on a dark rim, which keeps it apart from any image."""
     limit = 20.0 * SIDE_PX  # OpenCV's coordinates are whole sixteenths in 32 bits
-    points = np.round(np.clip(outline, -limit, limit) * 16 - 8).astype(np.int32)
+    points = np.round(np.clip(polygon, -limit, limit) * 16 - 8).astype(np.int32)
     for ink, width in (((20, 20, 20), thickness + 2), (colour, thickness)):
         smooth = cv2.LINE_AA if width > 1 else cv2.LINE_8  # a smoothed line of one pixel loses its colour
         cv2.polylines(canvas, [points], True, ink, width, smooth, shift=4)
-    low, high = outline.min(axis=0), outline.max(axis=0)
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
     if thickness > 1 and (high - low).max() < SMALL_MARK_PX:
         centre = np.round(np.clip((low + high) / 2, 0, SIDE_PX)).astype(int).tolist()
         cv2.circle(canvas, centre, 2 * SMALL_MARK_PX, colour, thickness, cv2.LINE_AA)

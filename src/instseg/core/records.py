@@ -159,7 +159,7 @@ def format_record(record: Record) -> str:
 
 
 def _explained(error: Exception, where: str, remedy: str) -> RecordError:
-    """msgspec's message in this project's form: file, field, expected, found, what to do."""
+    """Put msgspec's message into this project's form: file, field, expected, found, what to do."""
     match = MISMATCH.fullmatch(str(error) or type(error).__name__)
     what, place = (match["what"], match["where"]) if match else (str(error), None)
     inside = (place or "").removeprefix("$").removeprefix(".")
