@@ -1,4 +1,4 @@
-"""Which images coco4 takes, by hand and for any json."""
+"""Choice of coco4's images, worked out by hand and for any json."""
 
 from __future__ import annotations
 

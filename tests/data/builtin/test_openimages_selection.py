@@ -1,4 +1,4 @@
-"""Which images of Open Images are chosen: read from tables like the official ones, row by row."""
+"""Choice of images of Open Images from tables like the official ones."""
 
 from __future__ import annotations
 

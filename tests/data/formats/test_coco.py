@@ -18,7 +18,8 @@ from factories import (
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import clean_file_name
-from instseg.data.formats.coco.reader import AnnotatedFolder, CocoReader, find_annotation_files, load_coco
+from instseg.data.formats.coco.layout import AnnotatedFolder, find_annotation_files
+from instseg.data.formats.coco.reader import CocoReader, load_coco
 
 SQUARE = rectangle(2, 2, 9, 9)
 

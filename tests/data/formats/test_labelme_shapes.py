@@ -1,4 +1,4 @@
-"""What a shape of LabelMe is: polygon, box, mask, part of an instance, or nothing, and then why."""
+"""Conversion of LabelMe's shapes to polygons, boxes, masks and parts of instances, and the reasons for refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which mask belongs to which image: layouts that people have, as lists of names; no file is made."""
+"""Pairing of masks with images in the layouts that people have, given as lists of names without any file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the region of VIA is: polygon, box, or open."""
+"""Conversion of VIA's regions to polygons and boxes; open shapes are none."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ from pycocotools.coco import COCO
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_area, rle_to_bitmask
 from instseg.core.types import CocoDict
-from instseg.data.formats.coco.reader import AnnotatedFolder, load_coco
+from instseg.data.formats.coco.layout import AnnotatedFolder
+from instseg.data.formats.coco.reader import load_coco
 from instseg.data.index import writer as index_writer
 from instseg.data.index.build import write_index
 from instseg.data.index.columns import Index

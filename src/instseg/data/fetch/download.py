@@ -117,20 +117,26 @@ class _Session:
         for thread in threads:
             thread.start()
         try:
-            with show_progress(title, num_jobs) as show:
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(POLL_SECONDS)
-                        show(*self._state())
-                show(*self._state())
+            self._show_until_done(threads, title, num_jobs)
         finally:
-            self.stop.set()
-            deadline = time.monotonic() + STOP_SECONDS
-            for thread in threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+            self._stop(threads)
             self.report.seconds = time.monotonic() - started
         if self.error is not None:
             raise self.error
+
+    def _show_until_done(self, threads: Sequence[threading.Thread], title: str, num_jobs: int) -> None:
+        with show_progress(title, num_jobs) as show:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(POLL_SECONDS)
+                    show(*self._state())
+            show(*self._state())
+
+    def _stop(self, threads: Sequence[threading.Thread]) -> None:
+        self.stop.set()
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _state(self) -> tuple[int, float, int]:
         with self.lock:

@@ -157,7 +157,12 @@ class _Session:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fetch(self, url: str, path: Path) -> str | None:
-        """None once the file is there, else why it is not."""
+        """Fetch one file; return None, or the reason why it failed.
+
+        Args:
+            url: of the file.
+            path: its destination.
+        """
         if self.num_failed_in_a_row >= self.give_up_after:
             return f"not tried: {self.num_failed_in_a_row} files in a row had failed"
         reason = _fetch(url, path)

@@ -52,25 +52,30 @@ def read_instances(shapes: Sequence[object], file: str, findings: Findings) -> l
     """
     instances: dict[object, tuple[str, list[Part]]] = {}
     for number, shape in enumerate(shapes, start=1):
-        where = f"{file}: shape {number}"
         if not isinstance(shape, dict):
-            findings.add("shape_invalid", f"{where}: expected an object, found {type(shape).__name__}")
-        elif not (label := _label(shape.get("label"))):
-            findings.add("category_missing", where)
-        elif label in NO_CLASS:
-            findings.add("category_ignored", where)
-        elif _kind(shape) in OPEN_SHAPES:
-            findings.add("shape_open", f"{where} ({_kind(shape)})")
-        else:
-            try:
-                part = read_part(shape)
-            except InstsegError as error:
-                findings.add("shape_invalid", f"{where}: {error}")
-                continue
-            group = shape.get("group_id")
+            found = type(shape).__name__
+            findings.add("shape_invalid", f"{file}: shape {number}: expected an object, found {found}")
+        elif (part := _read_labelled_part(shape, f"{file}: shape {number}", findings)) is not None:
+            label, group = _label(shape.get("label")), shape.get("group_id")
             key = (label, group) if isinstance(group, int | float | str) else number
             instances.setdefault(key, (label, []))[1].append(part)
     return list(instances.values())
+
+
+def _read_labelled_part(shape: Mapping[str, object], where: str, findings: Findings) -> Part | None:
+    """Read a shape that is part of an instance; None, with a finding, for any other."""
+    if not (label := _label(shape.get("label"))):
+        findings.add("category_missing", where)
+    elif label in NO_CLASS:
+        findings.add("category_ignored", where)
+    elif _kind(shape) in OPEN_SHAPES:
+        findings.add("shape_open", f"{where} ({_kind(shape)})")
+    else:
+        try:
+            return read_part(shape)
+        except InstsegError as error:
+            findings.add("shape_invalid", f"{where}: {error}")
+    return None
 
 
 def _label(label: object) -> str:

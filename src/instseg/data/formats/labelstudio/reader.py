@@ -12,7 +12,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.text import list_names
 from instseg.core.types import CocoDict
-from instseg.data.formats.coco.reader import find_annotation_files, read_coco
+from instseg.data.formats.coco.annotations import read_coco
+from instseg.data.formats.coco.layout import find_annotation_files
 from instseg.data.formats.labelstudio.coco import fix_rotated_images, header_of, without_repeated
 from instseg.data.formats.labelstudio.images import LabelStudioImages
 from instseg.data.formats.labelstudio.tasks import add_task, read_tasks

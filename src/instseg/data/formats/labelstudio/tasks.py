@@ -116,22 +116,25 @@ def _results(entry: object, name: str, findings: Findings) -> list[object] | Non
     if not isinstance(entry, dict) or not isinstance(entry.get("data"), dict):
         findings.add("label_invalid", f"{name}: expected an object with data, found {str(entry)[:60]!a}")
         return None
-    listed = entry.get("annotations", entry.get("completions"))
-    annotations = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    if not annotations:
-        findings.add("task_unlabelled", name)
-        return None
-    valid = [one for one in annotations if not (one.get("was_cancelled") or one.get("skipped"))]
+    valid = _valid_annotations(entry.get("annotations", entry.get("completions")), name, findings)
     if not valid:
-        findings.add("task_skipped", name)
         return None
-    if len(valid) > 1:
-        findings.add("several_annotators", f"{name}: {len(valid)} annotations")
     results = _chosen(valid).get("result")
     if not isinstance(results, list):
         findings.add("label_invalid", f"{name}: expected a list named result, found {type(results).__name__}")
         return None
     return results
+
+
+def _valid_annotations(listed: object, name: str, findings: Findings) -> list[dict[str, object]]:
+    """Return the annotations that were not skipped; several, or none, are a finding."""
+    annotations = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    valid = [one for one in annotations if not (one.get("was_cancelled") or one.get("skipped"))]
+    if not valid:
+        findings.add("task_skipped" if annotations else "task_unlabelled", name)
+    elif len(valid) > 1:
+        findings.add("several_annotators", f"{name}: {len(valid)} annotations")
+    return valid
 
 
 def _chosen(annotations: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
