@@ -1,4 +1,4 @@
-"""Jobs at the same time never share a GPU, and divide the cores."""
+"""Jobs that run at the same time never use the same GPU, and divide the cores."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Several jobs on one machine at once: a process takes one GPU, or a share of the cores, for as long as it lives.
+"""Slots of a machine for several jobs at once: a process keeps one GPU, or a fraction of the cores, until it ends.
 
 Knows no torch: a GPU must be chosen before it is loaded.
 """
@@ -29,7 +29,7 @@ _held = ExitStack()  # closed, and its locks released, when the process ends
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one job at a time may use."""
+    """The GPU and the cores that one job at a time may use."""
 
     number: int
     gpu: str | None
@@ -37,11 +37,12 @@ class Slot:
 
     @property
     def name(self) -> str:
+        """The name of its lock file."""
         return f"gpu-{self.gpu}" if self.gpu is not None else f"cpu-{self.number}"
 
 
 def visible_gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES lists, else every NVIDIA device of this machine."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES lists, else every NVIDIA device of this machine."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
         return [name.strip() for name in listed.split(",") if name.strip() not in ("", "-1")]
@@ -50,20 +51,25 @@ def visible_gpus() -> list[str]:
 
 
 def num_slots() -> int:
-    """How many jobs this machine runs at once: one for each GPU; without any a few."""
+    """Return the number of jobs that this machine runs at once: one for each GPU; a few where it has none."""
     return len(visible_gpus()) or JOBS_WITHOUT_GPU
 
 
 def slots(number: int) -> list[Slot]:
-    """The GPUs, or as many shares of the CPU as asked for; the cores are divided among them in any case."""
+    """Return that number of slots, or one for each GPU where there are fewer; they divide the cores."""
     gpus: list[str | None] = [*visible_gpus()[:number]] or [None] * number
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    shares = [cores[i :: len(gpus)] or cores[i % len(cores) :][:1] if cores else [] for i in range(len(gpus))]
-    return [Slot(i, gpu, frozenset(share)) for i, (gpu, share) in enumerate(zip(gpus, shares, strict=True))]
+    parts = [cores[i :: len(gpus)] or cores[i % len(cores) :][:1] if cores else [] for i in range(len(gpus))]
+    return [Slot(i, gpu, frozenset(part)) for i, (gpu, part) in enumerate(zip(gpus, parts, strict=True))]
 
 
 def gpus_of_a_job(accelerator: str, devices: object) -> int | None:
-    """What to ask SLURM for: none for a training on CPUs; what ``auto`` would find on the node is not known here."""
+    """Return the number of GPUs to request from SLURM; None for a training on CPUs.
+
+    Args:
+        accelerator: of the trainer.
+        devices: of the trainer: a number, a list, or ``auto``, which counts as one: the node's GPUs are not known here.
+    """
     if accelerator == "cpu":
         return None
     if isinstance(devices, Sequence) and not isinstance(devices, str):
@@ -72,16 +78,19 @@ def gpus_of_a_job(accelerator: str, devices: object) -> int | None:
 
 
 def lock_folder() -> Path:
-    """One for all sweeps of a user on this machine: two of them never share a GPU."""
+    """Return the folder of the locks, one for all sweeps of a user on this machine: two never use the same GPU."""
     return Path(tempfile.gettempdir()) / f"instseg-devices-{getpass.getuser()}"
 
 
 @cache
 def take_slot(number: int) -> Slot:
-    """Keep this process, and what it starts, to the first slot that is free; waits until one is.
+    """Restrict this process and its children to the first slot that is free, and wait until one is.
 
-    Once for each process: a GPU that has been used cannot be exchanged for another one. InstsegError where the jobs
-    that run at once, ``number``, are more than the GPUs: some would wait for processes that keep theirs to the end.
+    Decided once for each process: a GPU that has been used cannot be exchanged for another one.
+
+    Raises:
+        InstsegError: more jobs are to run at once, ``number``, than there are GPUs: some would wait for processes that
+            keep theirs until they end.
     """
     gpus = visible_gpus()
     if number < 1 or (gpus and number > len(gpus)):

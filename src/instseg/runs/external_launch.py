@@ -48,7 +48,12 @@ class Board(Protocol):
         """Return the note of this name; None where there is none yet."""
 
     def write(self, name: str, note: FolderNote) -> None:
-        """Leave a note, in place of an earlier one of that name."""
+        """Leave a note, in place of an earlier one of that name.
+
+        Args:
+            name: of the note.
+            note: its content.
+        """
 
 
 class FileBoard:
@@ -67,7 +72,12 @@ class FileBoard:
         return parse_record(content, FolderNote, str(path), REMEDY)
 
     def write(self, name: str, note: FolderNote) -> None:
-        """Leave a note, in place of an earlier one of that name."""
+        """Leave a note, in place of an earlier one of that name.
+
+        Args:
+            name: of the note.
+            note: its content.
+        """
         write_record(self.folder / f"{name}.json", note)
 
 
@@ -87,7 +97,12 @@ class StoreBoard:
         return parse_record(bytes(self.store.get(name)), FolderNote, f"torchrun's store, key {name}", "start it again")
 
     def write(self, name: str, note: FolderNote) -> None:
-        """Leave a note, in place of an earlier one of that name."""
+        """Leave a note, in place of an earlier one of that name.
+
+        Args:
+            name: of the note.
+            note: its content.
+        """
         self.store.set(name, format_record(note))
 
 

@@ -83,6 +83,10 @@ def newest_start(run: Path) -> RunStart:
 def add_start(run: Path, start: RunStart) -> None:
     """Write the manifest of a run folder with one more start; the earlier ones are kept.
 
+    Args:
+        run: the folder.
+        start: the new start.
+
     Raises:
         RecordError: the manifest that lies there is damaged.
     """

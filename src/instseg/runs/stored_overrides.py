@@ -69,6 +69,10 @@ def choices_of(run: Path, groups: Iterable[str]) -> dict[str, object] | None:
     """Return the options that a run chose of some config groups, as Hydra stored them.
 
     None where the file is of no use: Hydra does not write it atomically, and may have been killed meanwhile.
+
+    Args:
+        run: its folder.
+        groups: names such as ``dataset``; None is returned where one of them is unknown.
     """
     try:
         choices = read_plain_yaml(run / HYDRA, _HydraFile, REMEDY).hydra.runtime.choices
