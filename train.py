@@ -1,21 +1,7 @@
 """Train, validate or test: ``python train.py --help``."""
 
-import hydra
-from omegaconf import DictConfig
-
-from instseg.app.cli import friendly_errors, inherit_arguments
-
-
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(config: DictConfig) -> float | None:
-    """Run the stage that the configuration names; returns the monitored metric, for sweeps."""
-    from instseg.app.train import train  # torch is imported here, so that --help and tab completion answer at once
-
-    with friendly_errors("train"):
-        return train(config)
-
+from instseg.app.command import run_command
+from instseg.core.command_line import typed_arguments
 
 if __name__ == "__main__":
-    with friendly_errors("train"):
-        inherit_arguments()
-        main()
+    run_command("train", typed_arguments())

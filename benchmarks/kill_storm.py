@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-import instseg.app.train  # noqa: F401  # loaded once for all processes
+import instseg.app.run  # noqa: F401  # loaded once for all processes
 from comparing import Row, figure, main, parser
 from instseg.training.tensorboard import read_scalars
 

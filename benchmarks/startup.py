@@ -52,7 +52,7 @@ def measure(arguments: Namespace) -> Iterator[Row]:
             {
                 "help": lambda: python("train.py", "--help"),
                 "floor": lambda: python("-c", FLOOR),
-                "imports": lambda: python("-c", f"{FLOOR}\nimport instseg.app.cli, instseg.app.train"),
+                "imports": lambda: python("-c", f"{FLOOR}\nimport instseg.app.command, instseg.app.run"),
                 "first step": lambda: python(*first_step, ends_with=FIRST_STEP),
             },
             repeats,

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 
-from instseg.app.train import train
+from instseg.app.run import run as run_stage
 from instseg.core.errors import InstsegError
 from instseg.training.tensorboard import read_scalars
 
@@ -84,7 +84,7 @@ def _train(folder: Path, overrides: list[str]) -> int:
             config = compose("train", overrides=[*SHORT, f"cache_dir={folder.parent}/data", *overrides])
         OmegaConf.update(config, "run_dir", str(folder))
         folder.mkdir(exist_ok=True)
-        train(config)
+        run_stage(config)
     except InstsegError as error:
         (folder / "error.txt").write_text(str(error))
         return 1

@@ -14,7 +14,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from msgspec.structs import replace
 
-import instseg.app.cli  # noqa: F401  (the run_folder resolver)
+import instseg.app.command  # noqa: F401  (the run_folder resolver)
 from instseg.core.overrides import quoted
 from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
 

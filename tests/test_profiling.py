@@ -16,10 +16,14 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from rich.console import Console
 
 import instseg.training.module
-from instseg.app.build import build_datamodule, build_dataset, build_model, build_module, build_trainer, plain
+from instseg.app.build import build_datamodule, build_dataset, build_trainer
+from instseg.app.build_model import build_model
+from instseg.app.build_module import build_module
+from instseg.app.config import read_run_config
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.distributed.rank_launcher import RankCommand
 from instseg.models.postprocess import detections_to_predictions
 from instseg.profiling import profile as part
 from instseg.profiling.callback import ProfileTraining, plan
@@ -44,7 +48,7 @@ def composed(folder: Path, *overrides: str):
 def tiny(folder: Path, *overrides: str):
     images = f"dataset.num_images={{train: 12, val: 6, test: 2}} cache_dir={folder}/data"
     quick = "trainer.accelerator=cpu batch_size=2 num_workers=0 trainer.enable_progress_bar=false"
-    return composed(folder, *re.split(r" (?=[\w.]+=)", images), *quick.split(), *overrides)
+    return read_run_config(composed(folder, *re.split(r" (?=[\w.]+=)", images), *quick.split(), *overrides))
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +57,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("profile")
     config = tiny(folder)
     data = build_datamodule(config, build_dataset(config))
-    module = build_module(config, build_model(config, data.categories), data.categories)
-    trainer = build_trainer(config)
-    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, plain(config), data.prepared.fingerprint))
+    module = build_module(config, build_model(config.model, data.categories), data.categories)
+    trainer = build_trainer(config, RankCommand(lambda rank: []))
+    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, config.resolved, data.prepared.fingerprint))
     trainer.fit(module, datamodule=data)
     return SimpleNamespace(folder=folder, module=module, trainer=trainer)
 
@@ -119,7 +123,7 @@ def test_what_cannot_be_profiled_says_so(tmp_path):
 
 
 def build_and_set_up(config) -> None:
-    trainer = build_trainer(config)
+    trainer = build_trainer(config, RankCommand(lambda rank: []))
     (callback,) = (one for one in trainer.callbacks if isinstance(one, ProfileTraining))
     callback.setup(trainer, None, "fit")
 
@@ -194,7 +198,7 @@ def test_on_a_gpu_the_times_are_those_of_its_own_events(monkeypatch):
 
 def test_a_compiled_part_is_timed_around_its_compiled_code(tmp_path):
     config = tiny(tmp_path)
-    module = build_module(config, build_model(config, Categories(("car",))), Categories(("car",)))
+    module = build_module(config, build_model(config.model, Categories(("car",))), Categories(("car",)))
     module.model.rpn.head._compiled_call_impl = lambda levels: levels  # what module.compile() sets
     record = recorder()
     with time_parts(module, record):

@@ -27,7 +27,7 @@ QUICK = (
 )  # fmt: skip
 """Settings of a training whose steps take less time than its start."""
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["instseg.app.train", "instseg.app.cli"])
+_forks.set_forkserver_preload(["instseg.app.run"])
 
 
 @dataclass(frozen=True)

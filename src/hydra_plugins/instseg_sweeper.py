@@ -1,4 +1,4 @@
-"""Registration of the sweeper with Hydra, which reads it at the start of every Hydra program: imports stay light."""
+"""The entry by which Hydra finds the sweeper. Read at every start of every Hydra program: it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from instseg.sweeps.sweeper import RecordingSweeper
 
 
 class InstsegSweeper(RecordingSweeper):
-    """The sweeper of train.py."""
+    """The sweeper of ``train.py``."""
 
     def explain(self, error: Exception) -> str:
-        """Describe an error as ``python train.py`` does."""
-        from instseg.app.cli import explain
+        """Say why the config of a job could not be composed."""
+        from instseg.app.command import CONFIG_DIR
+        from instseg.app.suggestions import explain
 
-        return explain(error, "train")
+        return explain(error, "train", list(self.config.hydra.overrides.task), CONFIG_DIR)

@@ -9,13 +9,17 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from instseg.app.build import build_model, build_trainer, check_parts, without_suggestions
-from instseg.app.check_config import check_config
+from instseg.app.build import build, build_trainer
+from instseg.app.build_model import build_model
+from instseg.app.check_config import checked_run_config
+from instseg.app.check_parts import check_parts
+from instseg.app.config import read_run_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.reading.readers import make_reader
 from instseg.data.transforms.augmentation import Augmentation
+from instseg.distributed.rank_launcher import RankCommand
 from instseg.runs.folders import find_checkpoint
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -45,16 +49,16 @@ def test_every_option_composes_and_passes_the_checks(path, tmp_path):
     config = composed(tmp_path, option(path), *needed(path, tmp_path))
     if path.stem == "gpu" and not torch.cuda.is_available():
         with pytest.raises(InstsegError, match="finds no GPU"):
-            check_config(config)
+            checked_run_config(config)
     else:
-        check_config(config)
+        checked_run_config(config)
     OmegaConf.to_container(config, resolve=True)
 
 
 @pytest.mark.parametrize("path", [p for p in GROUPED if str(p.parent) == "model"], ids=lambda p: p.stem)
 def test_every_model_is_built(path, tmp_path):
     config = composed(tmp_path, option(path), "model.weights=none", "model.norm=gn")
-    model = build_model(config, Categories(("car", "person")))
+    model = build_model(read_run_config(config).model, Categories(("car", "person")))
     assert model.roi_heads.box_predictor.cls_score.out_features == 3
 
 
@@ -62,7 +66,7 @@ def test_every_model_is_built(path, tmp_path):
 def test_every_dataset_has_a_reader_that_takes_its_options(path, tmp_path):
     config = composed(tmp_path, option(path), *needed(path, tmp_path))
     if "reader" in config.dataset:
-        options = instantiate(without_suggestions(config.dataset) | {"_target_": "builtins.dict"}, _convert_="all")
+        options = build({**read_run_config(config).dataset, "_target_": "builtins.dict"})
         shared = inspect.signature(sources.folder).parameters
         own = {key: value for key, value in options.items() if key not in shared}
         assert make_reader(options["reader"], tmp_path, own, tmp_path).root == tmp_path
@@ -93,7 +97,7 @@ def test_every_optimizer_and_scheduler_runs_a_step(group, tmp_path):
 def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
     for path in (p for p in GROUPED if str(p.parent) == group and p.stem != "gpu"):
         config = composed(tmp_path, option(path), "trainer.accelerator=cpu", "trainer.devices=1")
-        build_trainer(config)
+        build_trainer(read_run_config(config), RankCommand(lambda rank: []))
 
 
 @pytest.mark.parametrize(
@@ -104,12 +108,12 @@ def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
         (["model.backbone=resnet51"], "resnet51"),
         (["+model.rpn.tpyo=1"], "tpyo"),
         (["optimizer.lr_scaling=cubic"], "lr_scaling=cubic"),
-        (["scheduler=warmup_multistep", "scheduler.milestones=[8,11]"], "shares of the run"),
+        (["scheduler=warmup_multistep", "scheduler.milestones=[8,11]"], "s of the run"),
     ],
 )
 def test_a_part_that_cannot_be_built_stops_before_any_data_is_touched(overrides, message, tmp_path):
     with pytest.raises(InstsegError, match=message):
-        check_parts(composed(tmp_path, *overrides))
+        check_parts(read_run_config(composed(tmp_path, *overrides)))
 
 
 def test_the_learning_rate_of_an_experiment_does_not_outlive_its_optimizer(tmp_path):
@@ -141,10 +145,14 @@ def test_predict_composes():
             r"optimizer\.weight_decai: there is no such key\. Did you mean .*weight_decay",
         ),
         (["+bach_size=4"], "bach_size: there is no such key. Did you mean batch_size"),
-        (["batch_size=0"], "batch_size=0: expected 1 or more"),
+        (["batch_size=0"], "batch_size=0: expected a whole number >= 1"),
+        (["batch_size=two"], "batch_size=two: expected a whole number"),
+        (["seed=-1"], "seed=-1: expected a whole number >= 0"),
+        (["train_fraction=0"], "train_fraction=0: expected a number > 0"),
+        (["trainer.devices=null"], r"trainer\.devices=None: expected a whole number or a text or a list"),
         (["num_workers=many"], "num_workers=many: expected auto"),
         (["dataset=coco"], r"a value is needed for dataset\.root"),
-        (["checkpoint=best.ckpt"], r"To go on with its training use resume=best\.ckpt"),
+        (["checkpoint=best.ckpt"], r"To resume its training use resume=best\.ckpt"),
         (["stage=test", "resume=auto"], "does not fit stage=test"),
         (["trainer=cpu", "trainer.precision=16-mixed"], "needs a GPU"),
         (["trainer=cpu", "model.norm=sync_bn"], "averages over GPUs"),
@@ -153,4 +161,4 @@ def test_predict_composes():
 )
 def test_what_cannot_work_stops_before_any_work_and_says_what_was_meant(overrides, message, tmp_path):
     with pytest.raises(InstsegError, match=message):
-        check_config(composed(tmp_path, *overrides))
+        checked_run_config(composed(tmp_path, *overrides))

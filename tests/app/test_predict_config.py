@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
-from instseg.app.check_config import check_predict_config
-from instseg.app.cli import explain
+from instseg.app.check_config import checked_predict_config
+from instseg.app.suggestions import explain
 from instseg.core.errors import InstsegError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -23,13 +23,18 @@ def composed(*overrides: str) -> DictConfig:
 
 @pytest.mark.parametrize("save", ["masks", "[masks]", "[overlays,labelme,yolo]"])
 def test_one_format_or_several_are_taken(save):
-    check_predict_config(composed(f"save={save}"))
+    checked_predict_config(composed(f"save={save}"))
+
+
+def test_a_source_is_one_text_or_several_and_may_be_called_like_a_number():
+    assert checked_predict_config(composed("source=2026")).source == ("2026",)
+    assert checked_predict_config(composed("source=[a.jpg,b.jpg]")).source == ("a.jpg", "b.jpg")
 
 
 def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has():
     with pytest.raises(ConfigCompositionException) as caught:
         composed("min_score=0.7")
-    assert "Did you mean score_threshold?" in explain(caught.value, "predict")
+    assert "Did you mean score_threshold?" in explain(caught.value, "predict", (), CONF)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +44,12 @@ def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has(
         ("save=[overlays,mask]", "no writer mask. Did you mean masks"),
         ("save=[]", "expected one or more of overlays"),
         ("save=null", "expected one or more of overlays"),
-        ("score_threshold=-1", "score_threshold=-1: expected 0 or more"),
-        ("score_threshold=high", "score_threshold=high: expected 0 or more"),
+        ("score_threshold=-1", "score_threshold=-1: expected a number >= 0"),
+        ("score_threshold=high", "score_threshold=high: expected a number"),
+        ("score_threshold=2", "score_threshold=2: expected a number <= 1"),
         ("+scor_threshold=1", "scor_threshold: there is no such key. Did you mean score_threshold"),
     ],
 )
 def test_what_cannot_work_is_refused_with_what_was_meant(override, message):
     with pytest.raises(InstsegError, match=message):
-        check_predict_config(composed(override))
+        checked_predict_config(composed(override))

@@ -36,7 +36,7 @@ def test_new_files_are_named_that_no_commit_and_no_diff_shows(tmp_path):
 
 
 def test_a_start_names_instseg_the_processor_and_the_number_of_processes():
-    start = describe_start(1, "f00", 4)
+    start = describe_start(["train.py"], 1, "f00", 4)
     assert start.packages["instseg"] == __version__
     assert start.processes == 4
     assert start.hardware.cpu
@@ -44,5 +44,5 @@ def test_a_start_names_instseg_the_processor_and_the_number_of_processes():
 
 def test_a_folder_whose_name_is_not_utf_8_does_not_stop_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "dataset.root=gr\udcfcn"])  # as Python reads the byte FC
-    add_start(tmp_path, describe_start(1, "f00", 1))
+    add_start(tmp_path, describe_start(["train.py"], 1, "f00", 1))
     assert newest_start(tmp_path).command == ["train.py", r"dataset.root=gr\udcfcn"]

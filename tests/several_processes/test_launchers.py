@@ -9,7 +9,8 @@ import pytest
 from hydra.errors import MissingConfigException
 from typed_commands import QUICK, ROOT
 
-from instseg.app.cli import explain
+from instseg.app.command import CONFIG_DIR
+from instseg.app.suggestions import explain
 
 TINY = (*QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "batch_size=2", "trainer.max_epochs=1")
 
@@ -40,4 +41,4 @@ def test_a_job_that_needs_several_devices_is_refused_where_each_job_has_one(tmp_
 @pytest.mark.parametrize(("launcher", "extra"), [("joblib", "joblib"), ("submitit_slurm", "slurm")])
 def test_a_launcher_whose_package_is_missing_says_how_to_get_it(launcher, extra):
     error = MissingConfigException("not found", f"hydra/launcher/{launcher}", ["basic"])
-    assert f'pip install "instseg[{extra}]"' in explain(error, "train")
+    assert f'pip install "instseg[{extra}]"' in explain(error, "train", (), CONFIG_DIR)

@@ -85,15 +85,15 @@ def test_a_pair_that_was_not_tested_is_never_clear():
 )
 def test_more_photos_are_recommended_as_surely_as_the_test_images_allow(found_with_all, verdict, tmp_path):
     records = [
-        record(0, {"train_share": 0.5}, 0.3, run_dir=run_that_found(tmp_path / "half", 6)),
-        record(1, {"train_share": 1}, 0.4, run_dir=run_that_found(tmp_path / "all", found_with_all)),
+        record(0, {"train_fraction": 0.5}, 0.3, run_dir=run_that_found(tmp_path / "half", 6)),
+        record(1, {"train_fraction": 1}, 0.4, run_dir=run_that_found(tmp_path / "all", found_with_all)),
     ]
     line, _ = LearningCurve([0.5, 1]).report(records, info(), tmp_path)
     assert verdict in line
 
 
 def test_a_learning_curve_at_zero_says_nothing_of_the_photos(tmp_path):
-    records = [record(i, {"train_share": share}, 0.001) for i, share in enumerate((0.5, 1))]
+    records = [record(i, {"train_fraction": share}, 0.001) for i, share in enumerate((0.5, 1))]
     line, _ = LearningCurve([0.5, 1]).report(records, info(), tmp_path)
     assert "Nothing was learnt" in line and "levelled off" not in line
 
@@ -101,7 +101,7 @@ def test_a_learning_curve_at_zero_says_nothing_of_the_photos(tmp_path):
 def test_seeds_make_one_learning_curve_of_means_with_the_interval_between_them(tmp_path):
     metrics = {(0.5, 0): 0.30, (0.5, 1): 0.32, (0.5, 2): 0.31, (1, 0): 0.40, (1, 1): 0.42, (1, 2): 0.42}
     records = [
-        record(i, {"seed": seed, "train_share": share}, m) for i, ((share, seed), m) in enumerate(metrics.items())
+        record(i, {"seed": seed, "train_fraction": share}, m) for i, ((share, seed), m) in enumerate(metrics.items())
     ]
     line, _ = LearningCurve([0.5, 1]).report(records, info(), tmp_path)
     assert (

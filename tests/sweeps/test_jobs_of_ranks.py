@@ -1,12 +1,15 @@
 """Jobs that are commands of their own, because they have several ranks: what the sweep makes of their end."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from sweeping import swept
 
-from instseg.app import hydra_job
+from instseg.app import own_process
+from instseg.app.config import read_run_config
+from instseg.app.job import current_job
 from instseg.core.errors import InstsegError
 from instseg.sweeps.records import SweepFolder
 
@@ -23,10 +26,14 @@ def note(kind, message):
     return {"kind": kind, "message": message, "value": None}
 
 
-def first_record(tmp_path, monkeypatch, script, train=hydra_job.in_own_processes):
+def run_in_own_processes(config):
+    return own_process.run_in_own_processes(current_job(), read_run_config(config))
+
+
+def first_record(tmp_path, monkeypatch, script, train=run_in_own_processes):
     """Of a sweep whose jobs run this script in the place of train.py."""
     (tmp_path / "train.py").write_text(script)
-    monkeypatch.setattr(hydra_job, "TRAIN", tmp_path / "train.py")
+    monkeypatch.setattr(own_process, "TRAIN", (sys.executable, str(tmp_path / "train.py")))
     with pytest.raises(InstsegError, match="1 of 1 jobs failed"):
         swept(tmp_path, train, "optimizer.lr=choice(1)")
     return SweepFolder(tmp_path / "sweeps" / "one").read(0)
@@ -47,7 +54,7 @@ def test_what_an_earlier_attempt_has_noted_is_not_taken_for_this_ones_end(tmp_pa
     def begun_before(config):
         earlier = Path(config.run_dir) / ".failure.json"
         earlier.write_text(json.dumps(note("NonFiniteLossError", "nan at step 2")))
-        return hydra_job.in_own_processes(config)
+        return run_in_own_processes(config)
 
     record = first_record(tmp_path, monkeypatch, ENDED, begun_before)
     assert record.reason.startswith("RuntimeError: the processes of this job ended with code 1")

@@ -33,10 +33,10 @@ def test_a_grid_is_every_choice_with_every_other(tmp_path):
 def test_a_learning_curve_trains_on_parts_for_equally_many_steps(tmp_path):
     settings = {"trainer__max_epochs": 10, "trainer__check_val_every_n_epoch": 1}
     quarter, whole = begun(LearningCurve([0.25, 1.0]), Space(), tmp_path, **settings)
-    assert quarter.overrides == ("train_share=0.25", "trainer.max_epochs=40", "trainer.check_val_every_n_epoch=4")
-    assert whole.overrides == ("train_share=1",)
+    assert quarter.overrides == ("train_fraction=0.25", "trainer.max_epochs=40", "trainer.check_val_every_n_epoch=4")
+    assert whole.overrides == ("train_fraction=1",)
     unchanged, _ = begun(LearningCurve([0.25, 1.0], same_steps=False), Space(), tmp_path, **settings)
-    assert unchanged.overrides == ("train_share=0.25",)
+    assert unchanged.overrides == ("train_fraction=0.25",)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,9 @@ def test_a_learning_curve_trains_on_parts_for_equally_many_steps(tmp_path):
     ],
 )
 def test_a_learning_curve_says_whether_more_photos_would_help_and_draws_it(at_half, at_all, verdict, tmp_path):
-    records = [record(i, {"train_share": s}, m) for i, (s, m) in enumerate([(0.25, 0.2), (0.5, at_half), (1, at_all)])]
+    records = [
+        record(i, {"train_fraction": s}, m) for i, (s, m) in enumerate([(0.25, 0.2), (0.5, at_half), (1, at_all)])
+    ]
     line, where = LearningCurve([0.25, 0.5, 1]).report(records, info(), tmp_path)
     assert verdict in line and "0.200 with 25%" in line
     assert where.endswith("learning_curve.png") and (tmp_path / "learning_curve.png").stat().st_size > 5000

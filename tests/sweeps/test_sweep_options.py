@@ -7,8 +7,8 @@ def test_a_learning_curve_trains_on_parts_of_the_images_for_equally_many_steps(t
     seen = []
 
     def train(config):
-        seen.append((config.train_share, config.trainer.max_epochs, config.trainer.check_val_every_n_epoch))
-        return config.train_share / 2
+        seen.append((config.train_fraction, config.trainer.max_epochs, config.trainer.check_val_every_n_epoch))
+        return config.train_fraction / 2
 
     swept(tmp_path, train, "sweep=learning_curve", "trainer.max_epochs=6")
     assert seen == [(0.25, 24, 4), (0.5, 12, 2), (1, 6, 1)]

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import key_of, quoted, typed_values
+from instseg.core.overrides import GROUPS, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
 from instseg.runs.manifest import newest_start
 from instseg.runs.ownership import refuse_if_owned
 from instseg.runs.stored_overrides import (
+    OVERRIDES,
     choices_of,
     is_training,
     last_alive,
@@ -87,8 +88,9 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _inherited(run: Path, given: Iterable[str]) -> list[str]:
-    """Select the stored overrides of a run that the given keys do not replace."""
-    return [override for override in stored_overrides(run) if not _is_replaced(override, given)]
+    """Select the stored overrides of a run that the given keys do not replace; none of them may name code."""
+    kept = [override for override in stored_overrides(run) if not _is_replaced(override, given)]
+    return check_stored_overrides(kept, GROUPS, str(run / OVERRIDES))
 
 
 def _is_replaced(override: str, given: Iterable[str]) -> bool:

@@ -1,11 +1,11 @@
-"""From a composed config to the parts of a run: dataset, loaders, model, trainer."""
+"""The parts of a run, built from its config: data set, loaders, model, module, trainer."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
@@ -14,175 +14,160 @@ from lightning_fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from instseg.app.check_config import OWN_TRAINER_KEYS
-from instseg.audit.options import AuditOptions
-from instseg.checkpoints.content import TrainedModel, load_trained_model
+from instseg.app.config import Node, RunConfig, TrainerConfig
 from instseg.checkpoints.files import AtomicCheckpointIO
-from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepared import PreparedDataset
-from instseg.models.mask_rcnn import MaskRCNN, check_options
-from instseg.models.weight_files import coco_category_names
-from instseg.prediction.writers.writer import Writer
+from instseg.data.transforms.augmentation import Augmentation
+from instseg.distributed.rank_launcher import RankCommand, start_ranks_with
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
-from instseg.runs.folders import find_checkpoint
-from instseg.training.module import InstanceSegmentationModule
 
-COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
+Part = TypeVar("Part")
 
 
-def _build(node: Any, *args: Any, **kwargs: Any) -> Any:
-    """Hydra's instantiate to plain containers; what the user can mend is raised as it was, not wrapped."""
+def build(node: Mapping[str, object], *args: object, **kwargs: object) -> object:
+    """Call what a node's ``_target_`` names, with the node's other keys.
+
+    Args:
+        node: plain containers.
+        args: positional arguments.
+        kwargs: further keywords; they replace the node's.
+
+    Raises:
+        InstsegError: what the user can fix is raised as it was, not wrapped.
+    """
+    wanted = {key: value for key, value in node.items() if key != "suggested"}  # those are defaults of other groups
     try:
-        return instantiate(node, *args, **kwargs, _convert_="all")
+        part: object = instantiate(wanted, *args, **kwargs, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, InstsegError):
-            raise error.__cause__ from error
+            raise error.__cause__ from error.__cause__.__cause__  # "from error" would make a circle of causes
         raise
+    return part
 
 
-def build_dataset(config: DictConfig) -> PreparedDataset:
-    prepared = _build(without_suggestions(config.dataset))
-    assert isinstance(prepared, PreparedDataset)
-    return prepared
+def of_kind(part: object, kind: type[Part], what: str) -> Part:
+    """Return the part; InstsegError where it is of another kind than its group asks for."""
+    if not isinstance(part, kind):
+        raise InstsegError(f"{what}: expected {kind.__name__}, found {type(part).__name__}")
+    return part
 
 
-def build_model(config: DictConfig, categories: Categories, **overrides: Any) -> MaskRCNN:
-    model = _build(without_suggestions(config.model), categories, **overrides)
-    assert isinstance(model, MaskRCNN)
-    return model
+def build_call(node: Mapping[str, object], what: str) -> Callable[..., object]:
+    """Return the partial call that a node with ``_partial_`` describes."""
+    part = build(node)
+    if not callable(part):
+        raise InstsegError(f"{what}: expected a function, found {type(part).__name__}")
+
+    def call(*args: object) -> object:
+        return part(*args)
+
+    return call
 
 
-def check_parts(config: DictConfig) -> None:
-    """Build what needs no data, on something tiny, so that a wrong value is not found after a long download."""
-    options = {key: value for key, value in plain(config)["model"].items() if key not in ("_target_", "suggested")}
-    if not config.resume and config.stage == "fit":
-        check_options(**options)
-    _build(config.augmentation)
-    optimizer = _build(config.optimizer)(nn.Linear(1, 1), 1)
-    _build(config.scheduler)(optimizer, 100)
+def build_dataset(config: RunConfig) -> PreparedDataset:
+    """Prepare the data set: read, select, split and index its labels, or open them again."""
+    return of_kind(build(config.dataset), PreparedDataset, "dataset")
 
 
-def without_suggestions(node: DictConfig) -> dict[str, Any]:
-    """What ``suggested`` holds are defaults for other groups, not arguments of this one."""
-    return {str(key): value for key, value in node.items() if key != "suggested"}
-
-
-def build_audit_options(config: DictConfig) -> AuditOptions:
-    """The settings of this run that decide which objects can be learnt."""
-    model = config.model
-    return AuditOptions(
-        min_size=config.augmentation.min_size,
-        max_size=config.augmentation.max_size,
-        anchor_sizes=OmegaConf.to_object(model.anchors.sizes),  # type: ignore[arg-type]
-        anchor_ratios=OmegaConf.to_object(model.anchors.ratios),  # type: ignore[arg-type]
-        anchor_iou=model.rpn.fg_iou,
-        detections_per_image=model.box.detections_per_image,
-        exif_is_given=config.dataset.get("exif", "auto") != "auto",
-    )
-
-
-def build_datamodule(config: DictConfig, prepared: PreparedDataset) -> InstanceDataModule:
-    augmentation = _build(config.augmentation)
-    prepared = prepared.with_fraction_of_training(config.train_share, config.seed)
+def build_datamodule(config: RunConfig, prepared: PreparedDataset) -> InstanceDataModule:
+    """Build the loaders over a prepared data set."""
+    augmentation = of_kind(build(config.augmentation), Augmentation, "augmentation")
+    prepared = prepared.with_fraction_of_training(config.train_fraction, config.seed)
     return InstanceDataModule(
         prepared, augmentation, config.batch_size, config.num_workers, config.seed, config.overfit_images
     )
 
 
-def build_module(config: DictConfig, model: MaskRCNN, categories: Categories) -> InstanceSegmentationModule:
-    return InstanceSegmentationModule(
-        model,
-        categories,
-        _build(config.optimizer),
-        _build(config.scheduler),
-        config.batch_size,
-        {str(name): _build(node, categories) for name, node in config.metrics.items() if node is not None},
-    )
+def build_optimizer(node: Node) -> Callable[[nn.Module, int], Optimizer]:
+    """Return the call that makes the optimizer from (model, effective batch size)."""
+    call = build_call(node, "optimizer")
+    return lambda model, batch_size: of_kind(call(model, batch_size), Optimizer, "optimizer")
 
 
-def build_trainer(config: DictConfig) -> pl.Trainer:
-    """Lightning's Trainer with the configured callbacks and loggers; InstsegError for what it refuses."""
-    callbacks = [_build(c) for c in config.callbacks.values() if c is not None]
-    loggers = [_build(c) for c in config.logger.values() if c is not None]
+def build_scheduler(node: Node) -> Callable[[Optimizer, int], LRScheduler]:
+    """Return the call that makes the schedule from (optimizer, number of optimizer steps)."""
+    call = build_call(node, "scheduler")
+    return lambda optimizer, num_steps: of_kind(call(optimizer, num_steps), LRScheduler, "scheduler")
+
+
+def build_trainer(config: RunConfig, rank_command: RankCommand, *further: Callback) -> pl.Trainer:
+    """Build Lightning's Trainer with the configured callbacks and loggers.
+
+    Args:
+        config: of the run.
+        rank_command: the command that starts another rank on this machine.
+        further: callbacks besides the configured ones.
+
+    Raises:
+        InstsegError: Lightning refuses an argument.
+    """
+    configured = {f"callbacks.{name}": node for name, node in config.callbacks.items() if node is not None}
+    callbacks = [*further, *(of_kind(build(node), Callback, key) for key, node in configured.items())]
     if not config.trainer.enable_progress_bar:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
-    options = OmegaConf.to_container(config.trainer, resolve=True)
-    assert isinstance(options, dict)
-    for own in ("_target_", *OWN_TRAINER_KEYS):
-        options.pop(own)
-    options.update(started_processes(config.trainer))
-    if OmegaConf.is_dict(config.trainer.strategy):
-        options["strategy"] = _build(config.trainer.strategy)
     try:
-        return pl.Trainer(
-            **{str(key): value for key, value in options.items()},
+        trainer = pl.Trainer(
+            **_trainer_arguments(config),  # type: ignore[arg-type]  # checked by Lightning
             callbacks=callbacks,
-            logger=loggers or False,
+            logger=[build(node) for node in config.logger.values() if node is not None] or False,  # type: ignore[misc]
             plugins=[AtomicCheckpointIO(), *cluster_environment()],
-            default_root_dir=config.run_dir,
+            default_root_dir=config.folder,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_model_summary=False,
         )
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise InstsegError(f"trainer: {error}") from error
+    start_ranks_with(trainer, rank_command)
+    return trainer
 
 
-def started_processes(trainer: DictConfig) -> dict[str, int]:
-    """``devices`` and ``num_nodes`` as torchrun or srun has started the ranks; InstsegError where others are typed."""
+def _trainer_arguments(config: RunConfig) -> Node:
+    options = {key: value for key, value in config.trainer_options.items() if key not in OWN_TRAINER_KEYS}
+    options.pop("_target_", None)
+    options.update(started_processes(config.trainer))
+    if isinstance(config.trainer.strategy, dict):
+        options["strategy"] = build(config.trainer.strategy)
+    return options
+
+
+def started_processes(trainer: TrainerConfig) -> dict[str, int]:
+    """Return ``devices`` and ``num_nodes`` as torchrun or srun has started the ranks; nothing without them.
+
+    Raises:
+        InstsegError: other numbers are given.
+    """
     launch = external_launch()
     if launch is None or launch.world_size == 1:
         return {}
     started = {"devices": launch.local_size, "num_nodes": launch.world_size // launch.local_size}
-    for key, unset in (("devices", "auto"), ("num_nodes", 1)):
-        if trainer[key] not in (unset, started[key], str(started[key])):
+    for key, given, unset in (("devices", trainer.devices, "auto"), ("num_nodes", trainer.num_nodes, 1)):
+        if given not in (unset, started[key], str(started[key])):
             raise InstsegError(
-                f"trainer.{key}={trainer[key]}, but the launcher has started {started['devices']} processes on each of "
+                f"trainer.{key}={given}, but the launcher has started {started['devices']} processes on each of "
                 f"{started['num_nodes']} machines; leave trainer.{key} out"
             )
     return started
 
 
-def cluster_environment() -> list[ClusterEnvironment]:
-    """In a job of SLURM: its ranks without Lightning's requeueing, which ``stopping`` does between two steps.
+def cluster_environment() -> Sequence[ClusterEnvironment]:
+    """Return the environment of a SLURM job, without Lightning's requeueing, which happens between two steps here.
 
-    A single task starts other ranks itself, as without SLURM; Lightning would wait for tasks that there are not.
+    A single task starts other ranks itself, as without SLURM; Lightning would wait for tasks that do not exist.
     """
     if "SLURM_JOB_ID" not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ:
         return []
     return [SLURMEnvironment(auto_requeue=False) if ranks_are_started_externally() else LightningEnvironment()]
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved config as plain containers."""
-    container = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
-
-
-def build_writers(config: DictConfig) -> dict[str, Writer]:
-    """Build the writers of predictions, by their names in the configuration."""
-    writers = {f"{name}": _build(node) for name, node in config.writers.items() if node is not None}
-    for name, writer in writers.items():
-        if not isinstance(writer, Writer):
-            raise InstsegError(f"writers.{name}: expected a Writer, found {type(writer).__name__}")
-    return writers
-
-
-def build_trained_model(config: DictConfig, typed: Mapping[str, Any]) -> TrainedModel:
-    """From a checkpoint with the prediction options that were typed, or from published weights with COCO's names."""
-    if config.checkpoint:
-        return load_trained_model(find_checkpoint(config.checkpoint, Path(config.outputs)), typed)
-    categories = Categories(coco_category_names())
-    model = build_model(config, categories, weights=config.weights)
-    if model.weights_report is None or not model.weights_report.is_complete:
-        raise InstsegError(
-            f"weights={config.weights} does not hold all of the network for COCO's categories, it would guess: "
-            "use weights=coco, or checkpoint= for a model of your own"
-        )
-    return TrainedModel(model.eval(), categories, COCO_MIN_SIZE, COCO_MAX_SIZE, {})
+def path_of(folder: str) -> Path:
+    """Return the absolute path of a folder that may begin with ``~``."""
+    return Path(folder).expanduser().absolute()

@@ -1,49 +1,65 @@
-"""Prediction of a folder of images with one trained model."""
+"""``predict.py``: find objects in images and write what was found."""
 
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
+from collections.abc import Mapping
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
-from instseg.app.build import build_trained_model, build_writers
-from instseg.app.check_config import check_predict_config
-from instseg.app.hydra_job import typed_model_options
+from instseg.app.build import build, of_kind, path_of
+from instseg.app.build_model import build_trained_model
+from instseg.app.check_config import checked_predict_config
+from instseg.app.config import Node
+from instseg.app.job import current_job
 from instseg.app.memory import keep_freed_memory
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.output import write_predictions
 from instseg.prediction.predictor import Predictor
+from instseg.prediction.writers.writer import Writer
 
 
-def predict(config: DictConfig) -> int:
-    """Find objects in photos and write what was found; returns the exit code of the program."""
+def predict(composed: DictConfig) -> int:
+    """Find objects in the images of a source.
+
+    Returns:
+        The exit code of the program: 0 all images done, 2 some could not be read, 1 none could, 130 interrupted.
+
+    Raises:
+        InstsegError: anything the user can fix, before any work where it can be known before.
+    """
     warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts are drawn as boxes
-    check_predict_config(config)
-    trained = build_trained_model(config, typed_model_options(config))
+    config = checked_predict_config(composed)
+    trained = build_trained_model(config, current_job())
     min_size = config.min_size or trained.min_size
     max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
-    resize = Resize(min_size, max_size)
-    asked = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(asked, dict)
-    console = Console()
-    predictor = Predictor(trained.model, trained.categories, resize, config.device)
+    predictor = Predictor(trained.model, trained.categories, Resize(min_size, max_size), config.device)
     if predictor.device.type == "cpu":
         keep_freed_memory()
+    console = Console()
     summary = write_predictions(
         predictor,
-        asked["source"],
-        Path(config.output),
-        build_writers(config),
-        save=asked["save"],
+        list(config.source),
+        path_of(config.output),
+        build_writers(config.writers),
+        save=config.save,
         score_threshold=config.score_threshold,
-        categories=asked["categories"],
+        categories=config.categories,
         limit=config.limit,
         batch_size=config.batch_size,
         overwrite=config.overwrite,
-        identity=trained.identity or {"weights": config.weights, "backbone": config.model.backbone},
+        identity=trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")},
         console=console,
     )
     summary.print(console)
     return summary.exit_code
+
+
+def build_writers(nodes: Mapping[str, Node | None]) -> dict[str, Writer]:
+    """Build the writers of predictions, by their names in the config."""
+    writers: dict[str, Writer] = {}
+    for name, node in nodes.items():
+        if node is not None:
+            writers[name] = of_kind(build(node), Writer, f"writers.{name}")
+    return writers

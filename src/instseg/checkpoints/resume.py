@@ -23,7 +23,7 @@ from instseg.runs.folders import saved_states
 log = logging.getLogger(__name__)
 
 SHAPES_EPOCHS = (
-    "batch_size", "overfit_images", "train_share", "seed", "trainer.accumulate_grad_batches",
+    "batch_size", "overfit_images", "train_fraction", "seed", "trainer.accumulate_grad_batches",
     "trainer.limit_train_batches", "data", "processes",
 )  # fmt: skip
 """With another of these the middle of an epoch is another place."""

@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import subprocess
-import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from instseg import __version__
 from instseg.runs.manifest import Git, Hardware, RunStart, add_start
 
 
-def record_start(run: Path, seed: int, data_fingerprint: str, processes: int) -> None:
+def record_start(run: Path, command: Sequence[str], seed: int, data_fingerprint: str, processes: int) -> None:
     """Add this start to the manifest of a run.
 
     Args:
         run: its folder.
+        command: the program's name and its arguments.
         seed: of the training.
         data_fingerprint: of the dataset.
         processes: number of ranks.
@@ -30,20 +31,21 @@ def record_start(run: Path, seed: int, data_fingerprint: str, processes: int) ->
     Raises:
         RecordError: the manifest that lies there is damaged.
     """
-    add_start(run, describe_start(seed, data_fingerprint, processes))
+    add_start(run, describe_start(command, seed, data_fingerprint, processes))
 
 
-def describe_start(seed: int, data_fingerprint: str, processes: int) -> RunStart:
+def describe_start(command: Sequence[str], seed: int, data_fingerprint: str, processes: int) -> RunStart:
     """Describe this start of a run.
 
     Args:
+        command: the program's name and its arguments.
         seed: of the training.
         data_fingerprint: of the dataset.
         processes: number of ranks.
     """
     return RunStart(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=[_as_unicode(argument) for argument in (Path(sys.argv[0]).name, *sys.argv[1:])],
+        command=[_as_unicode(argument) for argument in command],
         seed=seed,
         data_fingerprint=data_fingerprint,
         git=describe_git(Path(__file__).parents[1]),

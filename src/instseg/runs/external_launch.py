@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from instseg.core.command_line import program, typed_arguments
 from instseg.core.errors import InstsegError
 from instseg.core.records import Record, format_record, parse_record, write_record
 
@@ -201,14 +201,14 @@ def _launch_of_slurm() -> ExternalLaunch:
     if world_size > 1 and not has_step and not is_interactive:
         raise InstsegError(
             f"the batch script has {world_size} tasks, and this command runs as one process: "
-            f"srun python {' '.join(sys.argv)[:80]} …"
+            f"srun python {' '.join([program(), *typed_arguments()])[:80]} …"
         )
     numbers = (rank, world_size, world_size // nodes) if has_step and not is_interactive else (0, 1, 1)
     return ExternalLaunch(identity, *numbers, attempt)
 
 
 def _command_digest() -> str:
-    return hashlib.sha256(json.dumps(sys.argv).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([program(), *typed_arguments()]).encode()).hexdigest()[:12]
 
 
 def ranks_are_started_externally() -> bool:

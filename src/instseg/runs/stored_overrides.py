@@ -56,7 +56,15 @@ def is_training(run: Path) -> bool:
 def trainings_below(outputs: Path) -> list[Path]:
     """Find the folders of trainings, also of those that were killed before their first checkpoint."""
     begun = {path.parents[1] for path in outputs.glob(f"*/*/{OVERRIDES}")}
-    return [run for run in begun | set(runs_below(outputs)) if is_training(run) and last_alive(run)]
+    return [run for run in begun | set(runs_below(outputs)) if _is_readable_training(run) and last_alive(run)]
+
+
+def _is_readable_training(run: Path) -> bool:
+    """Tell whether a folder among many is a training's; a damaged one is no reason to stop."""
+    try:
+        return is_training(run)
+    except RecordError:
+        return False
 
 
 def last_alive(run: Path) -> float:

@@ -20,7 +20,7 @@ from instseg.visualization.curves import write_png
 WORTHWHILE = 0.01
 """A smaller difference in AP is not called a gain."""
 SEED = "seed"
-TRAIN_FRACTION = "train_share"
+TRAIN_FRACTION = "train_fraction"
 """Key of the config for the fraction of the training images that is trained on."""
 NOTHING_LEARNT = "Nothing was learnt, so this says nothing of the images: train longer, or from pretrained weights."
 Curve = Mapping[float, Sequence[JobRecord]]

@@ -1,0 +1,111 @@
+"""The commands around Hydra: arguments completed once, a config composed, and errors that say what was meant.
+
+Imports neither torch nor Lightning: ``--help`` and tab completion answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.markup import escape
+
+from instseg.app.arguments import complete_command
+from instseg.app.suggestions import explain
+from instseg.core.errors import InstsegError
+from instseg.distributed.device_slots import gpus_of_a_job, num_slots
+from instseg.runs.folders import remove_unused_folders, run_folder
+from instseg.sweeps.failures import is_disk_full
+
+# Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
+# browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+HYDRA_VERSION = "1.3"
+CONFIG_DIR = Path(__file__).parents[3] / "conf"
+
+OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+OmegaConf.register_new_resolver("device_slots", num_slots, replace=True)
+OmegaConf.register_new_resolver("gpus_of_a_job", gpus_of_a_job, replace=True)
+
+
+def train(config: DictConfig) -> float | None:
+    """Run the stage of a composed config; the monitored metric, for sweeps."""
+    from instseg.app.run import run  # torch is imported here
+
+    with friendly_errors("train"):
+        return run(config)
+
+
+def predict(config: DictConfig) -> None:
+    """Find objects in images, and end the process with the exit code of that."""
+    from instseg.app.predict import predict  # torch is imported here
+
+    with friendly_errors("predict"):
+        sys.exit(predict(config))
+
+
+COMMANDS: dict[str, Callable[[DictConfig], object]] = {"train": train, "predict": predict}
+
+
+def run_command(name: str, arguments: Sequence[str]) -> None:
+    """Run a command as it is typed in a terminal.
+
+    Args:
+        name: one of ``COMMANDS``, and of the config that it composes.
+        arguments: what follows the program's name.
+    """
+    with friendly_errors(name, arguments):
+        completed = complete_command(arguments) if name == "train" else list(arguments)
+        version.setbase(HYDRA_VERSION)
+        parser = get_args_parser()
+        _run_hydra(
+            args=parser.parse_args(completed),
+            args_parser=parser,
+            task_function=COMMANDS[name],
+            config_path=str(CONFIG_DIR),
+            config_name=name,
+        )
+
+
+@contextmanager
+def friendly_errors(name: str, arguments: Sequence[str] = ()) -> Iterator[None]:
+    """Print errors that the user can fix as a few lines, exit code 1; anything unforeseen keeps its traceback."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises to here instead of printing its own summary
+    if _is_job_of_a_sweep():  # which records every error and continues
+        yield
+        return
+    try:
+        yield
+    except InstsegError as error:  # a loader process wraps the message into its traceback
+        _stop(str(error).rpartition("InstsegError: ")[2].strip())
+    except KeyboardInterrupt:
+        remove_unused_folders()
+        raise
+    except (HydraException, OmegaConfBaseException) as error:  # some of which are OSErrors
+        _stop(explain(error, name, arguments, CONFIG_DIR))
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        _stop(f"the disk is full: {error}")
+
+
+def _is_job_of_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _stop(message: str) -> None:
+    remove_unused_folders()
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
+    sys.exit(1)

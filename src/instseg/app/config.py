@@ -1,0 +1,207 @@
+"""The composed config as typed values. Beyond this file nobody sees a config of Hydra or OmegaConf."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from instseg.core.errors import InstsegError
+
+Node = dict[str, object]
+"""A part of the config as plain containers, such as ``{"_target_": "instseg…", "lr": 0.001}``."""
+
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(gt=0, le=1)]
+INVALID = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<key>.*)`", re.DOTALL)
+IN_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false",
+            "object": "keys and values", "array": "a list"}  # fmt: skip
+
+
+class Name(str):
+    """A text that may be typed as a number: a folder may be called 2024."""
+
+    __slots__ = ()
+
+
+class Names(tuple[str, ...]):
+    """One or several texts."""
+
+    __slots__ = ()
+
+
+class Monitor(msgspec.Struct, frozen=True):
+    """The metric that makes a checkpoint the best one."""
+
+    metric: str
+    mode: str
+
+
+class AuditConfig(msgspec.Struct, frozen=True):
+    """Settings of the audit that opens every run."""
+
+    accept: list[str]
+    """Kinds of fatal findings to train in spite of."""
+
+
+class TrainerConfig(msgspec.Struct, frozen=True):
+    """The arguments of Lightning's Trainer that are looked at here; ``RunConfig.trainer_options`` has all of them."""
+
+    accelerator: str
+    devices: int | str | list[int]
+    num_nodes: AtLeastOne
+    strategy: str | Node
+    precision: int | str
+    max_epochs: int | None
+    max_steps: int
+    checkpoint_every_minutes: Annotated[float, Meta(gt=0)] | None
+    enable_progress_bar: bool
+    profiler: str | None
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that ``train.py`` composes."""
+
+    dataset: Node
+    model: Node
+    optimizer: Node
+    scheduler: Node
+    augmentation: Node
+    trainer: TrainerConfig
+    metrics: dict[str, Node | None]
+    callbacks: dict[str, Node | None]
+    logger: dict[str, Node | None]
+    sweep: Node | None = None
+    stage: str
+    checkpoint: Name | None
+    resume: Name | None
+    reproduce: Name | None
+    retry_failed: bool
+    batch_size: AtLeastOne
+    num_workers: int | str
+    compile: bool
+    train_fraction: Fraction
+    overfit_images: AtLeastOne | None
+    seed: Annotated[int, Meta(ge=0, lt=2**32)]
+    monitor: Monitor
+    audit: AuditConfig
+    outputs: Name
+    cache_dir: Name
+    run_dir: Name
+    resolved: Node
+    """The whole config as plain containers, for the record."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.run_dir)
+
+    @property
+    def trainer_options(self) -> Node:
+        """All arguments of Lightning's Trainer, and our own that stand with them."""
+        return _mapping(self.resolved["trainer"])
+
+
+class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that ``predict.py`` composes."""
+
+    model: Node
+    checkpoint: Name | None
+    weights: Name | None
+    source: Names
+    output: Name
+    save: str | list[str]
+    writers: dict[str, Node | None]
+    overwrite: bool
+    score_threshold: Annotated[float, Meta(ge=0, le=1)]
+    categories: str | list[str] | None
+    batch_size: AtLeastOne
+    device: str
+    limit: AtLeastOne | None
+    min_size: AtLeastOne | None
+    max_size: AtLeastOne | None
+    outputs: Name
+    resolved: Node
+
+
+RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
+PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
+Kind = TypeVar("Kind", RunConfig, PredictConfig)
+
+
+def read_run_config(config: DictConfig) -> RunConfig:
+    """Turn the composed config of ``train.py`` into typed values.
+
+    Raises:
+        InstsegError: a value is missing or of the wrong kind; the message names key, expected and found.
+    """
+    return _read(config, RunConfig)
+
+
+def read_predict_config(config: DictConfig) -> PredictConfig:
+    """Turn the composed config of ``predict.py`` into typed values; raises as ``read_run_config``."""
+    return _read(config, PredictConfig)
+
+
+def plain(config: DictConfig) -> Node:
+    """Return the resolved config as plain containers."""
+    try:
+        return _mapping(OmegaConf.to_container(config, resolve=True))
+    except OmegaConfBaseException as error:
+        raise InstsegError(str(error).splitlines()[0]) from error
+
+
+def _read(config: DictConfig, kind: type[Kind]) -> Kind:
+    content = plain(config)
+    try:
+        return msgspec.convert({**content, "resolved": content}, kind, dec_hook=_to_text)
+    except msgspec.ValidationError as error:
+        raise _explained(error, content) from error
+
+
+def _to_text(kind: type[object], value: object) -> object:
+    """Convert what msgspec does not know: ``Name`` and ``Names``; what is any ``object`` stays."""
+    if kind is object:
+        return value
+    if kind is Names:
+        return Names(_name(entry) for entry in (value if isinstance(value, list) else [value]))
+    return _name(value)
+
+
+def _name(value: object) -> Name:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return Name(value)
+    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
+
+
+def _mapping(content: object) -> Node:
+    if not isinstance(content, Mapping):
+        raise InstsegError(f"expected keys and values, found {content!r}")
+    return {str(key): value for key, value in content.items()}
+
+
+def _explained(error: msgspec.ValidationError, content: Node) -> InstsegError:
+    """Say which key has which value, and what was expected."""
+    match = INVALID.fullmatch(str(error))
+    if match is None:
+        return InstsegError(f"the config: {error}")
+    expected = match["what"].partition(", got ")[0].removeprefix("Expected ").replace("`", "").replace(" | ", " or ")
+    for term, words in IN_WORDS.items():
+        expected = re.sub(rf"\b{term}\b", words, expected)
+    return InstsegError(f"{match['key']}={_value_at(content, match['key'])}: expected {expected}")
+
+
+def _value_at(content: Node, key: str) -> object:
+    found: object = content
+    for part in re.findall(r"[^.\[\]]+", key):
+        if isinstance(found, Mapping):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdigit():
+            found = found[int(part)]
+    return found

@@ -1,0 +1,32 @@
+"""``stage=validate`` and ``stage=test``: measure a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from instseg.app.build_model import build_trained_model
+from instseg.app.build_module import build_module
+from instseg.app.config import RunConfig
+from instseg.app.job import Job
+from instseg.app.open_run import close_run, opened
+from instseg.checkpoints.content import finite
+
+
+def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
+    """Measure a checkpoint on the val or the test split.
+
+    Returns:
+        All metrics, by their logged names.
+
+    Raises:
+        InstsegError: the checkpoint has other categories than the data set.
+    """
+    with opened(config, job) as run:
+        trained = build_trained_model(config, job)
+        trained.categories.check_same(run.data.categories, "checkpoint", "dataset")
+        module = build_module(config, trained.model, run.data.categories)
+        measure = run.trainer.validate if config.stage == "validate" else run.trainer.test
+        measure(module, datamodule=run.data, verbose=False)
+        metrics = finite(run.trainer.callback_metrics)
+        close_run(run, metrics)
+    return metrics

@@ -1,0 +1,32 @@
+"""``stage=show_augmentation``: a few training images, as labelled and as the network will see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.markup import escape
+
+from instseg.app.build import build_datamodule, build_dataset
+from instseg.app.config import RunConfig
+from instseg.app.job import Job
+from instseg.app.record import write_record
+from instseg.audit.augmentation_sheet import draw_augmentation_sheet
+from instseg.visualization.sheets import write_image
+
+
+def show_augmentation(config: RunConfig, job: Job) -> Mapping[str, float]:
+    """Write a sheet of augmented training images. Trains and measures nothing."""
+    _show(config, job)
+    return {}
+
+
+@rank_zero_only
+def _show(config: RunConfig, job: Job) -> None:
+    prepared = build_dataset(config)
+    write_record(config, job, prepared)
+    sheet = config.folder / "augmentation.png"
+    write_image(sheet, draw_augmentation_sheet(build_datamodule(config, prepared).train_dataset()))
+    Console().print(f"augmentation:    {escape(str(sheet))}", highlight=False, soft_wrap=True)
+    print(config.folder)

@@ -1,0 +1,133 @@
+"""Messages for a command that cannot be composed: what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import quoted
+
+ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers",
+           "min_score": "score_threshold"}  # fmt: skip
+PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
+
+
+def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: Path) -> str:
+    """Say why a config could not be composed, in Hydra's words or shorter ones with what was probably meant.
+
+    Args:
+        error: of Hydra or OmegaConf.
+        config_name: train or predict.
+        arguments: of the command, whose chosen groups decide which keys there are.
+        conf: the folder of all configs.
+
+    Returns:
+        A few lines without markup.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, InstsegError):
+            return str(cause)
+    launcher = str(getattr(error, "missing_cfg_file", "")).partition("hydra/launcher/")[2]
+    if launcher in PACKAGES_OF_LAUNCHERS:
+        return f'This launcher needs a package: pip install "instseg[{PACKAGES_OF_LAUNCHERS[launcher]}]"'
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = str(error.missing_cfg_file).partition("/")
+        options = ", ".join(error.options)
+        return f"{group}={option}: there is no such option.{_meant(option, error.options)} Options: {options}"
+    key = re.search(r"Could not override '([^']+)'|Could not find '([^']+)'", str(error))
+    if key:
+        return _unknown_key(key[1] or key[2], config_name, arguments, conf)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override!r} is not of the form key=value. {_example(str(error.override), config_name)}"
+    return str(error).strip()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an error to its first cause; a circle of causes ends."""
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        yield cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+
+
+def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Path) -> str:
+    meant = _in_other_options(name, conf) or _meant(name, known_keys(config_name, arguments, conf))
+    return f"{name}: there is no such key.{meant} See --help and --cfg job."
+
+
+def _example(override: str, config_name: str) -> str:
+    if config_name == "predict":
+        return (
+            "Images are given as source=photo.jpg; a value with spaces, commas, brackets or = is quoted twice: "
+            "'source=\"my photo (1).jpg\"'"
+        )
+    return (
+        'A value with spaces or braces is quoted for the shell: "dataset.rename={mobil: car}". One with other '
+        f"characters, such as a folder's, is quoted twice: {_quoted_twice(override)}"
+    )
+
+
+def _quoted_twice(override: str) -> str:
+    """Quote for the shell and for Hydra."""
+    key, _, value = (override if "=" in override else "dataset.root=a, b").partition("=")
+    return shlex.quote(quoted(key, value))
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """Name the closest known keys: the same leaf elsewhere, else a similar spelling of the whole or its root."""
+    first, _, leaf = name.partition(".")[0], *name.rpartition(".")[1:]
+    leaf = ALIASES.get(leaf, leaf)
+    known = [key for key in known if ".suggested" not in key]
+    close = [key for key in known if key == ALIASES.get(name)]
+    close = close or [key for key in known if key.rpartition(".")[2] == leaf and key != name][:3]
+    close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.65)
+    close = close or difflib.get_close_matches(first, [key for key in known if "." not in key], n=1)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def _in_other_options(name: str, conf: Path) -> str:
+    """Name the options of the key's group that have it, where the chosen one has not."""
+    group, _, leaf = name.partition(".")
+    files = sorted((conf / group).glob("*.yaml")) if leaf else []
+    having = [file.stem for file in files if _has_key(file, leaf)]
+    return f" {group}={', '.join(having)} would have it." if having else ""
+
+
+def _has_key(file: Path, key: str) -> bool:
+    """Tell whether an option has a key at its top, its own or of the option that it starts from."""
+    text = file.read_text(encoding="utf-8")
+    parents = re.search(r"^defaults: \[(.*)\]", text, re.M)
+    bases = [file.with_name(f"{name.strip()}.yaml") for name in parents[1].split(",")] if parents else []
+    own = re.search(rf"^{re.escape(key)}:", text, re.M) is not None
+    return own or any(_has_key(base, key) for base in bases if base.is_file())
+
+
+def known_keys(config_name: str, arguments: Sequence[str], conf: Path) -> list[str]:
+    """List every dotted key of the config as the groups chosen by the arguments compose it."""
+    groups = {path.name for path in conf.iterdir() if path.is_dir()}
+    chosen = [argument for argument in arguments if argument.partition("=")[0] in groups and "," not in argument]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        try:
+            config = compose(config_name, overrides=chosen)
+        except HydraException:
+            config = compose(config_name)
+    return list(dict.fromkeys([*sorted(groups), *_dotted_keys(config)]))
+
+
+def _dotted_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key, value in config.items_ex(resolve=False):
+        yield f"{prefix}{key!s}"
+        if isinstance(value, DictConfig) and not value._is_none():
+            yield from _dotted_keys(value, f"{prefix}{key!s}.")

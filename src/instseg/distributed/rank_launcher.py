@@ -1,0 +1,51 @@
+"""Starting the other ranks of this machine, each by a command of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+
+@dataclass(frozen=True)
+class RankCommand:
+    """The command that starts the rank of a local number, counted from 0; that one is this process."""
+
+    command: Callable[[int], Sequence[str]]
+    cwd: Path | None = None
+
+
+class RankLauncher(_SubprocessScriptLauncher):
+    """Lightning's launcher of processes, which replays ``sys.argv``; this one is told what to start."""
+
+    def __init__(self, rank: RankCommand, replaced: _SubprocessScriptLauncher) -> None:
+        super().__init__(replaced.cluster_environment, replaced.num_processes, replaced.num_nodes)
+        self.rank = rank
+
+    def _call_children_scripts(self) -> None:
+        self._check_can_spawn_children()
+        self.procs = []
+        environment = self.cluster_environment
+        os.environ.update(
+            MASTER_ADDR=environment.main_address,
+            MASTER_PORT=str(environment.main_port),
+            NODE_RANK=str(environment.node_rank()),
+            LOCAL_RANK=str(environment.local_rank()),
+            WORLD_SIZE=str(self.num_processes * self.num_nodes),
+        )
+        for local_rank in range(1, self.num_processes):
+            variables = {**os.environ, "LOCAL_RANK": str(local_rank)}
+            process = subprocess.Popen(self.rank.command(local_rank), env=variables, cwd=self.rank.cwd)
+            self.procs.append(process)
+
+
+def start_ranks_with(trainer: Trainer, rank: RankCommand) -> None:
+    """Have the trainer start its other ranks, where it starts any, by a given command."""
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        trainer.strategy._launcher = RankLauncher(rank, launcher)
