@@ -1,4 +1,4 @@
-"""Folders of labelled photos in three formats, of any number of images, instances, pixels and categories."""
+"""Folders of labelled images in three formats, of any number of images, instances, pixels and categories."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Setup:
 
     images: int = 100
     instances: int = 8  # on each image
-    side: int = 192  # px, of square photos
+    side: int = 192  # px, of square images
     categories: int = 8
     workers: int = 0
 
@@ -38,7 +38,7 @@ def folder_of(setup: Setup, scratch: Path, label_format: str) -> Path:
     return root
 
 
-def outlines(setup: Setup) -> list[Polygon]:
+def polygons(setup: Setup) -> list[Polygon]:
     """(24, 2) each: ellipses side by side in a grid, so that a picture of masks can hold them all."""
     columns = int(np.ceil(np.sqrt(setup.instances)))
     cell = setup.side / columns
@@ -66,7 +66,7 @@ def write_photos(folder: Path, setup: Setup) -> Iterator[str]:
 
 
 def make_coco(root: Path, setup: Setup) -> None:
-    shapes = outlines(setup)
+    shapes = polygons(setup)
     categories = [{"id": i + 1, "name": f"thing {i:04d}"} for i in range(setup.categories)]
     ids = {category["name"]: category["id"] for category in categories}
     content: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": categories}
@@ -79,7 +79,7 @@ def make_coco(root: Path, setup: Setup) -> None:
 
 
 def make_labelme(root: Path, setup: Setup) -> None:
-    points = [shape.tolist() for shape in outlines(setup)]
+    points = [shape.tolist() for shape in polygons(setup)]
     for image, file_name in enumerate(write_photos(root, setup)):
         labelled = zip(names(setup, image), points, strict=True)
         shapes = [{"label": name, "points": shape, "shape_type": "polygon"} for name, shape in labelled]
@@ -91,7 +91,7 @@ def make_labelme(root: Path, setup: Setup) -> None:
 def make_mask_pictures(root: Path, setup: Setup) -> None:
     """Indexed pictures, in which instance k has the value k + 1."""
     mask: NDArray[np.uint8] = np.zeros((setup.side, setup.side), np.uint8)
-    for value, shape in enumerate(outlines(setup), start=1):
+    for value, shape in enumerate(polygons(setup), start=1):
         cv2.fillPoly(mask, [shape.round().astype(np.int32)], value)
     picture = Image.fromarray(mask, mode="P")
     picture.putpalette([value for k in range(256) for value in (k * 37 % 256, k * 91 % 256, k * 53 % 256)])

@@ -12,7 +12,7 @@ NUM_FITTED = 3  # of the largest sizes: below, what is the same for all sizes hi
 SLACK = 0.3  # of an exponent: what noise and caches make of it
 NEGLIGIBLE = {"s": 0.01, "MB": 8.0}  # at the largest size, the order of which then says nothing
 FINEST = {"s": 0.001, "MB": 1.0}  # what timers and allocators can tell apart
-AXES = {"side": "pixels of a photo", "instances": "instances an image"}
+AXES = {"side": "pixels of an image", "instances": "instances an image"}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Curve:
 
     stage: str
     grows: str  # a field of ``Setup``
-    sizes: Sequence[float]  # pixels where the side of photos grows
+    sizes: Sequence[float]  # pixels where the side of images grows
     seconds: Sequence[float]
     megabytes: Sequence[float]
     time_order: float  # the exponent that is expected

@@ -136,7 +136,7 @@ def training(setup: Setup, _: Path) -> Call:
 
 
 def inferring(setup: Setup, _: Path) -> Call:
-    """As many detections as instances, and all the way to run-length masks of photos of the network's size."""
+    """As many detections as instances, and all the way to run-length masks of images of the network's size."""
     box = {**LIGHT["box"], "detections_per_image": setup.instances, "nms_threshold": 0.9}  # type: ignore[dict-item]
     model, (images, sizes) = network(setup, box=box).eval(), pictures(setup)
     decide(model, images, sizes)

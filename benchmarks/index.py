@@ -2,9 +2,9 @@
 
     python benchmarks/index.py
 
-A made-up COCO 2017 folder (118,287 + 5,000 photos as links to a few JPEGs, 860,001 + 36,352 instances of about 50
+A made-up COCO 2017 folder (118,287 + 5,000 images as links to a few JPEGs, 860,001 + 36,352 instances of about 50
 numbers each, one in a hundred a crowd; 500 MB of json) and its halves are prepared as ``dataset=coco`` prepares
-them, every photo's header included, and opened again. pycocotools' ``COCO(json)``, which every start pays, is the
+them, every image's header included, and opened again. pycocotools' ``COCO(json)``, which every start pays, is the
 other side. Each figure comes from a process of its own, forked from this one, so that none profits from what another
 has read. Memory of a worker is what a forked DataLoader worker that has read the instances of some thousand images
 has to itself beyond one of a process without either side. All of them collect their garbage before they look, which
@@ -47,12 +47,12 @@ NUM_READ, NUM_CHECKED = 5_000, 2_000
 def made_shapes(random: np.random.Generator) -> list[str]:
     """The json of annotations, but for their ids."""
     return [
-        _crowd(random) if number % 100 == 0 else _outlines(random, 1 + (number % 9 == 0))
+        _crowd(random) if number % 100 == 0 else _polygons(random, 1 + (number % 9 == 0))
         for number in range(NUM_SHAPES)
     ]
 
 
-def _outlines(random: np.random.Generator, num_parts: int) -> str:
+def _polygons(random: np.random.Generator, num_parts: int) -> str:
     parts = []
     for _ in range(num_parts):
         angles = np.sort(random.random(max(4, int(random.gamma(3, 8))))) * 2 * np.pi
@@ -208,7 +208,7 @@ def _measured_in(scratch: Path, shares: list[float], repeats: int) -> Iterator[R
     yield compared("memory of opening again", coco, opened_mb, loaded_mb, "MB")
     seconds, mb = built[num_instances]
     yield compared("memory of the first build", coco, [mb], loaded_mb[:1], "MB", "bounded")
-    yield compared("first build, which reads every photo's header", coco, [seconds], loaded_seconds[:1], "s")
+    yield compared("first build, which reads every image's header", coco, [seconds], loaded_seconds[:1], "s")
     for number, (seconds, mb) in built.items():
         each = f"{seconds / number * 1e6:.0f} us, {mb / number * 2**20:.0f} bytes"
         yield figure(f"first build of {number} instances, for each", each, "linear")

@@ -1,10 +1,10 @@
-"""Claim: photos are predicted in about half of torchvision's time, with masks of the photo's size as RLE.
+"""Claim: images are predicted in about half of torchvision's time, with masks of the image's size as RLE.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --device cuda
 
 Both models have the same weights and get the same pictures of 800x1067 pixels; a call is the network, its detections,
-and their masks at the size of the photo as compressed RLE. torchvision pastes one float picture a mask, which is then
+and their masks at the size of the image as compressed RLE. torchvision pastes one float picture a mask, which is then
 encoded by pycocotools. Agreement is told of the detections that both find: they are paired by box and category.
 detectron2 takes part where it can be imported; its weights are random ones of its own, and it finds as many instances.
 """
@@ -38,7 +38,7 @@ from instseg.models.mask_rcnn import MaskRCNN
 from instseg.models.postprocess import detections_to_predictions
 
 SIDE = 800
-CASES = [(20, 1), (100, 1), (100, 2)]  # instances found on an image, and how many times the network's side a photo has
+CASES = [(20, 1), (100, 1), (100, 2)]  # instances found on an image, and how many times the network's side an image has
 NUM_PROPOSALS = 1000  # as many as both RPNs hand on
 SCORE_THRESHOLD = 0.5
 SAME_BOX = 0.99  # overlap from which two detections of a category are the same
@@ -49,7 +49,7 @@ Predict = Callable[[], list[Prediction]]
 
 @dataclass(frozen=True)
 class Task:
-    """The pictures of one batch and the size of the photos they stand for."""
+    """The pictures of one batch and the size of the images they stand for."""
 
     pictures: list[Tensor]  # float (3, H, W), 0..1
     images: Tensor  # uint8 (B, 3, H, W), the same ones, padded
@@ -107,7 +107,7 @@ def spread(layer: nn.Module, inputs: Tensor, deviation: float) -> None:
 
 
 def by_torchvision(model: TorchvisionMaskRCNN, task: Task) -> Predict:
-    """Its own forward pass, the photo's size set apart from the picture's, and each mask encoded."""
+    """Its own forward pass, the image's size set apart from the picture's, and each mask encoded."""
 
     def predict() -> list[Prediction]:
         with torch.inference_mode():
@@ -211,7 +211,7 @@ def masks_alone(model: MaskRCNN, task: Task, repeats: int) -> Iterator[Row]:
 
     agree = agreement(ours(), theirs())
     seconds = alternately({"theirs": theirs, "ours": ours}, repeats, 1, task.images.device.type)
-    what = f"{sum(len(own.labels) for own in detections)} masks alone, from the network's to those of the photo as RLE"
+    what = f"{sum(len(own.labels) for own in detections)} masks alone, from the network's to those of the image as RLE"
     yield compared(what, "torchvision", seconds["ours"], seconds["theirs"], "s", "", agree)
 
 

@@ -1,15 +1,15 @@
-"""Claim: a photo with 40 outlines costs the loader a tenth of what one bitmap for each does, and twice the photo alone.
+"""Claim: an image with 40 polygons costs the loader a tenth of what one bitmap each costs, and twice the image alone.
 
     python benchmarks/loader.py
 
-Made photos and labels, decoded, resized to 800 px, mirrored and cropped (``augmentation=flip_crop``) and turned into
+Made images and labels, decoded, resized to 800 px, mirrored and cropped (``augmentation=flip_crop``) and turned into
 targets on one core, in three ways, alternately and with the same random numbers:
 
 - ours: ``InstanceDataset`` and ``collate``;
-- one bitmap each, the usual way: OpenCV decodes, annToMask of pycocotools draws each instance at the photo's size,
+- one bitmap each, the usual way: OpenCV decodes, annToMask of pycocotools draws each instance at the image's size,
   albumentations moves all bitmaps, masks_to_boxes of torchvision finds the boxes. It ends with tensors that no batch
   holds yet. As others take the labelled boxes instead, it is timed without the last step as well ("boxes given");
-- photo alone: decoded and moved in the same way without any instance, the floor of both.
+- image alone: decoded and moved in the same way without any instance, the floor of both.
 
 Every instance has a label of its own, by which results are compared: boxes, and the box mask at every pixel.
 Then: the whole ``DataLoader``, bytes and memory of a batch, and how the time of a sample grows.
@@ -52,9 +52,9 @@ import albumentations as A  # after instseg, which keeps it from asking the netw
 CONF = Path(__file__).parents[1] / "conf"
 MIN_SIZE, MAX_SIZE, SEED = 800, 1333, 0
 PHOTO_SIZES: tuple[ImageSize, ...] = ((480, 640), (1024, 1024))
-KINDS: tuple[Kind, ...] = ("outlines", "bitmaps", "overlapping bitmaps")
+KINDS: tuple[Kind, ...] = ("polygons", "bitmaps", "overlapping bitmaps")
 GOALS = {40: "10x or more", 60: "20x or more"}
-MIN_IOU, MAX_BOX_ERROR_PX = 0.93, 4.0  # mean of the masks, most of the boxes; 1 px of a photo is 1.67 px here
+MIN_IOU, MAX_BOX_ERROR_PX = 0.93, 4.0  # mean of the masks, most of the boxes; 1 px of an image is 1.67 px here
 
 
 @cache
@@ -122,7 +122,7 @@ def training_set(world: World) -> InstanceDataset:
 
 
 def agreement(world: World) -> str:
-    """How far the targets differ; SystemExit where rounding to the photo's pixels does not explain it."""
+    """How far the targets differ; SystemExit where rounding to the image's pixels does not explain it."""
     errors, ious = [], []
     for position in range(len(world.index)):
         batch, (image, dense) = ours(training_set(world), position), usual_ways(world)[0](position)
@@ -182,7 +182,7 @@ def speed_rows(root: Path, size: ImageSize, num_instances: int, kind: Kind, repe
     rates = {name: [total / len(positions) for total in totals] for name, totals in taken.items()}
     yield rate_row(what, "one bitmap each", rates["ours"], rates["found"], GOALS.get(num_instances, ""), agree)
     yield rate_row(what, "same, boxes given", rates["ours"], rates["given"])
-    yield rate_row(what, "photo alone", rates["ours"], rates["alone"])
+    yield rate_row(what, "image alone", rates["ours"], rates["alone"])
 
 
 def all_of(way: Callable[[int], object], positions: Iterable[int]) -> None:
@@ -256,7 +256,7 @@ def growth_rows(root: Path, repeats: int) -> Iterator[Row]:
         yield growth_row(f"1024x1024, {'/'.join(map(str, counts))} {kind}", "a + b n", worlds, repeats)
     sides = (256, 512, 1024, 2048)
     worlds = [make_world(root / f"s{side}", (side, side), 16, num_images=2) for side in sides]
-    yield growth_row(f"16 outlines, photos {'/'.join(map(str, sides))} square", "a + b pixels", worlds, repeats)
+    yield growth_row(f"16 polygons, images {'/'.join(map(str, sides))} square", "a + b pixels", worlds, repeats)
 
 
 def growth_row(what: str, expected: str, worlds: list[World], repeats: int) -> Row:

@@ -27,7 +27,7 @@ NUM_VERTICES = 30  # about as many as in COCO
 
 @dataclass(frozen=True)
 class World:
-    """The same labelled photos twice."""
+    """The same labelled images twice."""
 
     prepared: PreparedDataset
     coco: COCO
@@ -37,16 +37,16 @@ class World:
         return self.prepared.indices["train"]
 
 
-Kind = Literal["outlines", "bitmaps", "overlapping bitmaps"]
+Kind = Literal["polygons", "bitmaps", "overlapping bitmaps"]
 """How instances are labelled; where bitmaps do not overlap, each pixel has one instance, as in pictures of masks."""
 
 
 def make_world(
-    root: Path, size: ImageSize, num_instances: int, num_images: int, kind: Kind = "outlines", share: float = 0.17
+    root: Path, size: ImageSize, num_instances: int, num_images: int, kind: Kind = "polygons", share: float = 0.17
 ) -> World:
-    """Instance k of every photo has label k; every seventh has two parts.
+    """Instance k of every image has label k; every seventh has two parts.
 
-    ``share``: radius of the largest instance, of the photo's shorter side.
+    ``share``: radius of the largest instance, of the image's shorter side.
     """
     for split, count in (("train", num_images), ("val", 1)):
         _write_split(root, split, count, size, num_instances, kind, share)
@@ -66,7 +66,7 @@ def _write_split(
         write_photo(root / split / f"{image_id}.jpg", size, random)
         images.append({"id": image_id, "file_name": f"{image_id}.jpg", "height": size[0], "width": size[1]})
         labels = range(1, num_instances + 1)
-        shapes = [[outline(size, share, random) for _ in range(1 if label % 7 else 2)] for label in labels]
+        shapes = [[polygon(size, share, random) for _ in range(1 if label % 7 else 2)] for label in labels]
         for label, segmentation in zip(labels, _segmentations(shapes, size, kind), strict=True):
             entry = {"id": len(annotations) + 1, "image_id": image_id, "category_id": label, "iscrowd": 0}
             annotations.append(entry | {"segmentation": segmentation})
@@ -80,7 +80,7 @@ def _segmentations(shapes: Sequence[Sequence[Polygon]], size: ImageSize, kind: K
     """COCO's field for each shape."""
     free = np.ones(size, np.bool_)
     for parts in shapes:
-        if kind == "outlines":
+        if kind == "polygons":
             yield [part.reshape(-1).tolist() for part in parts]
         else:
             mask = rle_to_bitmask(polygons_to_rle(parts, size)) & free
@@ -98,7 +98,7 @@ def write_photo(path: Path, size: ImageSize, random: np.random.Generator) -> Non
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=90)
 
 
-def outline(size: ImageSize, share: float, random: np.random.Generator) -> Polygon:
+def polygon(size: ImageSize, share: float, random: np.random.Generator) -> Polygon:
     """(30, 2) wavy; radii are spread evenly over the magnitudes from a seventh of the largest."""
     radius = min(size) * share * np.exp(random.uniform(-np.log(7), 0))
     angles = np.linspace(0, 2 * np.pi, NUM_VERTICES, endpoint=False)

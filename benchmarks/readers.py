@@ -2,8 +2,8 @@
 
     python benchmarks/readers.py
 
-A folder is made for each format with the same photos (links to one 640x480 JPEG) and the same five instances on each.
-A process of its own reads it and builds the index, groups of similar photos left out, then opens it again. Everything
+A folder is made for each format with the same images (links to one 640x480 JPEG) and the same five instances on each.
+A process of its own reads it and builds the index, groups of similar images left out, then opens it again. Everything
 comes from this machine's file cache.
 """
 
@@ -31,13 +31,13 @@ WIDTH, HEIGHT, NUM_INSTANCES, NUM_POINTS = 640, 480, 5, 24
 NAMES = ("car", "dog")
 
 
-def outline(number: int) -> NDArray[np.float64]:
+def polygon(number: int) -> NDArray[np.float64]:
     """(24, 2) of an ellipse; the instances of an image do not touch."""
     angles = np.linspace(0, 2 * np.pi, NUM_POINTS, endpoint=False)
     return np.stack([70 + 125 * number + 50 * np.cos(angles), 240 + 80 * np.sin(angles)], axis=1).round(2)
 
 
-OUTLINES = [outline(number) for number in range(NUM_INSTANCES)]
+POLYGONS = [polygon(number) for number in range(NUM_INSTANCES)]
 
 
 def name_of(number: int) -> str:
@@ -74,7 +74,7 @@ def make_coco(root: Path, num_images: int) -> None:
     annotations = [
         {"id": i * NUM_INSTANCES + k, "image_id": i, "category_id": k % 2 + 1, "segmentation": [o.reshape(-1).tolist()]}
         for i in range(num_images)
-        for k, o in enumerate(OUTLINES)
+        for k, o in enumerate(POLYGONS)
     ]
     categories = [{"id": i, "name": n} for i, n in enumerate(NAMES, start=1)]
     (root / "labels.json").write_text(
@@ -83,7 +83,7 @@ def make_coco(root: Path, num_images: int) -> None:
 
 
 def make_labelme(root: Path, num_images: int) -> None:
-    shapes = [{"label": name_of(k), "points": o.tolist(), "shape_type": "polygon"} for k, o in enumerate(OUTLINES)]
+    shapes = [{"label": name_of(k), "points": o.tolist(), "shape_type": "polygon"} for k, o in enumerate(POLYGONS)]
     for name in write_photos(root, num_images):
         content: dict[str, Any] = {"version": "5.5.0", "shapes": shapes, "imagePath": name, "imageData": None}
         content |= {"imageHeight": HEIGHT, "imageWidth": WIDTH}
@@ -102,7 +102,7 @@ def make_labelstudio(root: Path, num_images: int) -> None:
             "original_height": HEIGHT,
             "value": {"points": (o * scale).tolist(), "closed": True, "polygonlabels": [name_of(k)]},
         }
-        for k, o in enumerate(OUTLINES)
+        for k, o in enumerate(POLYGONS)
     ]
     tasks = [
         {"id": i, "data": {"image": f"/data/upload/1/{name}"}, "annotations": [{"id": i, "result": results}]}
@@ -112,7 +112,7 @@ def make_labelstudio(root: Path, num_images: int) -> None:
 
 
 def make_voc(root: Path, num_images: int) -> None:
-    boxes = [(o.min(axis=0).astype(int) + 1, o.max(axis=0).astype(int)) for o in OUTLINES]
+    boxes = [(o.min(axis=0).astype(int) + 1, o.max(axis=0).astype(int)) for o in POLYGONS]
     objects = "".join(
         f"<object><name>{name_of(k)}</name><bndbox><xmin>{a[0]}</xmin><ymin>{a[1]}</ymin>"
         f"<xmax>{b[0]}</xmax><ymax>{b[1]}</ymax></bndbox></object>"
@@ -136,7 +136,7 @@ def make_openimages(root: Path, num_images: int) -> None:
     mids = ("/m/0k4j", "/m/0bt9lr")
     rows = ["MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"]
     (root / "masks/train").mkdir(parents=True)
-    for k, points in enumerate(OUTLINES):
+    for k, points in enumerate(POLYGONS):
         y, x = np.mgrid[:HEIGHT, :WIDTH]
         (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
         inside = ((x - (x1 + x2) / 2) / 50) ** 2 + ((y - (y1 + y2) / 2) / 80) ** 2 <= 1
@@ -159,7 +159,7 @@ def make_openimages(root: Path, num_images: int) -> None:
 
 def make_yolo(root: Path, num_images: int) -> None:
     scale = np.array([1 / WIDTH, 1 / HEIGHT])
-    lines = [f"{k % 2} " + " ".join(f"{v:.6f}" for v in (o * scale).reshape(-1)) for k, o in enumerate(OUTLINES)]
+    lines = [f"{k % 2} " + " ".join(f"{v:.6f}" for v in (o * scale).reshape(-1)) for k, o in enumerate(POLYGONS)]
     (root / "labels").mkdir(parents=True)
     for name in write_photos(root / "images", num_images):
         (root / "labels" / name).with_suffix(".txt").write_text("\n".join(lines) + "\n")
@@ -172,7 +172,7 @@ def make_via(root: Path, num_images: int) -> None:
             "shape_attributes": {"name": "polygon", "all_points_x": o[:, 0].tolist(), "all_points_y": o[:, 1].tolist()},
             "region_attributes": {"class": name_of(k)},
         }
-        for k, o in enumerate(OUTLINES)
+        for k, o in enumerate(POLYGONS)
     ]
     content = {
         f"{name}-1": {"filename": name, "size": -1, "regions": regions, "file_attributes": {}}

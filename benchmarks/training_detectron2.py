@@ -37,11 +37,11 @@ def make_batch(short_side: int, num_instances: int) -> tuple[Batch, detectron2_s
         GroundTruth(i, size, np.zeros((0, 4)), nothing.astype(np.int64), nothing, nothing.astype(bool), [])
         for i, size in enumerate(sizes)
     ]
-    polygons = [[[outline(box)] for box in target.boxes.double().numpy()] for target in targets]
+    polygons = [[[polygon(box)] for box in target.boxes.double().numpy()] for target in targets]
     return Batch(images, sizes, targets, truths), polygons
 
 
-def outline(box: np.ndarray) -> np.ndarray:
+def polygon(box: np.ndarray) -> np.ndarray:
     """(32, 2) points of the ellipse that fills a box."""
     angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2

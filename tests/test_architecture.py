@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "instseg"
+ARCHITECTURE = SRC.parents[1] / "docs" / "architecture.md"
 
 MAY_IMPORT = {
     "core": "",
@@ -135,6 +137,14 @@ def test_no_arrow_of_a_table_points_upwards(table):
 
 def test_files_import_each_other_in_no_circle():
     graphlib.TopologicalSorter({module: ours(path) for module, path in MODULES.items()}).prepare()
+
+
+def test_the_page_about_the_architecture_has_this_table():
+    rows = re.findall(r"^\| `(\w+)/` \|.*\| (.+) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    written = {"nothing of ours": [], "all": [room for room in MAY_IMPORT if room != "app"]}
+    assert {room: sorted(written.get(below, below.split(", "))) for room, below in rows} == {
+        room: sorted(below.split()) for room, below in MAY_IMPORT.items()
+    }
 
 
 def test_there_are_few_rooms_and_few_arrows_between_them():
