@@ -133,7 +133,7 @@ def test_when_no_image_is_found_it_is_told_where_they_were_sought(tmp_path):
     export(tmp_path, "/data/upload/1/fb26c02b-a.png", files=("other.png",))
     with pytest.raises(
         InstsegError,
-        match=r"none of 1 images, such as '/data/upload/1/fb26c02b-a.png', is below .*dataset.images=FOLDER",
+        match=r"none of 1 image, such as '/data/upload/1/fb26c02b-a.png', is below .*dataset.images=FOLDER",
     ):
         read_all(tmp_path)
 
@@ -200,7 +200,7 @@ def test_an_image_that_is_gone_is_told_and_stays_listed(tmp_path, site, picture)
 
 def test_when_all_are_gone_the_first_reason_is_told(tmp_path, site):
     export(tmp_path / "root", f"{site.base_url}/p/gone.png")
-    with pytest.raises(InstsegError, match=r"none of 1 images.*/p/gone.png: FileNotFoundError.*dataset.images=FOLDER"):
+    with pytest.raises(InstsegError, match=r"none of 1 image.*/p/gone.png: FileNotFoundError.*dataset.images=FOLDER"):
         read_all(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
 
 
@@ -217,7 +217,7 @@ def test_a_fault_that_may_pass_stops_and_what_came_is_kept(tmp_path, site, pictu
 def test_without_a_cache_nothing_is_fetched(tmp_path, site):
     export(tmp_path, f"{site.base_url}/p/a.png")
     with pytest.raises(
-        InstsegError, match=r"1 images are elsewhere, such as http://.*cache_dir.*dataset.images=FOLDER"
+        InstsegError, match=r"1 image to fetch from elsewhere, such as http://.*cache_dir.*dataset.images=FOLDER"
     ):
         read_all(tmp_path)
     assert site.paths == []

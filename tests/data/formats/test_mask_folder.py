@@ -120,7 +120,7 @@ def test_a_pattern_with_an_instance_says_that_each_file_is_one(tmp_path):
     pattern = r"out/(?P<instance>\d+) of (?P<stem>.+) \((?P<category>.+)\)\.png"
     assert shapes(tmp_path, pattern=pattern) == [("dog", ["##..##", "##....", "......"])]
     with pytest.raises(
-        InstsegError, match=r"expected images, and masks .* found 1 images and 0 masks .* dataset\.pattern"
+        InstsegError, match=r"expected images, and masks .* found 1 image and 0 masks .* dataset\.pattern"
     ):
         read(tmp_path, pattern="(?P<stem>x)")
 
@@ -240,9 +240,9 @@ def test_recognised_where_a_mask_has_an_image_and_not_where_other_labels_are(tmp
 @pytest.mark.parametrize(
     ("masks", "reason"),
     [
-        ({}, r"expected images, and masks .*; found 1 images and 0 masks among images/a\.png"),
+        ({}, r"expected images, and masks .*; found 1 image and 0 masks among images/a\.png"),
         ({"masks/b.png": TWO}, r"no mask belongs to an image; masks: masks/b\.png; images: images/a\.png"),
-        ({"masks/a.png": TWO * 0}, "masks of 1 images: no instance can be used$"),
+        ({"masks/a.png": TWO * 0}, "masks of 1 image: no instance can be used$"),
         (
             {"masks/a.png": np.ones((30, 3), np.uint8)},
             r"no instance can be used; 1 mask files cannot be used; left out: .*a\.png: is 3x30, its image 6x3",

@@ -187,7 +187,7 @@ def test_beside_masks_boxes_are_used_only_when_asked_for_and_never_for_an_image_
 
 def test_a_folder_without_any_label_of_its_images_is_refused_with_what_was_found(tmp_path):
     write_boxes(tmp_path, "zz,xclick,/m/0,1,0,1,0,1,0,0,0,0,0", photos=("a0",))
-    with pytest.raises(InstsegError, match=r"none of the 1 images \(images/validation/a0.png\) has a mask.*boxes=true"):
+    with pytest.raises(InstsegError, match=r"none of the 1 image \(images/validation/a0.png\) has a mask.*boxes=true"):
         read(tmp_path)
     write_masks(tmp_path, "b0", CAT, shape=np.zeros(SIZE))
     with pytest.raises(

@@ -248,7 +248,7 @@ def test_a_project_beside_its_export_counts_once_and_of_two_states_the_fuller(tm
     write_json(tmp_path / "3_export.json", new)
     labels, findings = read(tmp_path)
     assert {name: len(listed) for name, listed in instances(labels["all"]).items()} == {"a.png": 2, "b.png": 1}
-    assert findings == {"image_labelled_twice": ["a.png (2 regions in 1_new.json are used, not 1 in 2_old.json)"]}
+    assert findings == {"image_labelled_twice": ["a.png (2 regions used from 1_new.json, not 1 in 2_old.json)"]}
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,12 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to ``offset`` bytes from the start, the position or the end, as ``whence`` says."""
+        """Move the position.
+
+        Args:
+            offset: in bytes.
+            whence: its origin: os.SEEK_SET, os.SEEK_CUR or os.SEEK_END.
+        """
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         return self._position
 

@@ -144,7 +144,13 @@ class _Plan:
     failures: list[DownloadFailure] = field(default_factory=list)
 
     def read_contents(self, archive: RemoteZip, get: Get, part: Part) -> None:
-        """Read the directory of one archive; nothing is written."""
+        """Read the directory of one archive and plan its members; nothing is written.
+
+        Args:
+            archive: with its wanted members.
+            get: reads ranges of the archive.
+            part: unused, as a task has one.
+        """
         try:
             file = RemoteFile(get)
             if file.size > len(archive.names) * BYTES_PER_REQUEST:

@@ -59,11 +59,21 @@ class ImageLabels:
         self.instances.append((category, shape, int(iscrowd)))
 
     def report(self, kind: str, name: str) -> None:
-        """Record a finding of this kind about ``name``."""
+        """Record a finding.
+
+        Args:
+            kind: a key of ``findings.KINDS``.
+            name: its subject.
+        """
         self.problems.append((kind, name))
 
     def leave_out(self, kind: str, name: str) -> None:
-        """Record a finding that makes the whole image unusable."""
+        """Record a finding that makes the whole image unusable.
+
+        Args:
+            kind: a key of ``findings.KINDS``.
+            name: its subject.
+        """
         self.report(kind, name)
         self.is_left_out = True
 
@@ -91,7 +101,12 @@ def read_in_threads(
 
 
 def map_in_threads(read: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield the result for each item in order, with a progress bar when there are many."""
+    """Yield the result for each item in order, with a progress bar when there are many.
+
+    Args:
+        read: called with one item, in a thread.
+        items: in any form.
+    """
     hidden = len(items) < MIN_IMAGES_FOR_PROGRESS_BAR
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         results = pool.map(read, items)
@@ -147,6 +162,11 @@ def check_has_instances(builders: Mapping[str, LabelsBuilder], findings: Mapping
 
 
 def labels_of(builders: Mapping[str, LabelsBuilder], image_root: Path) -> dict[str, Labels]:
-    """Build the labels of all splits, which share one list of categories: those that have instances, sorted by name."""
+    """Build the labels of all splits, which share one list of categories: those that have instances, sorted by name.
+
+    Args:
+        builders: by split.
+        image_root: the folder that file names are relative to.
+    """
     categories = categories_of(builders.values())
     return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}

@@ -176,7 +176,12 @@ def is_scaled(mask_size: ImageSize, image_size: ImageSize) -> bool:
 
 
 def resized(values: PixelValues, size: ImageSize) -> PixelValues:
-    """Scale values (H, W) to ``size`` (height, width): each pixel takes the value under its centre."""
+    """Scale pixel values: each pixel takes the value under its centre.
+
+    Args:
+        values: (H, W).
+        size: the new (height, width) in px.
+    """
     if values.shape == size:
         return values
     rows, columns = (((np.arange(n) + 0.5) * m / n).astype(np.int64) for n, m in zip(size, values.shape, strict=True))

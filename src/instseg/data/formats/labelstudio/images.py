@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
-from instseg.core.text import is_file_name, list_names, usable_text
+from instseg.core.text import is_file_name, list_names, plural, usable_text
 from instseg.data.fetch.remote_files import Refused, fetch_files, file_place, list_folder
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, common_root, image_names, prefix_from
@@ -113,7 +113,7 @@ class LabelStudioImages:
         if not any(path.is_file() for path in paths.values()):
             refused = findings.names.get("image_not_fetched", [])[:1]
             raise InstsegError(
-                f"none of {len(paths)} images, such as {next(iter(paths), None)!r}, is below "
+                f"none of {plural(len(paths), 'image')}, such as {next(iter(paths), None)!r}, is below "
                 f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Give their folder: "
                 "dataset.images=FOLDER (uploads lie in media/upload of Label Studio's data folder)"
             )
@@ -144,7 +144,8 @@ class LabelStudioImages:
             return {}
         if self.cache is None:
             raise InstsegError(
-                f"{len(addresses)} images are elsewhere, such as {next(iter(addresses.values()))}: set cache_dir to "
+                f"{plural(len(addresses), 'image')} to fetch from elsewhere, such as "
+                f"{next(iter(addresses.values()))}: set cache_dir to "
                 "fetch them, or give a local folder (dataset.images=FOLDER)"
             )
         fetched = fetch_files(list(addresses.values()), self.cache, "Fetching images")

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.data.formats.image_labels import check_has_instances, labels_of, read_in_threads, report_unlabelled
 from instseg.data.formats.mask_folder.mask_json import find_mask_json, looks_like_mask_json, read_mask_json
 from instseg.data.formats.mask_folder.masked_image import MaskedImage, MaskRules, have_one_value, read_masked_image
@@ -107,7 +107,7 @@ class MaskFolderReader:
             str(self.category), self._named_values(), self.components, one_per_file, have_one_value(masks)
         )
         builders = read_in_threads(partial(read_masked_image, image_root, rules), images, findings)
-        check_has_instances(builders, findings, f"{self.root}: masks of {len(images)} images")
+        check_has_instances(builders, findings, f"{self.root}: masks of {plural(len(images), 'image')}")
         return labels_of(builders, image_root)
 
     def _named_values(self) -> dict[int, str | None] | None:
@@ -180,7 +180,8 @@ class MaskFolderReader:
         if not images or not masks:
             raise InstsegError(
                 f"{self.root}: expected images, and masks in a folder called masks (or labels, annotations, …); found "
-                f"{len(images)} images and {len(masks)} masks among {list_names(names)}. If the images are elsewhere: "
+                f"{plural(len(images), 'image')} and {plural(len(masks), 'mask')} among "
+                f"{list_names(names)}. If the images are elsewhere: "
                 "dataset.image_folder=DIR; if masks have other folders or names: dataset.pattern"
             )
         return _Files(image_root or self.root, images, masks)

@@ -26,7 +26,7 @@ class OpenImagesFiles:
     root: Path
     tables: defaultdict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     images: dict[str, str] = field(default_factory=dict)  # by ImageID
-    pictures: dict[str, str] = field(default_factory=dict)  # images and masks, by file name
+    image_files: dict[str, str] = field(default_factory=dict)  # images and masks, by file name
     masks: list[str] = field(default_factory=list)  # file names of the official form
 
 
@@ -50,7 +50,7 @@ def find_files(root: Path) -> OpenImagesFiles:
             files.tables[kind].append(path)
         elif path.suffix.lower() in IMAGE_EXTENSIONS:
             name = path.relative_to(root).as_posix()
-            is_first = files.pictures.setdefault(path.name, name) == name
+            is_first = files.image_files.setdefault(path.name, name) == name
             if MASK_NAME.fullmatch(path.name) is None:
                 files.images.setdefault(path.stem, name)
             elif is_first:

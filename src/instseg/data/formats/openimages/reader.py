@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
 from instseg.data.formats.mask_files import read_mask_as
 from instseg.data.formats.mask_values import rles_of_values
@@ -65,7 +65,7 @@ class OpenImagesReader:
         """Return tables and masks, and the folders of the images: the rows that count depend on the images present."""
         files = find_files(self.root)
         folders = {self.root / PurePosixPath(image).parent for image in files.images.values()}
-        masks = (self.root / files.pictures[mask] for mask in files.masks)
+        masks = (self.root / files.image_files[mask] for mask in files.masks)
         return [*(table for tables in files.tables.values() for table in tables), *masks, *folders]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
@@ -93,9 +93,10 @@ class OpenImagesReader:
         tables = [table.name for kind in (SEGMENTATION, BOXES) for table in files.tables[kind]]
         hint = ", or dataset.boxes=true for boxes as masks" if files.tables[BOXES] and self.boxes is not True else ""
         return (
-            f"{self.root}: none of the {len(files.images)} images ({list_names(files.images.values(), 3)}) has a mask. "
+            f"{self.root}: none of the {plural(len(files.images), 'image')} "
+            f"({list_names(files.images.values(), 3)}) has a mask. "
             f"Expected images named by their ImageID and *{SEGMENTATION}*.csv with its masks{hint}; found the tables "
-            f"{list_names(tables)} and {len(files.masks)} masks"
+            f"{list_names(tables)} and {plural(len(files.masks), 'mask')}"
         )
 
 
@@ -129,11 +130,11 @@ def _read_image(files: OpenImagesFiles, names: Mapping[str, str], image: OpenIma
 
 
 def _add_mask(labels: ImageLabels, name: str, category: str, files: OpenImagesFiles, header: ImageHeader) -> None:
-    if name not in files.pictures:
+    if name not in files.image_files:
         labels.report("mask_missing", name)
         return
     sizes = (header.displayed_size, header.size) if labels.image_size is None else (labels.image_size,)
-    mask = read_mask_as(files.root / files.pictures[name], sizes)
+    mask = read_mask_as(files.root / files.image_files[name], sizes)
     labels.image_size = mask.size
     rle = rles_of_values((mask.values > 0).view(np.uint8)).get(1)
     if rle is None or not category:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import is_file_name, list_names, usable_text
+from instseg.core.text import is_file_name, list_names, plural, usable_text
 from instseg.data.formats.via.attributes import category_attribute, values_of
 from instseg.data.formats.via.files import Entry, looks_like_via, read_entries
 from instseg.data.formats.via.shapes import polygon_or_box
@@ -137,7 +137,9 @@ class _Collector:
             return
         used, unused = sorted((old, new), key=self._is_right, reverse=True)
         self.listed[split][new.image] = used
-        numbers = f"{len(used.entry.regions)} regions in {used.file.name} are used, not {len(unused.entry.regions)}"
+        numbers = (
+            f"{plural(len(used.entry.regions), 'region')} used from {used.file.name}, not {len(unused.entry.regions)}"
+        )
         self.findings[split].add("image_labelled_twice", f"{new.image} ({numbers} in {unused.file.name})")
 
     def _is_right(self, listed: _Listed) -> tuple[bool, int]:

@@ -80,8 +80,8 @@ def names_of_config(config: Mapping[str, object], path: Path) -> dict[int, str]:
         raise InstsegError(f"{path}: names must be texts, by indices from 0; found {list_names(read.items())}")
     num_classes = config.get("nc")
     if num_classes is not None and num_classes != len(read):
-        told = num_classes if type(num_classes) is int else type(num_classes).__name__
-        raise InstsegError(f"{path}: nc is {told}, but there are {len(read)} names: {list_names(read.values())}")
+        declared = num_classes if type(num_classes) is int else type(num_classes).__name__
+        raise InstsegError(f"{path}: nc is {declared}, but there are {len(read)} names: {list_names(read.values())}")
     return read
 
 
