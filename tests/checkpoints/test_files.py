@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import resource
 import shutil
 import zipfile
@@ -11,8 +12,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from mutating import NUM_MUTATIONS
+from reading import mutated_bytes
 
-from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO, DamagedCheckpointError, DiskFullError, load_checkpoint
+from instseg.checkpoints.files import (
+    FORMAT,
+    AtomicCheckpointIO,
+    DamagedCheckpointError,
+    DiskFullError,
+    load_checkpoint,
+    read_entry,
+)
 from instseg.core.errors import InstsegError
 
 
@@ -106,7 +116,7 @@ def test_a_disk_that_is_too_full_is_noticed_before_anything_is_written(tmp_path,
 def test_a_disk_that_fills_up_while_a_checkpoint_is_written_harms_nothing(tmp_path):
     path, io = tmp_path / "run/checkpoints/last.ckpt", AtomicCheckpointIO()
     io.save_checkpoint(checkpoint(1.0), path)
-    with files_limited_to(100_000), pytest.raises(DiskFullError, match=r"make room, then go on with resume=\S+/run$"):
+    with files_limited_to(100_000), pytest.raises(DiskFullError, match=r"make room, then type resume=\S+/run$"):
         io.save_checkpoint(checkpoint(2.0), path)
     assert value_of(path) == 1.0
     assert names(path.parent) == ["last.ckpt"]
@@ -126,6 +136,32 @@ def test_a_checkpoint_of_a_later_version_asks_for_an_update(tmp_path):
     torch.save({"instseg": {"format": FORMAT + 1, "version": "99.0"}}, tmp_path / "later.ckpt")
     with pytest.raises(InstsegError, match=rf"written by instseg 99\.0 in format {FORMAT + 1}.*please update"):
         load_checkpoint(tmp_path / "later.ckpt")
+
+
+def test_the_entry_of_a_checkpoint_is_read_without_its_weights(tmp_path):
+    AtomicCheckpointIO().save_checkpoint(checkpoint(), tmp_path / "best.ckpt")
+    assert read_entry(tmp_path / "best.ckpt") == {"format": FORMAT, "version": "0.1.0"}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # a tensor in the place of a mapping
+@pytest.mark.parametrize("entry", [None, 7, [], {}, {"format": "two"}, {"format": 1, "version": 2}, torch.ones(2)])
+def test_an_entry_that_is_not_what_every_version_writes_is_refused(tmp_path, entry):
+    torch.save({"instseg": entry}, tmp_path / "odd.ckpt")
+    with pytest.raises(InstsegError, match=r"odd\.ckpt, entry instseg: .*expected .*; use another"):
+        load_checkpoint(tmp_path / "odd.ckpt")
+
+
+def test_whatever_is_wrong_with_the_bytes_of_a_checkpoint_is_one_kind_of_error(tmp_path):
+    path, rng, refused = tmp_path / "small.ckpt", random.Random(0), 0
+    AtomicCheckpointIO().save_checkpoint(checkpoint(size=4), path)
+    good = path.read_bytes()
+    for _ in range(NUM_MUTATIONS // 2):
+        path.write_bytes(mutated_bytes(good, rng))
+        try:
+            read_entry(path)
+        except InstsegError:
+            refused += 1
+    assert refused > 0.25 * NUM_MUTATIONS  # the rest changed what fills the gaps between the records
 
 
 def test_pickled_code_is_not_run(tmp_path):

@@ -1,8 +1,8 @@
-"""Checkpoint files: whole or not there, verified when they are read, without pickled code.
+"""Checkpoint files: atomic, verified when they are read, without pickled code.
 
 A checkpoint is the zip archive that ``torch.save`` writes. It holds a CRC-32 and the size of each of its records, which
-torch writes and does not look at: they are compared here. So the digest lies in the file that it is about, wherever
-that is copied to.
+torch writes and does not check: they are compared here. A copy of the file can be verified as well, because it holds
+its own checksums.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -26,6 +27,7 @@ from torch import Tensor
 from instseg import __version__
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
+from instseg.core.records import convert_plain
 from instseg.runs.folders import LAST, PREVIOUS
 
 FORMAT = 2
@@ -33,6 +35,8 @@ FORMAT = 2
 FULL = (*DISK_FULL, errno.EFBIG)
 CHUNK_BYTES = 1 << 22
 SPARE_BYTES = 1 << 24  # for what is written beside a checkpoint: curves, pictures, the log
+NOT_ZIP = (zipfile.BadZipFile, struct.error, OSError, NotImplementedError, ValueError)
+"""Errors of zipfile for a damaged table of contents, down to names in it that are not UTF-8."""
 LOCAL_HEADER = struct.Struct("<26x2H")  # of a zip record: at its end the lengths of name and extra field
 
 
@@ -45,15 +49,26 @@ class DiskFullError(InstsegError):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write beside, flush to the disk, then rename: a crash or a full disk never harms the checkpoint before.
+    """Lightning's reading and writing of checkpoints, atomic: a crash or a full disk never harms the one before.
 
-    The last one is kept as the one before it, if it is known to be good: it was read or written here.
+    ``last.ckpt`` is kept as ``previous.ckpt`` when the next one is written, if it is known to be good: it was read or
+    written here.
     """
 
     def __init__(self) -> None:
         self._good: set[Path] = set()
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
+        """Write a checkpoint under another name, flush it to the disk, then rename it.
+
+        Args:
+            checkpoint: as Lightning gives it.
+            path: the file.
+            storage_options: unused.
+
+        Raises:
+            DiskFullError: there is no room for it.
+        """
         path = Path(path).absolute()
         with _explaining_full_disk(path):
             _check_room(path, checkpoint)
@@ -67,8 +82,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._good.add(path)
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+        self, path: str | Path, map_location: object = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
+        """Read and verify a checkpoint, always on the CPU and without pickled code.
+
+        Args:
+            path: the file.
+            map_location: unused.
+            weights_only: unused.
+
+        Raises:
+            InstsegError: as ``load_checkpoint`` raises it.
+        """
         checkpoint = load_checkpoint(Path(path))
         self._good.add(Path(path).absolute())
         return checkpoint
@@ -82,7 +107,7 @@ def _check_room(path: Path, checkpoint: dict[str, Any]) -> None:
         raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
 
 
-def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
+def _storages(value: object) -> Iterator[torch.UntypedStorage]:
     if isinstance(value, Tensor):
         yield value.untyped_storage()
     elif isinstance(value, dict | list | tuple):
@@ -92,7 +117,7 @@ def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
 
 @contextlib.contextmanager
 def _explaining_full_disk(path: Path) -> Iterator[None]:
-    """torch reports a failed write as its own error, raised while the system's is being handled, or not at all."""
+    """Raise DiskFullError for the error of a full disk, which torch may report as one of its own."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -101,14 +126,20 @@ def _explaining_full_disk(path: Path) -> Iterator[None]:
             raise
         raise DiskFullError(
             f"{path} cannot be written, the disk is full: {cause.strerror}. The checkpoints before it are "
-            f"untouched: make room, then go on with resume={path.parents[1]}"
+            f"untouched: make room, then type resume={path.parents[1]}"
         ) from error
 
 
 def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
-    """Read and verify a checkpoint of ours on the CPU; InstsegError when it is missing, damaged or not one.
+    """Read and verify a checkpoint of this package, on the CPU.
 
-    ``mmap`` leaves tensors on the disk until they are used: for who wants to know what it says about itself.
+    Args:
+        path: the file.
+        mmap: leave tensors on the disk until they are used.
+
+    Raises:
+        DamagedCheckpointError: a byte has changed, or the file is cut off.
+        InstsegError: there is no such file, another program wrote it, or a later version of this one.
     """
     if not path.is_file():
         raise InstsegError(f"checkpoint: no such file: {path}")
@@ -122,17 +153,42 @@ def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
         raise InstsegError(
             f"{path} is no checkpoint of instseg; plain weights are used with model.weights={path} in training"
         )
-    about = checkpoint["instseg"]
-    if about["format"] > FORMAT:
-        raise InstsegError(
-            f"{path} was written by instseg {about['version']} in format {about['format']}; this is {__version__}, "
-            f"which knows formats up to {FORMAT}: please update"
-        )
+    _check_format(path, checkpoint["instseg"])
     return checkpoint
 
 
+def read_entry(path: Path) -> dict[str, object]:
+    """Read the entry ``instseg`` of a checkpoint, which describes it, without the tensors of its weights.
+
+    Raises:
+        InstsegError: as ``load_checkpoint`` raises it.
+    """
+    entry: dict[str, object] = load_checkpoint(path, mmap=True)["instseg"]
+    return entry
+
+
+class _Header(msgspec.Struct):
+    """The part of the entry ``instseg`` that every version writes and understands."""
+
+    format: int
+    version: str = "of an unknown version"
+
+
+def _check_format(path: Path, entry: object) -> None:
+    header = convert_plain(entry, _Header, f"{path}, entry instseg", "use another checkpoint")
+    if header.format > FORMAT:
+        raise InstsegError(
+            f"{path} was written by instseg {header.version} in format {header.format}; this is {__version__}, "
+            f"which knows formats up to {FORMAT}: please update"
+        )
+
+
 def verify(path: Path) -> None:
-    """DamagedCheckpointError with what was expected and found where a byte of the file's content has changed."""
+    """Compare every record of a checkpoint file with its checksum and size.
+
+    Raises:
+        DamagedCheckpointError: a byte has changed, or the file is cut off; with the record, expected and found.
+    """
     size = path.stat().st_size
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -143,7 +199,7 @@ def verify(path: Path) -> None:
                         f"{path} is damaged: record {record.filename}: expected checksum {record.CRC:08x}, "
                         f"got {found:08x}"
                     )
-    except (zipfile.BadZipFile, struct.error, OSError, NotImplementedError) as error:
+    except NOT_ZIP as error:
         raise DamagedCheckpointError(
             f"{path} is damaged: expected an archive with a table of contents at its end, got {size} bytes that end "
             f"without one; the file may be cut off"
@@ -151,7 +207,7 @@ def verify(path: Path) -> None:
 
 
 def _crc(file: BinaryIO, record: zipfile.ZipInfo) -> int:
-    """Of the record's bytes as they lie in the file: torch compresses nothing."""
+    """Return the CRC-32 of a record's bytes as they lie in the file: torch compresses nothing."""
     file.seek(record.header_offset)
     name_length, extra_length = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
     file.seek(name_length + extra_length, 1)

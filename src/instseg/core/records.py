@@ -139,6 +139,24 @@ def convert_record(content: Any, kind: type[Kind], where: str, remedy: str) -> K
         raise _explained(error, where, remedy) from error
 
 
+def convert_plain(content: object, kind: type[Plain], where: str, remedy: str) -> Plain:
+    """Convert plain containers to a type that has no version of its own.
+
+    Args:
+        content: the containers.
+        kind: the type.
+        where: their origin, for messages.
+        remedy: as in ``read_record``.
+
+    Raises:
+        RecordError: the containers do not hold it.
+    """
+    try:
+        return msgspec.convert(content, kind)
+    except (*INVALID, *OF_FOREIGN_VALUES) as error:
+        raise _explained(error, where, remedy) from error
+
+
 def check_version(found: int, kind: type[Record], where: str, remedy: str) -> None:
     """Raise RecordError where the layout is of a version that ``kind`` cannot read."""
     if found in (kind.VERSION, *kind.READABLE):
