@@ -20,7 +20,12 @@ class Ablation(FixedJobs):
     axis = "augmentation"
 
     def points(self, space: Space, setting: Setting) -> list[Point]:
-        """Return the full set, each set without one transform, and none; see ``FixedJobs``."""
+        """Return the full set, each set without one transform, and none.
+
+        Args:
+            space: the overrides of the sweep.
+            setting: a look into the config for which the points are.
+        """
         keys = _transforms(setting("augmentation"))
         if not keys:
             raise InstsegError(
@@ -31,7 +36,13 @@ class Ablation(FixedJobs):
         return [Point(ALL, ()), *without, *none]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """Compare each change with the full set, paired by what else was swept (seeds, say); see ``Strategy``."""
+        """Compare each change with the full set, paired by what else was swept (seeds, say).
+
+        Args:
+            records: of all jobs.
+            info: what was asked for.
+            folder: of the sweep.
+        """
         labels = dict.fromkeys(record.values[self.axis] for record in records)
         found = {label: paired(_of(records, label), _of(records, ALL), self.axis) for label in labels if label != ALL}
         pairs = {label: of_label for label, of_label in found.items() if of_label}

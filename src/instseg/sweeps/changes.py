@@ -1,4 +1,4 @@
-"""What a change brings to otherwise equal jobs, and how far that can be trusted."""
+"""The gain of a change between otherwise equal jobs, and how far it can be trusted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Pair = tuple[JobRecord, JobRecord]
 
 @dataclass(frozen=True)
 class Change:
-    """The mean over pairs of jobs, and its interval: over the pairs, or, of one pair, over the test images."""
+    """The mean gain over pairs of jobs, and its interval: over the pairs, or, of one pair, over the test images."""
 
     gain: float  # above 0: better
     low: float  # NaN where nothing is known
@@ -37,19 +37,31 @@ def is_measured(record: JobRecord) -> bool:
 
 
 def mean_metric(records: Sequence[JobRecord]) -> float:
-    """Of measured jobs, one or more."""
+    """Return the mean of the monitored metric over one or more measured jobs."""
     return statistics.fmean(record.metric or 0.0 for record in records)
 
 
 def paired(new: Sequence[JobRecord], old: Sequence[JobRecord], *axes: str) -> list[Pair]:
-    """Measured jobs that differ in these keys alone."""
+    """Pair measured jobs that differ in some keys alone.
+
+    Args:
+        new: jobs with the change.
+        old: jobs without it.
+        axes: the keys.
+    """
     partners = by_others([record for record in old if is_measured(record)], *axes)
     groups = by_others([record for record in new if is_measured(record)], *axes)
     return [(record, partners[key][0]) for key, group in groups.items() if key in partners for record in group]
 
 
 def change(pairs: Sequence[Pair], info: SweepInfo, comparisons: int = 1) -> Change:
-    """``pairs``: one or more. The interval is of 95 %, or as wide as so many ``comparisons`` together need it."""
+    """Measure a change.
+
+    Args:
+        pairs: one or more.
+        info: names the metric, and the direction in which it is better.
+        comparisons: number of intervals of 95 % that are to hold together, for which each is wider.
+    """
     sign = 1 if info.mode == "max" else -1
     gains = [sign * ((new.metric or 0.0) - (old.metric or 0.0)) for new, old in pairs]
     gain, half = mean_interval(gains, comparisons)

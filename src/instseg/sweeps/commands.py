@@ -1,4 +1,4 @@
-"""How the commands of this package end when the user can mend something: in a line, not in a traceback."""
+"""The end of a command when the user can fix something: one line, and no traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from instseg.core.errors import InstsegError
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call it; exit code 1 and a message after an InstsegError."""
+    """Call the main function of a command; print an InstsegError as a message, with exit code 1."""
     try:
         main()
     except InstsegError as error:

@@ -1,4 +1,4 @@
-"""Is one run better than another, or was it luck?  python -m instseg.sweeps.comparison RUN OTHER_RUN
+"""The comparison of two runs, with the interval that chance allows:  python -m instseg.sweeps.comparison RUN OTHER_RUN
 
 Both must have been tested on the same images. AP is computed again and again on images drawn with replacement, the
 same ones for both runs; how its difference varies says how far it can be trusted (paired bootstrap, Efron, 1979).
@@ -30,7 +30,7 @@ MIN_IMAGES = 3
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one run is than another: above 0, the one has the higher AP."""
+    """A difference in AP between two runs: above 0, the first is better."""
 
     one: float  # AP
     other: float
@@ -47,7 +47,7 @@ class Difference:
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
-        """Such as ``better by 0.021 (0.004 to 0.039)``."""
+        """Return a text such as ``better by 0.021 (0.004 to 0.039)``."""
         if self.low == self.high == self.value == 0:
             return "exactly equal"
         sign = 1 if self.value >= 0 else -1
@@ -57,16 +57,24 @@ class Difference:
 
 
 def bonferroni(comparisons: int) -> float:
-    """The level of each of several intervals with which all of them together hold the true values in LEVEL of cases."""
+    """Return the level of each of several intervals with which all of them hold together in LEVEL of cases."""
     return 1 - (1 - LEVEL) / comparisons
 
 
 def compare(
     one: ImageResults, other: ImageResults, metric: str, resamples: int = RESAMPLES, comparisons: int = 1
 ) -> Difference:
-    """The difference in AP with its interval of 95 %, or wider where it is one of several ``comparisons``.
+    """Return the difference in AP between two runs, with its interval of 95 %.
 
-    InstsegError where the two cannot be compared.
+    Args:
+        one: test results of the first run.
+        other: test results of the second run.
+        metric: such as segm_map.
+        resamples: number of draws of the bootstrap.
+        comparisons: number of intervals that are to hold together, for which each is wider.
+
+    Raises:
+        InstsegError: the two cannot be compared.
     """
     check_comparable(one, other)
     measures = [ResampledAp(results.records, results.categories, metric) for results in (one, other)]
@@ -80,16 +88,30 @@ def compare(
 
 
 def draw(num_images: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
-    """(resamples, num_images) how often each image is drawn; always the same, so that a figure can be repeated."""
+    """Draw images with replacement.
+
+    Args:
+        num_images: to draw from, and to draw.
+        resamples: number of draws.
+        seed: the same one gives the same draws, so that a figure can be repeated.
+
+    Returns:
+        (resamples, num_images) int64, the number of times that each image is drawn.
+    """
     generator = np.random.default_rng(seed)
     return generator.multinomial(num_images, np.full(num_images, 1 / num_images), size=resamples)
 
 
 def interval(resampled: NDArray[np.float64], num_images: int, level: float = LEVEL) -> tuple[float, float]:
-    """From values of the resamples (NaN where undefined) to the interval that holds the true one in ``level`` of cases.
+    """Return the interval that holds the true value in ``level`` of cases.
 
     The percentiles lie a little further out than ``level`` says, because resamples of few images vary too little
     (Hesterberg, 2015, "expanded percentile"). benchmarks/bootstrap_coverage.py measures how often it holds.
+
+    Args:
+        resampled: (resamples,) values, NaN where undefined.
+        num_images: in each resample.
+        level: such as 0.95.
     """
     quantile = stdtrit(num_images - 1, (1 + level) / 2) * math.sqrt(num_images / (num_images - 1))
     outside = float(ndtr(-quantile))
@@ -98,7 +120,15 @@ def interval(resampled: NDArray[np.float64], num_images: int, level: float = LEV
 
 
 def check_comparable(one: ImageResults, other: ImageResults) -> None:
-    """InstsegError with the difference when images, categories or ground truth are not the same."""
+    """Check that two runs were tested on the same images, categories and ground truth.
+
+    Args:
+        one: what a run found.
+        other: the same of the run to compare it with.
+
+    Raises:
+        InstsegError: they were not. The message names the difference.
+    """
     one.categories.check_same(other.categories, "one run", "the other")
     alone, others_alone = (set(a.file_names) - set(b.file_names) for a, b in ((one, other), (other, one)))
     if alone or others_alone:
@@ -118,7 +148,11 @@ def check_comparable(one: ImageResults, other: ImageResults) -> None:
 
 
 def read_run(run: Path) -> ImageResults:
-    """Of a run folder, or of a checkpoint in one."""
+    """Read the test results of a run, given by its folder or by a checkpoint in it.
+
+    Raises:
+        InstsegError: there is no such folder, or it has no test results.
+    """
     folder = folder_of(run.expanduser())
     if not folder.is_dir():
         raise InstsegError(f"{folder}: no such run folder")
@@ -126,11 +160,27 @@ def read_run(run: Path) -> ImageResults:
 
 
 def compare_runs(one: Path, other: Path, metric: str, resamples: int = RESAMPLES, comparisons: int = 1) -> Difference:
+    """Compare two run folders; see ``compare``.
+
+    Args:
+        one: folder of the first run, or a checkpoint in it.
+        other: folder of the second run, or a checkpoint in it.
+        metric: such as segm_map.
+        resamples: number of draws of the bootstrap.
+        comparisons: number of intervals that are to hold together.
+    """
     return compare(read_run(one), read_run(other), metric, resamples, comparisons)
 
 
 def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
-    """What a difference means, for people; the names are those of the runs."""
+    """Return a sentence that says what a difference means.
+
+    Args:
+        difference: between two runs.
+        metric: its name.
+        one: name of the first run.
+        other: name of the second run.
+    """
     figures = (
         f"{metric} {difference.one:.3f} and {difference.other:.3f} on the same {difference.num_images} test images"
     )
@@ -139,6 +189,7 @@ def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare the two runs that the arguments name, by default those of this process."""
     parser = argparse.ArgumentParser(prog="python -m instseg.sweeps.comparison", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("run", type=Path, help="a run folder, such as outputs/shapes_small/2026-01-31_12-00-00")

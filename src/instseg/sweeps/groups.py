@@ -14,7 +14,15 @@ from instseg.sweeps.records import JobRecord
 
 
 def by_others(records: Sequence[JobRecord], *axes: str) -> dict[str, list[JobRecord]]:
-    """Records by all that was swept besides these axes, as text; one group with "" where there is nothing else."""
+    """Group records by all that was swept besides some axes.
+
+    Args:
+        records: of jobs.
+        axes: swept keys that do not count.
+
+    Returns:
+        Label of each group -> its records; one group with "" where nothing else was swept.
+    """
     groups: dict[str, list[JobRecord]] = {}
     for record in records:
         others = ", ".join(f"{key}={short(value)}" for key, value in record.values.items() if key not in axes)
@@ -23,7 +31,12 @@ def by_others(records: Sequence[JobRecord], *axes: str) -> dict[str, list[JobRec
 
 
 def mean_interval(values: Sequence[float], comparisons: int = 1) -> tuple[float, float]:
-    """Mean and half the width of its 95 % interval after Student's t, or of a wider one; NaN for a single value."""
+    """Return a mean and half the width of its 95 % interval after Student's t.
+
+    Args:
+        values: one or more; the half width of a single one is NaN.
+        comparisons: number of intervals that are to hold together, for which each is wider.
+    """
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
@@ -32,7 +45,7 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> tuple[float,
 
 
 def mean_text(values: Sequence[float]) -> str:
-    """Such as ``0.412 (0.380 to 0.444, n=5)``."""
+    """Return mean, interval and number of values, such as ``0.412 (0.380 to 0.444, n=5)``."""
     mean, half = mean_interval(values)
     if math.isnan(half):
         return f"{mean:.3f} (n=1, so no interval)"

@@ -40,7 +40,12 @@ class KFold(FixedJobs):
             raise InstsegError(f"sweep.folds={self.folds}: expected 2 or more")
 
     def points(self, space: Space, setting: Setting) -> list[Point]:
-        """Return one point for each fold; see ``FixedJobs``."""
+        """Return one point for each fold.
+
+        Args:
+            space: the overrides of the sweep.
+            setting: a look into the config for which the points are.
+        """
         dataset = setting("dataset")
         if isinstance(dataset, Mapping) and "folds" not in dataset:
             raise InstsegError(
@@ -51,7 +56,13 @@ class KFold(FixedJobs):
         return [Point(str(fold), (folds, f"dataset.fold={fold}")) for fold in range(self.folds)]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """Give the mean over the folds, and compare the best two of what else was swept; see ``Strategy``."""
+        """Give the mean over the folds, and compare the best two of what else was swept.
+
+        Args:
+            records: of all jobs.
+            info: what was asked for.
+            folder: of the sweep.
+        """
         groups = by_others(records, self.axis)
         means = [self._sentence(*group, info) for group in groups.items()]
         return [*means, *self._best_two(groups, info), *([CAUTION] if any(map(is_measured, records)) else [])]

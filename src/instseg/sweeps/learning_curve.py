@@ -51,7 +51,12 @@ class LearningCurve(FixedJobs):
             raise InstsegError(f"sweep.fractions={given}: expected two or more, ascending, above 0 and up to 1")
 
     def points(self, space: Space, setting: Setting) -> list[Point]:
-        """Return one point for each fraction; see ``FixedJobs``."""
+        """Return one point for each fraction.
+
+        Args:
+            space: the overrides of the sweep.
+            setting: a look into the config for which the points are.
+        """
         return [
             Point(f"{part:g}", (f"{TRAIN_FRACTION}={part:g}", *self._epochs(part, setting))) for part in self.fractions
         ]
@@ -68,7 +73,13 @@ class LearningCurve(FixedJobs):
         ]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """Draw one curve for each combination of what else was swept, over all seeds, and read it; see ``Strategy``."""
+        """Draw one curve for each combination of what else was swept, over all seeds, and read it.
+
+        Args:
+            records: of all jobs.
+            info: what was asked for.
+            folder: of the sweep, for the picture.
+        """
         curves = {others: _by_fraction(group) for others, group in by_others(records, self.axis, SEED).items()}
         curves = {others: curve for others, curve in curves.items() if curve}
         if not curves:

@@ -27,7 +27,7 @@ from instseg.sweeps.strategy import Context, Interval, Space, Strategy
 STUDY, JOURNAL = "sweep", "optuna_journal.log"
 REMEDY = "this search cannot be resumed; start it again in a new folder"
 LR, LR_FACTOR = "optimizer.lr", 10.0
-"""What is searched where no key is given: the learning rate, up to this many times less and more."""
+"""The key that is searched where none is given: the learning rate, up to this many times less and more."""
 
 KEPT_PERCENT = 75.0
 """A trial is pruned where this percentage of the trials that were trained to the end were better at the same point.
@@ -66,7 +66,14 @@ class OptunaSearch(Strategy):
                 raise InstsegError(f"sweep.{name}={getattr(self, name)}: expected 1 or more")
 
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
-        """Open the study, and tell it what happened since it was closed; see ``Strategy``."""
+        """Open the study, and tell it what happened since it was closed.
+
+        Args:
+            space: the overrides of the sweep.
+            context: the sweep itself.
+            records: those of an earlier start.
+            retry_failed: whether jobs that failed are to be run again.
+        """
         self.fixed, self.journal, self.metric = space.fixed, context.folder / JOURNAL, context.info.metric
         self.distributions = _distributions(space, context)
         sampler = TPESampler(n_startup_trials=self.startup_trials, seed=self.seed + len(records), constant_liar=True)
@@ -94,7 +101,7 @@ class OptunaSearch(Strategy):
                 self.replaced.add(trial.number)
 
     def ask(self, at_once: int) -> list[Job]:
-        """Return unfinished trials first, then new ones; see ``Strategy``."""
+        """Return unfinished trials first, then new ones."""
         at_once = min(at_once, self.max_at_once)
         jobs = [self._job(trial) for trial in self._unfinished[:at_once]]
         self._unfinished = self._unfinished[at_once:]

@@ -18,19 +18,19 @@ from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
 from instseg.visualization.curves import write_png
 
 LOG_FROM = 20.0
-"""An axis is logarithmic where the largest value is so many times the smallest."""
+"""An axis is logarithmic where the largest value is at least this many times the smallest."""
 MAX_LINES = 8
-"""Up to so many combinations of the other values are told apart by colour."""
+"""Up to this many combinations of the other values have a colour each."""
 MAX_TICKS = 6
-"""Up to so many numbers each get a tick."""
+"""Up to this many numbers have a tick each."""
 MAX_NAME, MAX_LETTERS = 22, 48
-"""Of one name below an axis, and of all in a line; more are turned."""
+"""Letters of one name below an axis, and of all names in a line before they are turned."""
 TURNED: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
 NAMES = ("fold", "seed")
-"""Values that are written as numbers, and between which there is nothing."""
+"""Keys whose values are written as numbers, and are names."""
 COLUMNS = 3
 BAND = 0.09
-"""Share of a panel's height, at its bottom, for what failed."""
+"""Fraction of a panel's height, at its bottom, for jobs that failed."""
 FAILED_COLOUR, PLAIN_COLOUR, BEST_COLOUR, PRUNED_COLOUR = "#c0392b", "#34679a", "#e69f00", "0.5"
 MARKS: dict[str, dict[str, Any]] = {
     "done": {"marker": "o", "color": PLAIN_COLOUR, "markersize": 6},
@@ -42,7 +42,13 @@ DONE_MARK, BEST_MARK, PRUNED_MARK, FAILED_MARK = MARKS
 
 
 def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
-    """Values that are numbers on an axis, names side by side; what failed in a band below. Written atomically."""
+    """Draw numbers on an axis, names side by side, and jobs that failed in a band below.
+
+    Args:
+        rows: of the leaderboard.
+        info: names the swept keys and the metric.
+        path: of the PNG, which is written atomically.
+    """
     keys = [key for key in info.values if len({row.record.values.get(key) for row in rows}) > 1] or info.values[:1]
     columns = min(COLUMNS, max(1, len(keys)))
     lines = max(1, math.ceil(len(keys) / columns))
@@ -61,7 +67,7 @@ def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
 
 
 def _make_room(axis: Axes, rows: Sequence[Row]) -> None:
-    """All panels share the height: the metrics, and below them the band of those without one."""
+    """Set the height of all panels: the metrics, and below them the band of jobs without one."""
     values = [row.metric for row in rows if row.metric is not None] or [0.0, 1.0]
     height = max(values) - min(values) or 0.1
     has_failed = any(row.record.state == FAILED for row in rows)
@@ -77,7 +83,7 @@ def _title(rows: Sequence[Row], info: SweepInfo) -> str:
 
 
 def _legend(rows: Sequence[Row]) -> list[Line2D]:
-    """Of the marks that are there."""
+    """Return a legend of the marks that are drawn."""
     states = {row.record.state for row in rows}
     there = {DONE_MARK: DONE in states, BEST_MARK: any(row.rank == 1 for row in rows)}
     there |= {PRUNED_MARK: PRUNED in states, FAILED_MARK: FAILED in states}
@@ -106,7 +112,7 @@ def _draw_panel(axis: Axes, key: str, rows: Sequence[Row]) -> None:
 def _draw_points(
     axis: Axes, points: list[tuple[float, float]], key: str, rows: Sequence[Row], style: Mapping[str, Any]
 ) -> None:
-    """Joined by lines where the axis is of numbers and a colour is one combination of the other values."""
+    """Draw points, joined by lines on an axis of numbers where a colour is one combination of the other values."""
     are_numbers = all(_number(key, row.record.values[key]) is not None for row in rows)
     line = {"linestyle": "-" if style and are_numbers else "", "linewidth": 1.4, "alpha": 0.85}
     if points:
@@ -115,7 +121,7 @@ def _draw_points(
 
 
 def _draw_others(axis: Axes, key: str, rows: Sequence[Row], places: Mapping[str, float]) -> None:
-    """Those that were given up, those that failed, and on top the best."""
+    """Draw the jobs that were pruned, those that failed, and on top the best."""
     for row in rows:
         value, metric = row.record.values[key], row.metric
         if row.record.state == PRUNED and metric is not None:
@@ -138,7 +144,7 @@ def _others(row: Row, key: str) -> str:
 
 
 def _places(axis: Axes, key: str, rows: Sequence[Row]) -> dict[str, float]:
-    """Where each value stands on the axis, which is set up for those that have a metric.
+    """Return the place of each value on the axis, which is set up for the values with a metric.
 
     A number far from all of these, such as a learning rate at which everything diverged, stands near the edge.
     """
@@ -156,7 +162,7 @@ def _places(axis: Axes, key: str, rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _set_up(axis: Axes, numbers: Sequence[float]) -> tuple[float, float]:
-    """Scale, limits and ticks for these numbers, ascending; the ends beyond which nothing is to stand."""
+    """Set scale, limits and ticks for ascending numbers, and return the ends between which all others are drawn."""
     low, high = numbers[0], numbers[-1]
     if low > 0 and high / low >= LOG_FROM:
         axis.set_xscale("log")

@@ -71,7 +71,7 @@ class Outcome:
 
 
 class JobRecord(Record, frozen=True, kw_only=True):
-    """What is known of a job, and is read back when the sweep is resumed or shown."""
+    """The state of a job, read back when the sweep is resumed or shown."""
 
     number: int
     values: dict[str, str]
@@ -116,7 +116,7 @@ class JobRecord(Record, frozen=True, kw_only=True):
 
 
 class SweepInfo(Record, frozen=True, kw_only=True):
-    """What was asked for."""
+    """The request: its command, its strategy, and the metric by which jobs are ranked."""
 
     VERSION = 2  # of version 1 the strategy named code
     READABLE = ()
@@ -129,7 +129,12 @@ class SweepInfo(Record, frozen=True, kw_only=True):
     values: list[str] = field(default_factory=list)  # the swept keys
 
     def better(self, one: float, other: float) -> bool:
-        """Tell whether one value of the metric is better than another."""
+        """Tell whether a value of the metric is better than another.
+
+        Args:
+            one: a value.
+            other: the value to compare it with.
+        """
         return one > other if self.mode == "max" else one < other
 
 
@@ -145,7 +150,7 @@ class SweepFolder:
         return self.path / "sweep.json"
 
     def read_info(self) -> SweepInfo:
-        """Read what was asked for.
+        """Read the request.
 
         Raises:
             InstsegError: the folder is no sweep's.
@@ -156,7 +161,7 @@ class SweepFolder:
         return read_record(self.info_file, SweepInfo, REMEDY_SWEEP)
 
     def write_info(self, info: SweepInfo) -> None:
-        """Write what was asked for, atomically."""
+        """Write the request, atomically."""
         write_record(self.info_file, info)
 
     def find(self, number: int) -> JobRecord | None:

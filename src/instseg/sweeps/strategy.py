@@ -25,7 +25,7 @@ class Interval:
 
     @property
     def is_whole(self) -> bool:
-        """Whether only whole numbers are meant."""
+        """True where only whole numbers are meant."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
@@ -52,7 +52,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Context:
-    """What a strategy may know of the sweep it works for."""
+    """The sweep, as far as its strategy may know it."""
 
     info: SweepInfo
     folder: Path
@@ -124,7 +124,14 @@ class FixedJobs(Strategy):
         return [Point("", ())]
 
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
-        """List the jobs; see ``Strategy``."""
+        """List the jobs.
+
+        Args:
+            space: the overrides of the sweep.
+            context: the sweep itself.
+            records: those of an earlier start.
+            retry_failed: whether jobs that failed are to be run again.
+        """
         space.check_no_intervals("this sweep")
         self._jobs = []
         for values in space.combinations():
@@ -144,7 +151,14 @@ class Grid(FixedJobs):
     """Every combination of the given values."""
 
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
-        """List the jobs; see ``Strategy``."""
+        """List the jobs.
+
+        Args:
+            space: the overrides of the sweep.
+            context: the sweep itself.
+            records: those of an earlier start.
+            retry_failed: whether jobs that failed are to be run again.
+        """
         if not space.choices and not space.intervals:
             raise InstsegError("a sweep needs values to try, such as optimizer.lr=1e-3,5e-3 model=r18fpn,r50fpn")
         return super().begin(space, context, records, retry_failed)
