@@ -28,7 +28,7 @@ from instseg.core.categories import Categories
 from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
-from instseg.data.formats.auto import FORMATS
+from instseg.data.formats.auto import FORMATS, reader_of
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import Findings
 from instseg.data.sources import folder
@@ -54,7 +54,7 @@ LIGHT |= {"box": {"head_channels": 256}, "mask": {"num_convs": 2, "channels": 64
 
 def reading(label_format: str) -> Prepare:
     def prepare(setup: Setup, scratch: Path) -> Call:
-        reader = FORMATS[label_format][1](folder_of(setup, scratch, label_format))
+        reader = reader_of(label_format, folder_of(setup, scratch, label_format), {}, scratch)
         gc.disable()  # as while an index is built
         return lambda: reader.read(defaultdict(Findings))
 

@@ -381,7 +381,7 @@ def test_an_interrupted_build_leaves_nothing_and_the_next_one_is_whole(tmp_path,
         def interrupted(*_args, **_kwargs):
             raise error
 
-        patched.setattr(prepare, "write_findings", interrupted)
+        patched.setattr(prepare, "write_records", interrupted)
         with pytest.raises(error):
             prepared(tmp_path)
     assert indices(tmp_path) == [] and gc.isenabled()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from instseg.audit.overrides import override
 from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.audit.tables import Tables
+from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.splits.near_duplicates import perceptual_hashes, similar_groups
 
 MAX_LEAKED_FRACTION = 0.2
@@ -45,6 +46,12 @@ class ImageList:
             other: the image that it repeats.
         """
         return replace(self.tables[self.splits[n]].image_spot(self.positions[n], detail), other=other)
+
+    def split_name(self, n: int) -> tuple[str, str]:
+        """Return split and file name of an image, as in ``splits.json``."""
+        root = common_root([table.index.image_root for table in self.tables.values()])
+        index = self.tables[self.splits[n]].index
+        return self.splits[n], prefix_from(root, index.image_root) + index.file_name(self.positions[n])
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -19,8 +19,9 @@ from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
 from instseg.audit.tables import SplitTable, Tables, read_tables
 from instseg.audit.thumbnails import illustrated
-from instseg.data.prepared import PreparedDataset
-from instseg.data.reading.findings import Findings, read_findings
+from instseg.data.prepared import FINDINGS, PreparedDataset
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.findings_file import read_findings
 
 MAX_QUICK_IMAGES = 20_000
 """With more, files are not compared when a training starts: it takes seconds."""
@@ -41,8 +42,8 @@ def audit_dataset(
             decoded, and 5,000 images take well under a second.
         folder: receives files that fix a finding: ``splits_without_copies.json``.
     """
-    tables = read_tables(prepared, options.min_size, options.max_size)
-    read = read_findings(prepared.folder / "findings.json")
+    tables = read_tables(prepared.indices, options.min_size, options.max_size)
+    read = read_findings(prepared.folder / FINDINGS)
     found = [*_quick_findings(tables, read, options), *_file_findings(prepared, tables, thorough, folder)]
     if thorough:
         found += thorough_shape_findings(tables)
@@ -77,7 +78,8 @@ def _file_findings(
         return []
     listed = list_images(tables)
     copies = identical_files(listed.paths)
-    fixed = folder and write_fixed_splits(folder / "splits_without_copies.json", prepared, listed, copies)
+    named = ([listed.split_name(n) for n in group] for group in copies)
+    fixed = folder and write_fixed_splits(folder / "splits_without_copies.json", prepared, named)
     return [*copy_findings(listed, copies, fixed), *(similar_findings(listed, copies) if thorough else [])]
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.audit.ranges import ranges
 from instseg.audit.report import MAX_SPOTS, Spot
 from instseg.data.index.columns import Index
-from instseg.data.prepared import PreparedDataset
 from instseg.data.transforms.resize import Resize
 
 
@@ -78,16 +78,16 @@ class SplitTable:
 Tables = Mapping[str, SplitTable]
 
 
-def read_tables(prepared: PreparedDataset, min_size: int, max_size: int) -> dict[str, SplitTable]:
+def read_tables(indices: Mapping[str, Index], min_size: int, max_size: int) -> dict[str, SplitTable]:
     """Read the table of every split that has images of its own; a test that only repeats val has none.
 
     Args:
-        prepared: the dataset.
+        indices: split -> its images and instances.
         min_size: px that the resize gives the shorter side …
         max_size: … unless the longer would exceed this.
     """
     resize = Resize(min_size, max_size)
-    own = {split: index for split, index in prepared.indices.items() if index.folder.name == split}
+    own = {split: index for split, index in indices.items() if index.folder.name == split}
     return {split: _read_table(split, index, resize) for split, index in own.items()}
 
 
@@ -116,17 +116,6 @@ def _scales(sizes: NDArray[np.int64], resize: Resize) -> NDArray[np.float64]:
     different, which = np.unique(sizes, axis=0, return_inverse=True)
     scales = [resize.output_size((int(h), int(w)))[0] / int(h) for h, w in different]
     return np.array(scales, dtype=np.float64)[which.reshape(-1)]
-
-
-def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Concatenate ranges: ``starts[0], starts[0] + 1, …`` for ``counts[0]`` numbers, then from ``starts[1]``, ….
-
-    Args:
-        starts: (R,) first numbers.
-        counts: (R,) lengths.
-    """
-    before = np.cumsum(counts) - counts
-    return np.asarray(np.arange(int(counts.sum())) + np.repeat(starts - before, counts))
 
 
 @dataclass(frozen=True, slots=True)

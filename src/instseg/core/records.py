@@ -7,6 +7,8 @@ Nothing that stands in a record names code: a struct's fields are numbers, texts
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,14 +18,16 @@ import yaml
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
+from instseg.core.text import printable
 
 NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors of PyYAML for damaged text: of its tags, such as ``!!int`` before a word, errors that are not its own."""
-INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)
+INVALID = (msgspec.MsgspecError, ValueError, RecursionError)
 OF_FOREIGN_VALUES = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors of values such as tensors, which msgspec takes for mappings where it expects one."""
 MISMATCH = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.+)`)?", re.DOTALL)
 KINDS = re.compile(r"Expected (?P<expected>.+), got (?P<found>.+)", re.DOTALL)
+UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.+)`", re.DOTALL)
 ABSENT = re.compile(r"Object missing required field `(?P<name>.+)`")
 
 
@@ -77,7 +81,7 @@ def read_plain(path: Path, kind: type[Plain], remedy: str) -> Plain:
         RecordError: the file is missing or damaged.
     """
     try:
-        return msgspec.json.decode(_read_bytes(path, remedy), type=kind)
+        return msgspec.convert(_containers(_read_bytes(path, remedy)), kind)
     except INVALID as error:
         raise _explained(error, str(path), remedy) from error
 
@@ -120,10 +124,24 @@ def parse_record(content: bytes | str, kind: type[Kind], where: str, remedy: str
         RecordError: the text is no such record.
     """
     try:
-        check_version(msgspec.json.decode(content, type=_Version).version, kind, where, remedy)
-        return msgspec.json.decode(content, type=kind)
+        containers = _containers(content)
     except INVALID as error:
         raise _explained(error, where, remedy) from error
+    return convert_record(containers, kind, where, remedy)
+
+
+def _containers(content: bytes | str) -> object:
+    """Parse strict json. Not by msgspec: names of files that are no UTF-8 hold lone surrogates, which it refuses."""
+    text = content if isinstance(content, str) else content.decode("utf-8")
+    return json.loads(text, parse_constant=_refused, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    return number if math.isfinite(number := float(text)) else _refused(text)
+
+
+def _refused(text: str) -> float:
+    raise ValueError(f"{text[:20]} is no number that json has")
 
 
 def convert_record(content: Any, kind: type[Kind], where: str, remedy: str) -> Kind:
@@ -173,7 +191,8 @@ def write_record(path: Path, record: Record) -> None:
 def format_record(record: Record) -> str:
     """Return a record as indented json text with the version of its kind."""
     stamped = msgspec.structs.replace(record, version=record.VERSION)
-    return msgspec.json.format(msgspec.json.encode(stamped), indent=2).decode() + "\n"
+    text = json.dumps(msgspec.to_builtins(stamped), indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def _explained(error: Exception, where: str, remedy: str) -> RecordError:
@@ -186,6 +205,9 @@ def _explained(error: Exception, where: str, remedy: str) -> RecordError:
     elif absent := ABSENT.fullmatch(what):
         inside = f"{inside}.{absent['name']}".removeprefix(".")
         expected, found = "a value", "none"
+    elif unknown := UNKNOWN.fullmatch(what):
+        inside = f"{inside}.{printable(unknown['name'])}".removeprefix(".")
+        expected, found = "no such field", "one"
     else:
         expected, found = "a valid record", f"a damaged one ({what})"
     field = f"field {inside}: " if inside else ""

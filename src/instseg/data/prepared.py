@@ -7,6 +7,9 @@ from pathlib import Path
 
 from instseg.core.categories import Categories
 from instseg.data.index.columns import Index
+from instseg.data.splits.splits_file import read_splits_file
+
+FINDINGS, SPLITS_FILE = "findings.json", "splits.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,10 @@ class PreparedDataset:
     folder: Path
     indices: dict[str, Index]
     notes: list[str]
+
+    def split_lists(self) -> dict[str, list[str]]:
+        """Read which image went where: names of splits, and maybe ``unused`` -> file names."""
+        return read_splits_file(self.folder / SPLITS_FILE).lists
 
     @property
     def categories(self) -> Categories:
@@ -37,7 +44,7 @@ class PreparedDataset:
         """
         if fraction == 1:
             return self
-        part = self.indices["train"].share(fraction, seed)
+        part = self.indices["train"].fraction(fraction, seed)
         notes = [*self.notes, f"Trained on {len(part)} of {len(self.indices['train'])} training images."]
         return PreparedDataset(self.folder, {**self.indices, "train": part}, notes)
 

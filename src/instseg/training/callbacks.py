@@ -86,7 +86,7 @@ class PictureLogger(Callback):
         for prediction, truth in zip(outputs["predictions"], batch.ground_truth, strict=True):
             if len(self._drawn) >= self.num_images:
                 return
-            position = index.position(truth.image_id)
+            position = index.index_of(truth.image_id)
             image = read_image(index.path(position), rotate=index.rotate(position))
             left = draw_ground_truth(image, truth, data.categories)
             right = draw_prediction(image, prediction, data.categories, self.score_threshold)

@@ -39,7 +39,8 @@ from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.multi import MultiReader
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
-from instseg.data.reading.findings import KINDS, Findings, read_findings
+from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.findings_file import read_findings
 from instseg.data.reading.images import read_image
 from instseg.data.sources import folder
 

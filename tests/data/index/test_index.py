@@ -26,6 +26,7 @@ from pycocotools.coco import COCO
 
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_area, rle_to_bitmask
+from instseg.core.records import RecordError
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.layout import AnnotatedFolder
 from instseg.data.formats.coco.reader import load_coco
@@ -33,7 +34,8 @@ from instseg.data.index import writer as index_writer
 from instseg.data.index.build import write_index
 from instseg.data.index.columns import Index
 from instseg.data.reading import frames
-from instseg.data.reading.findings import Findings, read_findings, write_findings
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.findings_file import read_findings, write_findings
 from instseg.data.reading.frames import decide_frames, read_photos
 from instseg.data.reading.images import read_image
 from instseg.data.reading.labels import without_dangling
@@ -183,14 +185,14 @@ def test_counts_leave_crowds_out(tmp_path):
 
 def test_an_image_is_found_by_its_id(tmp_path):
     index = three_photos(tmp_path)
-    assert [index.position(index.image_id(i)) for i in range(3)] == [0, 1, 2]
+    assert [index.index_of(index.image_id(i)) for i in range(3)] == [0, 1, 2]
 
 
 def test_the_first_images_with_instances_are_an_index_of_their_own(tmp_path):
     index = three_photos(tmp_path)
     few = index.first_with_instances(5)
     assert [few.file_name(i) for i in range(len(few))] == ["b.png", "c.png"]
-    assert few.position(3) == 1
+    assert few.index_of(3) == 1
     assert (few.num_instances, few.num_empty_images) == (4, 0)
 
 
@@ -199,9 +201,9 @@ def test_a_single_image_for_learning_by_heart_shows_the_rarest_category(tmp_path
     assert index.first_with_instances(1).file_name(0) == "c.png", "the only one with a dog"
 
 
-def test_a_smaller_share_of_the_images_lies_in_a_larger_one(tmp_path):
+def test_a_smaller_fraction_of_the_images_lies_in_a_larger_one(tmp_path):
     index = three_photos(tmp_path)
-    third, two_thirds, all_ = (index.share(share, seed=1) for share in (0.1, 0.7, 1.0))
+    third, two_thirds, all_ = (index.fraction(fraction, seed=1) for fraction in (0.1, 0.7, 1.0))
     assert [len(part) for part in (third, two_thirds, all_)] == [1, 2, 3], "one image at least"
     assert set(third.rows) < set(two_thirds.rows) < set(all_.rows)
 
@@ -242,7 +244,7 @@ def test_the_columns_are_the_same_however_many_rows_are_written_at_a_time(tmp_pa
 def test_an_index_whose_making_failed_is_not_taken_for_one(tmp_path):
     with pytest.raises(ZeroDivisionError), index_writer.IndexWriter(tmp_path / "i", tmp_path, tiny_categories()):
         _ = 1 / 0
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(RecordError, match=r"meta\.json: expected a file, found none"):
         Index(tmp_path / "i")
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from instseg.core.errors import InstsegError
 from instseg.data.splits.select import limit_images, rename_categories, select_categories, select_images
-from instseg.data.splits.splits import Selection, apply_splits_file, fold_images, group_names, split_images
+from instseg.data.splits.splits import Selection, fold_images, group_names, split_images
+from instseg.data.splits.splits_file import apply_splits_file
 
 SQUARE = rectangle(2, 2, 9, 9)
 
@@ -264,10 +265,10 @@ def test_new_images_stop_a_written_split_unless_it_leaves_train_open(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (["photo_0.jpg"], "expected lists of file names as train, val, test, unused; found a list"),
-        ({"training": []}, "found 'training'"),
-        ({"val": "photo_0.jpg"}, "'val' is no list of names"),
-        ({"val": [1]}, "'val' is no list of names"),
+        (["photo_0.jpg"], "expected `object`, found `array`; a splits file has lists of file names as train, val, "),
+        ({"training": []}, "splits.json: field training: expected no such field, found one; a splits file has"),
+        ({"val": "photo_0.jpg"}, r"field val: expected `array \| null`, found `str`"),
+        ({"val": [1]}, r"field val\[0\]: expected `str`, found `int`"),
         ({"train": ["photo_0.jpg"], "val": ["photo_0.jpg"]}, "photo_0.jpg is listed as train and as val"),
         ({"val": ["other.jpg"]}, r"none of the labels' 1 image\(s\) is in val"),
     ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
@@ -25,7 +26,7 @@ from instseg.data.reading.readers import LabelReader, make_reader
 
 log = logging.getLogger(__name__)
 
-FORMATS: dict[str, tuple[ModuleType, Callable[..., LabelReader]]] = {
+FORMATS: dict[str, tuple[ModuleType, type[LabelReader]]] = {
     "coco": (coco, coco.CocoReader),
     "labelme": (labelme, labelme.LabelmeReader),
     "labelstudio": (labelstudio, labelstudio.LabelStudioReader),
@@ -36,6 +37,9 @@ FORMATS: dict[str, tuple[ModuleType, Callable[..., LabelReader]]] = {
     "via": (via, via.ViaReader),
 }
 """Name as in ``dataset=<name>`` -> the module that recognises it, its reader."""
+
+READERS_VERSION = sum(reader.VERSION for _, reader in FORMATS.values())
+"""Of what reads any of the formats: it rises with the version of each."""
 
 MORE_GENERAL = {"labelstudio": "coco", "voc": "mask_folder", "openimages": "mask_folder", "yolo": "mask_folder"}
 """Format -> another that its folders may be taken for too, and that says less."""
@@ -65,6 +69,8 @@ def recognise_format(root: Path) -> tuple[str, str]:
 class AutoReader:
     """Reads ``root`` with the reader of the format that it is in."""
 
+    FORMAT: ClassVar[str] = "auto"
+    VERSION: ClassVar[int] = READERS_VERSION
     root: Path
     cache_dir: str
 

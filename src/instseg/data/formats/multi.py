@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import printable, usable_text
-from instseg.data.formats.auto import reader_of
+from instseg.data.formats.auto import READERS_VERSION, reader_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels, without_dangling
 from instseg.data.reading.option_values import given_path, typed
@@ -27,6 +27,8 @@ class MultiReader:
     """Named sources, each ``{root, format: auto, rename: {}, drop: [], …options of its format}``; roots start from
     ``root``. Categories are joined by name, after each source's own ``rename`` and ``drop``."""
 
+    FORMAT: ClassVar[str] = "multi"
+    VERSION: ClassVar[int] = READERS_VERSION
     root: Path
     cache_dir: str
     sources: Mapping[str, Any] | None = None

@@ -6,7 +6,7 @@ flat arrays are mapped once and shared by all workers and ranks. Columns, I imag
 ======================  =======================  ==================================================================
 ``image_ids``           (I,) int64               as in the json
 ``image_sizes``         (I, 2) int32             height, width in the frame of the labels
-``rotate``              (I,) bool                whether the labels were drawn on the EXIF-rotated photo
+``rotate``              (I,) bool                whether the labels were drawn on the EXIF-rotated image
 ``file_names``          bytes + offsets (I + 1)  relative to ``image_root``, UTF-8
 ``instance_offsets``    (I + 1,) int64           instances of image i are ``offsets[i] : offsets[i + 1]``
 ``annotation_ids``      (N,) int64               as in the json
@@ -23,7 +23,6 @@ flat arrays are mapped once and shared by all workers and ranks. Columns, I imag
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -35,53 +34,51 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories
 from instseg.core.masks import polygons_to_rle
 from instseg.core.types import GroundTruth, ImageSize, Instances, Polygon, Rle
-
-DTYPES: dict[str, Any] = {
-    "image_ids": np.int64,
-    "image_sizes": np.int32,
-    "rotate": np.bool_,
-    "instance_offsets": np.int64,
-    "annotation_ids": np.int64,
-    "labels": np.int16,
-    "iscrowd": np.bool_,
-    "areas": np.float64,
-    "boxes": np.float64,
-    "part_offsets": np.int64,
-    "point_offsets": np.int64,
-    "points": np.float64,
-}
-BYTE_COLUMNS = ("file_names", "rle_counts")
-ROW_SHAPES = {"image_sizes": (-1, 2), "boxes": (-1, 4), "points": (-1, 2)}
+from instseg.data.index.layout import COLUMNS, open_column, read_meta
 
 
 class Index:
     """Read access to the columns; cheap to open, cheap to pickle (workers map the same files).
 
-    ``rows`` restricts it to some of the images; every ``index`` below counts within that choice.
+    An ``index`` counts the images from 0, within ``rows`` where that restricts them to some; an ``image_id`` is that of
+    the json. A ``row`` is the place of an image or instance in its columns, whatever the restriction.
     """
 
     def __init__(self, folder: Path, rows: NDArray[np.int64] | None = None) -> None:
+        """Map the columns.
+
+        Args:
+            folder: the files of the index.
+            rows: (len,) the images that count, ascending; None for all.
+
+        Raises:
+            RecordError: the folder holds no index.
+        """
         self.folder = folder
-        meta = json.loads((folder / "meta.json").read_text())
-        self.image_root = Path(meta["image_root"])
-        self.categories = Categories(tuple(meta["categories"]))
-        # As plain arrays over the maps: indexing np.memmap itself costs a Python call each time.
-        self._columns = {path.stem: np.load(path, mmap_mode="r").view(np.ndarray) for path in folder.glob("*.npy")}
+        meta = read_meta(folder)
+        self.image_root = Path(meta.image_root)
+        self.categories = Categories(meta.categories)
+        self._columns: dict[str, NDArray[Any]] = {name: open_column(folder, name) for name in COLUMNS}
         self.rows = np.arange(len(self._columns["image_ids"])) if rows is None else rows
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Index], tuple[Path, NDArray[np.int64]]]:
         return Index, (self.folder, self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def share(self, share: float, seed: int) -> Index:
-        """So large a part of the images, at least one; the smaller of two parts with one seed lies in the larger."""
+    def fraction(self, fraction: float, seed: int) -> Index:
+        """Return the index of a fraction of the images, at least one.
+
+        Args:
+            fraction: of the images, 0 to 1.
+            seed: decides which; the smaller of two fractions with one seed lies in the larger.
+        """
         order = np.random.default_rng(seed).permutation(self.rows)
-        return Index(self.folder, np.sort(order[: max(1, round(share * len(order)))]))
+        return Index(self.folder, np.sort(order[: max(1, round(fraction * len(order)))]))
 
     def first_with_instances(self, num_images: int) -> Index:
-        """The first images that have an instance, categories taking turns so that each is there if it can be."""
+        """Return the index of the first images with an instance, categories taking turns so that none is missing."""
         chosen: dict[int, None] = {}  # in order
         counts = self._instances_per_image_and_category()[self.rows]
         queues = [list(self.rows[counts[:, c] > 0]) for c in np.argsort(np.count_nonzero(counts, axis=0))]
@@ -94,7 +91,7 @@ class Index:
         return Index(self.folder, np.sort(np.fromiter(chosen, dtype=np.int64)))
 
     def _instances_per_image_and_category(self) -> NDArray[np.int64]:
-        """(all images, num_categories) without crowds."""
+        """Return (all images, num_categories) counts, crowds left out."""
         table = np.zeros((len(self._columns["image_ids"]), len(self.categories)), dtype=np.int64)
         image_of = np.repeat(np.arange(len(table)), np.diff(self._columns["instance_offsets"]))
         counted = ~self._columns["iscrowd"]
@@ -102,20 +99,20 @@ class Index:
         return table
 
     def instances_per_image(self) -> NDArray[np.int64]:
-        """(all images,) how many instances each has, without crowds."""
+        """Return (all images,) the number of instances of each, crowds left out."""
         counted = np.concatenate([[0], np.cumsum(~self._columns["iscrowd"])])
         per_image: NDArray[np.int64] = np.diff(counted[self._columns["instance_offsets"]])
         return per_image
 
     def instances_per_category(self) -> NDArray[np.int64]:
-        """(num_categories,) how many instances of each label 1.. the images have, without crowds."""
+        """Return (num_categories,) the number of instances of each label from 1, crowds left out."""
         counts = np.diff(self._columns["instance_offsets"])
         chosen = np.repeat(np.isin(np.arange(len(counts)), self.rows), counts) & ~self._columns["iscrowd"]
         labels = self._columns["labels"][chosen].astype(np.int64)
         return np.bincount(labels, minlength=self.categories.num_classes)[1:].astype(np.int64)
 
     def column(self, name: str) -> NDArray[Any]:
-        """A whole column as the table above describes it, whatever ``rows`` are chosen; read-only."""
+        """Return a whole column as the table above describes it, whatever ``rows`` are chosen; read-only."""
         column: NDArray[Any] = self._columns[name]
         return column
 
@@ -143,31 +140,36 @@ class Index:
     def path(self, index: int) -> Path:
         return self.image_root / self.file_name(index)
 
-    def position(self, image_id: int) -> int:
-        """Index of the image with this id."""
+    def index_of(self, image_id: int) -> int:
+        """Return the index of the image with this id."""
         return int(np.flatnonzero(self._columns["image_ids"][self.rows] == image_id)[0])
 
     def instances(self, index: int) -> Instances:
-        """Training instances of one image: vector where the labels are, crowd regions left out."""
-        numbers = [n for n in self._instance_rows(index) if not self._columns["iscrowd"][n]]
-        labels = self._columns["labels"][numbers].astype(np.int64)
-        polygons = [self.polygons(n) for n in numbers]
+        """Return the training instances of one image: vector where the labels are, crowds left out."""
+        rows = [row for row in self._instance_rows(index) if not self._columns["iscrowd"][row]]
+        labels = self._columns["labels"][rows].astype(np.int64)
+        polygons = [self.polygons(row) for row in rows]
         size = self.image_size(index)
-        rles = [None if parts else self._bitmap(n, size) for n, parts in zip(numbers, polygons, strict=True)]
+        rles = [None if parts else self._bitmap(row, size) for row, parts in zip(rows, polygons, strict=True)]
         return Instances(labels, polygons, rles)
 
     def ground_truth(self, index: int, with_instances: bool = True) -> GroundTruth:
-        """Everything a person drew on one image, crowds included, as RLE in the original frame."""
-        numbers = list(self._instance_rows(index)) if with_instances else []
+        """Return everything a person drew on one image, crowds included, as RLE in the original frame.
+
+        Args:
+            index: of the image.
+            with_instances: leave it empty otherwise.
+        """
+        rows = list(self._instance_rows(index)) if with_instances else []
         size = self.image_size(index)
-        rles = [self.rle(n, index) for n in numbers]
+        rles = [self.rle(row, index) for row in rows]
         return GroundTruth(
             image_id=self.image_id(index),
             image_size=size,
-            boxes=np.array(self._columns["boxes"][numbers], dtype=np.float64).reshape(-1, 4),
-            labels=self._columns["labels"][numbers].astype(np.int64),
-            areas=np.array(self._columns["areas"][numbers], dtype=np.float64),
-            iscrowd=np.array(self._columns["iscrowd"][numbers], dtype=np.bool_),
+            boxes=np.array(self._columns["boxes"][rows], dtype=np.float64).reshape(-1, 4),
+            labels=self._columns["labels"][rows].astype(np.int64),
+            areas=np.array(self._columns["areas"][rows], dtype=np.float64),
+            iscrowd=np.array(self._columns["iscrowd"][rows], dtype=np.bool_),
             rles=rles,
         )
 
@@ -176,19 +178,24 @@ class Index:
         start, end = self._columns["instance_offsets"][row : row + 2]
         return range(int(start), int(end))
 
-    def polygons(self, n: int) -> list[Polygon]:
-        """The parts of the instance in row ``n`` of the columns, none when it is a bitmap."""
-        first, last = self._columns["part_offsets"][n : n + 2]
+    def polygons(self, row: int) -> list[Polygon]:
+        """Return the parts of the instance in a row of the columns, none when it is a bitmap."""
+        first, last = self._columns["part_offsets"][row : row + 2]
         bounds = self._columns["point_offsets"][first : last + 1]
         return [np.array(self._columns["points"][a:b]) for a, b in pairwise(bounds)]
 
-    def rle(self, n: int, index: int) -> Rle:
-        """The mask of the instance in row ``n`` of the columns, which belongs to image ``index``."""
-        parts, size = self.polygons(n), self.image_size(index)
-        return polygons_to_rle(parts, size) if parts else self._bitmap(n, size)
+    def rle(self, row: int, index: int) -> Rle:
+        """Return the mask of one instance in the frame of its image.
 
-    def _bitmap(self, n: int, size: ImageSize) -> Rle:
-        return {"size": list(size), "counts": self._bytes("rle_counts", n)}
+        Args:
+            row: of the instance in the columns.
+            index: of its image.
+        """
+        parts, size = self.polygons(row), self.image_size(index)
+        return polygons_to_rle(parts, size) if parts else self._bitmap(row, size)
+
+    def _bitmap(self, row: int, size: ImageSize) -> Rle:
+        return {"size": list(size), "counts": self._bytes("rle_counts", row)}
 
     def _bytes(self, name: str, row: int) -> bytes:
         start, end = self._columns[f"{name}_offsets"][row : row + 2]

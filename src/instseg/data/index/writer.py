@@ -1,8 +1,7 @@
-"""Writes the columns that ``index.py`` describes and reads, to the disk while they grow."""
+"""The writer of the columns of ``layout``: they go to the disk while they grow."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
+from instseg.core.records import write_record
 from instseg.core.types import ImageSize, Polygon, Rle
-from instseg.data.index.columns import BYTE_COLUMNS, DTYPES, ROW_SHAPES
+from instseg.data.index.layout import BYTE_COLUMNS, COLUMNS, META, Column, IndexMeta
 
 ROWS_IN_MEMORY = 10_000
 
@@ -25,19 +25,32 @@ class IndexWriter:
     """
 
     def __init__(self, folder: Path, image_root: Path, categories: Categories) -> None:
-        """``folder`` must not exist."""
+        """Make the folder and its files.
+
+        Args:
+            folder: must not exist.
+            image_root: the folder that file names start from.
+            categories: of the labels.
+        """
         folder.mkdir(parents=True)
         self.folder = folder
-        self.meta = {"image_root": str(image_root), "categories": list(categories.names)}
-        dtypes = DTYPES | dict.fromkeys(BYTE_COLUMNS, np.uint8) | {f"{name}_offsets": np.int64 for name in BYTE_COLUMNS}
-        self.files = {name: _ColumnFile(folder / f"{name}.npy", dtype) for name, dtype in dtypes.items()}
-        self.rows: dict[str, list[Any]] = {name: [] for name in dtypes}
+        self.image_root, self.categories = image_root, categories
+        self.files = {name: _ColumnFile(folder / f"{name}.npy", column) for name, column in COLUMNS.items()}
+        self.rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.num_instances, self.num_parts, self.num_points = 0, 0, 0
         self.num_bytes = dict.fromkeys(BYTE_COLUMNS, 0)
         for name in ("part_offsets", "point_offsets", *(f"{name}_offsets" for name in BYTE_COLUMNS)):
             self.rows[name].append(0)
 
     def add_image(self, image_id: int, file_name: str, image_size: ImageSize, rotate: bool) -> None:
+        """Add an image.
+
+        Args:
+            image_id: of the json.
+            file_name: posix path from the image root.
+            image_size: (height, width) px in the frame of the labels.
+            rotate: whether that frame is turned by the EXIF orientation.
+        """
         self.rows["image_ids"].append(image_id)
         self.rows["image_sizes"].append(image_size)
         self.rows["rotate"].append(rotate)
@@ -54,7 +67,16 @@ class IndexWriter:
         iscrowd: bool,
         shape: list[Polygon] | Rle,
     ) -> None:
-        """``box`` as xyxy, ``area`` in px²; ``shape`` as polygon parts or compressed RLE."""
+        """Add an instance of the image that was added last.
+
+        Args:
+            annotation_id: of the json.
+            label: 1..num_categories.
+            box: xyxy, px.
+            area: px².
+            iscrowd: whether it is a region of many instances.
+            shape: polygon parts, or a compressed RLE of the image's size.
+        """
         self.num_instances += 1
         self.rows["annotation_ids"].append(annotation_id)
         self.rows["labels"].append(label)
@@ -94,36 +116,32 @@ class IndexWriter:
         if error is None:
             self.rows["instance_offsets"].append(self.num_instances)
             self._write_rows()
-            (self.folder / "meta.json").write_text(json.dumps(self.meta))
+            num_rows = {name: file.num_rows for name, file in self.files.items()}
+            meta = IndexMeta(image_root=str(self.image_root), categories=self.categories.names, num_rows=num_rows)
+            write_record(self.folder / META, meta)
         for file in self.files.values():
             file.close()
 
 
-def _joined(name: str, rows: list[Any]) -> NDArray[Any]:
+def _joined(name: str, rows: list[Any]) -> NDArray[np.generic]:
     if name in BYTE_COLUMNS:
         return np.frombuffer(b"".join(rows), dtype=np.uint8)
-    return np.concatenate(rows) if name == "points" else np.array(rows, dtype=DTYPES.get(name, np.int64))
+    return np.concatenate(rows) if name == "points" else np.array(rows, dtype=COLUMNS[name].dtype)
 
 
 class _ColumnFile:
-    """A .npy file whose number of rows is known at the end: numpy leaves room for it in the header."""
+    """A .npy file whose number of rows is known at the end."""
 
-    def __init__(self, path: Path, dtype: Any) -> None:
-        self.dtype, self.num_rows = np.dtype(dtype), 0
-        self.row_shape = ROW_SHAPES.get(path.stem, (-1,))[1:]
+    def __init__(self, path: Path, column: Column) -> None:
+        self.column, self.num_rows = column, 0
         self.file = path.open("wb")
-        self._write_header()
+        self.file.write(column.header(0))
 
-    def append(self, rows: NDArray[Any]) -> None:
+    def append(self, rows: NDArray[np.generic]) -> None:
         self.num_rows += len(rows)
-        self.file.write(np.ascontiguousarray(rows, dtype=self.dtype).data)
+        self.file.write(np.ascontiguousarray(rows, dtype=self.column.dtype).data)
 
     def close(self) -> None:
         self.file.seek(0)
-        self._write_header()
+        self.file.write(self.column.header(self.num_rows))
         self.file.close()
-
-    def _write_header(self) -> None:
-        shape = (self.num_rows, *self.row_shape)
-        header = {"descr": self.dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self.file, header)

@@ -1,13 +1,9 @@
-"""What was left out or repaired while labels were read: counted and named, never silent."""
+"""Everything that was left out or repaired while labels were read: counted and named, never silent."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 LEFT_OUT = {
     "image_missing": "image files do not exist; left out",
@@ -67,19 +63,14 @@ class Findings:
     names: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, kind: str, name: str) -> None:
+        """Count one image or annotation.
+
+        Args:
+            kind: one of ``KINDS``.
+            name: the image or annotation concerned, maybe with the reason.
+        """
         self.names[kind].append(name)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, dict[str, object]]:
+        """Return the findings as ``findings.json`` has them, as plain containers."""
         return {kind: {"count": len(n), "meaning": KINDS[kind], "names": n} for kind, n in sorted(self.names.items())}
-
-
-def write_findings(path: Path, findings: Mapping[str, Findings]) -> None:
-    path.write_text(json.dumps({split: found.to_dict() for split, found in findings.items()}, indent=1))
-
-
-def read_findings(path: Path) -> dict[str, Findings]:
-    written = json.loads(path.read_text())
-    return {
-        split: Findings(defaultdict(list, {kind: entry["names"] for kind, entry in found.items()}))
-        for split, found in written.items()
-    }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints
+from typing import Any, ClassVar, Protocol, get_type_hints
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.findings import Findings
@@ -20,17 +21,27 @@ class LabelReader(Protocol):
     was found; what is wrong with one image or shape is left out or repaired, and added to the findings.
     """
 
+    FORMAT: ClassVar[str]
+    """The name of the format. With ``VERSION`` and the options it tells results in the cache apart."""
+    VERSION: ClassVar[int]
+    """Raise it whenever the same files give other labels."""
+
     @property
-    def root(self) -> Path: ...
+    def root(self) -> Path:
+        """The folder, or file, of the labels."""
+        ...
 
     def label_files(self) -> Iterable[Path]:
-        """All files that the result depends on, images aside: their path, size and time tell whether it is stale."""
+        """Return all files that the result depends on, images aside: path, size and time tell whether it is stale."""
         ...
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
-        """Split name (train, val, test; ``UNSPLIT`` where there are none) -> its labels.
+        """Return split name (train, val, test; ``UNSPLIT`` where there are none) -> its labels.
 
-        Every split lists the same categories. ``findings[split]`` exists for every split (a defaultdict).
+        Every split lists the same categories.
+
+        Args:
+            findings: split -> where to add what is left out or repaired; it exists for every split (a defaultdict).
         """
         ...
 
@@ -38,9 +49,16 @@ class LabelReader(Protocol):
 def make_reader(
     reader: Callable[..., LabelReader], root: Path, options: Mapping[str, Any], cache_dir: Path
 ) -> LabelReader:
-    """The reader of a folder with its own options; those that keep files get ``cache_dir`` as text.
+    """Make the reader of a folder with its own options.
 
-    InstsegError for an option that this format does not have, or that has another type of value.
+    Args:
+        reader: called with the root and the options by their names.
+        root: of the labels.
+        options: as they come from a configuration.
+        cache_dir: given as text to a reader that has such an option, because it keeps files.
+
+    Raises:
+        InstsegError: the format has no such option, or the value is of another type.
     """
     known = list(inspect.signature(reader).parameters)
     wrong = [option for option in options if option not in known or option in ("root", "cache_dir")]
@@ -49,3 +67,30 @@ def make_reader(
     hints = get_type_hints(getattr(reader, "func", reader))  # of a partial: what it calls
     given = {option: typed(option, value, hints[option]) for option, value in options.items()}
     return reader(root, **({"cache_dir": str(cache_dir)} if "cache_dir" in known else {}), **given)
+
+
+def identity_of(reader: LabelReader) -> dict[str, object]:
+    """Return format, version and options of a reader as plain values: equal for readers that read the same.
+
+    Raises:
+        InstsegError: the reader does not state them.
+    """
+    if not (is_dataclass(reader) and hasattr(reader, "FORMAT") and hasattr(reader, "VERSION")):
+        raise InstsegError(
+            f"dataset.reader: expected a dataclass with the constants FORMAT and VERSION, found {type(reader).__name__}"
+        )
+    options = {field.name: _plain(field.name, getattr(reader, field.name)) for field in fields(reader)}
+    return {"format": reader.FORMAT, "version": reader.VERSION, "options": options}
+
+
+def _plain(option: str, value: object) -> object:
+    """Return the value of an option as json has it."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(option, entry) for entry in value]
+    if isinstance(value, Mapping):  # as pairs: keys may be numbers
+        return sorted(([_plain(option, key), _plain(option, entry)] for key, entry in value.items()), key=str)
+    raise InstsegError(f"dataset.{option}: expected plain values, found {type(value).__name__}")

@@ -14,11 +14,11 @@ from instseg.data.splits.splits import (
     SIMILAR,
     SPLITS,
     Selection,
-    apply_splits_file,
     fold_images,
     group_names,
     split_images,
 )
+from instseg.data.splits.splits_file import apply_splits_file
 
 LARGE_GROUP = 1 / 3
 """Share of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""

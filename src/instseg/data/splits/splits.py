@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import get_type_hints
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import read_json
-from instseg.core.text import list_names
 from instseg.core.types import CocoDict
 from instseg.data.reading.option_values import given_path, typed
 from instseg.data.splits.select import seeded_order, select_images
@@ -24,8 +22,6 @@ from instseg.data.splits.stratify import divide
 SPLITS = ("train", "val", "test")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
 MAX_FOLDS = 1000
-UNUSED = "unused"
-"""In a splits file, the list of images that belong to no split on purpose."""
 SIMILAR = "similar"
 """The value of ``dataset.group_by`` that keeps near-duplicate photos together; any other is a pattern."""
 
@@ -170,50 +166,3 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             f"dataset.group_by={pattern}: no regular expression ({error}); expected one such as '(.*)_[0-9]+', "
             f"{SIMILAR} to keep near-duplicate photos together, or null"
         ) from error
-
-
-def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoDict], list[str]]:
-    """Divide as a json says, which an earlier run left as ``splits.json`` or a person wrote; with notes for the user.
-
-    It lists file names as ``train``, ``val`` and, if wanted, ``test``; those listed as ``unused`` are left out.
-    Without ``train`` all that is not listed is train: so new images can join without touching val and test.
-    Raises InstsegError for what is no such file, and for images that a file with ``train`` does not list.
-    """
-    listed = _read_splits_file(given_path("splits_file", str(path), is_file=True))
-    split_of = {name: split for split, names in listed.items() for name in names}
-    names = [image["file_name"] for image in coco["images"]]
-    unlisted = [name for name in names if name not in split_of]
-    if unlisted and "train" in listed:
-        raise InstsegError(
-            f"dataset.splits_file={path}: {len(unlisted)} image(s) of the labels are not listed: "
-            f"{list_names(unlisted, 3)}. Add them to a list of it ({UNUSED!r} leaves them out), or delete its list "
-            "'train': they are train then"
-        )
-    ids: dict[str, list[int]] = {split: [] for split in (*SPLITS, UNUSED)}
-    for image in coco["images"]:
-        ids[split_of.get(image["file_name"], "train")].append(image["id"])
-    for split in ("train", "val"):
-        if not ids[split]:
-            raise InstsegError(f"dataset.splits_file={path}: none of the labels' {len(names)} image(s) is in {split}")
-    gone = sorted(split_of.keys() - set(names))
-    notes = [f"{len(ids[UNUSED])} image(s) listed as {UNUSED} are left out."] if ids[UNUSED] else []
-    notes += [f"{len(unlisted)} image(s) that it does not list are train."] if unlisted else []
-    notes += [f"{len(gone)} image(s) that it lists are not in the labels: {list_names(gone, 3)}."] if gone else []
-    return {split: select_images(coco, ids[split]) for split in SPLITS if ids[split]}, notes
-
-
-def _read_splits_file(path: Path) -> dict[str, list[str]]:
-    content = read_json(path)
-    expected = f"dataset.splits_file={path}: expected lists of file names as {', '.join((*SPLITS, UNUSED))}"
-    if not isinstance(content, dict):
-        raise InstsegError(f"{expected}; found a {type(content).__name__}")
-    split_of: dict[str, str] = {}
-    for split, names in content.items():
-        if split not in (*SPLITS, UNUSED):
-            raise InstsegError(f"{expected}; found {split!r}")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise InstsegError(f"{expected}; {split!r} is no list of names")
-        for name in names:
-            if split_of.setdefault(name, split) != split:
-                raise InstsegError(f"dataset.splits_file={path}: {name} is listed as {split_of[name]} and as {split}")
-    return content

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import clean_file_name, usable_text
@@ -37,6 +38,8 @@ class CocoReader:
         splits: ``{annotations, images}`` for each split, to override what is found.
     """
 
+    FORMAT: ClassVar[str] = "coco"
+    VERSION: ClassVar[int] = 1
     root: Path
     splits: Mapping[str, Mapping[str, str | None] | None] | None = None
 

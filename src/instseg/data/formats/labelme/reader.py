@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeGuard
+from typing import ClassVar, TypeGuard
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
@@ -66,6 +66,8 @@ class LabelmeReader:
         cache_dir: where to write images that exist only inside their json; None: they are left out.
     """
 
+    FORMAT: ClassVar[str] = "labelme"
+    VERSION: ClassVar[int] = 1
     root: Path
     unlabelled: str = "leave_out"
     cache_dir: str | None = None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
@@ -86,6 +87,8 @@ class LabelStudioReader:
         cache_dir: where fetched images are kept.
     """
 
+    FORMAT: ClassVar[str] = "labelstudio"
+    VERSION: ClassVar[int] = 1
     root: Path
     images: str | None = None
     image_key: str | None = None

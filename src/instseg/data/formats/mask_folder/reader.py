@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural
@@ -70,6 +71,8 @@ class MaskFolderReader:
         image_folder: the folder of the images, from the root or absolute.
     """
 
+    FORMAT: ClassVar[str] = "mask_folder"
+    VERSION: ClassVar[int] = 1
     root: Path
     category: str = "object"
     names: Mapping[int | str, str | None] | None = None

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 import numpy as np
 
@@ -58,6 +59,8 @@ class OpenImagesReader:
         boxes: whether images without masks get their boxes as masks; None: only if no image has a mask.
     """
 
+    FORMAT: ClassVar[str] = "openimages"
+    VERSION: ClassVar[int] = 1
     root: Path
     boxes: bool | None = None
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 from urllib.parse import unquote
 
 from instseg.core.errors import InstsegError
@@ -55,6 +56,8 @@ class ViaReader:
         attribute: the region attribute that is the category; None: detect it.
     """
 
+    FORMAT: ClassVar[str] = "via"
+    VERSION: ClassVar[int] = 1
     root: Path
     attribute: str | None = None
 

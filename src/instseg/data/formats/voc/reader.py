@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
@@ -82,6 +83,8 @@ class VocReader:
             on nor counted in the evaluation, as in VOC's own.
     """
 
+    FORMAT: ClassVar[str] = "voc"
+    VERSION: ClassVar[int] = 1
     root: Path
     difficult: str = "keep"
 

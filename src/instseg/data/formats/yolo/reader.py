@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
@@ -74,6 +74,8 @@ class YoloReader:
         root: a folder with a data.yaml, or that yaml, or a folder with images/ and labels/ and no yaml.
     """
 
+    FORMAT: ClassVar[str] = "yolo"
+    VERSION: ClassVar[int] = 1
     root: Path
 
     def label_files(self) -> Iterable[Path]:

@@ -1,0 +1,146 @@
+"""The files of an index: which columns there are, how each is stored, and whether a folder holds them whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from instseg.core.records import Record, RecordError, read_record
+
+META = "meta.json"
+REMEDY = "the dataset is indexed again"
+INDEX_VERSION = 4
+"""Raise it whenever the same labels give another index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The form of one column: its numbers and the shape of one row."""
+
+    dtype: DTypeLike
+    row_shape: tuple[int, ...] = ()
+
+    def header(self, num_rows: int) -> bytes:
+        """Return the start of its .npy file; numpy leaves room in it for the number of rows to grow."""
+        shape = (num_rows, *self.row_shape)
+        header = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": shape}
+        file = BytesIO()
+        np.lib.format.write_array_header_1_0(file, header)
+        return file.getvalue()
+
+    def num_bytes(self, num_rows: int) -> int:
+        """Return the size of so many rows without the header."""
+        return num_rows * int(np.prod(self.row_shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+BYTE_COLUMNS = ("file_names", "rle_counts")
+COLUMNS = {
+    "image_ids": Column(np.int64),
+    "image_sizes": Column(np.int32, (2,)),
+    "rotate": Column(np.bool_),
+    "instance_offsets": Column(np.int64),
+    "annotation_ids": Column(np.int64),
+    "labels": Column(np.int16),
+    "iscrowd": Column(np.bool_),
+    "areas": Column(np.float64),
+    "boxes": Column(np.float64, (4,)),
+    "part_offsets": Column(np.int64),
+    "point_offsets": Column(np.int64),
+    "points": Column(np.float64, (2,)),
+    "file_names": Column(np.uint8),
+    "file_names_offsets": Column(np.int64),
+    "rle_counts": Column(np.uint8),
+    "rle_counts_offsets": Column(np.int64),
+}
+PER_IMAGE = ("image_sizes", "rotate")
+PER_INSTANCE = ("annotation_ids", "iscrowd", "areas", "boxes")
+OFFSETS = {
+    "instance_offsets": ("image_ids", "labels"),
+    "file_names_offsets": ("image_ids", "file_names"),
+    "rle_counts_offsets": ("labels", "rle_counts"),
+    "part_offsets": ("labels", "point_offsets"),
+    "point_offsets": (None, "points"),
+}
+"""Column of offsets -> the column it has a row for each of, and one more, and the column that it divides."""
+
+
+class IndexMeta(Record, frozen=True, kw_only=True):
+    """The content of ``meta.json``: everything of an index that is no column."""
+
+    image_root: str
+    categories: tuple[str, ...]
+    num_rows: dict[str, int]
+
+
+def read_meta(folder: Path) -> IndexMeta:
+    """Read the description of an index.
+
+    Raises:
+        RecordError: it is missing or damaged.
+    """
+    return read_record(folder / META, IndexMeta, REMEDY)
+
+
+def open_column(folder: Path, name: str) -> NDArray[np.generic]:
+    """Map one column into memory, read-only.
+
+    As a plain array over the map: indexing ``np.memmap`` itself costs a Python call each time.
+    """
+    mapped: NDArray[np.generic] = np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)
+    return mapped
+
+
+def check_index(folder: Path) -> None:
+    """Check that every column is whole and that all of them belong together, reading offsets and labels alone.
+
+    Raises:
+        RecordError: a file is missing, cut short, or holds what no index can.
+    """
+    meta = read_meta(folder)
+    _check_same(folder / META, "num_rows", sorted(COLUMNS), sorted(meta.num_rows))
+    for name, column in COLUMNS.items():
+        _check_file(folder / f"{name}.npy", column, meta.num_rows[name])
+    for names, other in ((PER_IMAGE, "image_ids"), (PER_INSTANCE, "labels")):
+        for name in names:
+            _check_same(folder / META, f"num_rows.{name}", meta.num_rows[other], meta.num_rows[name])
+    for name, (rows, divided) in OFFSETS.items():
+        _check_offsets(folder, name, meta.num_rows, rows, divided)
+    _check_labels(folder, len(meta.categories))
+
+
+def _check_same(path: Path, field: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise RecordError(f"{path}: field {field}: expected {expected}, found {found}; {REMEDY}")
+
+
+def _check_file(path: Path, column: Column, num_rows: int) -> None:
+    _check_same(path.parent / META, f"num_rows.{path.stem}", max(0, num_rows), num_rows)
+    header = column.header(num_rows)
+    expected = len(header) + column.num_bytes(num_rows)
+    try:
+        with path.open("rb") as file:
+            start, found = file.read(len(header)), path.stat().st_size
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}; {REMEDY}") from error
+    if found != expected or start != header:
+        raise RecordError(f"{path}: expected a column of {expected} bytes, found another of {found}; {REMEDY}")
+
+
+def _check_offsets(folder: Path, name: str, num_rows: dict[str, int], rows: str | None, divided: str) -> None:
+    if rows is not None:
+        _check_same(folder / META, f"num_rows.{name}", num_rows[rows] + 1, num_rows[name])
+    # Points are divided by the parts, and point_offsets has one row more than there are parts.
+    end = num_rows[divided] - (divided == "point_offsets")
+    offsets = open_column(folder, name).astype(np.int64, copy=False)
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != end or (offsets[1:] < offsets[:-1]).any():
+        raise RecordError(f"{folder / name}.npy: expected numbers that rise from 0 to {end}, found others; {REMEDY}")
+
+
+def _check_labels(folder: Path, num_categories: int) -> None:
+    labels = open_column(folder, "labels").astype(np.int64, copy=False)
+    if len(labels) and not 1 <= labels.min() <= labels.max() <= num_categories:
+        raise RecordError(f"{folder}/labels.npy: expected 1 to {num_categories}, found others; {REMEDY}")

@@ -1,0 +1,168 @@
+"""The four steps from a reader to indices: read, select, split, index. Each takes and gives one typed thing."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from instseg.core.categories import Categories, select_names
+from instseg.core.errors import InstsegError
+from instseg.core.types import CocoDict
+from instseg.data.index.build import note_unlabelled, write_index
+from instseg.data.index.columns import Index
+from instseg.data.reading.coco_text import write_coco
+from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.frames import decide_frames, read_photos, unusable_files
+from instseg.data.reading.labels import Labels, without_dangling
+from instseg.data.reading.readers import LabelReader
+from instseg.data.splits.divide import divide, file_names
+from instseg.data.splits.select import limit_images, rename_categories, select_categories
+from instseg.data.splits.splits import Selection
+from instseg.data.splits.splits_file import UNUSED
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that decides a prepared dataset."""
+
+    reader: LabelReader
+    label_files: list[Path]
+    selection: Selection
+    exif: str  # the frame in which the labels were drawn, see ``decide_frames``
+    folder: Path  # where the indices are written
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLabels:
+    """The labels as their files have them, by the splits that these name."""
+
+    request: Request
+    labels: dict[str, Labels]
+    findings: Mapping[str, Findings]  # split -> what was found; a defaultdict that the later steps add to
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedLabels:
+    """The labels under the names that the user wants, without those that hang in the air."""
+
+    request: Request
+    labels: dict[str, Labels]
+    findings: Mapping[str, Findings]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitLabels:
+    """The labels of train, val and maybe test, all with the same categories, limited to what the user wants."""
+
+    request: Request
+    parts: dict[str, Labels]
+    categories: Categories
+    split_lists: dict[str, list[str]]  # split, and maybe unused -> file names
+    notes: list[str]
+    findings: Mapping[str, Findings]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedLabels:
+    """The result: the indices lie in the folder of the request, the rest is here."""
+
+    splits: tuple[str, ...]
+    split_lists: dict[str, list[str]]
+    notes: list[str]
+    findings: Mapping[str, Findings]
+    unusable: dict[str, int | None]  # see ``unusable_files``
+
+
+def read(request: Request) -> ReadLabels:
+    """Read the labels, and note the images beside them that they do not name."""
+    findings: defaultdict[str, Findings] = defaultdict(Findings)
+    labels = request.reader.read(findings)
+    note_unlabelled(labels, request.label_files, findings)
+    return ReadLabels(request, labels, findings)
+
+
+def select(read: ReadLabels) -> SelectedLabels:
+    """Leave out what no image or category belongs to, then rename and drop categories."""
+    selection = read.request.selection
+    checked = {split: without_dangling(part.coco, read.findings[split]) for split, part in read.labels.items()}
+    if not any(coco["images"] for coco in checked.values()):
+        raise InstsegError(f"{read.request.reader.root}: its labels name no image")
+    renamed = rename_categories(checked, selection.rename, selection.drop)
+    labels = {split: Labels(coco, read.labels[split].image_root) for split, coco in renamed.items()}
+    return SelectedLabels(read.request, labels, read.findings)
+
+
+def split(selected: SelectedLabels) -> SplitLabels:
+    """Divide the images into train, val and test, then keep the chosen categories and as many images as wanted."""
+    selection = selected.request.selection
+    divided, notes = divide(selected.labels, selection)
+    categories = _categories({name: part.coco for name, part in divided.items()}, selection)
+    parts = {
+        name: Labels(_limited(part.coco, name, categories, selection), part.image_root)
+        for name, part in divided.items()
+    }
+    lists = _split_lists(file_names(divided), file_names(parts))
+    return SplitLabels(selected.request, parts, categories, lists, notes, selected.findings)
+
+
+def index(divided: SplitLabels) -> IndexedLabels:
+    """Read the headers of all images, decide on the frames of their labels, and write the index of each split."""
+    parts = divided.parts
+    photos = {name: read_photos(p.coco["images"], p.image_root, f"Reading {name}") for name, p in parts.items()}
+    everything = [photo for some in photos.values() for photo in some]
+    is_upright = decide_frames(everything, divided.request.exif)
+    for name, part in parts.items():
+        coco, root, folder = part.coco, part.image_root, divided.request.folder
+        log.info("indexing %s: %d images, %d annotations", name, len(coco["images"]), len(coco["annotations"]))
+        found = divided.findings[name]
+        write_index(coco, photos[name], root, divided.categories, folder / name, is_upright, found)
+        write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
+        _check_not_empty(Index(folder / name), name, root, divided.findings)
+    return IndexedLabels(tuple(parts), divided.split_lists, divided.notes, divided.findings, unusable_files(everything))
+
+
+def _categories(parts: Mapping[str, CocoDict], selection: Selection) -> Categories:
+    """Return the chosen names, or those of train; InstsegError with the difference where a split has others."""
+    names = {name: tuple(dict.fromkeys(c["name"] for c in coco["categories"])) for name, coco in parts.items()}
+    chosen = Categories(select_names(names["train"], selection.categories, "split train"))
+    if not chosen.names:
+        raise InstsegError("split train: its list of categories is empty")
+    for name, has in names.items():
+        if selection.categories:
+            select_names(has, chosen.names, f"split {name}")
+        elif sorted(has) != sorted(chosen.names):
+            Categories(has).check_same(chosen, f"split {name}", "split train")
+    return chosen
+
+
+def _limited(coco: CocoDict, name: str, categories: Categories, selection: Selection) -> CocoDict:
+    coco = select_categories(coco, categories.names)
+    coco = limit_images(coco, (selection.max_images or {}).get(name), selection.empty_ratio, selection.seed)
+    if not coco["images"]:
+        raise InstsegError(f"split {name}: dataset.empty_ratio={selection.empty_ratio} leaves no image")
+    return coco
+
+
+def _split_lists(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the lists of ``dataset.splits_file``; images that a limit has left out are listed as unused."""
+    unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
+    return used | ({UNUSED: unused} if unused else {})
+
+
+def _check_not_empty(index: Index, name: str, image_root: Path, findings: Mapping[str, Findings]) -> None:
+    if len(index) == 0:
+        found = (item for some in findings.values() for item in some.names.items())
+        why = "".join(f"; {len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in found)
+        raise InstsegError(f"split {name}: none of its images could be used; they were sought in {image_root}{why}")
+    if name == "train" and index.num_instances == 0:
+        raise InstsegError(f"split train: no image has an instance of {', '.join(index.categories.names)}")
+
+
+def _info(coco: CocoDict, image_root: Path) -> dict[str, object]:
+    info = coco.get("info")
+    return {**(info if isinstance(info, dict) else {}), "image_root": str(image_root.absolute())}
