@@ -57,7 +57,12 @@ def typed_values(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def quoted(key: str, value: object) -> str:
-    """Return ``key="value"`` so that Hydra reads exactly this value: backslashes count where a quote follows them."""
+    """Return ``key="value"`` so that Hydra reads exactly this value: backslashes count where a quote follows them.
+
+    Args:
+        key: dotted key of the configuration.
+        value: anything; its text counts.
+    """
     escaped = re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + (f"\\{found[2]}" if found[2] else ""), str(value))
     return f'{key}="{escaped}"'
 

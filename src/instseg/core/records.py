@@ -11,7 +11,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 import yaml
@@ -118,7 +118,13 @@ def _read_bytes(path: Path, remedy: str) -> bytes:
 
 
 def parse_record(content: bytes | str, kind: type[Kind], where: str, remedy: str) -> Kind:
-    """Parse the json text of one record; ``where`` names its origin in messages.
+    """Parse the json text of one record.
+
+    Args:
+        content: the text.
+        kind: its struct.
+        where: its origin, for messages.
+        remedy: as in ``read_record``.
 
     Raises:
         RecordError: the text is no such record.
@@ -144,8 +150,14 @@ def _refused(text: str) -> float:
     raise ValueError(f"{text[:20]} is no number that json has")
 
 
-def convert_record(content: Any, kind: type[Kind], where: str, remedy: str) -> Kind:
+def convert_record(content: object, kind: type[Kind], where: str, remedy: str) -> Kind:
     """Convert plain containers, such as those within a checkpoint, to one record.
+
+    Args:
+        content: the containers.
+        kind: the struct.
+        where: their origin, for messages.
+        remedy: as in ``read_record``.
 
     Raises:
         RecordError: the containers hold no such record.
@@ -176,7 +188,17 @@ def convert_plain(content: object, kind: type[Plain], where: str, remedy: str) -
 
 
 def check_version(found: int, kind: type[Record], where: str, remedy: str) -> None:
-    """Raise RecordError where the layout is of a version that ``kind`` cannot read."""
+    """Require a version of the layout that can be read.
+
+    Args:
+        found: the version of the file.
+        kind: the struct.
+        where: origin of the record, for the message.
+        remedy: as in ``read_record``.
+
+    Raises:
+        RecordError: ``kind`` cannot read that version.
+    """
     if found in (kind.VERSION, *kind.READABLE):
         return
     advice = "update instseg, or " if found > kind.VERSION else ""
@@ -184,7 +206,12 @@ def check_version(found: int, kind: type[Record], where: str, remedy: str) -> No
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record as indented json, atomically, with the version of its kind."""
+    """Write a record as indented json, atomically, with the version of its kind.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        record: the content.
+    """
     write_text_atomically(path, format_record(record))
 
 
