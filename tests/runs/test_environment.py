@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 from instseg import __version__
 from instseg.runs.environment import describe_git, describe_start
@@ -42,7 +41,7 @@ def test_a_start_names_instseg_the_processor_and_the_number_of_processes():
     assert start.hardware.cpu
 
 
-def test_a_folder_whose_name_is_not_utf_8_does_not_stop_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["train.py", "dataset.root=gr\udcfcn"])  # as Python reads the byte FC
-    add_start(tmp_path, describe_start(["train.py"], 1, "f00", 1))
+def test_a_folder_whose_name_is_not_utf_8_does_not_stop_the_run(tmp_path):
+    command = ["train.py", "dataset.root=gr\udcfcn"]  # as Python reads the byte FC
+    add_start(tmp_path, describe_start(command, 1, "f00", 1))
     assert newest_start(tmp_path).command == ["train.py", r"dataset.root=gr\udcfcn"]
