@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from instseg.app.build_model import build_trained_model
 from instseg.app.build_module import build_module
+from instseg.app.close_run import close_run
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.open_run import close_run, opened
+from instseg.app.open_run import opened
 from instseg.checkpoints.content import finite
 
 
@@ -28,5 +29,5 @@ def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
         measure = run.trainer.validate if config.stage == "validate" else run.trainer.test
         measure(module, datamodule=run.data, verbose=False)
         metrics = finite(run.trainer.callback_metrics)
-        close_run(run, metrics)
+        close_run(config, run.data, metrics)
     return metrics

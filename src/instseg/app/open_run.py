@@ -1,26 +1,27 @@
-"""A run that trains or measures: opened in one order, closed in the other."""
+"""A run that trains or measures, opened in one order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from instseg.app.audit import audit_shortly
-from instseg.app.build import build_datamodule, build_dataset, build_trainer, path_of
+from instseg.app.audit_settings import build_audit_options
+from instseg.app.build import build_datamodule, build_dataset, build_trainer
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.memory import keep_freed_memory
 from instseg.app.own_process import rank_command
 from instseg.app.record import write_record
-from instseg.app.summary import print_summary
-from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
+from instseg.audit.dataset import audit_dataset
+from instseg.audit.terminal import print_short
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable, prepare_folder
-from instseg.core.files import write_json
 from instseg.data.datamodule import InstanceDataModule
+from instseg.data.prepared import PreparedDataset
 from instseg.distributed.rank_failure import watched_ranks
 from instseg.runs.ownership import sole_owner
 from instseg.training.coordinated_stop import stopping_together
@@ -61,27 +62,16 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
             check_resumable(resumed, prepared.categories, config.resolved, prepared.fingerprint, trainer.world_size)
         data = build_datamodule(config, prepared)
         write_record(config, job, prepared, trainer.world_size)
-        audit_shortly(config, data.prepared)
+        _audit_shortly(config, data.prepared)
         if config.resume and trainer.is_global_zero:
             prepare_folder(config.folder, resumed)
         held.enter_context(watched_ranks(trainer))
         yield OpenRun(config, trainer, data, resumed)
 
 
-def close_run(run: OpenRun, metrics: Mapping[str, float]) -> None:
-    """Write ``metrics.json``, compare with the run that this one repeats, and print the summary.
-
-    Args:
-        run: that has done its work.
-        metrics: all that it measured, by their logged names.
-    """
-    if not run.trainer.is_global_zero:
-        return
-    config = run.config
-    write_json(config.folder / "metrics.json", dict(sorted(metrics.items())), indent=2)
-    if config.reproduce:
-        original = path_of(config.reproduce)
-        comparison = compare_runs(original, config.folder)
-        print_comparison(comparison, original, Console())
-        write_comparison(comparison, original, config.folder / "reproduce.json")
-    print_summary(metrics, run.data, config.folder, config.stage)
+def _audit_shortly(config: RunConfig, prepared: PreparedDataset) -> None:
+    """Print the counts of a data set and what is wrong with it; on every rank, stop a pointless training."""
+    report = audit_dataset(prepared, build_audit_options(config), thorough=False)
+    rank_zero_only(print_short)(report, Console())
+    if config.stage == "fit":
+        report.stop_if_fatal(config.audit.accept)

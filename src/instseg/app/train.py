@@ -10,9 +10,10 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
+from instseg.app.close_run import close_run
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.open_run import OpenRun, close_run, opened
+from instseg.app.open_run import OpenRun, opened
 from instseg.checkpoints.content import DescribeCheckpoint, finite
 from instseg.checkpoints.files import load_checkpoint
 from instseg.models.mask_rcnn import MaskRCNN
@@ -36,7 +37,7 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
         except (SystemExit, KeyboardInterrupt):
             _explain_interruption(config.folder)
             raise
-        close_run(run, metrics)
+        close_run(config, run.data, metrics)
     return metrics
 
 
