@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import albumentations as A
 import numpy as np
@@ -126,6 +127,25 @@ def test_evaluation_is_the_same_in_every_epoch(prepared):
     assert all(equal(evaluated[SampleKey(0, i)], evaluated[SampleKey(7, i)]) for i in range(4))
 
 
+def test_a_number_alone_gives_the_sample_of_the_first_epoch(prepared):
+    samples = dataset(prepared)
+    assert equal(samples[2], samples[SampleKey(0, 2)]) and equal(samples[-1], samples[len(samples) - 1])
+    with pytest.raises(IndexError):
+        samples[len(samples)]
+    assert sum(1 for _ in samples) == len(samples)
+
+
+def test_a_trainer_on_the_cpu_gets_no_pinned_memory_even_beside_a_gpu(prepared, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    module = module_of(prepared)
+    for device, is_pinned, batch_size in (("cpu", False, 1), ("cuda:0", True, 2)):
+        module.trainer = SimpleNamespace(
+            strategy=SimpleNamespace(root_device=torch.device(device)), global_rank=0, world_size=1
+        )
+        loader = module.val_dataloader()
+        assert (loader.pin_memory, loader.batch_size) == (is_pinned, batch_size)
+
+
 def test_a_dataset_is_pickled_without_its_data(prepared):
     assert len(pickle.dumps(dataset(prepared))) < 20_000
     again = pickle.loads(pickle.dumps(dataset(prepared)))
@@ -220,7 +240,7 @@ def test_an_epoch_covers_every_image_and_gives_every_rank_the_same_number_of_ful
         assert {key.epoch for key in keys} == {epoch}
         assert len(keys) == len(sampler)
         assert len(keys) % batch_size == 0
-        per_rank.append([key.position for key in keys])
+        per_rank.append([key.index for key in keys])
     assert len({len(positions) for positions in per_rank}) == 1
     together = [position for positions in zip(*per_rank, strict=True) for position in positions]
     assert sorted(set(together)) == list(range(num_images))
@@ -232,7 +252,7 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     def order(seed: int, epoch: int) -> list[int]:
         sampler = TrainSampler(50, 2, seed)
         sampler.set_epoch(epoch)
-        return [key.position for key in sampler]
+        return [key.index for key in sampler]
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
@@ -255,7 +275,7 @@ def test_resuming_in_the_middle_gives_exactly_the_rest_of_the_epoch(num_images, 
 @given(st.integers(1, 30), st.integers(1, 4))
 def test_evaluation_sees_each_image_once_over_all_ranks(num_images, world_size):
     samplers = [EvalSampler(num_images, rank, world_size) for rank in range(world_size)]
-    seen = [key.position for sampler in samplers for key in sampler]
+    seen = [key.index for sampler in samplers for key in sampler]
     assert sorted(seen) == list(range(num_images))
     assert sum(map(len, samplers)) == num_images
 

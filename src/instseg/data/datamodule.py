@@ -27,7 +27,7 @@ class InstanceDataModule(pl.LightningDataModule):
         prepared: the indices of train, val and test.
         augmentation: resize for all three, random transforms for training.
         batch_size: images per process in training; evaluation takes them one by one on CPU, where padding two
-            photos of different shape to a common size only costs time.
+            images of different shape to a common size only costs time.
         num_workers: loader processes; "auto" takes half the cores of this process, 8 at most.
         seed: decides order and augmentation.
         overfit_images: train, validate and test on this many training images with instances, and on no other.
@@ -54,7 +54,7 @@ class InstanceDataModule(pl.LightningDataModule):
         return self.prepared.categories
 
     def train_dataset(self) -> InstanceDataset:
-        """The training images, augmented: what ``train_dataloader`` loads from."""
+        """Return the training images, augmented, from which ``train_dataloader`` loads."""
         return self._dataset("train", training=True)
 
     def train_dataloader(self) -> DataLoader[Sample]:
@@ -70,7 +70,7 @@ class InstanceDataModule(pl.LightningDataModule):
         return self._eval_loader("test")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at ``{"epoch": …, "samples": …}``: samples of this rank that are done in that epoch.
+        """Resume at ``{"epoch": …, "samples": …}``: samples of this rank that are done in that epoch.
 
         A plain loader would replay the epoch's first batches. Lightning calls this before it asks for the loader, and
         restores its own progress after.
@@ -80,12 +80,12 @@ class InstanceDataModule(pl.LightningDataModule):
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """To a GPU without waiting for the copies: the loader has pinned the batch."""
+        """Copy to a GPU without waiting for it: the loader has pinned the batch."""
         return batch.to(device, non_blocking=device.type == "cuda")
 
     def _eval_loader(self, split: str) -> DataLoader[Sample]:
         dataset = self._dataset(split, training=False)
-        batch_size = self.batch_size if torch.cuda.is_available() else 1
+        batch_size = self.batch_size if self._is_on_gpu() else 1
         return self._loader(dataset, EvalSampler(len(dataset), *self._rank()), batch_size)
 
     def _dataset(self, split: str, training: bool) -> InstanceDataset:
@@ -93,6 +93,10 @@ class InstanceDataModule(pl.LightningDataModule):
 
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _is_on_gpu(self) -> bool:
+        """Tell whether the trainer computes on a GPU; one that was told to use the CPU may run beside an idle GPU."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _loader(
         self, dataset: InstanceDataset, sampler: TrainSampler | EvalSampler, batch_size: int
@@ -103,7 +107,7 @@ class InstanceDataModule(pl.LightningDataModule):
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self._is_on_gpu(),
             persistent_workers=self.num_workers > 0,
             worker_init_fn=_single_threaded,
             generator=torch.Generator().manual_seed(self.seed),  # else each epoch moves the global one
@@ -111,7 +115,7 @@ class InstanceDataModule(pl.LightningDataModule):
 
 
 def auto_workers() -> int:
-    """Half of the cores this process may use: the other half trains, on a machine without a GPU."""
+    """Return half of the cores this process may use: the other half trains, on a machine without a GPU."""
     return min(MAX_AUTO_WORKERS, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 2)
 
 

@@ -21,15 +21,23 @@ SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
 
 
 class SampleKey(NamedTuple):
-    """Everything that decides a training sample: with the seed, the same image is augmented the same way
-    by any worker of any rank."""
+    """Everything that decides a training sample, besides the seed: any worker of any rank augments it alike."""
 
     epoch: int
-    position: int  # of the image in the index
+    index: int  # of the image
 
 
 class InstanceDataset(Dataset[Sample]):
-    """Images of one split; ``training`` decides between augmentation and ground truth for evaluation."""
+    """Images of one split as samples.
+
+    ``dataset[3]`` is image 3 as it comes in epoch 0; the training loader asks for a ``SampleKey`` of any epoch.
+
+    Args:
+        index: the images and their instances.
+        augmentation: resize, and in training random transforms.
+        training: augment, and leave the ground truth for evaluation empty.
+        seed: of the augmentation.
+    """
 
     def __init__(self, index: Index, augmentation: Augmentation, training: bool, seed: int) -> None:
         self.index, self.augmentation, self.training, self.seed = index, augmentation, training, seed
@@ -37,32 +45,36 @@ class InstanceDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, key: SampleKey) -> Sample:
-        epoch, position = key
-        random = np.random.default_rng([self.seed, epoch, position]) if self.training else None
-        donor = partial(self._another, position)
-        image, boxes, labels, box_masks = self.augmentation(*self._read(position), random, donor)
+    def __getitem__(self, key: SampleKey | int) -> Sample:
+        """Return one sample.
+
+        Raises:
+            IndexError: there is no such image.
+        """
+        epoch, index = (0, range(len(self))[key]) if isinstance(key, int) else key
+        random = np.random.default_rng([self.seed, epoch, index]) if self.training else None
+        donor = partial(self._another, index)
+        image, boxes, labels, box_masks = self.augmentation(*self._read(index), random, donor)
         target = Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks))
-        truth = self.index.ground_truth(position, with_instances=not self.training)
+        truth = self.index.ground_truth(index, with_instances=not self.training)
         return Sample(torch.from_numpy(image).permute(2, 0, 1), target, truth)
 
-    def _read(self, position: int) -> tuple[Image, Instances]:
-        index = self.index
-        image = read_image(index.path(position), rotate=index.rotate(position))
-        expected = index.image_size(position)
+    def _read(self, index: int) -> tuple[Image, Instances]:
+        path, expected = self.index.path(index), self.index.image_size(index)
+        image = read_image(path, rotate=self.index.rotate(index))
         if image.shape[:2] != expected:
             then, now = f"{expected[1]}x{expected[0]}", f"{image.shape[1]}x{image.shape[0]}"
-            raise InstsegError(f"{index.path(position)} was {then} when it was indexed, is {now} now")
-        return image, index.instances(position)
+            raise InstsegError(f"{path} was {then} when it was indexed, is {now} now")
+        return image, self.index.instances(index)
 
-    def _another(self, position: int, random: np.random.Generator) -> tuple[Image, Instances] | None:
-        """One of the other images that have instances, each equally likely: whom copy-paste takes from."""
-        others = self._occupied[self._occupied != position]
+    def _another(self, index: int, random: np.random.Generator) -> tuple[Image, Instances] | None:
+        """Return one of the other images that have instances, each equally likely, for copy-paste to take from."""
+        others = self._occupied[self._occupied != index]
         return self._read(int(random.choice(others))) if len(others) else None
 
     @cached_property
     def _occupied(self) -> NDArray[np.int64]:
-        """Positions of the images with instances; found by each worker, so that it need not be sent to them."""
+        """The images with instances; found by each worker, so that they need not be sent to them."""
         return np.flatnonzero(self.index.instances_per_image()[self.index.rows])
 
 
@@ -109,7 +121,12 @@ class TrainSampler(Sampler[SampleKey]):
             self.epoch, self.start = epoch, 0
 
     def resume(self, epoch: int, num_samples_done: int) -> None:
-        """Go on in the middle of an epoch, after this many samples of this rank."""
+        """Resume in the middle of an epoch.
+
+        Args:
+            epoch: in progress.
+            num_samples_done: of this rank, in that epoch.
+        """
         self.epoch, self.start = epoch, min(num_samples_done, self.num_samples)
 
     def __iter__(self) -> Iterator[SampleKey]:
