@@ -240,7 +240,7 @@ def test_an_epoch_covers_every_image_and_gives_every_rank_the_same_number_of_ful
         assert {key.epoch for key in keys} == {epoch}
         assert len(keys) == len(sampler)
         assert len(keys) % batch_size == 0
-        per_rank.append([key.index for key in keys])
+        per_rank.append([key.image_index for key in keys])
     assert len({len(positions) for positions in per_rank}) == 1
     together = [position for positions in zip(*per_rank, strict=True) for position in positions]
     assert sorted(set(together)) == list(range(num_images))
@@ -252,7 +252,7 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     def order(seed: int, epoch: int) -> list[int]:
         sampler = TrainSampler(50, 2, seed)
         sampler.set_epoch(epoch)
-        return [key.index for key in sampler]
+        return [key.image_index for key in sampler]
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
@@ -275,7 +275,7 @@ def test_resuming_in_the_middle_gives_exactly_the_rest_of_the_epoch(num_images, 
 @given(st.integers(1, 30), st.integers(1, 4))
 def test_evaluation_sees_each_image_once_over_all_ranks(num_images, world_size):
     samplers = [EvalSampler(num_images, rank, world_size) for rank in range(world_size)]
-    seen = [key.index for sampler in samplers for key in sampler]
+    seen = [key.image_index for sampler in samplers for key in sampler]
     assert sorted(seen) == list(range(num_images))
     assert sum(map(len, samplers)) == num_images
 

@@ -24,7 +24,7 @@ class SampleKey(NamedTuple):
     """Everything that decides a training sample, besides the seed: any worker of any rank augments it alike."""
 
     epoch: int
-    index: int  # of the image
+    image_index: int
 
 
 class InstanceDataset(Dataset[Sample]):
