@@ -10,8 +10,8 @@ import pytest
 from audit.made import IMAGE_SIZE, labelled, one_car_each
 from factories import write_json, write_picture
 
+from instseg.audit.audit_options import AuditOptions
 from instseg.audit.dataset import audit_dataset
-from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport
 from instseg.core.types import CocoDict
 from instseg.data import sources

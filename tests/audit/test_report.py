@@ -14,9 +14,9 @@ from factories import SHARED, rectangle
 from rich.console import Console
 
 from instseg.audit import dataset as audit_module
+from instseg.audit.audit_options import AuditOptions
 from instseg.audit.charts import category_bars, histogram
 from instseg.audit.dataset import audit_dataset
-from instseg.audit.options import AuditOptions
 from instseg.audit.page import audit_page, write_audit_page
 from instseg.audit.report import MAX_SPOTS, Severity, report_to_dict, write_audit_json
 from instseg.audit.terminal import print_audit, print_short

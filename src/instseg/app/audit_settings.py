@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from instseg.app.config import Node, RunConfig
-from instseg.audit.options import AuditOptions
+from instseg.audit.audit_options import AuditOptions
 from instseg.core.errors import InstsegError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from instseg.audit.options import AuditOptions
+from instseg.audit.audit_options import AuditOptions
 from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.audit.tables import Tables
 from instseg.data.reading.findings import Findings

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.audit.anchors import LEEWAY, best_ious, shifted, suggest_sizes
-from instseg.audit.options import AuditOptions
+from instseg.audit.audit_options import AuditOptions
 from instseg.audit.overrides import override
 from instseg.audit.report import AuditFinding, Severity
 from instseg.audit.tables import SplitTable, Tables, worst_images, worst_instances

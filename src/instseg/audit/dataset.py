@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from instseg.audit.audit_options import AuditOptions
 from instseg.audit.checks_exif import exif_findings
 from instseg.audit.checks_images import copy_findings, list_images, similar_findings
 from instseg.audit.checks_model import model_findings
@@ -15,7 +16,6 @@ from instseg.audit.checks_shapes import shape_findings, thorough_shape_findings
 from instseg.audit.checks_splits import split_findings
 from instseg.audit.copies import identical_files
 from instseg.audit.fixed_splits import write_fixed_splits
-from instseg.audit.options import AuditOptions
 from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
 from instseg.audit.tables import SplitTable, Tables, read_tables
 from instseg.audit.thumbnails import illustrated
