@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import s3fs  # noqa: F401  (Lightning imports it in each run: once, before they are forked)
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 
@@ -28,8 +30,13 @@ SHORT = (
     "monitor.metric=val/loss", "monitor.mode=min", "dataset.num_images={train: 8, val: 3, test: 2}", "batch_size=2",
     "num_workers=0", "callbacks.pictures=null", "callbacks.curves=null",
     "augmentation.min_size=64", "augmentation.max_size=64",
+    "model.fpn_channels=16", "model.rpn.batch_size_per_image=32", "model.rpn.pre_nms_top_n_train=50",
+    "model.rpn.post_nms_top_n_train=50", "model.rpn.pre_nms_top_n_test=50", "model.rpn.post_nms_top_n_test=20",
+    "model.box.num_convs=1", "model.box.conv_channels=8", "model.box.head_channels=16",
+    "model.box.batch_size_per_image=16", "model.box.detections_per_image=5", "model.mask.num_convs=1",
+    "model.mask.channels=8",
 )  # fmt: skip
-"""Three epochs of four steps, each followed by a validation of three batches."""
+"""Three epochs of four steps, each followed by a validation of three batches, of all parts of a network in small."""
 EVERY_STEP = "trainer.checkpoint_every_minutes=1e-9"
 MEASURED_TIME = "images_per_second"
 
@@ -66,23 +73,32 @@ class ScalesLosses(Callback):
 
 def run(folder: Path, *overrides: str, kill: str | None = None, resume: bool = False) -> int:
     """Train in ``folder``; the exit code, negative for a signal. ``kill``: ``hook:count`` or ``hook:count:signal``."""
+    changes: dict[str, object] = {"run_dir": str(folder), "cache_dir": f"{folder.parent}/data"}
     if kill is not None:
         hook, count, *signum = kill.split(":")
-        added = {"_target_": "killed_runs.KillAt", "hook": hook, "count": int(count)}
-        added |= {"signum": int(signal.Signals[signum[0]])} if signum else {}
-        overrides = (*overrides, "+callbacks.kill=" + json.dumps(added).replace('"', ""))
+        changes["callbacks.kill"] = {"_target_": "killed_runs.KillAt", "hook": hook, "count": int(count)}
+        changes |= {"callbacks.kill.signum": int(signal.Signals[signum[0]])} if signum else {}
+    if resume:
+        changes["resume"] = str(folder)
+    config = _composed(overrides)
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        os._exit(_train(folder, [*overrides, *([f"resume={folder}"] if resume else [])]))
+        os._exit(_train(folder, config, changes))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _train(folder: Path, overrides: list[str]) -> int:
+@functools.cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    """Compose the settings that several runs share; each run changes its own copy, in its process."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=[*SHORT, *overrides])
+
+
+def _train(folder: Path, config: DictConfig, changes: Mapping[str, object]) -> int:
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("train", overrides=[*SHORT, f"cache_dir={folder.parent}/data", *overrides])
-        OmegaConf.update(config, "run_dir", str(folder))
+        for key, value in changes.items():
+            OmegaConf.update(config, key, value, force_add=True)
         folder.mkdir(exist_ok=True)
         run_stage(config)
     except InstsegError as error:
