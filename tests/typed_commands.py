@@ -27,7 +27,7 @@ QUICK = (
 )  # fmt: skip
 """Settings of a training whose steps take less time than its start."""
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["instseg.app.run"])
+_forks.set_forkserver_preload(["instseg.app.run", "s3fs"])  # Lightning imports s3fs in each run
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,16 @@ class Done:
 
 
 class Command:
-    """``python train.py <arguments>`` that has been started."""
+    """``python train.py <arguments>``, or another script of the top level, that has been started."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, script: str = "train.py"
+    ) -> None:
         descriptor, name = tempfile.mkstemp(suffix=".log")
         os.close(descriptor)
         self.log = Path(name)
         merged = {**os.environ, **(environment or {})}
-        self.process: BaseProcess = _forks.Process(target=_enter, args=(list(arguments), merged, name))
+        self.process: BaseProcess = _forks.Process(target=_enter, args=(script, list(arguments), merged, name))
         self.process.start()
 
     def press_ctrl_c(self) -> None:
@@ -62,7 +64,7 @@ class Command:
         return Done(self.process.exitcode, self.log.read_text())
 
 
-def _enter(arguments: list[str], environment: dict[str, str], log: str) -> None:
+def _enter(script: str, arguments: list[str], environment: dict[str, str], log: str) -> None:
     os.setsid()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for standard in (1, 2):
@@ -70,9 +72,9 @@ def _enter(arguments: list[str], environment: dict[str, str], log: str) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
-    sys.argv = ["train.py", *arguments]
+    sys.argv = [script, *arguments]
     try:
-        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        runpy.run_path(str(ROOT / script), run_name="__main__")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

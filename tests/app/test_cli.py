@@ -6,14 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typed_commands import Command
 
 ROOT = Path(__file__).parents[2]
-
-
-def train(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.mark.parametrize(
@@ -34,14 +29,15 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_misspelt_override_is_answered_with_what_was_meant(argument, message):
-    result = train(argument)
-    assert result.returncode == 1
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+    done = Command([argument]).wait()
+    assert done.code == 1
+    assert message in done.output
+    assert "Traceback" not in done.output
 
 
 def test_help_shows_groups_and_keys_with_examples():
-    result = train("--help")
+    command = [sys.executable, "train.py", "--help"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "model: r18fpn, r50fpn, r50fpn_v2, small" in result.stdout
     assert "python train.py dataset=auto dataset.root=DIR" in result.stdout
     assert len(result.stdout.splitlines()) < 60
@@ -55,6 +51,6 @@ def test_shell_completion_knows_the_options():
 
 
 def test_a_command_that_stops_before_any_work_leaves_no_folder(tmp_path):
-    result = train(f"outputs={tmp_path}/outputs", "batch_size=0")
-    assert "batch_size=0: expected 1 or more" in result.stderr
+    done = Command([f"outputs={tmp_path}/outputs", "batch_size=0"]).wait()
+    assert "batch_size=0: expected 1 or more" in done.output
     assert not list(tmp_path.glob("outputs/*/*"))

@@ -1,16 +1,12 @@
 """The commands of the README, typed as a user types them, on a few generated pictures."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from typed_commands import QUICK, Command, Done, wait_until
 
-ROOT = Path(__file__).parents[2]
 TINY = ("trainer.accelerator=cpu", "dataset.num_images={train: 8, val: 3, test: 3}", "batch_size=4", "num_workers=0")
 
 
@@ -19,27 +15,21 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-def command(place: Path, script: str, *arguments: str) -> list[str]:
+def started(place: Path, script: str, *arguments: str) -> Command:
     cache = [f"cache_dir={place}/data"] if script == "train.py" else []
-    return [sys.executable, script, f"outputs={place}/outputs", *cache, *arguments]
+    return Command([f"outputs={place}/outputs", *cache, *arguments], script=script)
 
 
-def run(place: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        command(place, script, *arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=280
-    )
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return result
-
-
-def last_line(result: subprocess.CompletedProcess[str]) -> Path:
-    return Path(result.stdout.strip().splitlines()[-1])
+def run(place: Path, script: str, *arguments: str) -> Done:
+    done = started(place, script, *arguments).wait()
+    assert done.code == 0, done.output[-3000:]
+    return done
 
 
 @pytest.fixture(scope="module")
 def trained(place):
     """The folder of a run of two epochs."""
-    return last_line(run(place, "train.py", *TINY, "trainer.max_epochs=2"))
+    return run(place, "train.py", *TINY, "trainer.max_epochs=2").last_line
 
 
 def test_a_run_owns_a_folder_that_the_last_line_names_and_that_holds_everything(trained, place):
@@ -74,7 +64,7 @@ def test_a_checkpoint_alone_is_enough_and_loads_without_pickled_code(trained):
 
 
 def test_stage_test_measures_the_checkpoint_again_with_the_same_result(trained, place):
-    again = last_line(run(place, "train.py", "stage=test", f"checkpoint={trained}", "trainer=cpu"))
+    again = run(place, "train.py", "stage=test", f"checkpoint={trained}", "trainer=cpu").last_line
     assert again.parent == trained.parent
     before, after = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, again))
     tested = {name for name in before if name.startswith("test/")}
@@ -84,7 +74,7 @@ def test_stage_test_measures_the_checkpoint_again_with_the_same_result(trained, 
 
 def test_resume_goes_on_in_the_same_folder_and_ends_where_an_uninterrupted_run_ends(trained, place):
     before = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
-    resumed = last_line(run(place, "train.py", *TINY, "trainer.max_epochs=3", f"resume={trained}"))
+    resumed = run(place, "train.py", *TINY, "trainer.max_epochs=3", f"resume={trained}").last_line
     assert resumed == trained
     after = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
     assert (before["epoch"], after["epoch"]) == (1, 2)
@@ -109,17 +99,15 @@ def test_predict_names_what_it_cannot_read_and_says_so_by_its_exit_code(trained,
     broken = place / "broken.jpg"
     broken.write_bytes(b"no photo")
     arguments = (f"checkpoint={trained}", f"source=[{photo},{broken}]", "device=cpu", f"output={place}/mixed")
-    result = subprocess.run(
-        command(place, "predict.py", *arguments), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 2
-    assert "broken.jpg" in result.stdout + result.stderr
+    done = started(place, "predict.py", *arguments).wait()
+    assert done.code == 2
+    assert "broken.jpg" in done.output
     assert len(json.loads((place / "mixed" / "predictions.json").read_text())["images"]) == 1
 
 
 def test_a_sweep_of_two_process_jobs_gives_each_job_its_own_folder(place):
     ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1")
-    arguments = (*TINY[1:], *ddp, "optimizer.lr=1e-3,2e-3", f"outputs={place}/sweep", "-m")
+    arguments = (*QUICK, *TINY[1:], *ddp, "optimizer.lr=1e-3,2e-3", f"outputs={place}/sweep", "-m")
     run(place, "train.py", *arguments)
     jobs = sorted((place / "sweep" / "shapes_small").iterdir())
     assert [job.name[-2:] for job in jobs] == ["_0", "_1"]
@@ -129,20 +117,15 @@ def test_a_sweep_of_two_process_jobs_gives_each_job_its_own_folder(place):
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_and_curves(place):
-    process = subprocess.Popen(
-        command(place, "train.py", *TINY, "trainer.max_epochs=500", f"outputs={place}/interrupted"),
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    command = started(place, "train.py", *TINY, "trainer.max_epochs=500", f"outputs={place}/interrupted")
     pattern = "interrupted/shapes_small/*/checkpoints/last.ckpt"
-    deadline = time.monotonic() + 120
-    while not list(place.glob(pattern)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode not in (0, None)
+    wait_until(lambda: list(place.glob(pattern)), command)
+    command.press_ctrl_c()
+    done = command.wait()
+    assert done.code == 130
     (last,) = place.glob(pattern)
-    assert "resume=" in output
-    assert "Traceback" not in output
+    assert "resume=" in done.output
+    assert "Traceback" not in done.output
     assert torch.load(last, weights_only=True)["global_step"] >= 2
     assert (last.parents[1] / "curves.png").is_file()
     step = torch.load(last, weights_only=True)["global_step"]

@@ -2,15 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typed_commands import Command, Done
 
 from instseg.sweeps.records import SweepFolder
 
-ROOT = Path(__file__).parents[2]
 TINY = (
     "trainer=cpu", "num_workers=0", "batch_size=2", "trainer.max_epochs=1", "trainer.enable_progress_bar=false",
     "dataset.num_images={train: 8, val: 3, test: 3}", "dataset.image_side_px=[64,64]", "augmentation.min_size=64",
@@ -18,9 +16,8 @@ TINY = (
 )  # fmt: skip
 
 
-def train(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
+def train(*arguments: str) -> Done:
+    return Command(arguments).wait()
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +32,9 @@ def sweep(tmp_path_factory):
 
 def test_the_one_that_diverges_is_told_at_the_end_and_the_exit_code_is_not_zero(sweep):
     result, folder = sweep
-    assert result.returncode == 1
-    assert "1 of 3 jobs failed (2 done), the first, number 1: diverged: the loss is not finite at step" in result.stderr
-    assert f"resume={folder.path} retry_failed=true" in result.stderr
+    assert result.code == 1
+    assert "1 of 3 jobs failed (2 done), the first, number 1: diverged: the loss is not finite at step" in result.output
+    assert f"resume={folder.path} retry_failed=true" in result.output
     assert "NonFiniteLossError" in folder.traceback_file(1).read_text()
 
 
@@ -51,7 +48,7 @@ def test_the_others_are_whole_runs_and_their_metric_is_that_of_their_best_checkp
 
 def test_the_leaderboard_compares_the_best_two_on_their_test_images(sweep):
     result, folder = sweep
-    assert "on the same 3 test images" in result.stdout
+    assert "on the same 3 test images" in result.output
     rows = list(csv.DictReader((folder.path / "leaderboard.csv").open()))
     assert [row["state"] for row in rows] == ["done", "done", "failed"]
 
@@ -60,5 +57,5 @@ def test_the_folder_is_enough_to_go_on_and_nothing_that_is_done_runs_again(sweep
     _, folder = sweep
     before = folder.records()
     result = train(f"resume={folder.path}")
-    assert result.returncode == 1 and "1 of 3 jobs failed" in result.stderr
+    assert result.code == 1 and "1 of 3 jobs failed" in result.output
     assert folder.records() == before

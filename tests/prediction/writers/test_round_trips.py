@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from export_factories import CATEGORIES, all_writers, export_run, predicted
 from factories import make_picture, polygon, star, write_picture
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+from typed_commands import train
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask, segmentation_to_rle
@@ -37,7 +36,6 @@ from instseg.prediction.writers.threads import WriterThreads
 
 MIN_IOU = 0.97
 SIZE = (120, 160)
-ROOT = Path(__file__).parents[3]
 
 
 def shape(*polygons: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -168,14 +166,12 @@ def test_what_was_predicted_is_corrected_and_trained_on(exported, tmp_path):
     content = json.loads(path.read_text())
     content["shapes"] = [shape for shape in content["shapes"] if shape["label"] != "cake"]
     path.write_text(json.dumps(content))
-    command = [
-        *(sys.executable, "train.py", "dataset=labelme", f"dataset.root={exported / 'labelme'}", "debug=fast"),
+    train(
+        *("dataset=labelme", f"dataset.root={exported / 'labelme'}", "debug=fast"),
         *("model=small", "trainer=cpu", "batch_size=1", f"outputs={tmp_path}/runs", f"cache_dir={tmp_path}/cache"),
         *("dataset.split_ratio={train: 0.5, val: 0.5, test: 0}", "dataset.group_by=null", "augmentation.min_size=64"),
         "augmentation.max_size=128",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    )
     (run,) = (tmp_path / "runs").glob("*/*/metrics.json")
     assert (run.parent / "checkpoints/last.ckpt").is_file()
     divided = json.loads((run.parent / "splits.json").read_text())
