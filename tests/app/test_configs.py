@@ -1,6 +1,8 @@
 """Every config file is composed and instantiated; every target has the keys it is given."""
 
 import inspect
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,14 @@ CONF = Path(__file__).parents[2] / "conf"
 GROUPED = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml") if p.parent != CONF and "hydra" not in p.parts)
 
 
-def composed(tmp_path, *overrides: str, name: str = "train"):
+@cache
+def composed_once(name: str, overrides: tuple[str, ...]):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose(name, overrides=list(overrides))
+        return compose(name, overrides=list(overrides))
+
+
+def composed(tmp_path, *overrides: str, name: str = "train"):
+    config = deepcopy(composed_once(name, overrides))
     if name == "train":
         OmegaConf.update(config, "run_dir", str(tmp_path))
     return config
@@ -38,15 +45,17 @@ def option(path: Path) -> str:
     return f"{path.parent}={path.stem}"
 
 
-def needed(path: Path, tmp_path: Path) -> list[str]:
-    """What a user must add to this option."""
+def composed_whole(path: Path, tmp_path: Path):
+    """The config with this option, and with what a user must add to it."""
     config = composed(tmp_path, option(path))
-    return [f"{key}=somewhere" for key in OmegaConf.missing_keys(config)]
+    for key in OmegaConf.missing_keys(config):
+        OmegaConf.update(config, key, "somewhere")
+    return config
 
 
 @pytest.mark.parametrize("path", GROUPED, ids=str)
 def test_every_option_composes_and_passes_the_checks(path, tmp_path):
-    config = composed(tmp_path, option(path), *needed(path, tmp_path))
+    config = composed_whole(path, tmp_path)
     if path.stem == "gpu" and not torch.cuda.is_available():
         with pytest.raises(InstsegError, match="finds no GPU"):
             checked_run_config(config)
@@ -64,7 +73,7 @@ def test_every_model_is_built(path, tmp_path):
 
 @pytest.mark.parametrize("path", [p for p in GROUPED if str(p.parent) == "dataset"], ids=lambda p: p.stem)
 def test_every_dataset_has_a_reader_that_takes_its_options(path, tmp_path):
-    config = composed(tmp_path, option(path), *needed(path, tmp_path))
+    config = composed_whole(path, tmp_path)
     if "reader" in config.dataset:
         options = build({**read_run_config(config).dataset, "_target_": "builtins.dict"})
         shared = inspect.signature(sources.folder).parameters
