@@ -11,7 +11,8 @@ from PIL import Image as PilImage
 from torch import Tensor, nn
 
 from instseg.core.categories import Categories
-from instseg.core.types import Detections, ImageSize
+from instseg.core.types import Batch, Detections, Prediction
+from instseg.models.postprocess import detections_to_predictions
 
 CATEGORIES = Categories(("red thing", "blue thing"))
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -20,16 +21,23 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 class FindsColours(nn.Module):
     """Reports the box around all red pixels (label 1, score 0.9) and all blue ones (label 2, score 0.6)."""
 
+    categories = CATEGORIES
+
     def __init__(self) -> None:
         super().__init__()
         self.seen_shapes: list[tuple[int, ...]] = []
 
-    def forward(
-        self, images: Tensor, image_sizes: list[ImageSize], targets: None = None
-    ) -> tuple[dict[str, Tensor], list[Detections]]:
-        assert images.dtype == torch.uint8 and not self.training and torch.is_inference_mode_enabled()
-        self.seen_shapes.append(tuple(images.shape))
-        return {}, [self.find(image[:, :h, :w]) for image, (h, w) in zip(images, image_sizes, strict=True)]
+    def predict(self, batch: Batch) -> list[Prediction]:
+        assert batch.images.dtype == torch.uint8 and not self.training and torch.is_inference_mode_enabled()
+        self.seen_shapes.append(tuple(batch.images.shape))
+        found = [self.find(image[:, :h, :w]) for image, (h, w) in zip(batch.images, batch.image_sizes, strict=True)]
+        return detections_to_predictions(found, batch.image_sizes, batch.image_ids, batch.original_sizes)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        raise AssertionError("nothing is trained here")
+
+    def losses_and_predictions(self, batch: Batch) -> tuple[dict[str, Tensor], list[Prediction]]:
+        return {}, self.predict(batch)
 
     def find(self, image: Tensor) -> Detections:
         found = []

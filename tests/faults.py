@@ -12,7 +12,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from instseg.training.module import NonFiniteLossError
+from instseg.training.finite import NonFiniteLossError
 
 FAULTS = {"PYTHONPATH": str(Path(__file__).parent)}
 

@@ -15,8 +15,8 @@ import torch
 from mutating import NUM_MUTATIONS
 from reading import mutated_bytes
 
+from instseg.checkpoints.description import FORMAT
 from instseg.checkpoints.files import (
-    FORMAT,
     AtomicCheckpointIO,
     DamagedCheckpointError,
     DiskFullError,

@@ -12,7 +12,8 @@ from rich.console import Console
 from run_starts import run_start
 
 from instseg.app.arguments import complete_arguments
-from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.description import FORMAT
+from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted

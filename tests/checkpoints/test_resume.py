@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from described import TRAINING, entry
 from killed_runs import EVERY_STEP, assert_equal, left_by, run
 
 from instseg import __version__
-from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO
+from instseg.checkpoints.description import read_description
+from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
@@ -127,10 +129,10 @@ def test_the_scale_of_losses_in_16_bits_goes_on_as_well(place):
 def test_the_one_before_takes_the_place_of_a_damaged_checkpoint_and_the_log_says_so(tmp_path, caplog):
     io = AtomicCheckpointIO()
     for step in (1, 2):
-        io.save_checkpoint({"instseg": {"format": FORMAT, "step": step}}, tmp_path / "checkpoints/last.ckpt")
+        io.save_checkpoint({"instseg": entry(metrics={"step": step})}, tmp_path / "checkpoints/last.ckpt")
     last = tmp_path / "checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:-1000])
-    assert find_resumable(tmp_path).about["step"] == 1
+    assert find_resumable(tmp_path).description.metrics == {"step": 1}
     assert "last.ckpt is damaged: expected" in caplog.text
     assert "Going on from previous.ckpt" in caplog.text
 
@@ -142,14 +144,12 @@ CONFIG = {"model": {"backbone": "resnet18", "norm": "gn"}, "batch_size": 2, "opt
 
 
 def resumable(batches: int = 0, **about: object) -> Resumable:
-    training = {"epochs": 3, "batches": batches, "processes": 1}
-    written = {"format": FORMAT, "version": __version__, "categories": ["car", "person"], "config": CONFIG,
-               "data_fingerprint": "f00", "packages": package_versions(), "training": training}  # fmt: skip
-    return Resumable(Path("last.ckpt"), written | about)
+    said = {"config": CONFIG, "packages": package_versions(), "training": {**TRAINING, "batches": batches}, **about}
+    return Resumable(Path("last.ckpt"), read_description({"instseg": entry(**said)}, Path("last.ckpt")))
 
 
 def check(checkpoint: Resumable, config: dict = CONFIG, fingerprint: str = "f00", processes: int = 1) -> None:
-    check_resumable(checkpoint, CATEGORIES, config, fingerprint, processes)
+    check_resumable(checkpoint, CATEGORIES, config, fingerprint, processes, resolved=["norm"])
 
 
 def test_nothing_is_said_where_all_is_as_it_was(caplog):
@@ -190,12 +190,12 @@ def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():
 
 def test_a_format_without_the_state_of_the_training_predicts_but_does_not_go_on():
     with pytest.raises(InstsegError, match=r"format 1, from which a training cannot go on.*model\.weights=last\.ckpt"):
-        check(Resumable(Path("last.ckpt"), {"format": 1, "version": "0.0.9", "categories": ["car", "person"]}))
+        check(resumable(format=1, training=None))
 
 
 def test_a_run_both_of_whose_checkpoints_are_damaged_is_not_started_over(tmp_path):
     for name in ("last.ckpt", "previous.ckpt"):
-        AtomicCheckpointIO().save_checkpoint({"instseg": {"format": FORMAT}}, tmp_path / "checkpoints" / name)
+        AtomicCheckpointIO().save_checkpoint({"instseg": entry()}, tmp_path / "checkpoints" / name)
         (tmp_path / "checkpoints" / name).write_bytes(b"x" * 100)
     with pytest.raises(InstsegError, match=r"nothing left to go on from: .*last\.ckpt.*previous\.ckpt"):
         find_resumable(tmp_path)

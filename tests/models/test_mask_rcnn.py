@@ -13,7 +13,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import Target
 from instseg.models.backbones import BACKBONES
-from instseg.models.mask_rcnn import MaskRCNN, Normalize, build_mask_rcnn, check_options
+from instseg.models.mask_rcnn import MaskRCNN, Normalize, build_mask_rcnn
 
 LOSSES = {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"}
 SMALL: dict[str, Any] = {
@@ -245,16 +245,18 @@ def test_what_cannot_be_is_refused_with_what_was_meant(options: dict[str, Any], 
 @pytest.mark.parametrize(("options", "message"), REFUSED)
 def test_the_same_is_refused_by_a_check_that_builds_nothing(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InstsegError, match=message):
-        check_options(**{**SMALL, **options})
+        build_mask_rcnn.check({**SMALL, **options})
 
 
 def test_the_check_knows_the_keys_and_downloads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "download_url_to_file", None)
-    check_options()
-    check_options(backbone="resnet50", weights="coco", trainable_layers=None, box={"num_convs": None})
-    check_options(weights="https://example.org/mine.pth")
+    build_mask_rcnn.check({})
+    build_mask_rcnn.check(
+        {"backbone": "resnet50", "weights": "coco", "trainable_layers": None, "box": {"num_convs": None}}
+    )
+    build_mask_rcnn.check({"weights": "https://example.org/mine.pth"})
     with pytest.raises(InstsegError, match=r"model\.backbon is no option; did you mean model.backbone"):
-        check_options(backbon="resnet18")
+        build_mask_rcnn.check({"backbon": "resnet18"})
 
 
 def test_without_the_file_its_norm_has_to_be_named() -> None:

@@ -29,7 +29,7 @@ def write_predictions(predictor: Predictor, source: object, output: Path, **opti
 
 @pytest.fixture
 def predictor() -> Predictor:
-    return Predictor(FindsColours(), CATEGORIES, Resize(96, 128), device="cpu")
+    return Predictor(FindsColours(), Resize(96, 128), device="cpu")
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from described import entry
 from msgspec.structs import replace
 from sweeping import states, swept
 
-from instseg.checkpoints.files import FORMAT, AtomicCheckpointIO, DiskFullError
+from instseg.checkpoints.files import AtomicCheckpointIO, DiskFullError
 from instseg.checkpoints.resume import find_resumable
 from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import ProcessDiedError
@@ -120,7 +121,7 @@ def test_a_job_goes_on_from_the_checkpoint_before_where_the_last_is_damaged_or_g
     def killed_while_saving(config):
         io, last = AtomicCheckpointIO(), Path(config.run_dir) / "checkpoints" / "last.ckpt"
         for step in (1, 2):
-            io.save_checkpoint({"instseg": {"format": FORMAT, "step": step}}, last)
+            io.save_checkpoint({"instseg": entry(metrics={"step": step})}, last)
         if is_gone:
             last.unlink()
         else:
@@ -129,7 +130,7 @@ def test_a_job_goes_on_from_the_checkpoint_before_where_the_last_is_damaged_or_g
 
     def goes_on(config):
         assert config.resume == config.run_dir
-        return find_resumable(Path(config.resume)).about["step"]
+        return find_resumable(Path(config.resume)).description.metrics["step"]
 
     with pytest.raises(SystemExit):
         swept(place, killed_while_saving, "optimizer.lr=choice(1)")

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from instseg.app.build import build, of_kind, path_of
+from hydra.utils import get_object
+
+from instseg.app.build import build, path_of
 from instseg.app.config import Node, PredictConfig, RunConfig
 from instseg.app.job import Job
 from instseg.checkpoints.content import TrainedModel, load_trained_model
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.models.mask_rcnn import MaskRCNN
+from instseg.core.segmenter import InstanceSegmenter, as_module, check_segmenter, weights_summary
+from instseg.models.builder import ModelBuilder, builder_of
 from instseg.models.weight_files import coco_category_names
 from instseg.runs.folders import find_checkpoint
 
 COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
 
 
-def build_model(node: Node, categories: Categories, **overrides: object) -> MaskRCNN:
-    """Build the network that ``model`` describes for these categories; ``overrides`` replace its options."""
-    return of_kind(build(node, categories, **overrides), MaskRCNN, "model")
+def model_builder_of(node: Node) -> ModelBuilder[..., object]:
+    """Return the builder that ``model._target_`` of a composed config names."""
+    target = get_object(str(node["_target_"]))
+    if not callable(target):
+        raise InstsegError(f"model._target_={node['_target_']}: expected a builder, found {type(target).__name__}")
+    return builder_of(target)
+
+
+def build_model(
+    node: Node, categories: Categories, trained: Node | None = None, **overrides: object
+) -> InstanceSegmenter:
+    """Build the network that ``model`` describes.
+
+    Args:
+        node: ``model`` of the composed config.
+        categories: of the data.
+        trained: ``model`` of a checkpoint whose weights follow; none are read then.
+        overrides: options that replace those of ``node``.
+    """
+    builder = model_builder_of(node)
+    if trained is not None:
+        overrides |= {key: trained[key] for key in builder.resolved if key in trained}
+        overrides |= {"load": False} if builder.reads_weights else {}
+    return check_segmenter(build(node, categories, **overrides), builder.name)
 
 
 def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:
@@ -32,13 +56,18 @@ def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedM
     if not isinstance(config, PredictConfig):
         raise InstsegError("checkpoint= is needed: a .ckpt, a run folder, or latest")
     categories = Categories(coco_category_names())
+    builder = model_builder_of(config.model)
+    if "weights" not in builder.options:
+        raise InstsegError(f"weights={config.weights}: {builder.name} starts from no weights; use checkpoint=")
     model = build_model(config.model, categories, weights=config.weights)
-    if model.weights_report is None or not model.weights_report.is_complete:
+    report = weights_summary(model)
+    if report is None or not report.is_complete:
         raise InstsegError(
             f"weights={config.weights} does not hold all of the network for COCO's categories, it would guess: "
             "use weights=coco, or checkpoint= for a model of your own"
         )
-    return TrainedModel(model.eval(), categories, COCO_MIN_SIZE, COCO_MAX_SIZE, {})
+    as_module(model).eval()
+    return TrainedModel(model, COCO_MIN_SIZE, COCO_MAX_SIZE, {})
 
 
 def _option(model: Node, key: str) -> object:

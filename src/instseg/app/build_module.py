@@ -8,15 +8,15 @@ from instseg.app.build import build, build_optimizer, build_scheduler
 from instseg.app.config import Node, RunConfig
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.models.mask_rcnn import MaskRCNN
+from instseg.core.segmenter import InstanceSegmenter
 from instseg.training.module import InstanceSegmentationModule
 
 
-def build_module(config: RunConfig, model: MaskRCNN, categories: Categories) -> InstanceSegmentationModule:
+def build_module(config: RunConfig, model: InstanceSegmenter) -> InstanceSegmentationModule:
     """Wrap a network for training, with the optimizer and schedule of the run."""
     optimizer, scheduler = build_optimizer(config.optimizer), build_scheduler(config.scheduler)
-    metrics = {name: _metric(name, node, categories) for name, node in config.metrics.items() if node is not None}
-    return InstanceSegmentationModule(model, categories, optimizer, scheduler, config.batch_size, metrics)
+    metrics = {name: _metric(name, node, model.categories) for name, node in config.metrics.items() if node is not None}
+    return InstanceSegmentationModule(model, optimizer, scheduler, config.batch_size, metrics)
 
 
 def _metric(name: str, node: Node, categories: Categories) -> Metric:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from instseg.app.build import build, build_optimizer, build_scheduler, of_kind
+from instseg.app.build_model import model_builder_of
 from instseg.app.config import RunConfig
 from instseg.data.transforms.augmentation import Augmentation
-from instseg.models.mask_rcnn import check_options
+from instseg.models.builder import options_of
 
 
 def check_parts(config: RunConfig) -> None:
@@ -16,9 +17,8 @@ def check_parts(config: RunConfig) -> None:
     Raises:
         InstsegError: a part refuses its options.
     """
-    options = {key: value for key, value in config.model.items() if key not in ("_target_", "suggested")}
     if not config.resume and config.stage == "fit":
-        check_options(**options)
+        model_builder_of(config.model).check(options_of(config.model))
     of_kind(build(config.augmentation), Augmentation, "augmentation")
     optimizer = build_optimizer(config.optimizer)(nn.Linear(1, 1), 1)
     build_scheduler(config.scheduler)(optimizer, 100)

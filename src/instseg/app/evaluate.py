@@ -25,7 +25,7 @@ def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
     with opened(config, job) as run:
         trained = build_trained_model(config, job)
         trained.categories.check_same(run.data.categories, "checkpoint", "dataset")
-        module = build_module(config, trained.model, run.data.categories)
+        module = build_module(config, trained.model)
         measure = run.trainer.validate if config.stage == "validate" else run.trainer.test
         measure(module, datamodule=run.data, verbose=False)
         metrics = finite(run.trainer.callback_metrics)

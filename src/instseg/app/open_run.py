@@ -12,6 +12,7 @@ from rich.console import Console
 
 from instseg.app.audit_settings import build_audit_options
 from instseg.app.build import build_datamodule, build_dataset, build_trainer
+from instseg.app.build_model import model_builder_of
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.memory import keep_freed_memory
@@ -59,7 +60,14 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
         prepared = build_dataset(config)
         resumed = find_resumable(config.folder) if config.resume else None
         if resumed is not None:  # before anything of that run is written to
-            check_resumable(resumed, prepared.categories, config.resolved, prepared.fingerprint, trainer.world_size)
+            check_resumable(
+                resumed,
+                prepared.categories,
+                config.resolved,
+                prepared.fingerprint,
+                trainer.world_size,
+                model_builder_of(config.model).resolved,
+            )
         data = build_datamodule(config, prepared)
         write_record(config, job, prepared, trainer.world_size)
         _audit_shortly(config, data.prepared)

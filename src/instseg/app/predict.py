@@ -34,7 +34,7 @@ def predict(composed: DictConfig) -> int:
     trained = build_trained_model(config, current_job())
     min_size = config.min_size or trained.min_size
     max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
-    predictor = Predictor(trained.model, trained.categories, Resize(min_size, max_size), config.device)
+    predictor = Predictor(trained.model, Resize(min_size, max_size), config.device)
     if predictor.device.type == "cpu":
         keep_freed_memory()
     console = Console()

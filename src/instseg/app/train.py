@@ -14,9 +14,8 @@ from instseg.app.close_run import close_run
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.open_run import OpenRun, opened
-from instseg.checkpoints.content import DescribeCheckpoint, finite
-from instseg.checkpoints.files import load_checkpoint
-from instseg.models.mask_rcnn import MaskRCNN
+from instseg.checkpoints.content import DescribeCheckpoint, finite, read_metrics
+from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.runs.folders import BEST, LAST, resume_command
 from instseg.training.module import InstanceSegmentationModule
 
@@ -42,19 +41,18 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
 
 
 def _module(run: OpenRun) -> InstanceSegmentationModule:
-    categories = run.data.categories
-    options = run.resumed.model_options if run.resumed else {}
-    model = build_model(run.config.model, categories, **options)
-    if run.trainer.is_global_zero and model.weights_report is not None:
-        log.info("%s", model.weights_report)
+    trained = run.resumed.description.model_config if run.resumed else None
+    model = build_model(run.config.model, run.data.categories, trained)
+    if run.trainer.is_global_zero and (report := weights_summary(model)) is not None:
+        log.info("%s", report)
     if run.config.compile:
-        model.compile_dense_part()
+        compile_dense_part(model)
     run.trainer.callbacks.insert(0, _description(run, model))  # type: ignore[attr-defined]
-    return build_module(run.config, model, categories)
+    return build_module(run.config, model)
 
 
-def _description(run: OpenRun, model: MaskRCNN) -> DescribeCheckpoint:
-    stored = {**run.config.resolved, "model": {**run.config.model, "norm": model.norm}}  # what auto became
+def _description(run: OpenRun, model: InstanceSegmenter) -> DescribeCheckpoint:
+    stored = {**run.config.resolved, "model": {**run.config.model, **resolved_options(model)}}
     return DescribeCheckpoint(run.data.categories, stored, run.data.prepared.fingerprint)
 
 
@@ -70,7 +68,7 @@ def _test(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
     metrics: dict[str, float] = {}
     tested = best if run.trainer.strategy.broadcast(best.is_file()) else None
     if tested is not None:
-        metrics |= load_checkpoint(best)["instseg"]["metrics"]
+        metrics |= read_metrics(best)
     elif run.trainer.is_global_zero:
         log.warning("There is no best.ckpt, because no validation ran: the last weights are tested.")
     run.trainer.test(module, datamodule=run.data, ckpt_path=tested, weights_only=True, verbose=False)

@@ -1,7 +1,8 @@
-"""What a checkpoint says about itself, and the model that it holds, rebuilt.
+"""What every checkpoint holds besides Lightning's state, and the network that it holds, rebuilt.
 
-A checkpoint is Lightning's own with one more entry, ``instseg``: plain containers that suffice to rebuild the
-model and its preprocessing, so that the file alone predicts.
+A checkpoint is Lightning's own with one more entry, ``instseg``: plain containers that suffice to rebuild the network
+and its preprocessing, so that the file alone predicts. Nothing in it chooses code: the builder of the network is looked
+up by its name among those that the caller knows.
 """
 
 from __future__ import annotations
@@ -10,29 +11,37 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
 
 from instseg import __version__
-from instseg.checkpoints.files import FORMAT, load_checkpoint
+from instseg.checkpoints.description import (
+    ENTRY,
+    CheckpointDescription,
+    Preprocessing,
+    as_entry,
+    read_description,
+)
+from instseg.checkpoints.files import load_checkpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
+from instseg.core.segmenter import InstanceSegmenter, as_module
+from instseg.models.builder import with_overrides
+from instseg.models.known import OWN_BUILDERS, Builders, find_builder, rebuild
 from instseg.runs.environment import package_versions
 
 MODEL_PREFIX = "model."
-PREDICTION_OPTIONS = ("score_threshold", "nms_threshold", "detections_per_image")
 
 
-def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Lightning's logged tensors as floats, without what is undefined (NaN: no ground truth of that kind)."""
+def finite(metrics: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return Lightning's logged values as floats, without those that are undefined (no ground truth of that kind)."""
     numbers = {name: float(value) for name, value in metrics.items()}
     return {name: number for name, number in numbers.items() if math.isfinite(number)}
 
 
 class DescribeCheckpoint(Callback):
-    """Adds the ``instseg`` entry to every checkpoint.
+    """The callback that adds the entry ``instseg`` to every checkpoint.
 
     Args:
         categories: of the training data.
@@ -40,79 +49,97 @@ class DescribeCheckpoint(Callback):
         data_fingerprint: of the training data.
     """
 
-    def __init__(self, categories: Categories, config: Mapping[str, Any], data_fingerprint: str = "") -> None:
+    def __init__(self, categories: Categories, config: Mapping[str, object], data_fingerprint: str = "") -> None:
         self.categories, self.config, self.data_fingerprint = categories, dict(config), data_fingerprint
         self._packages = package_versions()
 
-    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["instseg"] = {
-            "format": FORMAT,
-            "version": __version__,
-            "packages": self._packages,
-            "categories": list(self.categories.names),
-            "preprocessing": {key: self.config["augmentation"][key] for key in ("min_size", "max_size")},
-            "config": self.config,
-            "data_fingerprint": self.data_fingerprint,
-            "metrics": finite(trainer.callback_metrics),
-        }
-
-
-def _apply_option(options: dict[str, Any], key: str, value: Any) -> None:
-    *groups, leaf = key.split(".")
-    for group in groups:
-        options = options[group]
-    if options.get(leaf) == value or key in ("weights", "norm"):
-        return
-    if not (leaf.endswith("_test") or leaf in PREDICTION_OPTIONS):
-        raise InstsegError(
-            f"model.{key}={value}: the checkpoint was trained with {options.get(leaf)}, and this cannot change after "
-            f"training. What can: {', '.join(PREDICTION_OPTIONS)}, and what ends in _test"
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, object]) -> None:
+        """Add the entry."""
+        augmentation = self.config["augmentation"]
+        assert isinstance(augmentation, Mapping)
+        description = CheckpointDescription(
+            written_by=__version__,
+            packages=self._packages,
+            categories=list(self.categories.names),
+            preprocessing=Preprocessing(augmentation["min_size"], augmentation["max_size"]),
+            config=self.config,
+            data_fingerprint=self.data_fingerprint,
+            metrics=finite(trainer.callback_metrics),
         )
-    options[leaf] = value
+        checkpoint[ENTRY] = as_entry(description)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """What a checkpoint holds, rebuilt."""
+    """A trained network with its preprocessing."""
 
-    model: MaskRCNN
-    categories: Categories
-    min_size: int
-    max_size: int
-    config: dict[str, Any]
-    identity: dict[str, Any] = field(default_factory=dict)
-    """Which checkpoint, run and epoch this is and how good it was, to stand beside its predictions."""
+    model: InstanceSegmenter
+    min_size: int  # px of the shorter side in the network frame
+    max_size: int  # px that the longer side may have there
+    config: dict[str, object]
+    identity: dict[str, object] = field(default_factory=dict)
+    """Checkpoint, run, epoch and how good it was, to stand beside its predictions."""
+
+    @property
+    def categories(self) -> Categories:
+        """Names of its labels 1..."""
+        return self.model.categories
 
 
-def load_trained_model(path: Path, typed: Mapping[str, Any] | None = None) -> TrainedModel:
-    """Rebuild the model of a checkpoint with its weights, in evaluation mode, on the CPU.
+def load_trained_model(
+    path: Path, overrides: Mapping[str, object] | None = None, builders: Builders = OWN_BUILDERS
+) -> TrainedModel:
+    """Rebuild the network of a checkpoint with its weights, in evaluation mode, on the CPU.
 
-    ``typed`` are model options such as {"box.score_threshold": 0.01}; those that only matter when predicting take the
-    place of the checkpoint's, others must agree with it.
+    Args:
+        path: the checkpoint.
+        overrides: options of the model, such as {"box.score_threshold": 0.01}; those that only matter in prediction
+            take the place of the checkpoint's, others must agree with it.
+        builders: what the model of the checkpoint may be built by, besides the networks of this package.
+
+    Raises:
+        InstsegError: the file is missing, damaged or of a later version, its model is not known, or an override names
+            no option of it or one that cannot change after training.
     """
     checkpoint = load_checkpoint(path)
-    about = checkpoint["instseg"]
-    for key, value in (typed or {}).items():
-        _apply_option(about["config"]["model"], key, value)
-    categories = Categories(tuple(about["categories"]))
-    options = {key: value for key, value in about["config"]["model"].items() if key not in ("_target_", "suggested")}
-    model = build_mask_rcnn(categories, **options, load=False)
-    weights = checkpoint["state_dict"]
-    model.load_state_dict({k.removeprefix(MODEL_PREFIX): v for k, v in weights.items() if k.startswith(MODEL_PREFIX)})
-    sizes = about["preprocessing"]
-    identity = describe_origin(path, checkpoint)
-    return TrainedModel(model.eval(), categories, sizes["min_size"], sizes["max_size"], about["config"], identity)
+    description = read_description(checkpoint, path)
+    stored, source = description.model_config, str(path)
+    changeable = find_builder(stored, builders, source).prediction_options
+    options = with_overrides(stored, overrides or {}, changeable)
+    model = rebuild(options, Categories(tuple(description.categories)), builders, source)
+    network = as_module(model)
+    _load_weights(network, checkpoint["state_dict"], path)
+    network.eval()
+    sizes, config = description.preprocessing, {**description.config, "model": options}
+    return TrainedModel(
+        model, int(sizes.min_size), int(sizes.max_size), config, describe_origin(path, checkpoint, description)
+    )
 
 
-def describe_origin(path: Path, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """Path, run (dataset_model/date_time), epoch and step (both from 0), and the metric that was watched."""
-    about = checkpoint["instseg"]
-    run_dir, monitor = about["config"].get("run_dir"), about["config"].get("monitor", {}).get("metric")
+def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    own = {key.removeprefix(MODEL_PREFIX): value for key, value in state.items() if key.startswith(MODEL_PREFIX)}
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        first = " ".join(str(error).splitlines()[:4])  # one line for each tensor
+        raise InstsegError(f"{path}: its weights do not fit the model that it describes: {first}") from error
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """Return the metrics that a checkpoint was saved with; its tensors stay on the disk."""
+    return read_description(load_checkpoint(path, mmap=True), path).metrics
+
+
+def describe_origin(
+    path: Path, checkpoint: Mapping[str, object], description: CheckpointDescription
+) -> dict[str, object]:
+    """Return path, run (dataset_model/date_time), epoch and step (both from 0), and the metric that was watched."""
+    run_dir = description.config.get("run_dir")
     return {
         "checkpoint": str(path.absolute()),
-        "run": "/".join(Path(run_dir).parts[-2:]) if run_dir else None,
+        "run": "/".join(Path(run_dir).parts[-2:]) if isinstance(run_dir, str) else None,
         "epoch": checkpoint.get("epoch"),
         "step": checkpoint.get("global_step"),
-        "metrics": {name: value for name, value in about["metrics"].items() if name == monitor},
-        "trained_with": about["version"],
+        "metrics": {name: value for name, value in description.metrics.items() if name == description.monitor},
+        "trained_with": description.written_by,
     }

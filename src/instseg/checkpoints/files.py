@@ -25,13 +25,12 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from instseg import __version__
+from instseg.checkpoints.description import FORMAT
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
 from instseg.runs.folders import LAST, PREVIOUS
 
-FORMAT = 2
-"""2: what a training needs to go on exactly lies beside what describes the model. 1 predicts, and cannot go on."""
 FULL = (*DISK_FULL, errno.EFBIG)
 CHUNK_BYTES = 1 << 22
 SPARE_BYTES = 1 << 24  # for what is written beside a checkpoint: curves, pictures, the log

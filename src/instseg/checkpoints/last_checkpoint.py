@@ -13,6 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg.checkpoints.content import DescribeCheckpoint
+from instseg.checkpoints.description import ENTRY, TrainingState, plain_training, read_description
 from instseg.checkpoints.training_state import arrive, capture, set_progress
 from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
@@ -39,8 +40,8 @@ class LastCheckpoint(Callback):
     def __init__(self, folder: Path | str, every_minutes: float | None) -> None:
         self.path, self.every_minutes = Path(folder) / LAST, every_minutes
         self.interruption = Interruption()
-        self._saving: dict[str, Any] | None = None
-        self._restored: dict[str, Any] | None = None
+        self._saving: TrainingState | None = None
+        self._restored: TrainingState | None = None
         self._is_due = self._in_validation_step = self._is_unchanged = False
         self._saved_at = 0.0
 
@@ -139,10 +140,10 @@ class LastCheckpoint(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._saving is not None:
             data = trainer.datamodule  # type: ignore[attr-defined]
-            samples = self._saving["batches"] * data.batch_size
-            checkpoint[type(data).__qualname__] = {"epoch": self._saving["epochs"], "samples": samples}
+            samples = self._saving.batches * data.batch_size
+            checkpoint[type(data).__qualname__] = {"epoch": self._saving.epochs, "samples": samples}
             set_progress(checkpoint, self._saving)
-            checkpoint["instseg"]["training"] = self._saving
+            checkpoint[ENTRY]["training"] = plain_training(self._saving)
 
     def _is_late(self, trainer: Trainer, batch_idx: int) -> bool:
         """Asked of every rank, whose clocks differ; not in each step, because they wait for each other."""
@@ -155,17 +156,17 @@ class LastCheckpoint(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            about = checkpoint["instseg"]
-            self._restored = about["training"]
+            about = read_description(checkpoint, self.path)
+            self._restored = about.training
             (now,) = (c.config for c in trainer.callbacks if isinstance(c, DescribeCheckpoint))  # type: ignore[attr-defined]
-            self._is_unchanged = not differences(about["config"], now, CHANGES_NOTHING)
-            moved = about["config"].get("run_dir"), str(self.path.parents[1])
+            self._is_unchanged = not differences(about.config, now, CHANGES_NOTHING)
+            moved = about.config.get("run_dir"), str(self.path.parents[1])
             checkpoint["callbacks"] = _with_paths(checkpoint["callbacks"], *moved)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._restored is not None:
-            trainer._logger_connector._callback_metrics.update(self._restored["metrics"])
-            trainer.should_stop = self._restored["is_stopped"] and self._is_unchanged
+            trainer._logger_connector._callback_metrics.update(self._restored.metrics)
+            trainer.should_stop = self._restored.is_stopped and self._is_unchanged
 
     def _finish_going_on(self, trainer: Trainer, module: LightningModule) -> None:
         if self._restored is not None:
@@ -177,10 +178,10 @@ def _is_validation_of_training(trainer: Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
-def _with_paths(value: Any, before: str | None, now: str) -> Any:
+def _with_paths(value: Any, before: object, now: str) -> Any:
     """The states of the callbacks with the run folder where it is now: it may have been moved or copied."""
     if isinstance(value, dict):
         return {_with_paths(key, before, now): _with_paths(item, before, now) for key, item in value.items()}
-    if isinstance(value, str) and before and value.startswith(before):
+    if isinstance(value, str) and isinstance(before, str) and before and value.startswith(before):
         return now + value.removeprefix(before)
     return value

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg import __version__
+from instseg.checkpoints.description import CheckpointDescription, read_description
 from instseg.checkpoints.event_files import rewind_event_files
 from instseg.checkpoints.files import DamagedCheckpointError, load_checkpoint
 from instseg.core.atomic import remove_scratch
@@ -34,12 +34,7 @@ class Resumable:
     """The newest good checkpoint of a run: where it lies and what it says about itself."""
 
     path: Path
-    about: dict[str, Any]
-
-    @property
-    def model_options(self) -> dict[str, Any]:
-        """For the same network, still without its weights: what it once started from is not read again."""
-        return {"load": False, "norm": self.about["config"]["model"]["norm"]}
+    description: CheckpointDescription
 
 
 def find_resumable(run_dir: Path) -> Resumable | None:
@@ -50,42 +45,60 @@ def find_resumable(run_dir: Path) -> Resumable | None:
     damages = []
     for path in saved_states(run_dir):
         try:
-            about = load_checkpoint(path, mmap=True)["instseg"]
+            description = read_description(load_checkpoint(path, mmap=True), path)
         except DamagedCheckpointError as error:
             damages.append(str(error))
             continue
         if damages:
             rank_zero_only(log.warning)("%s. Going on from %s", damages[0], path.name)
-        return Resumable(path, about)
+        return Resumable(path, description)
     if damages:
         raise InstsegError("there is nothing left to go on from: " + "; ".join(damages))
     return None
 
 
 def check_resumable(
-    resumable: Resumable, categories: Categories, config: Mapping[str, Any], data_fingerprint: str, processes: int
+    resumable: Resumable,
+    categories: Categories,
+    config: Mapping[str, object],
+    data_fingerprint: str,
+    processes: int,
+    resolved: Collection[str] = (),
 ) -> None:
-    """InstsegError with the difference where the training cannot go on; a warning where it will not end the same."""
-    about = resumable.about
-    if "training" not in about:
+    """Warn where a resumed training will not end like one without interruption.
+
+    Args:
+        resumable: the checkpoint.
+        categories: of the data set now.
+        config: the resolved config now.
+        data_fingerprint: of the training data now.
+        processes: number of ranks now.
+        resolved: options of the model that the checkpoint holds with the values that were decided when it was built.
+
+    Raises:
+        InstsegError: the training cannot resume from there; with the difference.
+    """
+    about = resumable.description
+    if about.training is None:
         raise InstsegError(
-            f"{resumable.path} was written by instseg {about['version']} in format {about['format']}, from which a "
+            f"{resumable.path} was written by instseg {about.written_by} in format {about.version}, from which a "
             f"training cannot go on. Its weights can be used: model.weights={resumable.path}"
         )
-    Categories(tuple(about["categories"])).check_same(categories, "checkpoint", "dataset")
-    found = differences(about["config"], config, CHANGES_NOTHING)
-    found.pop("model.norm", None)  # what 'auto' became
+    Categories(tuple(about.categories)).check_same(categories, "checkpoint", "dataset")
+    found = differences(about.config, config, CHANGES_NOTHING)
+    for option in resolved:
+        found.pop(f"model.{option}", None)
     network = {key: both for key, both in found.items() if key.startswith("model.") and ABSENT not in both}
     if network:
         raise InstsegError(f"the checkpoint to resume holds another network: {in_words(network, 'the checkpoint')}")
-    training = about["training"]
-    then = {"data": about["data_fingerprint"], "processes": training["processes"], "instseg": about["version"]}
+    training = about.training
+    then = {"data": about.data_fingerprint, "processes": training.processes, "instseg": about.written_by}
     now = {"data": data_fingerprint, "processes": processes, "instseg": __version__}
-    found |= differences(then | about["packages"], now | package_versions())
+    found |= differences(then | about.packages, now | package_versions())
     moving = {key: both for key, both in found.items() if key in SHAPES_EPOCHS}
-    if moving and training["batches"]:
+    if moving and training.batches:
         raise InstsegError(
-            f"the checkpoint lies in the middle of epoch {training['epochs']}, after {training['batches']} batches. "
+            f"the checkpoint lies in the middle of epoch {training.epochs}, after {training.batches} batches. "
             f"That is another place now: {in_words(moving, 'the checkpoint')}"
         )
     if found:
@@ -98,4 +111,5 @@ def check_resumable(
 def prepare_folder(run_dir: Path, resumable: Resumable | None) -> None:
     """Take back what came after the checkpoint; for the process that owns the folder."""
     remove_scratch(run_dir / "checkpoints")
-    rewind_event_files(run_dir, resumable.about["training"]["events"] if resumable else {})
+    training = resumable.description.training if resumable else None
+    rewind_event_files(run_dir, training.events if training else {})

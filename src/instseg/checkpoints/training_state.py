@@ -7,15 +7,14 @@ at which a training is saved, and each has one form: before a step, and before a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch.distributed
 from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning import LightningModule, Trainer
 
+from instseg.checkpoints.description import TrainingState
 from instseg.checkpoints.event_files import event_file_sizes
 from instseg.checkpoints.random_states import RandomStates, random_states, restore_random_states
 from instseg.training.progress import steps_done
@@ -25,25 +24,25 @@ FIT, EPOCH, BATCH = "fit_loop", "epoch_progress", "epoch_loop.batch_progress"
 VALIDATION_BATCH = "epoch_loop.val_loop.batch_progress"
 
 
-def capture(trainer: Trainer, validation_due: bool) -> dict[str, Any]:
-    """What Lightning does not save. Every rank must call it."""
+def capture(trainer: Trainer, validation_due: bool) -> TrainingState:
+    """Return what Lightning does not save. Every rank must call it."""
     epochs, batches = steps_done(trainer)
-    return {
-        "epochs": epochs,
-        "batches": batches,
-        "processes": trainer.world_size,
-        "validation_due": validation_due,
-        "logged_steps": trainer.fit_loop.epoch_loop._batches_that_stepped,
-        "is_stopped": trainer.should_stop,
-        "metrics": move_data_to_device(dict(trainer.callback_metrics), torch.device("cpu")),
-        "random": _of_all_ranks(trainer, msgspec.to_builtins(random_states(), builtin_types=(torch.Tensor,))),
-        "events": _event_files(trainer),
-    }
+    return TrainingState(
+        epochs=epochs,
+        batches=batches,
+        processes=trainer.world_size,
+        validation_due=validation_due,
+        logged_steps=trainer.fit_loop.epoch_loop._batches_that_stepped,
+        is_stopped=trainer.should_stop,
+        metrics=move_data_to_device(dict(trainer.callback_metrics), torch.device("cpu")),
+        random=_of_all_ranks(trainer, random_states()),
+        events=_event_files(trainer),
+    )
 
 
-def set_progress(checkpoint: dict[str, Any], training: Mapping[str, Any]) -> None:
+def set_progress(checkpoint: dict[str, Any], training: TrainingState) -> None:
     """Give the loops' progress in ``checkpoint`` the one form of this moment."""
-    epochs, batches, due = training["epochs"], training["batches"], training["validation_due"]
+    epochs, batches, due = training.epochs, training.batches, training.validation_due
     checkpoint["epoch"] = max(0, epochs if batches else epochs - 1)  # of the last step
     fit = checkpoint["loops"][FIT]
     is_last = due and fit[BATCH]["is_last_batch"]
@@ -57,23 +56,23 @@ def set_progress(checkpoint: dict[str, Any], training: Mapping[str, Any]) -> Non
         fit[VALIDATION_BATCH] = {"total": begun, "current": dict.fromkeys(begun, 0), "is_last_batch": False}
 
 
-def arrive(trainer: Trainer, module: LightningModule, training: Mapping[str, Any]) -> None:
+def arrive(trainer: Trainer, module: LightningModule, training: TrainingState) -> None:
     """In the first step (or batch of a validation) after going on: what Lightning does not restore, or restores wrong.
 
     Lightning leaves ``on_train_epoch_start`` out in the middle of an epoch; callbacks count on it.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         callback.on_train_epoch_start(trainer, module)
-    if not training["validation_due"]:
-        trainer.fit_loop.epoch_loop._batches_that_stepped = training["logged_steps"]
-    if trainer.global_rank < len(training["random"]):
-        restore_random_states(msgspec.convert(training["random"][trainer.global_rank], RandomStates))
+    if not training.validation_due:
+        trainer.fit_loop.epoch_loop._batches_that_stepped = training.logged_steps
+    if trainer.global_rank < len(training.random):
+        restore_random_states(training.random[trainer.global_rank])
 
 
-def _of_all_ranks(trainer: Trainer, states: dict[str, Any]) -> list[Any]:
+def _of_all_ranks(trainer: Trainer, states: RandomStates) -> list[RandomStates]:
     if trainer.world_size == 1:
         return [states]
-    gathered: list[Any] = [None] * trainer.world_size
+    gathered = [states] * trainer.world_size
     torch.distributed.all_gather_object(gathered, states)
     return gathered
 

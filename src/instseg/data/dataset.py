@@ -13,11 +13,10 @@ from torch.utils.data import Dataset, Sampler
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Batch, Image, Instances, Sample, Target
+from instseg.data.batches import pad_images
 from instseg.data.index.columns import Index
 from instseg.data.reading.images import read_image
 from instseg.data.transforms.augmentation import Augmentation
-
-SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
 
 
 class SampleKey(NamedTuple):
@@ -79,14 +78,10 @@ class InstanceDataset(Dataset[Sample]):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Pad with zeros at the right and bottom to a common size that the pyramid's strides divide."""
-    sizes = [(sample.image.shape[1], sample.image.shape[2]) for sample in samples]
-    height, width = (-(-max(side) // SIZE_DIVISOR) * SIZE_DIVISOR for side in zip(*sizes, strict=True))
-    images = torch.zeros(len(samples), height, width, 3, dtype=torch.uint8)
-    for padded, sample in zip(images, samples, strict=True):
-        padded[: sample.image.shape[1], : sample.image.shape[2]] = sample.image.permute(1, 2, 0)
+    """Return samples as one batch, their images padded to a common size."""
+    images, sizes = pad_images([sample.image.permute(1, 2, 0).numpy() for sample in samples])
     targets = _in_common_storage([sample.target for sample in samples])
-    return Batch(images.permute(0, 3, 1, 2), sizes, targets, [sample.ground_truth for sample in samples])
+    return Batch(images, sizes, targets, [sample.ground_truth for sample in samples])
 
 
 def _in_common_storage(targets: list[Target]) -> list[Target]:

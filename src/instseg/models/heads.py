@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +14,7 @@ from torchvision.models.detection.rpn import RPNHead
 
 from instseg.models.backbones import STRIDES, norm_layer
 from instseg.models.linear import linear
-from instseg.models.options import AnchorOptions, BoxOptions, MaskOptions, RpnOptions
+from instseg.models.mask_rcnn_options import AnchorOptions, BoxOptions, MaskOptions, RpnOptions
 from instseg.models.roi_align import MultiScaleRoIAlign
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
@@ -27,8 +26,7 @@ MIN_ROIS_AT_ONCE = 32  # with fewer a convolution loses more time than it saves 
 def build_rpn(channels: int, anchors: AnchorOptions, options: RpnOptions, num_convs: int) -> RegionProposalNetwork:
     """``num_convs`` is the variant's, where the options do not say."""
     num_levels = len(STRIDES) + 1
-    sizes = tuple(tuple(size) if isinstance(size, Sequence) else (size,) for size in anchors.sizes)
-    generator = AnchorGenerator(sizes, (tuple(anchors.ratios),) * num_levels)
+    generator = AnchorGenerator(anchors.sizes_by_level, (tuple(anchors.ratios),) * num_levels)
     num_anchors = generator.num_anchors_per_location()[0]
     head = RPNHead(channels, num_anchors, conv_depth=num_convs if options.num_convs is None else options.num_convs)
     return RegionProposalNetwork(

@@ -1,4 +1,4 @@
-"""Mask R-CNN on whole uint8 batches; parameter names are those of torchvision's, whose state dicts load strictly."""
+"""Mask R-CNN on whole uint8 batches. Its parameters have torchvision's names, so that its state dicts load strictly."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 
 from instseg.core.categories import Categories
-from instseg.core.types import Detections, ImageSize, Target
-from instseg.models.backbones import STAGES, build_backbone
+from instseg.core.segmenter import AnchorGrid, NetworkLimits
+from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
+from instseg.models.backbones import STAGES, STRIDES, build_backbone
+from instseg.models.builder import Options, model_builder
 from instseg.models.heads import build_roi_heads, build_rpn
-from instseg.models.options import (
+from instseg.models.mask_rcnn_options import (
+    PREDICTION_OPTIONS,
     AnchorOptions,
     BoxOptions,
     MaskOptions,
     RpnOptions,
     check_choices,
-    check_keys,
     read_groups,
     resolve_norm,
     weights_name,
 )
+from instseg.models.postprocess import detections_to_predictions
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
 from instseg.models.weight_files import read_weights
@@ -37,7 +40,12 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 
 
 class Normalize(nn.Module):
-    """Batch of uint8 pictures -> what the backbone expects, in one go on the device."""
+    """Conversion of a batch of uint8 images to what the backbone expects, at once and on the device.
+
+    Args:
+        mean: of each channel, for pixel values 0..1.
+        std: the standard deviation of each.
+    """
 
     def __init__(self, mean: Sequence[float] = IMAGE_MEAN, std: Sequence[float] = IMAGE_STD) -> None:
         super().__init__()
@@ -46,53 +54,117 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor, image_sizes: list[ImageSize]) -> ImageList:
-        """images: uint8 (B, 3, H, W) RGB. The padding becomes 0 *after* normalisation, as the weights are used to."""
+        """Normalise; the padding becomes 0 *after* that, as in the training of the published weights.
+
+        Args:
+            images: uint8 (B, 3, H, W) RGB, padded at the right and bottom.
+            image_sizes: (height, width) px of each without the padding.
+
+        Returns:
+            Float (B, 3, H, W), channels_last, and the sizes.
+        """
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
         pixels = images.to(mean.dtype, memory_format=torch.channels_last, copy=True).div_(255).sub_(mean).div_(std)
-        for picture, (height, width) in zip(pixels, image_sizes, strict=True):
-            picture[:, height:] = 0
-            picture[:, :, width:] = 0
+        for image, (height, width) in zip(pixels, image_sizes, strict=True):
+            image[:, height:] = 0
+            image[:, :, width:] = 0
         return ImageList(pixels, image_sizes)
 
 
 class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
     """Mask R-CNN (He et al., 2017) with a feature pyramid; made by ``build_mask_rcnn``."""
 
-    def __init__(self, backbone: nn.Module, rpn: RegionProposalNetwork, roi_heads: RoIHeads) -> None:
+    def __init__(
+        self, backbone: nn.Module, rpn: RegionProposalNetwork, roi_heads: RoIHeads, categories: Categories, norm: str
+    ) -> None:
         super().__init__(backbone, rpn, roi_heads, Normalize())
-        self.norm = ""  # the resolved choice of ``NORMS``
+        self.categories = categories
+        self.norm = norm  # one of ``NORMS``
         self.weights_report: WeightsReport | None = None
+
+    @property
+    def resolved_options(self) -> dict[str, object]:
+        """What ``norm: auto`` became: it depends on the weights, which are not read again."""
+        return {"norm": self.norm}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return loss_classifier, loss_box_reg, loss_mask, loss_objectness and loss_rpn_box_reg."""
+        losses, _ = self(batch.images, batch.image_sizes, batch.targets)
+        return dict(losses)
+
+    def predict(self, batch: Batch) -> list[Prediction]:
+        """Return what is found on each image, in the original frame."""
+        _, detections = self(batch.images, batch.image_sizes)
+        return self.to_predictions(detections, batch)
+
+    def losses_and_predictions(self, batch: Batch) -> tuple[dict[str, Tensor], list[Prediction]]:
+        """Return both from one pass, in evaluation mode; no global random state is touched."""
+        losses, detections = self(batch.images, batch.image_sizes, batch.targets)
+        return losses, self.to_predictions(detections, batch)
+
+    def to_predictions(self, detections: list[Detections], batch: Batch) -> list[Prediction]:
+        """Return detections in the network frame as predictions in the original frame."""
+        return detections_to_predictions(detections, batch.image_sizes, batch.image_ids, batch.original_sizes)
 
     def forward(
         self, images: Tensor, image_sizes: list[ImageSize], targets: list[Target] | None = None
     ) -> tuple[dict[str, Tensor], list[Detections]]:
-        """images: uint8 (B, 3, H, W) RGB, padded at the right and bottom; image_sizes: without the padding.
+        """Run the network once; targets and detections are in the network frame.
 
-        Training: (losses, []). Evaluation: (losses where targets are given else {}, one ``Detections`` per image),
-        from a single pass; the same input then gives the same losses, and no global random state is touched.
-        Losses: loss_classifier, loss_box_reg, loss_mask, loss_objectness, loss_rpn_box_reg. Targets and detections
-        are in the network frame.
+        Args:
+            images: uint8 (B, 3, H, W) RGB, padded at the right and bottom.
+            image_sizes: (height, width) px of each without the padding.
+            targets: needed in training.
+
+        Returns:
+            In training the losses, and no detections. In evaluation the losses where targets are given, else none, and
+            one ``Detections`` for each image; the same input then gives the same losses.
+
+        Raises:
+            ValueError: in training without targets.
         """
         if self.training and targets is None:
             raise ValueError("training needs targets")
-        pictures = self.transform(images, image_sizes)
+        images_in = self.transform(images, image_sizes)
         wanted = None if targets is None else [_as_dict(target) for target in targets]
-        features = self.backbone(pictures.tensors)
-        proposals, rpn_losses = self.rpn(pictures, features, wanted)
+        features = self.backbone(images_in.tensors)
+        proposals, rpn_losses = self.rpn(images_in, features, wanted)
         detections, roi_losses = self.roi_heads(features, proposals, image_sizes, wanted)
         return {**roi_losses, **rpn_losses}, detections
 
     def compile_dense_part(self) -> None:
-        """Compile what runs over whole pictures, for any size of them; the names in the state dict stay."""
+        """Compile what runs over whole images, for any size of them; the names in the state dict stay."""
         self.backbone.compile(dynamic=True)
         self.rpn.head.compile(dynamic=True)
 
 
 def _as_dict(target: Target) -> dict[str, Tensor]:
-    """The form in which torchvision's matching reads a target."""
+    """Return a target in the form in which torchvision's matching reads it."""
     return {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
 
 
+def check_options(options: Options) -> None:
+    """Raise the InstsegError of ``build_mask_rcnn`` for whatever can be known without reading weights.
+
+    Args:
+        options: its keywords but ``categories`` and ``load``; nothing is built or downloaded.
+    """
+    parameters = inspect.signature(build_mask_rcnn).parameters.values()
+    given: dict[str, Any] = {p.name: p.default for p in parameters if p.name not in ("categories", "load")}
+    given |= options
+    read_groups(*(given.pop(key) for key in ("anchors", "rpn", "box", "mask")))
+    check_choices(**given | {"weights": weights_name(given["weights"])}, load=True)
+
+
+def limits_of(options: Options) -> NetworkLimits:
+    """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for."""
+    groups: dict[str, Any] = {key: options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")}
+    anchors, rpn, box, _ = read_groups(**groups)
+    grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), (*STRIDES, 2 * STRIDES[-1]), rpn.fg_iou)
+    return NetworkLimits(grid, box.detections_per_image)
+
+
+@model_builder(PREDICTION_OPTIONS, resolved=("norm",), check=check_options, limits=limits_of)
 def build_mask_rcnn(
     categories: Categories | Sequence[str] | int,
     *,
@@ -108,7 +180,7 @@ def build_mask_rcnn(
     box: BoxOptions | Mapping[str, Any] = BoxOptions(),  # noqa: B008
     mask: MaskOptions | Mapping[str, Any] = MaskOptions(),  # noqa: B008
 ) -> MaskRCNN:
-    """Mask R-CNN with its weights loaded and their report in ``model.weights_report``.
+    """Build Mask R-CNN with its weights loaded and their report in ``model.weights_report``.
 
     Args:
         categories: the categories; a bare number where there are no names (nothing is then transferred by name).
@@ -134,27 +206,22 @@ def build_mask_rcnn(
         trainable_layers = len(STAGES) if weights == "none" else 3
     head_norm = norm if variant == "v2" else None
     pyramid = build_backbone(backbone, norm, trainable_layers, fpn_channels, head_norm)
-    num_classes = (categories if isinstance(categories, int) else len(categories)) + 1
+    names = _named(categories)
     model = MaskRCNN(
         pyramid,
         build_rpn(fpn_channels, anchors, rpn, 2 if variant == "v2" else 1),
-        build_roi_heads(num_classes, fpn_channels, box, mask, head_norm),
+        build_roi_heads(names.num_classes, fpn_channels, box, mask, head_norm),
+        names,
+        norm,
     )
-    model.norm = norm
     if load:
         model.weights_report = apply_weights(model, file, categories) if file else report_without_weights(model)
     model.to(memory_format=torch.channels_last)
     return model
 
 
-def check_options(**options: Any) -> None:
-    """Raise the InstsegError of ``build_mask_rcnn`` for whatever can be known without reading weights.
-
-    Takes its keywords but ``categories`` and ``load``, and its defaults; nothing is built or downloaded.
-    """
-    parameters = inspect.signature(build_mask_rcnn).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.name not in ("categories", "load")}
-    check_keys(options, list(defaults), "model")
-    given = {**defaults, **options}
-    read_groups(*(given.pop(key) for key in ("anchors", "rpn", "box", "mask")))
-    check_choices(**given | {"weights": weights_name(given["weights"])}, load=True)
+def _named(categories: Categories | Sequence[str] | int) -> Categories:
+    """Return the categories; a bare number of them is named 1, 2, ..."""
+    if isinstance(categories, Categories):
+        return categories
+    return Categories(tuple(map(str, range(1, categories + 1))) if isinstance(categories, int) else tuple(categories))

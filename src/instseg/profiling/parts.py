@@ -1,72 +1,93 @@
-"""Which method is which part of the network: the one list to follow where the model's code changes."""
+"""The methods that are timed, and the part of the network that each of them is.
+
+Of any segmenter the passes as a whole are timed; a network that is known here is divided further.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
-from operator import attrgetter
-from typing import Any
+from types import MethodType
+from typing import ParamSpec, TypeVar
 
 from torch import nn
 
-import instseg.training.module
+from instseg.models.mask_rcnn import MaskRCNN
 from instseg.profiling import profile as part
 from instseg.profiling.recorder import Recorder
 from instseg.training.module import InstanceSegmentationModule
 
-PARTS = {  # below the LightningModule; of a module, its forward
-    "model.transform": part.NORMALIZE,
-    "model.backbone": part.BACKBONE,
-    "model.rpn": part.PROPOSALS,  # what is left of it without the next three
-    "model.rpn.head": part.RPN_HEAD,
-    "model.rpn.assign_targets_to_anchors": part.ANCHOR_MATCHING,
-    "model.rpn.losses": part.RPN_LOSSES,
-    "model.roi_heads.sample": part.SAMPLING,
-    "model.roi_heads.box_roi_pool": part.BOX_ALIGN,
-    "model.roi_heads.box_head": part.BOX_HEAD,
-    "model.roi_heads.box_predictor": part.BOX_HEAD,
-    "model.roi_heads.mask_roi_pool": part.MASK_ALIGN,
-    "model.roi_heads.mask_head": part.MASK_HEAD,
-    "model.roi_heads.mask_predictor": part.MASK_HEAD,
-    "model.roi_heads.losses": part.LOSSES,
-    "model.roi_heads.postprocess_detections": part.DETECTIONS,
-    "model": part.REST,
-    "metrics.update": part.UPDATE,
-    "metrics.compute": part.COMPUTE,
-}
-POSTPROCESS = "detections_to_predictions"  # what the LightningModule's file calls it
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Timed = tuple[nn.Module | Callable[..., object], str]
+"""A module, whose call is timed, or a bound method; and the part that it is."""
+
+
+def parts_of(module: InstanceSegmentationModule) -> list[Timed]:
+    """Return what is timed, the outer before the inner: a part does not count the parts within it."""
+    model, metrics = module.model, module.metrics
+    whole: list[Timed] = [(model.losses, part.REST), (model.losses_and_predictions, part.REST)]
+    inner = parts_of_mask_rcnn(model) if isinstance(model, MaskRCNN) else []
+    return [*whole, *inner, (metrics.update, part.UPDATE), (metrics.compute, part.COMPUTE)]
+
+
+def parts_of_mask_rcnn(model: MaskRCNN) -> list[Timed]:
+    """Return the parts of Mask R-CNN: the one list to follow where its code changes."""
+    rpn, heads = model.rpn, model.roi_heads
+    return [
+        (model.transform, part.NORMALIZE),
+        (model.backbone, part.BACKBONE),
+        (rpn, part.PROPOSALS),  # what is left of it without the next three
+        (rpn.head, part.RPN_HEAD),
+        (rpn.assign_targets_to_anchors, part.ANCHOR_MATCHING),
+        (rpn.losses, part.RPN_LOSSES),
+        (heads.sample, part.SAMPLING),
+        (heads.box_roi_pool, part.BOX_ALIGN),
+        (heads.box_head, part.BOX_HEAD),
+        (heads.box_predictor, part.BOX_HEAD),
+        (heads.mask_roi_pool, part.MASK_ALIGN),
+        (heads.mask_head, part.MASK_HEAD),
+        (heads.mask_predictor, part.MASK_HEAD),
+        (heads.losses, part.LOSSES),
+        (heads.postprocess_detections, part.DETECTIONS),
+        (model.to_predictions, part.PASTE),
+    ]
 
 
 def time_parts(module: InstanceSegmentationModule, recorder: Recorder) -> ExitStack:
-    """Announce every call of a part to the recorder, until the returned stack is closed.
-
-    Raises AttributeError for a part that the model does not have.
-    """
+    """Announce every call of a part to the recorder, until the returned stack is closed."""
     undo = ExitStack()
-    for path, name in PARTS.items():
-        found = attrgetter(path)(module)
-        if isinstance(found, nn.Module):
-            compiled = found._compiled_call_impl is not None  # then what runs is not its forward
-            _time(found, "_compiled_call_impl" if compiled else "forward", name, recorder, undo)
+    for timed, name in parts_of(module):
+        if isinstance(timed, nn.Module):
+            compiled = timed._compiled_call_impl is not None  # then what runs is not its forward
+            _time(timed, "_compiled_call_impl" if compiled else "forward", name, recorder, undo)
         else:
-            owner, _, method = path.rpartition(".")
-            _time(attrgetter(owner)(module), method, name, recorder, undo)
-    _time(instseg.training.module, POSTPROCESS, part.PASTE, recorder, undo)
+            owner, method = _owner_and_name(timed)
+            _time(owner, method, name, recorder, undo)
     return undo
 
 
-def _time(owner: Any, method: str, name: str, recorder: Recorder, undo: ExitStack) -> None:
+def _owner_and_name(method: Callable[..., object]) -> tuple[object, str]:
+    if not isinstance(method, MethodType):
+        raise TypeError(f"{method!r} is no bound method")
+    return method.__self__, method.__name__
+
+
+def _time(owner: object, method: str, name: str, recorder: Recorder, undo: ExitStack) -> None:
     """Put a timed one in the place of ``owner.method``."""
-    original: Callable[..., Any] = getattr(owner, method)
-
-    @wraps(original)
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        with recorder.range(name):
-            return original(*args, **kwargs)
-
+    original = getattr(owner, method)
     if method in vars(owner):
         undo.callback(setattr, owner, method, original)
     else:
         undo.callback(delattr, owner, method)
-    setattr(owner, method, timed)
+    setattr(owner, method, _timed(original, name, recorder))
+
+
+def _timed(original: Callable[Arguments, Result], name: str, recorder: Recorder) -> Callable[Arguments, Result]:
+    @wraps(original)
+    def timed(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with recorder.range(name):
+            return original(*args, **kwargs)
+
+    return timed

@@ -1,9 +1,8 @@
-"""The LightningModule: thin steps around the model, the losses' log and the metrics."""
+"""The LightningModule: thin steps around the network, the log of its losses, and the metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -12,28 +11,20 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 
-from instseg.core.categories import Categories
-from instseg.core.errors import InstsegError
+from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.core.types import Batch, Prediction
 from instseg.evaluation.metric_set import MetricSet
-from instseg.models.mask_rcnn import MaskRCNN
-from instseg.models.postprocess import detections_to_predictions
-
-LOSS_NAMES = ("loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg")
-
-
-class NonFiniteLossError(InstsegError):
-    """The loss became NaN or infinite; the weights of the last finite step are still in place."""
+from instseg.training.finite import FiniteCheck
+from instseg.training.mean_losses import MeanLosses
 
 
 class InstanceSegmentationModule(pl.LightningModule):
-    """Mask R-CNN under Lightning.
+    """A segmenter under Lightning.
 
     Args:
         model: the network.
-        categories: names of its labels 1...
         build_optimizer: called with (model, effective batch size).
         build_scheduler: called with (optimizer, number of optimizer steps of the whole run).
         batch_size: images per process and step, for the effective batch size.
@@ -42,18 +33,18 @@ class InstanceSegmentationModule(pl.LightningModule):
 
     def __init__(
         self,
-        model: MaskRCNN,
-        categories: Categories,
+        model: InstanceSegmenter,
         build_optimizer: Callable[[nn.Module, int], Optimizer] | None = None,
         build_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         batch_size: int = 1,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.categories, self.batch_size = model, categories, batch_size
+        self.model, self.categories, self.batch_size = model, model.categories, batch_size
         self.build_optimizer, self.build_scheduler = build_optimizer, build_scheduler
         self.metrics = MetricSet(metrics or {})
-        self.eval_losses = nn.ModuleDict({name: MeanMetric() for name in LOSS_NAMES})
+        self.mean_losses = MeanLosses()
+        self.finite = FiniteCheck()
 
     @property
     def effective_batch_size(self) -> int:
@@ -61,20 +52,26 @@ class InstanceSegmentationModule(pl.LightningModule):
         return self.batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer, and a schedule that moves with each of its steps."""
         assert self.build_optimizer is not None and self.build_scheduler is not None
-        optimizer = self.build_optimizer(self.model, self.effective_batch_size)
+        optimizer = self.build_optimizer(as_module(self.model), self.effective_batch_size)
         scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        losses, _ = self.model(batch.images, batch.image_sizes, batch.targets)
+        """Return the loss, the sum of the network's terms.
+
+        Raises:
+            NonFiniteLossError: this loss, or on a GPU that of the step before, is NaN or infinite.
+        """
+        losses = self.model.losses(batch)
         loss = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(loss):
-            raise self._non_finite(losses, batch)
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.finite.watch(losses, loss, self.global_step, batch.image_ids, lr)
         *values, total = self._mean_over_ranks(torch.stack([*losses.values(), loss]).detach())
         self.log_dict({f"train/{k}": v for k, v in zip(losses, values, strict=True)}, batch_size=len(batch))
         self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=len(batch))
+        self.log("lr", lr, batch_size=len(batch))
         return loss
 
     def _mean_over_ranks(self, values: Tensor) -> Tensor:
@@ -84,50 +81,54 @@ class InstanceSegmentationModule(pl.LightningModule):
             values /= self.trainer.world_size
         return values
 
-    def _non_finite(self, losses: dict[str, Tensor], batch: Batch) -> NonFiniteLossError:
-        terms = ", ".join(f"{name}={value.item():.4g}" for name, value in losses.items())
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        return NonFiniteLossError(
-            f"the loss is not finite at step {self.global_step}: {terms}; image ids {batch.image_ids}; lr {lr:.3g}. "
-            "Try a smaller optimizer.lr, more scheduler.warmup_steps, or trainer.gradient_clip_val=1"
-        )
+    def on_validation_start(self) -> None:
+        """Measure no weights that came of a loss that is not finite."""
+        self.finite.check()
+
+    def on_train_end(self) -> None:
+        """Look at the last step."""
+        self.finite.check()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Save no weights that came of a loss that is not finite."""
+        self.finite.check()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, list[Prediction]]:
+        """Evaluate one batch; the predictions go to the callbacks."""
         return self._evaluate(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, list[Prediction]]:
+        """Evaluate one batch; the predictions go to the callbacks."""
         return self._evaluate(batch)
 
     def _evaluate(self, batch: Batch) -> dict[str, list[Prediction]]:
-        """Losses and predictions from one pass; the predictions go to the callbacks that draw them."""
-        losses, detections = self.model(batch.images, batch.image_sizes, batch.targets)
-        for name, value in losses.items():
-            metric = self.eval_losses[name]
-            assert isinstance(metric, MeanMetric)
-            metric.update(value, weight=len(batch))
-        predictions = detections_to_predictions(detections, batch.image_sizes, batch.image_ids, batch.original_sizes)
+        losses, predictions = self.model.losses_and_predictions(batch)
+        self.mean_losses.update(losses, len(batch))
         self.metrics.update(predictions, batch.ground_truth)
         return {"predictions": predictions}
 
     def on_validation_epoch_start(self) -> None:
+        """Begin anew."""
         self._forget_last_evaluation()
 
     def on_test_epoch_start(self) -> None:
+        """Begin anew."""
         self._forget_last_evaluation()
 
     def _forget_last_evaluation(self) -> None:
         """At the start, so that callbacks find at its end what was measured."""
         self.metrics.reset()
-        for metric in self.eval_losses.values():
-            metric.reset()  # type: ignore[operator]
+        self.mean_losses.reset()
 
     def on_validation_epoch_end(self) -> None:
+        """Log ``val/...``."""
         self._log_metrics("val")
 
     def on_test_epoch_end(self) -> None:
+        """Log ``test/...``."""
         self._log_metrics("test")
 
     def _log_metrics(self, stage: str) -> None:
-        losses = {name: metric.compute() for name, metric in self.eval_losses.items()}  # type: ignore[operator]
-        values: dict[str, Any] = {**losses, "loss": sum(losses.values()), **self.metrics.compute()}
+        losses = self.mean_losses.compute(self.device)
+        values = {**losses, "loss": sum(losses.values()), **self.metrics.compute()}
         self.log_dict({f"{stage}/{name}": torch.as_tensor(v, dtype=torch.float32) for name, v in values.items()})

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from instseg.core.errors import InstsegError
 from instseg.models.backbones import BACKBONES, NORMS, STAGES, STRIDES
+from instseg.models.option_keys import check_keys
 from instseg.models.weight_files import WeightsFile, find_weights
 
+PREDICTION_OPTIONS = (
+    "rpn.pre_nms_top_n_test", "rpn.post_nms_top_n_test", "rpn.nms_threshold", "rpn.score_threshold",
+    "box.score_threshold", "box.nms_threshold", "box.detections_per_image",
+)  # fmt: skip
+"""What may change after training."""
 VARIANTS = ("v1", "v2")
 PUBLISHED = ("none", "coco", "imagenet")
 
@@ -30,6 +35,11 @@ class AnchorOptions:
                 f"model.anchors.sizes={list(self.sizes)}: expected {len(STRIDES) + 1} entries, one per pyramid level, "
                 "each a number or a list of the same length"
             )
+
+    @property
+    def sizes_by_level(self) -> tuple[tuple[float, ...], ...]:
+        """Sides of the anchors of each level, px in the network frame."""
+        return tuple(tuple(size) if isinstance(size, Sequence) else (size,) for size in self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +115,6 @@ def _check_value(key: str, value: Any, default: Any) -> None:
     }.get(type(default), (object, ""))
     if not isinstance(value, accepted) or (isinstance(value, int | float) and value < 0):
         raise InstsegError(f"{key}={value!r} must be {wanted}")
-
-
-def check_keys(given: Iterable[str], known: Sequence[str], key: str) -> None:
-    """Raise InstsegError on the first of ``given`` that the group ``key`` does not have."""
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
-            meant = f"did you mean {key}.{close[0]}? " if close else ""
-            raise InstsegError(f"{key}.{name} is no option; {meant}{key} has {', '.join(known)}")
 
 
 def read_groups(

@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 from pytorch_lightning.profilers import PassThroughProfiler
 from rich.console import Console
 
-import instseg.training.module
 from instseg.app.build import build_datamodule, build_dataset, build_trainer
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
@@ -24,16 +23,15 @@ from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.distributed.rank_launcher import RankCommand
-from instseg.models.postprocess import detections_to_predictions
 from instseg.profiling import profile as part
 from instseg.profiling.callback import ProfileTraining, plan
 from instseg.profiling.costs import costs
-from instseg.profiling.parts import PARTS, time_parts
+from instseg.profiling.parts import parts_of, time_parts
 from instseg.profiling.profile import Profile
 from instseg.profiling.recorder import IMAGE, STEP, Clock, Recorder
 from instseg.profiling.report import print_profile
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 ONLY_IN_EVALUATION = {part.DETECTIONS, part.PASTE, part.UPDATE, part.COMPUTE}
 ONLY_IN_TRAINING = {part.BACKWARD, part.OPTIMIZER}
 
@@ -57,7 +55,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("profile")
     config = tiny(folder)
     data = build_datamodule(config, build_dataset(config))
-    module = build_module(config, build_model(config.model, data.categories), data.categories)
+    module = build_module(config, build_model(config.model, data.categories))
     trainer = build_trainer(config, RankCommand(lambda rank: []))
     trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, config.resolved, data.prepared.fingerprint))
     trainer.fit(module, datamodule=data)
@@ -69,13 +67,19 @@ def numbers(run):
     return json.loads((run.folder / "profile.json").read_text())
 
 
-def test_every_part_of_the_network_has_its_time_in_a_training_step(numbers):
-    wanted = {part.DATA, part.COPY, *PARTS.values(), *ONLY_IN_TRAINING} - ONLY_IN_EVALUATION
+@pytest.fixture
+def parts(run) -> set[str]:
+    """Names of everything that is timed of this network and its metrics."""
+    return {name for _, name in parts_of(run.module)}
+
+
+def test_every_part_of_the_network_has_its_time_in_a_training_step(numbers, parts):
+    wanted = {part.DATA, part.COPY, *parts, *ONLY_IN_TRAINING} - ONLY_IN_EVALUATION
     assert wanted == {name for name, seconds in numbers["step"].items() if seconds > 0} - {part.OTHER}
 
 
-def test_and_so_has_every_part_of_an_evaluation(numbers):
-    wanted = {part.DATA, part.COPY, *PARTS.values(), *ONLY_IN_EVALUATION}
+def test_and_so_has_every_part_of_an_evaluation(numbers, parts):
+    wanted = {part.DATA, part.COPY, *parts, *ONLY_IN_EVALUATION}
     assert wanted == {name for name, seconds in numbers["image"].items() if seconds > 0} - {part.OTHER}
     assert numbers["evaluation"][part.PICTURES] > 0
     assert numbers["checkpoints_seconds"] > 0
@@ -92,16 +96,16 @@ def test_an_epoch_is_that_of_the_training_that_is_not_cut_short(tmp_path, number
     assert sum(cost["share"] for cost in numbers["costs"]) == pytest.approx(1)
 
 
-def test_the_trace_names_the_parts(run):
+def test_the_trace_names_the_parts(run, parts):
     trace = json.loads((run.folder / "trace.json").read_text())
     names = [event["name"] for event in trace["traceEvents"] if event.get("cat") == "user_annotation"]
     assert names.count("training step") == names.count("evaluation step") == 2
-    assert {part.DATA, part.BACKWARD, part.OPTIMIZER, *PARTS.values()} - {part.COMPUTE} <= set(names)
+    assert {part.DATA, part.BACKWARD, part.OPTIMIZER, *parts} - {part.COMPUTE} <= set(names)
 
 
 def test_after_the_profile_everything_is_as_it_was(run):
     assert isinstance(run.trainer.profiler, PassThroughProfiler)
-    assert instseg.training.module.detections_to_predictions is detections_to_predictions
+    assert "to_predictions" not in vars(run.module.model) and "losses" not in vars(run.module.model)
     assert not any("forward" in vars(submodule) for submodule in run.module.modules())
     assert "sample" not in vars(run.module.model.roi_heads)
 
@@ -198,7 +202,7 @@ def test_on_a_gpu_the_times_are_those_of_its_own_events(monkeypatch):
 
 def test_a_compiled_part_is_timed_around_its_compiled_code(tmp_path):
     config = tiny(tmp_path)
-    module = build_module(config, build_model(config.model, Categories(("car",))), Categories(("car",)))
+    module = build_module(config, build_model(config.model, Categories(("car",))))
     module.model.rpn.head._compiled_call_impl = lambda levels: levels  # what module.compile() sets
     record = recorder()
     with time_parts(module, record):

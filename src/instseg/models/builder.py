@@ -1,0 +1,145 @@
+"""The builder of a network: what ``model._target_`` names, and what is known of its options before it is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import update_wrapper
+from typing import Generic, ParamSpec, TypeVar
+
+from instseg.core.errors import InstsegError
+from instseg.core.segmenter import NetworkLimits
+from instseg.models.option_keys import check_keys
+
+Parameters = ParamSpec("Parameters")
+Network = TypeVar("Network")
+Options = Mapping[str, object]
+"""Option, as in the config of a model, to a plain value or to a mapping of options."""
+
+TARGET, CATEGORIES, LOAD = "_target_", "categories", "load"
+NO_OPTIONS = (TARGET, "suggested")
+"""What stands beside the options in a config: the name of the builder, and defaults of other groups."""
+
+
+class ModelBuilder(Generic[Parameters, Network]):
+    """A callable that builds a network, and what it says about its options.
+
+    Every callable that takes ``categories`` first and its options as keywords builds a network; ``builder_of`` makes
+    it one of these. One that has a parameter ``load`` reads no weights where this is False.
+
+    Args:
+        build: the callable.
+        prediction_options: dotted keys of the options that may change after training.
+        resolved: keys of the options that ``resolved_options`` of the network may decide.
+        check: raises InstsegError for options that cannot be; called before any work.
+        limits: returns what the options say about which instances can be learnt.
+    """
+
+    def __init__(
+        self,
+        build: Callable[Parameters, Network],
+        prediction_options: Sequence[str] = (),
+        resolved: Sequence[str] = (),
+        check: Callable[[Options], None] | None = None,
+        limits: Callable[[Options], NetworkLimits] | None = None,
+    ) -> None:
+        self.prediction_options, self.resolved = tuple(prediction_options), tuple(resolved)
+        self._build, self._check, self._limits = build, check, limits
+        self._parameters = inspect.signature(build).parameters
+        update_wrapper(self, build)
+
+    def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Network:
+        """Build the network."""
+        return self._build(*args, **kwargs)
+
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+        return str(getattr(self._build, "__qualname__", self._build))
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether ``load=False`` keeps it from reading weights."""
+        return LOAD in self._parameters
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of its options."""
+        return tuple(name for name in self._parameters if name not in (CATEGORIES, LOAD))
+
+    def check(self, options: Options) -> None:
+        """Raise InstsegError for whatever can be known to be wrong before the network is built.
+
+        Args:
+            options: all but ``categories`` and ``load``; what is absent has its default.
+        """
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in self._parameters.values()):
+            check_keys(options, self.options, "model")
+        if self._check is not None:
+            self._check(options)
+
+    def limits(self, options: Options) -> NetworkLimits:
+        """Return what the options say about which instances can be learnt; nothing for a network that has no limits."""
+        return NetworkLimits() if self._limits is None else self._limits(options)
+
+
+def model_builder(
+    prediction_options: Sequence[str] = (),
+    resolved: Sequence[str] = (),
+    check: Callable[[Options], None] | None = None,
+    limits: Callable[[Options], NetworkLimits] | None = None,
+) -> Callable[[Callable[Parameters, Network]], ModelBuilder[Parameters, Network]]:
+    """Return a decorator that makes a function a ``ModelBuilder``, whose arguments these are."""
+    return lambda build: ModelBuilder(build, prediction_options, resolved, check, limits)
+
+
+def builder_of(build: Callable[..., object]) -> ModelBuilder[..., object]:
+    """Return a callable as a ``ModelBuilder``; its attribute ``prediction_options``, if it has one, is used."""
+    return build if isinstance(build, ModelBuilder) else ModelBuilder(build, getattr(build, "prediction_options", ()))
+
+
+def options_of(model_config: Options) -> dict[str, object]:
+    """Return the options in the config of a model."""
+    return {key: value for key, value in model_config.items() if key not in NO_OPTIONS}
+
+
+def with_overrides(options: Options, overrides: Options, changeable: Sequence[str]) -> dict[str, object]:
+    """Return the options of a trained network with those overrides that only matter in prediction.
+
+    Args:
+        options: as it was trained.
+        overrides: dotted key, such as ``box.score_threshold``, to value.
+        changeable: the keys that may change; any other override has to agree with ``options``.
+
+    Raises:
+        InstsegError: an override names no option, or one that cannot change after training.
+    """
+    changed = dict(options)
+    for key, value in overrides.items():
+        _override(changed, key, value, changeable)
+    return changed
+
+
+def _override(options: dict[str, object], key: str, value: object, changeable: Sequence[str]) -> None:
+    """Put ``value`` in its place; the groups on the way are copied."""
+    *groups, leaf = key.split(".")
+    place = "model"
+    for group in groups:
+        check_keys([group], list(options), place)
+        place, inner = f"{place}.{group}", options[group]
+        if not isinstance(inner, Mapping):
+            raise InstsegError(f"{place} is a value, {inner!r}, and has no option {leaf}")
+        options[group] = copied = dict(inner)
+        options = copied
+    if key not in changeable:
+        check_keys([leaf], list(options), place)
+        _check_same(key, value, options[leaf], changeable)
+    options[leaf] = value
+
+
+def _check_same(key: str, value: object, trained: object, changeable: Sequence[str]) -> None:
+    if value != trained:
+        raise InstsegError(
+            f"model.{key}={value}: the checkpoint was trained with {trained}, and this cannot change after training; "
+            f"leave it out. What can change: {', '.join(f'model.{name}' for name in changeable) or 'nothing'}"
+        )
