@@ -1,4 +1,4 @@
-"""What the commands do, one file for each verb; the outermost room.
+"""The commands, one file for each verb; the outermost room.
 
 With ``sweeps`` the only room that knows Hydra. Nothing imports it.
 """

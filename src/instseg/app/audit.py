@@ -20,7 +20,12 @@ from instseg.audit.terminal import print_audit
 
 
 def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
-    """Report on the data set: on the screen, as a page and as json. Trains and measures nothing."""
+    """Report on the data set: on the screen, as a page and as json. Trains and measures nothing.
+
+    Args:
+        config: of the run.
+        job: of this process.
+    """
     _audit(config, job)
     return {}
 

@@ -55,14 +55,25 @@ def build(node: Mapping[str, object], *args: object, **kwargs: object) -> object
 
 
 def of_kind(part: object, kind: type[Part], what: str) -> Part:
-    """Return the part; InstsegError where it is of another kind than its group asks for."""
+    """Return the part; InstsegError where it is of another kind than its group asks for.
+
+    Args:
+        part: of any kind.
+        kind: that its group asks for.
+        what: the key, for messages.
+    """
     if not isinstance(part, kind):
         raise InstsegError(f"{what}: expected {kind.__name__}, found {type(part).__name__}")
     return part
 
 
 def build_call(node: Mapping[str, object], what: str) -> Callable[..., object]:
-    """Return the partial call that a node with ``_partial_`` describes."""
+    """Return the partial call that a node with ``_partial_`` describes.
+
+    Args:
+        node: plain containers with a ``_target_``.
+        what: the key, for messages.
+    """
     part = build(node)
     if not callable(part):
         raise InstsegError(f"{what}: expected a function, found {type(part).__name__}")
@@ -79,7 +90,12 @@ def build_dataset(config: RunConfig) -> PreparedDataset:
 
 
 def build_datamodule(config: RunConfig, prepared: PreparedDataset) -> InstanceDataModule:
-    """Build the loaders over a prepared data set."""
+    """Build the loaders over a prepared data set.
+
+    Args:
+        config: of the run.
+        prepared: the data set.
+    """
     augmentation = of_kind(build(config.augmentation), Augmentation, "augmentation")
     prepared = prepared.with_fraction_of_training(config.train_fraction, config.seed)
     return InstanceDataModule(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
 from hydra.utils import get_object
+from omegaconf import OmegaConf
 
 from instseg.app.build import build, path_of
 from instseg.app.config import Node, PredictConfig, RunConfig
@@ -20,10 +24,7 @@ COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COC
 
 def model_builder_of(node: Node) -> ModelBuilder[..., object]:
     """Return the builder that ``model._target_`` of a composed config names."""
-    target = get_object(str(node["_target_"]))
-    if not callable(target):
-        raise InstsegError(f"model._target_={node['_target_']}: expected a builder, found {type(target).__name__}")
-    return builder_of(target)
+    return builder_of(_imported(str(node["_target_"])))
 
 
 def build_model(
@@ -47,12 +48,17 @@ def build_model(
 def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:
     """Rebuild the network of a checkpoint with the options that are overridden, or that of published weights.
 
+    Args:
+        config: of the run.
+        job: of this process.
+
     Raises:
         InstsegError: the checkpoint cannot be used, or an option cannot be changed after training.
     """
     if config.checkpoint:
         overridden = {key: _option(config.model, key) for key in job.model_overrides}
-        return load_trained_model(find_checkpoint(config.checkpoint, path_of(config.outputs)), overridden)
+        checkpoint = find_checkpoint(config.checkpoint, path_of(config.outputs))
+        return load_trained_model(checkpoint, overridden, builders_in(job.config_dirs))
     if not isinstance(config, PredictConfig):
         raise InstsegError("checkpoint= is needed: a .ckpt, a run folder, or latest")
     categories = Categories(coco_category_names())
@@ -68,6 +74,40 @@ def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedM
         )
     as_module(model).eval()
     return TrainedModel(model, COCO_MIN_SIZE, COCO_MAX_SIZE, {})
+
+
+def builders_in(config_dirs: Iterable[Path]) -> dict[str, Callable[..., object]]:
+    """Find what the model configs of the user's own folders may call: a checkpoint may name these and ours, no others.
+
+    Raises:
+        InstsegError: a ``_target_`` in such a folder cannot be imported.
+    """
+    files = [file for folder in config_dirs for file in sorted((folder / "model").glob("*.yaml"))]
+    names = {name for file in files for name in _targets(OmegaConf.to_container(OmegaConf.load(file)))}
+    return {name: _imported(name) for name in sorted(names)}
+
+
+def _targets(node: object) -> Iterator[str]:
+    """Walk through all ``_target_`` entries of nested containers."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "_target_":
+                yield str(value)
+            else:
+                yield from _targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _targets(value)
+
+
+def _imported(name: str) -> Callable[..., object]:
+    try:
+        found: object = get_object(name)
+    except Exception as error:
+        raise InstsegError(f"model._target_={name}: cannot be imported: {error}") from error
+    if not callable(found):
+        raise InstsegError(f"model._target_={name}: expected a builder, found {type(found).__name__}")
+    return found
 
 
 def _option(model: Node, key: str) -> object:

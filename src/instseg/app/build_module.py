@@ -13,7 +13,12 @@ from instseg.training.module import InstanceSegmentationModule
 
 
 def build_module(config: RunConfig, model: InstanceSegmenter) -> InstanceSegmentationModule:
-    """Wrap a network for training, with the optimizer and schedule of the run."""
+    """Wrap a network for training, with the optimizer and schedule of the run.
+
+    Args:
+        config: of the run.
+        model: the network.
+    """
     optimizer, scheduler = build_optimizer(config.optimizer), build_scheduler(config.scheduler)
     metrics = {name: _metric(name, node, model.categories) for name, node in config.metrics.items() if node is not None}
     return InstanceSegmentationModule(model, optimizer, scheduler, config.batch_size, metrics)

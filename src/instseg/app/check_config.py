@@ -52,7 +52,7 @@ def checked_predict_config(config: DictConfig) -> PredictConfig:
     """Turn the composed config of ``predict.py`` into typed values that can work; raises as the other."""
     _check_keys("", [str(key) for key in config], PREDICT_KEYS)
     if OmegaConf.is_missing(config, "source"):
-        raise InstsegError("source= is needed: a photo, a folder, a glob in quotes, or a list [a.jpg,b.jpg]")
+        raise InstsegError("source= is needed: an image, a folder, a glob in quotes, or a list [a.jpg,b.jpg]")
     if bool(config.checkpoint) == bool(config.weights):
         raise InstsegError("give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both")
     _check_calls(plain(config))

@@ -81,7 +81,12 @@ def run_command(name: str, arguments: Sequence[str]) -> None:
 
 @contextmanager
 def friendly_errors(name: str, arguments: Sequence[str] = ()) -> Iterator[None]:
-    """Print errors that the user can fix as a few lines, exit code 1; anything unforeseen keeps its traceback."""
+    """Print errors that the user can fix as a few lines, exit code 1; anything unforeseen keeps its traceback.
+
+    Args:
+        name: of the command and of its config.
+        arguments: of the command.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises to here instead of printing its own summary
     if _is_job_of_a_sweep():  # which records every error and continues
         yield

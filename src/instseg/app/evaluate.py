@@ -16,6 +16,10 @@ from instseg.checkpoints.content import finite
 def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
     """Measure a checkpoint on the val or the test split.
 
+    Args:
+        config: of the run.
+        job: of this process.
+
     Returns:
         All metrics, by their logged names.
 

@@ -1,4 +1,4 @@
-"""What Hydra knows of this process's job: the only place that reads its global config."""
+"""The job of this process as Hydra knows it; nothing else reads Hydra's global config."""
 
 from __future__ import annotations
 

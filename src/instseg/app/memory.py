@@ -1,4 +1,4 @@
-"""What the C library does with memory that is given back."""
+"""Memory that the C library keeps instead of giving it back."""
 
 from __future__ import annotations
 

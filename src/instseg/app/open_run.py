@@ -30,7 +30,7 @@ from instseg.training.coordinated_stop import stopping_together
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """What a stage works with."""
+    """An opened run: all that a stage works with."""
 
     config: RunConfig
     trainer: pl.Trainer

@@ -36,7 +36,12 @@ FORWARDED_BY_SLURM = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 def command_of_job(job: Job, config: RunConfig) -> list[str]:
-    """Return the command that runs this job alone, in its run folder."""
+    """Return the command that runs this job alone, in its run folder.
+
+    Args:
+        job: of this process.
+        config: of the run.
+    """
     hydra = [o for o in job.hydra_overrides if not o.lstrip("+~").startswith(OF_THE_SWEEP)]
     task = [o for o in job.overrides if o.partition("=")[0] not in (*GROUPS_OF_THE_SWEEP, "resume")]
     resumed = [quoted("resume", config.resume)] if config.resume else []
@@ -45,7 +50,12 @@ def command_of_job(job: Job, config: RunConfig) -> list[str]:
 
 
 def rank_command(job: Job, config: RunConfig) -> RankCommand:
-    """Return the command that starts another rank of this job on this machine."""
+    """Return the command that starts another rank of this job on this machine.
+
+    Args:
+        job: of this process.
+        config: of the run.
+    """
 
     def command(local_rank: int) -> list[str]:
         name = f"hydra.job.name={RANK_JOB}{local_rank}"
@@ -75,7 +85,12 @@ def quiet_other_ranks() -> None:
 
 
 def needs_own_processes(job: Job, trainer: TrainerConfig) -> bool:
-    """Tell whether this is a job of a sweep for which several processes are to be started."""
+    """Tell whether this is a job of a sweep for which several processes are to be started.
+
+    Args:
+        job: of this process.
+        trainer: its settings.
+    """
     return job.is_sweep and not ranks_are_started_externally() and num_local_processes(trainer) != 1
 
 
@@ -92,6 +107,10 @@ def num_local_processes(trainer: TrainerConfig) -> int:
 
 def run_in_own_processes(job: Job, config: RunConfig) -> float | None:
     """Run a job of a sweep as a command of its own; its ranks live and die together, and the sweep outlives them.
+
+    Args:
+        job: of this process.
+        config: of the run.
 
     Returns:
         The monitored metric.

@@ -17,7 +17,12 @@ from instseg.visualization.sheets import write_image
 
 
 def show_augmentation(config: RunConfig, job: Job) -> Mapping[str, float]:
-    """Write a sheet of augmented training images. Trains and measures nothing."""
+    """Write a sheet of augmented training images. Trains and measures nothing.
+
+    Args:
+        config: of the run.
+        job: of this process.
+    """
     _show(config, job)
     return {}
 

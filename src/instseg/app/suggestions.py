@@ -69,8 +69,8 @@ def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Pa
 def _example(override: str, config_name: str) -> str:
     if config_name == "predict":
         return (
-            "Images are given as source=photo.jpg; a value with spaces, commas, brackets or = is quoted twice: "
-            "'source=\"my photo (1).jpg\"'"
+            "Images are given as source=a.jpg; a value with spaces, commas, brackets or = is quoted twice: "
+            "'source=\"my image (1).jpg\"'"
         )
     return (
         'A value with spaces or braces is quoted for the shell: "dataset.rename={mobil: car}". One with other '
@@ -114,7 +114,13 @@ def _has_key(file: Path, key: str) -> bool:
 
 
 def known_keys(config_name: str, arguments: Sequence[str], conf: Path) -> list[str]:
-    """List every dotted key of the config as the groups chosen by the arguments compose it."""
+    """List every dotted key of the config as the groups chosen by the arguments compose it.
+
+    Args:
+        config_name: train or predict.
+        arguments: of the command.
+        conf: the folder of all configs.
+    """
     groups = {path.name for path in conf.iterdir() if path.is_dir()}
     chosen = [argument for argument in arguments if argument.partition("=")[0] in groups and "," not in argument]
     GlobalHydra.instance().clear()

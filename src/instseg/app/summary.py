@@ -1,4 +1,4 @@
-"""What is printed after a run."""
+"""Summary printed after a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from instseg.data.datamodule import InstanceDataModule
 
 @rank_zero_only
 def print_summary(metrics: Mapping[str, float], data: InstanceDataModule, run_dir: Path, stage: str) -> None:
-    """AP per category, where everything lies, what to type next; the last line is the run folder."""
+    """Print AP per category, where everything lies and what to type next; the last line is the run folder.
+
+    Args:
+        metrics: by their logged names.
+        data: that was measured on.
+        run_dir: the run folder.
+        stage: that has been run.
+    """
     prefix = "val" if stage == "validate" else "test"
     index = data.prepared.indices[prefix]
     console = Console()
@@ -68,7 +75,7 @@ def _places(run_dir: Path) -> str:
 
 def _next_commands(run_dir: Path, stage: str) -> str:
     commands = {
-        "predict": f"python predict.py {shlex.quote(f'checkpoint={run_dir}')} source=my_photos/ output=out/",
+        "predict": f"python predict.py {shlex.quote(f'checkpoint={run_dir}')} source=my_images/ output=out/",
         "look": f"tensorboard --logdir {shlex.quote(str(run_dir.parents[1]))}",
     }
     return "\n".join(f"{title + ':':<17}{command}" for title, command in commands.items() if stage == "fit")

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
     """Train, from the start or resumed, and test the best checkpoint.
 
+    Args:
+        config: of the run.
+        job: of this process.
+
     Returns:
         All metrics of val and test, by their logged names.
     """

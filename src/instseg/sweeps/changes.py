@@ -29,10 +29,12 @@ class Change:
 
     @property
     def is_clear(self) -> bool:
+        """Whether the interval does not hold zero."""
         return self.low > 0 or self.high < 0
 
 
 def is_measured(record: JobRecord) -> bool:
+    """Tell whether a job is done and has a metric."""
     return record.state == DONE and record.metric is not None
 
 

@@ -1,4 +1,6 @@
-"""The comparison of two runs, with the interval that chance allows:  python -m instseg.sweeps.comparison RUN OTHER_RUN
+"""The comparison of two runs, with the interval that chance allows.
+
+    python -m instseg.sweeps.comparison RUN OTHER_RUN
 
 Both must have been tested on the same images. AP is computed again and again on images drawn with replacement, the
 same ones for both runs; how its difference varies says how far it can be trusted (paired bootstrap, Efron, 1979).
@@ -40,10 +42,12 @@ class Difference:
 
     @property
     def value(self) -> float:
+        """The first run's metric less the other's."""
         return self.one - self.other
 
     @property
     def is_clear(self) -> bool:
+        """Whether the interval does not hold zero."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:

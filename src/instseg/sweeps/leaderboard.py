@@ -1,4 +1,6 @@
-"""The leaderboard of a sweep, now or at its end:  python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
+"""The leaderboard of a sweep, now or at its end.
+
+    python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
 
 A table in the terminal; in the sweep's folder ``leaderboard.csv``, ``leaderboard.png`` and a TensorBoard folder that
 shows the jobs' curves together and, in its HPARAMS tab, their values. May be called while the sweep is running.
