@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from instseg.core.atomic import exclusive_lock, new_folder, replacing, write_text_atomically
+from instseg.core.atomic import new_folder, replacing, write_text_atomically
+from instseg.core.locks import exclusive_lock
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 from sweeping import states
 
-from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
+from instseg.core.locks import lock_if_free
 from instseg.sweeps import launching
 from instseg.sweeps.launching import MAX_ATTEMPTS, run_all
 from instseg.sweeps.records import DONE, RUNNING, Job, JobRecord, SweepFolder

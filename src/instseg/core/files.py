@@ -1,9 +1,9 @@
-"""Reading and writing of json and text, within the memory that is free."""
+"""Reading and writing of json and text, within the memory that is free; names of files that labels give."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instseg.core.atomic import replacing
@@ -94,3 +94,19 @@ def mark_as_cache(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CACHE_TAG).exists():
         (folder / CACHE_TAG).write_text(CACHE_TAG_TEXT)
+
+
+def clean_file_name(file_name: str, path: Path) -> str:
+    """Return a file name with forward slashes and no leading ``./``.
+
+    Args:
+        file_name: as the labels have it.
+        path: the file that has it, for the message.
+
+    Raises:
+        InstsegError: the name leads out of its folder.
+    """
+    name = PurePosixPath(file_name.replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or not name.name or "\0" in file_name:
+        raise InstsegError(f"{path}: file_name {file_name!r} is empty or leads out of the image folder")
+    return name.as_posix()

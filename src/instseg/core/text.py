@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-
-from instseg.core.errors import InstsegError
 
 MAX_NAME_BYTES = 255  # of file systems
 MAX_PRINTED = 60  # characters of a value in a message
@@ -26,22 +23,6 @@ def list_names(names: Iterable[object], limit: int = 8) -> str:
 def printable(value: object) -> str:
     """Return the start of any value's text for a message: one line, in characters that every terminal has."""
     return str(value)[:MAX_PRINTED].encode("unicode_escape").decode()
-
-
-def clean_file_name(file_name: str, path: Path) -> str:
-    """Return a file name with forward slashes and no leading ``./``.
-
-    Args:
-        file_name: as the labels have it.
-        path: the file that has it, for the message.
-
-    Raises:
-        InstsegError: the name leads out of its folder.
-    """
-    name = PurePosixPath(file_name.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or not name.name or "\0" in file_name:
-        raise InstsegError(f"{path}: file_name {file_name!r} is empty or leads out of the image folder")
-    return name.as_posix()
 
 
 def usable_text(value: object) -> str:

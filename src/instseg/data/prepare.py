@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from instseg.core.atomic import made_once, new_folder
+from instseg.core.atomic import new_folder
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
+from instseg.core.locks import made_once
 from instseg.data import steps
 from instseg.data.cache import State, find_prepared, open_prepared, write_records
 from instseg.data.index.layout import INDEX_VERSION

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
+from instseg.core.locks import lock_if_free
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.evaluation.image_record import ImageRecord
-from instseg.evaluation.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
-from instseg.evaluation.precision_recall import RECALLS
+from instseg.evaluation.matching import AREAS, FOUND, RECALLS, UNMATCHED, Matches, Pool, match, within_areas
 
 Weights = NDArray[np.int64]
 """(resamples, images) how often each image is drawn."""

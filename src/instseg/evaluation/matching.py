@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps
 
 IOU_THRESHOLDS = np.linspace(MIN_IOU, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)  # at which COCO reads a precision-recall curve
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px²
 UNMATCHED, IGNORED, FOUND = 0, 1, 2
 STEP_SIZE = 2048  # detections

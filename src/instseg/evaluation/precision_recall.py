@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.matching import AREAS, FOUND, IOU_THRESHOLDS, UNMATCHED, Matches, Pool, within_areas
+from instseg.evaluation.matching import AREAS, FOUND, IOU_THRESHOLDS, RECALLS, UNMATCHED, Matches, Pool, within_areas
 
 DETECTION_LIMITS = (1, 10, 100)  # per image and category
-RECALLS = np.linspace(0, 1, 101)
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

@@ -22,8 +22,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, MaskRCNN_ResNet50_FPN_Weights
 
-from instseg.core.atomic import made_once
 from instseg.core.errors import InstsegError
+from instseg.core.locks import made_once
 from instseg.models.backbones import HALF
 
 StateDict = dict[str, Tensor]

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
+from instseg.core.locks import lock_if_free
 from instseg.sweeps.failures import CRASHED, is_disk_full
 from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, Outcome, SweepFolder
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from instseg.core.atomic import lock_if_free, write_text_atomically
+from instseg.core.atomic import write_text_atomically
+from instseg.core.locks import lock_if_free
 from instseg.sweeps.failures import ProcessDiedError, Pruned, full_text, is_disk_full, kind_of, reason_of
 from instseg.sweeps.records import (
     DONE,

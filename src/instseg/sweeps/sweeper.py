@@ -17,8 +17,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from instseg.core.atomic import lock_if_free
 from instseg.core.errors import InstsegError
+from instseg.core.locks import lock_if_free
 from instseg.core.overrides import GROUPS, check_stored_overrides, quoted
 from instseg.runs.stored_overrides import last_alive
 from instseg.sweeps.command_line import ChosenStrategy, chosen_strategy, command_of, info_of, jobs_at_once, space_of

@@ -17,7 +17,7 @@ from factories import (
 )
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import clean_file_name
+from instseg.core.files import clean_file_name
 from instseg.data.formats.coco.layout import AnnotatedFolder, find_annotation_files
 from instseg.data.formats.coco.reader import CocoReader, load_coco
 

@@ -21,8 +21,9 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from instseg.core.atomic import exclusive_lock, write_text_atomically
+from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
+from instseg.core.locks import exclusive_lock
 from instseg.data.builtin.coco4_selection import SPLITS_OF_SOURCE, CocoJson, Recipe, select_from_archive
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download, DownloadReport

@@ -26,8 +26,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from instseg.core.atomic import exclusive_lock, write_text_atomically
+from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
+from instseg.core.locks import exclusive_lock
 from instseg.core.text import list_names
 from instseg.data.builtin.coco4_selection import Recipe
 from instseg.data.builtin.openimages_layout import CANDIDATES, CLASSES, CLASSES_WITH_MASKS, FINISHED, OFFICIAL, Layout

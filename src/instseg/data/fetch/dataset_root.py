@@ -17,9 +17,10 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from instseg.core.atomic import exclusive_lock, new_folder, write_text_atomically
+from instseg.core.atomic import new_folder, write_text_atomically
 from instseg.core.errors import InstsegError
-from instseg.core.text import clean_file_name
+from instseg.core.files import clean_file_name
+from instseg.core.locks import exclusive_lock
 from instseg.data.fetch.archives import extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download

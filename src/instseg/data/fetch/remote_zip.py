@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Unpack
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import clean_file_name
+from instseg.core.files import clean_file_name
 from instseg.data.fetch.archives import extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.http_ranges import Get, RangeIgnoredError, RemoteFile, Retries, Task, run_tasks

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import clean_file_name, usable_text
+from instseg.core.files import clean_file_name
+from instseg.core.text import usable_text
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.annotations import checked_coco, read_coco
 from instseg.data.formats.coco.layout import AnnotatedFolder, find_annotation_files, find_image_root, looks_like_coco

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import read_json
-from instseg.core.text import clean_file_name, is_file_name, list_names, usable_text
+from instseg.core.files import clean_file_name, read_json
+from instseg.core.text import is_file_name, list_names, usable_text
 
 NAME = "masks.json"
 NUM_PROBED_BYTES = 4096
