@@ -25,7 +25,8 @@ from instseg.distributed.rank_launcher import RankCommand
 from instseg.runs.folders import find_checkpoint
 
 CONF = Path(__file__).parents[2] / "conf"
-GROUPED = sorted(p.relative_to(CONF) for p in CONF.rglob("*.yaml") if p.parent != CONF and "hydra" not in p.parts)
+OTHERS = {"hydra", "writers"}  # writers are a group of predict.yaml, and are composed with it
+GROUPED = sorted(p.relative_to(CONF) for p in CONF.glob("*/*.yaml") if p.parent.name not in OTHERS)
 
 
 @cache
