@@ -71,6 +71,7 @@ def _enter(script: str, arguments: list[str], environment: dict[str, str], log: 
         os.dup2(descriptor, standard)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))  # read by Python at its start only
     os.chdir(ROOT)
     sys.argv = [script, *arguments]
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit.made import IMAGE_SIZE, labelled, one_car_each
+from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import write_json, write_picture
 
 from instseg.audit.audit_options import AuditOptions
@@ -44,7 +44,7 @@ def audited(prepared: Callable[..., PreparedDataset]) -> Callable[..., AuditRepo
         splits: Mapping[str, CocoDict], thorough: bool = False, options: AuditOptions | None = None
     ) -> AuditReport:
         dataset = prepared({split: labelled(one_car_each(split, 10)) for split in ("train", "val")} | dict(splits))
-        return audit_dataset(dataset, options or AuditOptions(min_size=60, max_size=80), thorough)
+        return audit_dataset(dataset, options or audited_for(min_size=60, max_size=80), thorough)
 
     return audit
 

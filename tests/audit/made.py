@@ -7,13 +7,20 @@ from typing import Any
 
 from factories import coco_annotation, coco_dict, coco_image, rectangle
 
+from instseg.audit.audit_options import AuditOptions
 from instseg.core.types import CocoDict, ImageSize
+from instseg.models.mask_rcnn import build_mask_rcnn
 
 IMAGE_SIZE: ImageSize = (60, 80)
 CATEGORIES = {"car": 1, "dog": 2}
 
 Shapes = list[tuple[str, Any]]
 """Category and segmentation of each instance of an image."""
+
+
+def audited_for(min_size: int = 800, max_size: int = 1333, exif_is_given: bool = False, **model: Any) -> AuditOptions:
+    """Settings of a run of Mask R-CNN with these options, the others as published."""
+    return AuditOptions(min_size, max_size, build_mask_rcnn.limits(model), exif_is_given)
 
 
 def labelled(images: Mapping[str, Shapes], categories: Mapping[str, int] = CATEGORIES, **more: Any) -> CocoDict:

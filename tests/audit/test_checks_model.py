@@ -6,18 +6,17 @@ import shlex
 
 import numpy as np
 import pytest
-from audit.made import labelled, one_car_each
+from audit.made import audited_for, labelled, one_car_each
 from factories import SHARED, rectangle
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from instseg.audit.audit_options import AuditOptions
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.report import Severity
 from instseg.data import sources
 from instseg.data.formats.labelme.reader import LabelmeReader
 
-SAME_SIZE = AuditOptions(min_size=60, max_size=80)
-HALVED = AuditOptions(min_size=30, max_size=40)
+SAME_SIZE = audited_for(min_size=60, max_size=80)
+HALVED = audited_for(min_size=30, max_size=40)
 
 
 def with_squares(*sides: float, count: int = 1):
@@ -49,7 +48,7 @@ def test_a_larger_resize_is_suggested_by_which_few_stay_small(found):
     finding = found("too_small", splits, options=SAME_SIZE)
     assert finding.severity == Severity.WARNING
     assert finding.commands == ("augmentation.min_size=96 augmentation.max_size=128",)
-    options = AuditOptions(min_size=96, max_size=128)
+    options = audited_for(min_size=96, max_size=128)
     assert found("too_small", splits, options=options) is None, "the suggestion mends it"
 
 
@@ -64,7 +63,7 @@ def test_anchors_that_fit_are_suggested_and_fit(found):
     finding = found("anchors_miss", splits, options=SAME_SIZE)
     assert finding.severity == Severity.WARNING and "IoU" in finding.spots[0].detail
     sizes = value_of(finding.commands[0])
-    better = found("anchors_miss", splits, options=AuditOptions(60, 80, anchor_sizes=sizes))
+    better = found("anchors_miss", splits, options=audited_for(60, 80, anchors={"sizes": sizes}))
     assert better is None or better.counts.get("train", 0) < finding.counts["train"] / 4
 
 
@@ -76,16 +75,16 @@ def test_from_a_handful_of_instances_no_anchors_are_suggested(found):
 def test_images_with_more_instances_than_detections_get_a_number_that_is_enough(found):
     grid = [("car", rectangle(x, y, x + 5, y + 5)) for x in range(0, 80, 8) for y in range(0, 60, 8)]
     splits = {"train": labelled({"full.png": grid, "other.png": grid[:50]})}
-    finding = found("too_many_instances", splits, options=AuditOptions(60, 80, detections_per_image=50))
+    finding = found("too_many_instances", splits, options=audited_for(60, 80, box={"detections_per_image": 50}))
     assert finding.names == ["full.png"] and finding.spots[0].detail == "80 instances"
     assert finding.commands == ("model.box.detections_per_image=80",) and finding.advice.startswith("30 instances")
-    assert found("too_many_instances", splits, options=AuditOptions(60, 80, detections_per_image=80)) is None
+    assert found("too_many_instances", splits, options=audited_for(60, 80, box={"detections_per_image": 80})) is None
 
 
 @pytest.mark.skipif(not (SHARED / "labelme_traffic_signs").is_dir(), reason="needs the shared images")
 def test_tiny_traffic_signs_get_smaller_anchors(tmp_path):
     folder, cache = str(SHARED / "labelme_traffic_signs"), str(tmp_path)
     prepared = sources.folder(name="signs", reader=LabelmeReader, root=folder, cache_dir=cache)
-    finding = next(f for f in audit_dataset(prepared, AuditOptions(), False).findings if f.kind == "anchors_miss")
+    finding = next(f for f in audit_dataset(prepared, audited_for(), False).findings if f.kind == "anchors_miss")
     sizes = value_of(finding.commands[0])
     assert finding.severity == Severity.WARNING and 16 <= sizes[0] <= 28 and sizes[-1] < 200

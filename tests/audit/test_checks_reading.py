@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from audit.made import IMAGE_SIZE, labelled, one_car_each
+from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, write_picture
 
-from instseg.audit.audit_options import AuditOptions
 from instseg.audit.checks_reading import ADVICE, spot_of
 from instseg.audit.report import Severity
 from instseg.data.index.build import note_unlabelled
@@ -97,7 +96,7 @@ def test_square_images_alone_are_a_guess_that_wants_to_be_looked_at(tmp_path, fo
     finding = found("exif", {"train": labels})
     assert finding.severity == Severity.WARNING and finding.commands == ("dataset.exif=stored",)
     assert finding.spots[0].image is not None, "it can be drawn"
-    said = AuditOptions(60, 80, exif_is_given=True)
+    said = audited_for(60, 80, exif_is_given=True)
     assert found("exif", {"train": labels}, options=said).severity == Severity.INFO
 
 

@@ -8,19 +8,18 @@ import shutil
 import zlib
 
 import pytest
-from audit.made import IMAGE_SIZE, labelled, one_car_each
+from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import SHARED, make_picture, write_picture
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image as PilImage
 
-from instseg.audit.audit_options import AuditOptions
 from instseg.audit.copies import TAIL_BYTES, identical_files
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.report import Severity
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
 
-OPTIONS = AuditOptions(min_size=60, max_size=80)
+OPTIONS = audited_for(min_size=60, max_size=80)
 
 
 def copy_images(tmp_path, pairs):
@@ -143,5 +142,5 @@ def test_images_that_are_train_and_val_at_once_stop_a_training(tmp_path):
     both = {split: {"annotations": str(labels), "images": str(images)} for split in ("train", "val")}
     folder, cache = str(SHARED / "coco128"), str(tmp_path)
     prepared = sources.folder(name="both", reader=CocoReader, root=folder, cache_dir=cache, splits=both)
-    (fatal,) = audit_dataset(prepared, AuditOptions(), False).of(Severity.FATAL)
+    (fatal,) = audit_dataset(prepared, audited_for(), False).of(Severity.FATAL)
     assert fatal.kind == "leak_identical" and fatal.count == 128

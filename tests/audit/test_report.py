@@ -9,12 +9,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from audit.made import labelled, one_car_each
+from audit.made import audited_for, labelled, one_car_each
 from factories import SHARED, rectangle
 from rich.console import Console
 
 from instseg.audit import dataset as audit_module
-from instseg.audit.audit_options import AuditOptions
 from instseg.audit.charts import category_bars, histogram
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.page import audit_page, write_audit_page
@@ -90,7 +89,7 @@ def test_a_test_split_that_only_repeats_val_is_not_counted_twice(audited):
 
 def test_training_on_a_few_images_is_audited_as_the_one_split_that_it_is(prepared):
     splits = {split: labelled(one_car_each(split, 10)) for split in ("train", "val")}
-    report = audit_dataset(prepared(splits).on_training_images(4), AuditOptions(60, 80), False)
+    report = audit_dataset(prepared(splits).on_training_images(4), audited_for(60, 80), False)
     assert list(report.splits) == ["train"] and report.splits["train"].num_images == 4
     report.stop_if_fatal()
 
@@ -189,7 +188,7 @@ def test_copies_are_not_sought_when_a_training_on_very_many_images_starts(tmp_pa
 def test_the_audit_of_real_labels_counts_what_pycocotools_counts(tmp_path):
     folder, cache = str(SHARED / "coco_tiny"), str(tmp_path)
     prepared = sources.folder(name="tiny", reader=CocoReader, root=folder, cache_dir=cache)
-    report = audit_dataset(prepared, AuditOptions(), True)
+    report = audit_dataset(prepared, audited_for(), True)
     facts = report.splits
     assert [facts[s].num_instances + facts[s].num_crowds for s in ("train", "val")] == [705, 815]
     assert [facts[s].num_crowds for s in ("train", "val")] == [6, 11]

@@ -77,14 +77,20 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
         run = Path(given["reproduce"]).expanduser().absolute()
         seed = given.get("seed", str(newest_start(run).seed))
         _check_reproducible(run)
-        arguments = [f"seed={seed}", *_with_path(arguments, "reproduce", run)]
+        arguments = _before_overrides([f"seed={seed}"], _with_path(arguments, "reproduce", run))
         given = {"seed": seed} | given
     elif given.get("checkpoint") not in UNSET:
         run = folder_of(find_checkpoint(given["checkpoint"], outputs))
         arguments = _with_path(arguments, "checkpoint", given["checkpoint"])
     else:
         return list(arguments)
-    return [*_inherited(run, given), *arguments]
+    return _before_overrides(_inherited(run, given), arguments)
+
+
+def _before_overrides(added: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Put overrides before those that are given; Hydra reads no override on either side of ``--config-dir=FOLDER``."""
+    first = next(i for i, argument in enumerate(arguments) if "=" in argument and not argument.startswith("-"))
+    return [*arguments[:first], *added, *arguments[first:]]
 
 
 def _inherited(run: Path, given: Iterable[str]) -> list[str]:

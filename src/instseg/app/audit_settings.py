@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 
 from instseg.app.config import Node, RunConfig
+from instseg.app.known_builders import model_builder_of
 from instseg.audit.audit_options import AuditOptions
 from instseg.core.errors import InstsegError
+from instseg.models.builder import options_of
 
 
 def build_audit_options(config: RunConfig) -> AuditOptions:
     """Collect the settings of the run that decide which objects can be learnt."""
-    sizes, model = _typed(config.augmentation, _Sizes), _typed(config.model, _Model)
+    sizes, limits = _typed(config.augmentation), model_builder_of(config.model).limits(options_of(config.model))
     return AuditOptions(
         min_size=sizes.min_size,
         max_size=sizes.max_size,
-        anchor_sizes=model.anchors.sizes,
-        anchor_ratios=model.anchors.ratios,
-        anchor_iou=model.rpn.fg_iou,
-        detections_per_image=model.box.detections_per_image,
+        limits=limits,
         exif_is_given=config.dataset.get("exif", "auto") != "auto",
     )
 
@@ -30,30 +27,8 @@ class _Sizes(msgspec.Struct):
     max_size: int
 
 
-class _Anchors(msgspec.Struct):
-    sizes: list[float | list[float]]
-    ratios: list[float]
-
-
-class _Rpn(msgspec.Struct):
-    fg_iou: float
-
-
-class _Box(msgspec.Struct):
-    detections_per_image: int
-
-
-class _Model(msgspec.Struct):
-    anchors: _Anchors
-    rpn: _Rpn
-    box: _Box
-
-
-Settings = TypeVar("Settings", _Sizes, _Model)
-
-
-def _typed(node: Node, kind: type[Settings]) -> Settings:
+def _typed(node: Node) -> _Sizes:
     try:
-        return msgspec.convert(node, kind)
+        return msgspec.convert(node, _Sizes)
     except msgspec.ValidationError as error:
         raise InstsegError(f"{node.get('_target_')}: {error}") from error

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-
-from hydra.utils import get_object
-from omegaconf import OmegaConf
-
 from instseg.app.build import build, path_of
 from instseg.app.config import Node, PredictConfig, RunConfig
 from instseg.app.job import Job
+from instseg.app.known_builders import builders_in, model_builder_of
 from instseg.checkpoints.content import TrainedModel, load_trained_model
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import InstanceSegmenter, as_module, check_segmenter, weights_summary
-from instseg.models.builder import ModelBuilder, builder_of
 from instseg.models.weight_files import coco_category_names
 from instseg.runs.folders import find_checkpoint
 
 COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
-
-
-def model_builder_of(node: Node) -> ModelBuilder[..., object]:
-    """Return the builder that ``model._target_`` of a composed config names."""
-    return builder_of(_imported(str(node["_target_"])))
 
 
 def build_model(
@@ -74,40 +63,6 @@ def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedM
         )
     as_module(model).eval()
     return TrainedModel(model, COCO_MIN_SIZE, COCO_MAX_SIZE, {})
-
-
-def builders_in(config_dirs: Iterable[Path]) -> dict[str, Callable[..., object]]:
-    """Find what the model configs of the user's own folders may call: a checkpoint may name these and ours, no others.
-
-    Raises:
-        InstsegError: a ``_target_`` in such a folder cannot be imported.
-    """
-    files = [file for folder in config_dirs for file in sorted((folder / "model").glob("*.yaml"))]
-    names = {name for file in files for name in _targets(OmegaConf.to_container(OmegaConf.load(file)))}
-    return {name: _imported(name) for name in sorted(names)}
-
-
-def _targets(node: object) -> Iterator[str]:
-    """Walk through all ``_target_`` entries of nested containers."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "_target_":
-                yield str(value)
-            else:
-                yield from _targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _targets(value)
-
-
-def _imported(name: str) -> Callable[..., object]:
-    try:
-        found: object = get_object(name)
-    except Exception as error:
-        raise InstsegError(f"model._target_={name}: cannot be imported: {error}") from error
-    if not callable(found):
-        raise InstsegError(f"model._target_={name}: expected a builder, found {type(found).__name__}")
-    return found
 
 
 def _option(model: Node, key: str) -> object:

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from instseg.app.audit_settings import build_audit_options
 from instseg.app.build import build_datamodule, build_dataset, build_trainer
-from instseg.app.build_model import model_builder_of
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
+from instseg.app.known_builders import model_builder_of
 from instseg.app.memory import keep_freed_memory
 from instseg.app.own_process import rank_command
 from instseg.app.record import write_record

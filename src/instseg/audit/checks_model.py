@@ -12,6 +12,7 @@ from instseg.audit.audit_options import AuditOptions
 from instseg.audit.overrides import override
 from instseg.audit.report import AuditFinding, Severity
 from instseg.audit.tables import SplitTable, Tables, worst_images, worst_instances
+from instseg.core.segmenter import AnchorGrid
 from instseg.core.text import plural
 
 SMALL_SIDE_PX, SMALL_BOX_PX = 8, 16
@@ -96,32 +97,35 @@ def anchors_miss(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
         tables: of all splits.
         options: settings of the network that decide it.
     """
-    sizes, arguments = options.sizes_by_level, (options.anchor_ratios, options.strides)
-    ious = {split: best_ious(table.network_boxes, sizes, *arguments) for split, table in tables.items()}
-    missed = {split: np.where(best < options.anchor_iou, 1 - best, 0) for split, best in ious.items()}
+    grid = options.limits.anchors
+    if grid is None:
+        return []
+    layout = grid.sizes, grid.ratios, grid.strides
+    ious = {split: best_ious(table.network_boxes, *layout) for split, table in tables.items()}
+    missed = {split: np.where(best < grid.positive_iou, 1 - best, 0) for split, best in ious.items()}
     counts, spots = worst_instances(
         tables, missed, lambda table, n: f"IoU {ious[table.split][n]:.2f}, {table.network_size(n)}"
     )
     if not spots:
         return []
     share = sum(counts.values()) / sum(map(len, ious.values()))
-    barely = float(np.mean(np.concatenate(list(ious.values())) < options.anchor_iou - LEEWAY))
-    severity, advice, commands = _better_anchors(tables, options)
+    barely = float(np.mean(np.concatenate(list(ious.values())) < grid.positive_iou - LEEWAY))
+    severity, advice, commands = _better_anchors(tables, grid)
     title = (
-        f"instances ({share:.0%}) without an anchor of IoU {options.anchor_iou:g}; "
-        f"{barely:.0%} have none of {options.anchor_iou - LEEWAY:g}"
+        f"instances ({share:.0%}) without an anchor of IoU {grid.positive_iou:g}; "
+        f"{barely:.0%} have none of {grid.positive_iou - LEEWAY:g}"
     )
     return [AuditFinding("anchors_miss", severity, title, counts, spots, advice, commands)]
 
 
-def _better_anchors(tables: Tables, options: AuditOptions) -> tuple[Severity, str, tuple[str, ...]]:
+def _better_anchors(tables: Tables, grid: AnchorGrid) -> tuple[Severity, str, tuple[str, ...]]:
     boxes = tables["train"].network_boxes if "train" in tables else np.zeros((0, 4))
     if len(boxes) < MIN_BOXES:
         return Severity.INFO, f"Fewer than {MIN_BOXES} training instances are too few to suggest other sizes from.", ()
-    boxes, ratios, strides = shifted(boxes, max(options.strides)), options.anchor_ratios, options.strides
-    sizes = suggest_sizes(boxes, options.sizes_by_level, ratios, strides, options.anchor_iou)
-    now, then = (best_ious(boxes, s, ratios, strides) for s in (options.sizes_by_level, sizes))
-    well, barely = options.anchor_iou, round(options.anchor_iou - LEEWAY, 2)
+    boxes, ratios, strides = shifted(boxes, max(grid.strides)), grid.ratios, grid.strides
+    sizes = suggest_sizes(boxes, grid.sizes, ratios, strides, grid.positive_iou)
+    now, then = (best_ious(boxes, s, ratios, strides) for s in (grid.sizes, sizes))
+    well, barely = grid.positive_iou, round(grid.positive_iou - LEEWAY, 2)
     gain, gain_barely = (float(np.mean(then >= iou) - np.mean(now >= iou)) for iou in (well, barely))
     if max(gain, gain_barely) < NOTABLE_GAIN:
         return Severity.INFO, "Other sizes would hardly cover more; each is learnt from its best anchor.", ()
@@ -141,7 +145,9 @@ def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFindi
         tables: of all splits.
         options: settings of the network that decide it.
     """
-    limit = options.detections_per_image
+    limit = options.limits.detections_per_image
+    if limit is None:
+        return []
     per_image = {split: table.per_image for split, table in tables.items()}
     over = {split: np.maximum(numbers - limit, 0).astype(np.float64) for split, numbers in per_image.items()}
     counts, spots = worst_images(

@@ -48,13 +48,14 @@ def audit_dataset(
     if thorough:
         found += thorough_shape_findings(tables)
     found.sort(key=lambda finding: GRAVITY.index(finding.severity))
+    anchors = options.limits.anchors
     return AuditReport(
         fingerprint=prepared.fingerprint,
         categories=prepared.categories.names,
         splits={split: _facts(table, num_lost(read, split)) for split, table in tables.items()},
         findings=tuple(illustrated(found, prepared) if thorough else found),
         notes=tuple(prepared.notes),
-        anchor_sizes=tuple(size for level in options.sizes_by_level for size in level),
+        anchor_sizes=tuple(size for level in (anchors.sizes if anchors else ()) for size in level),
         thorough=thorough,
     )
 

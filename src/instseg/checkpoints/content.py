@@ -27,7 +27,7 @@ from instseg.checkpoints.files import load_checkpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import InstanceSegmenter, as_module
-from instseg.models.builder import with_overrides
+from instseg.models.builder import options_of, with_overrides
 from instseg.models.known import OWN_BUILDERS, Builders, find_builder, rebuild
 from instseg.runs.environment import package_versions
 
@@ -105,7 +105,7 @@ def load_trained_model(
     description = read_description(checkpoint, path)
     stored, source = description.model_config, str(path)
     changeable = find_builder(stored, builders, source).prediction_options
-    options = with_overrides(stored, overrides or {}, changeable)
+    options = stored | with_overrides(options_of(stored), overrides or {}, changeable)
     model = rebuild(options, Categories(tuple(description.categories)), builders, source)
     network = as_module(model)
     _load_weights(network, checkpoint["state_dict"], path)
