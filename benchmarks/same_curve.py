@@ -1,6 +1,6 @@
-"""Claim: the network has become faster and nothing else: a seeded training has the curve that it had before.
+"""Claim: the code has changed and nothing that is learnt: a seeded training has the curve that it had before.
 
-    python benchmarks/same_curve.py b53b960        # the network of that commit against that of the working tree
+    python benchmarks/same_curve.py b53b960        # the code of that commit against that of the working tree
 
 Both train with the command line in float64, where the order of sums is lost in the rounding to what is written: the
 points of all curves, and so all draws, matches and gradients, have to be the same to the last of TensorBoard's digits.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from comparing import Row, figure, main, parser
 from instseg.training.tensorboard import read_scalars
 
 ROOT = Path(__file__).parents[1]
-NETWORK = "src/instseg/models"
+CODE = ("src", "conf", "train.py")
 MEASURED_TIME = "images_per_second"
 TRAINING = (
     "dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=2", "num_workers=0", "trainer=cpu", "seed=3",
@@ -37,7 +36,7 @@ Curves = dict[str, tuple[list[int], list[float]]]
 
 
 def curves_of(tree: Path, outputs: Path) -> Curves:
-    """What a training with the code of a source tree has written."""
+    """Train with the code of a source tree, and read the curves that it wrote."""
     command = [sys.executable, "train.py", *TRAINING, f"outputs={outputs}", f"cache_dir={outputs / 'data'}"]
     environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
@@ -48,18 +47,15 @@ def curves_of(tree: Path, outputs: Path) -> Curves:
 
 
 def tree_of(commit: str, place: Path) -> Path:
-    """This working tree with the network of a commit."""
-    for part in ("src", "conf"):
-        shutil.copytree(ROOT / part, place / part)
-    shutil.copy(ROOT / "train.py", place)
-    shutil.rmtree(place / NETWORK)
-    archive = subprocess.run(["git", "archive", commit, NETWORK], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    """Extract the code of a commit into a new folder."""
+    place.mkdir()
+    archive = subprocess.run(["git", "archive", commit, *CODE], cwd=ROOT, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "x"], cwd=place, input=archive.stdout, check=True)
     return place
 
 
 def differing(before: Curves, now: Curves) -> list[str]:
-    """Names of curves that are not the same; an AP that is undefined in both is."""
+    """Name the curves that differ; an AP that is undefined in both does not."""
     return [name for name in sorted({*before, *now}) if repr(before.get(name)) != repr(now.get(name))]
 
 
@@ -71,10 +67,10 @@ def measure(arguments: argparse.Namespace) -> Iterator[Row]:
     if different := differing(before, now):
         raise SystemExit(f"not the curves of {arguments.commit}: {', '.join(different)}")
     points = sum(len(steps) for steps, _ in now.values())
-    yield figure(f"{len(now)} curves with the network of {arguments.commit}", f"{points} points", agree="all identical")
+    yield figure(f"{len(now)} curves with the code of {arguments.commit}", f"{points} points", agree="all identical")
 
 
 if __name__ == "__main__":
     options = parser(__doc__)
-    options.add_argument("commit", help="whose network is the earlier one")
+    options.add_argument("commit", help="whose code is the earlier one")
     main(__doc__, measure, options)
