@@ -29,7 +29,7 @@ class Change:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval does not hold zero."""
+        """True where the interval does not hold zero."""
         return self.low > 0 or self.high < 0
 
 
