@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,6 +62,9 @@ def write_predictions(
         identity: plain containers that say what the model is, to stand beside its predictions.
         console: where the progress is shown.
 
+    Returns:
+        The counts of the run, the files that could not be read, and the exit code.
+
     Raises:
         InstsegError: before any work when the source has no image, a category or writer is not known, or ``output``
             holds an earlier run and ``overwrite`` is false; later when ``output`` cannot be written to.
@@ -78,19 +81,36 @@ def write_predictions(
         writes=folder.writes, save=list(names), image_folder=as_text(run.image_folder), model=model
     )
     threads = WriterThreads(run, chosen)
-    interrupted = False
+    images = _images(predictor, paths, run.image_folder, batch_size, score_threshold, wanted)
     with _progress(console or Console()) as progress, threads:
         task = progress.add_task("predict", total=len(paths))
-        try:
-            for image in _images(predictor, paths, run.image_folder, batch_size, score_threshold, wanted):
-                if not threads.images:  # only now: the predictions of an earlier run are better than none
-                    folder.claim(record)
-                threads.add(image)
-                progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
-        except KeyboardInterrupt:
-            interrupted = True
-        progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
+
+        def show_progress() -> None:
+            progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
+
+        interrupted = _write_images(images, threads, folder, record, show_progress)
     return _finish(threads, folder, record, predictor, interrupted)
+
+
+def _write_images(
+    images: Iterable[LoadedImage],
+    threads: WriterThreads,
+    folder: PredictionFolder,
+    record: PredictionRecord,
+    show_progress: Callable[[], None],
+) -> bool:
+    """Hand every predicted image to the writers, and return True if Ctrl-C ended it early."""
+    interrupted = False
+    try:
+        for image in images:
+            if not threads.images:  # only now: the predictions of an earlier run are better than none
+                folder.claim(record)
+            threads.add(image)
+            show_progress()
+    except KeyboardInterrupt:
+        interrupted = True
+    show_progress()
+    return interrupted
 
 
 def _sources(source: Source, folder: PredictionFolder, limit: int | None) -> list[Path]:

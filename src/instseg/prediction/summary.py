@@ -1,4 +1,4 @@
-"""What came of a prediction run, on the screen and as an exit code."""
+"""The summary of a prediction run, on the screen and as an exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUM_UNREADABLE_SHOWN = NUM_CATEGORIES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class PredictSummary:
-    """What came of a source."""
+    """The counts of a prediction run, and the image files that could not be read."""
 
     output: Path
     num_images: int  # predicted
@@ -26,7 +26,7 @@ class PredictSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 2 some files could not be read, 1 none could, 130 interrupted by Ctrl-C."""
+        """Return 0 for all done, 2 some files could not be read, 1 none could, 130 interrupted by Ctrl-C."""
         if self.interrupted:
             return 130
         if not self.unreadable:
@@ -34,7 +34,7 @@ class PredictSummary:
         return 2 if self.num_images else 1
 
     def print(self, console: Console) -> None:
-        """Counts, the files that could not be read, and where everything lies."""
+        """Print the counts, the files that could not be read, and the paths of the outputs."""
         if self.interrupted:
             console.print("[yellow]interrupted:[/] what follows covers the images done before")
         if self.unreadable:

@@ -101,7 +101,7 @@ def _how_to(run: PredictionRun) -> str:
     )
     return textwrap.dedent(
         f"""\
-        1. Start Label Studio so that it may show the photos from where they are:
+        1. Start Label Studio so that it may show the images from where they are:
 
              LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true \\
              LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT='{above}' label-studio

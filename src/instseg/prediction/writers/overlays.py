@@ -1,4 +1,4 @@
-"""Photos with masks, boxes, names and scores drawn over them."""
+"""Images with masks, boxes, names and scores drawn over them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from instseg.prediction.writers.predicted_image import LoadedImage, PredictedIma
 
 @dataclass(frozen=True, slots=True)
 class PredictionRun:
-    """What all images of a run have in common."""
+    """The output, the image folder, the categories and the model of a run, the same for all its images."""
 
     output: Path  # absolute
     image_folder: Path  # absolute; the folder that images are named relative to
