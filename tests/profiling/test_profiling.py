@@ -55,9 +55,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("profile")
     config = tiny(folder)
     data = build_datamodule(config, build_dataset(config))
-    module = build_module(config, build_model(config.model, data.categories))
+    description = DescribeCheckpoint(data.categories, config.resolved, data.prepared.fingerprint)
+    module = build_module(config, build_model(config.model, data.categories), description)
     trainer = build_trainer(config, RankCommand(lambda rank: []))
-    trainer.callbacks.insert(0, DescribeCheckpoint(data.categories, config.resolved, data.prepared.fingerprint))
     trainer.fit(module, datamodule=data)
     return SimpleNamespace(folder=folder, module=module, trainer=trainer)
 

@@ -1,64 +1,19 @@
 """The LightningModule and its callbacks, on a two-image data set and a very small network."""
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from perfect_network import CATEGORIES, LOSS_NAMES, PerfectNetwork, batch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from instseg.checkpoints.content import finite
-from instseg.core.categories import Categories
-from instseg.core.masks import bitmask_to_rle
-from instseg.core.types import Batch, GroundTruth, Prediction, Target
+from instseg.core.types import Batch
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.callbacks import Throughput, training_tiles
 from instseg.training.finite import NonFiniteLossError
 from instseg.training.module import InstanceSegmentationModule
 from instseg.training.tensorboard import read_scalars
-
-CATEGORIES = Categories(("car", "person"))
-LOSS_NAMES = ("loss_shape", "loss_label")
-
-
-class PerfectNetwork(nn.Module):
-    """Finds exactly what the ground truth holds; its losses are its one weight times 1 and 2."""
-
-    categories = CATEGORIES
-
-    def __init__(self, start: float = 1.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(start))
-
-    def losses(self, batch):
-        return {name: self.weight * factor for factor, name in enumerate(LOSS_NAMES, start=1)}
-
-    def predict(self, batch):
-        return [
-            Prediction(t.image_id, t.image_size, t.boxes.astype(np.float32), t.labels, np.ones(len(t)), t.rles)
-            for t in batch.ground_truth
-        ]
-
-    def losses_and_predictions(self, batch):
-        return self.losses(batch), self.predict(batch)
-
-
-def batch(image_id: int = 7) -> Batch:
-    """A 32x64 image with one car that fills its left half."""
-    bitmask = np.zeros((32, 64), np.uint8)
-    bitmask[:, :32] = 1
-    box = [[0.0, 0.0, 32.0, 32.0]]
-    truth = GroundTruth(
-        image_id,
-        (32, 64),
-        np.array(box),
-        np.array([1]),
-        np.array([1024.0]),
-        np.array([False]),
-        [bitmask_to_rle(bitmask)],
-    )
-    target = Target(torch.tensor(box), torch.tensor([1]), torch.ones(1, 112, 112, dtype=torch.uint8))
-    return Batch(torch.zeros(1, 3, 32, 64, dtype=torch.uint8), [(32, 64)], [target], [truth])
 
 
 def module_of(network: nn.Module) -> InstanceSegmentationModule:

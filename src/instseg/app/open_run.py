@@ -23,9 +23,9 @@ from instseg.audit.terminal import print_short
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepared import PreparedDataset
-from instseg.distributed.rank_failure import watched_ranks
+from instseg.distributed.rank_failure import RankWatch, watched_ranks
 from instseg.runs.ownership import sole_owner
-from instseg.training.coordinated_stop import stopping_together
+from instseg.training.coordinated_stop import StopTogether, stopping_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
         InstsegError: the folder has another owner, the data cannot be used, or the training cannot be resumed.
     """
     with ExitStack() as held:
-        trainer = build_trainer(config, rank_command(job, config))
-        held.enter_context(stopping_together(trainer))
+        watch, stop = RankWatch(), StopTogether()
+        trainer = build_trainer(config, rank_command(job, config), watch, stop)
+        held.enter_context(stopping_together(trainer, stop))
         if trainer.is_global_zero:
             held.enter_context(sole_owner(config.folder))
         if trainer.strategy.root_device.type == "cpu":
@@ -73,7 +74,7 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
         _audit_shortly(config, data.prepared)
         if config.resume and trainer.is_global_zero:
             prepare_folder(config.folder, resumed)
-        held.enter_context(watched_ranks(trainer))
+        held.enter_context(watched_ranks(watch))
         yield OpenRun(config, trainer, data, resumed)
 
 

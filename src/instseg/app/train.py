@@ -51,8 +51,7 @@ def _module(run: OpenRun) -> InstanceSegmentationModule:
         log.info("%s", report)
     if run.config.compile:
         compile_dense_part(model)
-    run.trainer.callbacks.insert(0, _description(run, model))  # type: ignore[attr-defined]
-    return build_module(run.config, model)
+    return build_module(run.config, model, _description(run, model))
 
 
 def _description(run: OpenRun, model: InstanceSegmenter) -> DescribeCheckpoint:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from instseg import __version__
 from instseg.checkpoints.description import (
-    ENTRY,
     CheckpointDescription,
     Preprocessing,
+    add_to_entry,
     as_entry,
     read_description,
 )
@@ -66,7 +66,7 @@ class DescribeCheckpoint(Callback):
             data_fingerprint=self.data_fingerprint,
             metrics=finite(trainer.callback_metrics),
         )
-        checkpoint[ENTRY] = as_entry(description)
+        add_to_entry(checkpoint, as_entry(description))
 
 
 @dataclass(frozen=True, slots=True)

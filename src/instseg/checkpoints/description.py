@@ -92,6 +92,18 @@ def as_entry(description: CheckpointDescription) -> dict[str, object]:
     return entry
 
 
+def add_to_entry(checkpoint: dict[str, object], more: Mapping[str, object]) -> None:
+    """Add keys to the entry; several callbacks do, each its own, in any order.
+
+    Args:
+        checkpoint: that is about to be saved.
+        more: plain containers and tensors.
+    """
+    entry = checkpoint.setdefault(ENTRY, {})
+    assert isinstance(entry, dict)
+    entry.update(more)
+
+
 def plain_training(training: TrainingState) -> dict[str, object]:
     """Return the state of a training as plain containers and tensors."""
     plain: dict[str, object] = msgspec.to_builtins(training, builtin_types=(Tensor,))

@@ -13,7 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg.checkpoints.content import DescribeCheckpoint
-from instseg.checkpoints.description import ENTRY, TrainingState, plain_training, read_description
+from instseg.checkpoints.description import TrainingState, add_to_entry, plain_training, read_description
 from instseg.checkpoints.training_state import arrive, capture, set_progress
 from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
@@ -30,7 +30,8 @@ class LastCheckpoint(Callback):
     """Saves the whole state of the training before the first step after each validation, every few minutes besides,
     when the training ends, and when the user or a scheduler stops it.
 
-    To stand before the other callbacks: what they do in a step must not have begun.
+    Before a step, other callbacks may have been told of its start already, and are told again when it is resumed: a
+    callback counts in ``on_train_batch_end``.
 
     Args:
         folder: of the checkpoints, in the run folder.
@@ -143,7 +144,7 @@ class LastCheckpoint(Callback):
             samples = self._saving.batches * data.batch_size
             checkpoint[type(data).__qualname__] = {"epoch": self._saving.epochs, "samples": samples}
             set_progress(checkpoint, self._saving)
-            checkpoint[ENTRY]["training"] = plain_training(self._saving)
+            add_to_entry(checkpoint, {"training": plain_training(self._saving)})
 
     def _is_late(self, trainer: Trainer, batch_idx: int) -> bool:
         """Asked of every rank, whose clocks differ; not in each step, because they wait for each other."""

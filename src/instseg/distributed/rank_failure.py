@@ -189,10 +189,8 @@ class RankWatch(Callback):
 
 
 @contextmanager
-def watched_ranks(trainer: Trainer) -> Iterator[None]:
-    """Enclose everything that the ranks of a trainer do together: one that dies inside ends the others."""
-    watch = RankWatch()
-    trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
+def watched_ranks(watch: RankWatch) -> Iterator[None]:
+    """Enclose everything that the ranks of a trainer with this callback do: one that dies inside ends the others."""
     try:
         yield
     except BaseException as error:

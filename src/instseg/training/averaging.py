@@ -30,6 +30,12 @@ class ExponentialAverage(WeightAveraging):
             raise InstsegError(f"callbacks.ema.decay={decay}: expected a number from 0 to below 1")
         super().__init__(avg_fn=partial(_moved, share=1 - decay))
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait for ``on_fit_end``: other callbacks still save the weights that the training resumes from."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
@@ -80,6 +86,9 @@ class AverageOfEpochs(WeightAveraging):
             super().on_validation_epoch_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait for ``on_fit_end``: other callbacks still save the weights that the training resumes from."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._has_begun:
             super().on_train_end(trainer, pl_module)
 

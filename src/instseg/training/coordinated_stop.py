@@ -176,10 +176,14 @@ class StopTogether(Callback):
 
 
 @contextmanager
-def stopping_together(trainer: Trainer) -> Iterator[None]:
-    """Around a run: when a signal has ended it, the exit code says which, and SLURM is asked for more time."""
-    callback = StopTogether(trainer.is_global_zero)
-    trainer.callbacks.insert(0, callback)  # type: ignore[attr-defined]
+def stopping_together(trainer: Trainer, callback: StopTogether) -> Iterator[None]:
+    """Run a trainer: when a signal has ended it, the exit code says which, and SLURM is asked for more time.
+
+    Args:
+        trainer: that was built with the callback.
+        callback: the one that stops it.
+    """
+    callback.is_first_rank = trainer.is_global_zero
     with callback.listening_to_slurm():
         try:
             yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -29,6 +29,7 @@ class InstanceSegmentationModule(pl.LightningModule):
         build_scheduler: called with (optimizer, number of optimizer steps of the whole run).
         batch_size: images per process and step, for the effective batch size.
         metrics: name -> metric of every validation and test, as ``MetricSet`` has them.
+        callbacks: those that belong to this module; Lightning adds them to the trainer's.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class InstanceSegmentationModule(pl.LightningModule):
         build_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None,
         batch_size: int = 1,
         metrics: Mapping[str, Metric] | None = None,
+        callbacks: Sequence[pl.Callback] = (),
     ) -> None:
         super().__init__()
         self.model, self.categories, self.batch_size = model, model.categories, batch_size
@@ -45,6 +47,7 @@ class InstanceSegmentationModule(pl.LightningModule):
         self.metrics = MetricSet(metrics or {})
         self.mean_losses = MeanLosses()
         self.finite = FiniteCheck()
+        self.callbacks = list(callbacks)
 
     @property
     def effective_batch_size(self) -> int:
@@ -57,6 +60,10 @@ class InstanceSegmentationModule(pl.LightningModule):
         optimizer = self.build_optimizer(as_module(self.model), self.effective_batch_size)
         scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Return the callbacks that belong to this module."""
+        return self.callbacks
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss, the sum of the network's terms.
