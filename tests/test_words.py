@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -30,12 +31,12 @@ WRONG_WORDS = {
 HOOKS = re.compile(r"on_|(training|validation|test|predict)_step$|(setup|teardown|forward|backward|plugin_\w+)$")
 """Methods whose parameters are given by Lightning, torch or Hydra, and are described there."""
 
-MAX_ANY_PER_1000_LINES = 5.1
-MAX_IGNORES_PER_1000_LINES = 1.6
+MAX_ANY_PER_1000_LINES = 4.1
+MAX_IGNORES_PER_1000_LINES = 1.4
 
-QUESTIONS_LEFT = "checkpoints data evaluation models profiling training"
-ARGS_LEFT = "checkpoints data distributed evaluation models profiling training"
-WORDS_LEFT = "checkpoints data evaluation models profiling training"
+QUESTIONS_LEFT = "checkpoints evaluation models profiling training"
+ARGS_LEFT = "checkpoints distributed evaluation models profiling training"
+WORDS_LEFT = "checkpoints evaluation models profiling training"
 """Rooms that are still to be cleaned, of each of the three; they only shrink."""
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -83,6 +84,11 @@ def without_allowed(found: list[tuple[Path, str]], left: str) -> list[str]:
     return [f"{path.relative_to(SRC)}: {what}" for path, what in found if room_of(path) not in left.split()]
 
 
+def is_prose(value: object) -> TypeGuard[str]:
+    """Tell a text from a value, such as the name of a folder that people call photos."""
+    return isinstance(value, str) and " " in value
+
+
 def test_no_docstring_opens_with_a_question_word():
     found = [(path, f"{name}: {text.splitlines()[0]}") for path, name, text in docstrings() if QUESTION.match(text)]
     assert without_allowed(found, QUESTIONS_LEFT) == []
@@ -105,7 +111,7 @@ def test_docstrings_and_messages_use_the_words_of_the_field(wrong):
         (path, f"line {node.lineno}: {match[0]!r}, write {WRONG_WORDS[wrong]}")
         for path in FILES
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := pattern.search(node.value))
+        if isinstance(node, ast.Constant) and is_prose(node.value) and (match := pattern.search(node.value))
     ]
     assert without_allowed(found, WORDS_LEFT) == []
 

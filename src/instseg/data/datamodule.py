@@ -51,6 +51,7 @@ class InstanceDataModule(pl.LightningDataModule):
 
     @property
     def categories(self) -> Categories:
+        """Categories of the dataset."""
         return self.prepared.categories
 
     def train_dataset(self) -> InstanceDataset:
@@ -58,15 +59,18 @@ class InstanceDataModule(pl.LightningDataModule):
         return self._dataset("train", training=True)
 
     def train_dataloader(self) -> DataLoader[Sample]:
+        """Return the loader of augmented training batches, which starts where a resumed run has stopped."""
         dataset = self.train_dataset()
         sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank())
         sampler.resume(*self._start)
         return self._loader(dataset, sampler, self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Sample]:
+        """Return the loader of the validation images, each once over all ranks."""
         return self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Sample]:
+        """Return the loader of the test images, each once over all ranks."""
         return self._eval_loader("test")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -80,7 +84,13 @@ class InstanceDataModule(pl.LightningDataModule):
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Copy to a GPU without waiting for it: the loader has pinned the batch."""
+        """Copy to a GPU without waiting for it: the loader has pinned the batch.
+
+        Args:
+            batch: from a loader.
+            device: of the model.
+            dataloader_idx: unused, given by Lightning.
+        """
         return batch.to(device, non_blocking=device.type == "cuda")
 
     def _eval_loader(self, split: str) -> DataLoader[Sample]:

@@ -73,7 +73,7 @@ class InstanceDataset(Dataset[Sample]):
 
     @cached_property
     def _occupied(self) -> NDArray[np.int64]:
-        """The images with instances; found by each worker, so that they need not be sent to them."""
+        """Images with instances; each worker finds them, so that they need not be sent to it."""
         return np.flatnonzero(self.index.instances_per_image()[self.index.rows])
 
 
@@ -85,7 +85,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def _in_common_storage(targets: list[Target]) -> list[Target]:
-    """Every tensor that comes from a worker keeps a file open: three for all images of a batch, not three for each."""
+    """Return targets whose tensors share storage.
+
+    Every tensor that comes from a worker keeps a file open: three for all images of a batch, not three for each.
+    """
     counts = [len(target) for target in targets]
     boxes, labels, box_masks = (
         torch.split(torch.cat([getattr(target, name) for target in targets]), counts)
@@ -111,7 +114,7 @@ class TrainSampler(Sampler[SampleKey]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Start an epoch from its beginning; Lightning calls this before each."""
         if epoch != self.epoch:
             self.epoch, self.start = epoch, 0
 

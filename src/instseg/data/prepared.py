@@ -29,10 +29,12 @@ class PreparedDataset:
 
     @property
     def categories(self) -> Categories:
+        """Categories of the training split, which all splits have."""
         return self.indices["train"].categories
 
     @property
     def fingerprint(self) -> str:
+        """Name of the folder, which covers the labels and every option."""
         return self.folder.name
 
     def with_fraction_of_training(self, fraction: float, seed: int) -> PreparedDataset:
@@ -49,7 +51,7 @@ class PreparedDataset:
         return PreparedDataset(self.folder, {**self.indices, "train": part}, notes)
 
     def on_training_images(self, num_images: int) -> PreparedDataset:
-        """Return the first training images that have instances as every split, for a network to learn by heart."""
+        """Return the first training images that have instances as every split, for a network to overfit."""
         few = self.indices["train"].first_with_instances(num_images)
         notes = [f"Training and evaluation both look at the same {len(few)} training images."]
         return PreparedDataset(self.folder, dict.fromkeys(self.indices, few), notes)

@@ -29,7 +29,7 @@ class Change:
 
     @property
     def is_clear(self) -> bool:
-        """True where the interval does not hold zero."""
+        """Tell whether the interval leaves out zero."""
         return self.low > 0 or self.high < 0
 
 

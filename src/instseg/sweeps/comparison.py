@@ -47,7 +47,7 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """True where the interval does not hold zero."""
+        """Tell whether the interval leaves out zero."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:

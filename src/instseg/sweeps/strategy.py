@@ -64,7 +64,7 @@ class Strategy(ABC):
     """Chooses the jobs of a sweep, and says what they mean together."""
 
     has_best_job = True
-    """Whether its jobs can be ranked: not so where each is measured on other images."""
+    """Tell whether its jobs can be ranked: not so where each is measured on other images."""
 
     @abstractmethod
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:

@@ -135,7 +135,7 @@ def test_folders_named_after_splits_divide_and_every_split_has_all_categories(tm
 def test_json_in_and_outside_of_split_folders_are_refused(tmp_path):
     write_labels(tmp_path, "train/a", shape())
     write_labels(tmp_path, "b", shape())
-    with pytest.raises(InstsegError, match=r"some photos lie in folders named train, 1 do not: b\.png"):
+    with pytest.raises(InstsegError, match=r"some images lie in folders named train, 1 do not: b\.png"):
         read(tmp_path)
 
 

@@ -198,5 +198,5 @@ def test_without_lists_the_folders_decide(tmp_path):
         "val": ["valid/JPEGImages/a.png"],
     }
     write_voc(tmp_path, "b")
-    with pytest.raises(InstsegError, match="some photos lie in folders named train and val, 1 do not"):
+    with pytest.raises(InstsegError, match="some images lie in folders named train and val, 1 do not"):
         read(tmp_path)

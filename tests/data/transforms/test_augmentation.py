@@ -63,7 +63,7 @@ def test_a_scale_range_that_cannot_be_is_refused(scale_range):
 
 
 def test_a_visibility_that_is_no_share_is_refused():
-    with pytest.raises(InstsegError, match=r"augmentation.min_visibility=10: expected a share"):
+    with pytest.raises(InstsegError, match=r"augmentation.min_visibility=10: expected a fraction"):
         Augmentation(60, 80, min_visibility=10)
 
 

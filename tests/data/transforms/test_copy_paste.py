@@ -185,9 +185,9 @@ def test_both_photos_are_left_as_they_were():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"probability": 50}, "copy_paste.probability=50: expected a share"),
+        ({"probability": 50}, "copy_paste.probability=50: expected a fraction"),
         ({"probability": "often"}, "copy_paste.probability=often"),
-        ({"mirror_probability": -0.1}, "copy_paste.mirror_probability=-0.1: expected a share"),
+        ({"mirror_probability": -0.1}, "copy_paste.mirror_probability=-0.1: expected a fraction"),
         ({"max_pasted": 0}, "copy_paste.max_pasted=0: expected 1 or more"),
         ({"max_pasted": 2.5}, "copy_paste.max_pasted=2.5"),
         ({"scale_range": [2, 1]}, r"copy_paste.scale_range=\[2, 1\]: expected \[low, high\]"),

@@ -137,7 +137,7 @@ def _failure(archive: RemoteZip, name: str, reason: str) -> DownloadFailure:
 
 @dataclass(slots=True)
 class _Plan:
-    """How each wanted member is to be had; filled as the archives' lists of contents come in."""
+    """Plan of the download of each wanted member; filled as the archives' lists of contents come in."""
 
     whole: list[Download] = field(default_factory=list)
     members: dict[Download, Task] = field(default_factory=dict)

@@ -46,7 +46,11 @@ MORE_GENERAL = {"labelstudio": "coco", "voc": "mask_folder", "openimages": "mask
 
 
 def recognise_format(root: Path) -> tuple[str, str]:
-    """Name and a phrase that says what was found; InstsegError when no format, or more than one, fits."""
+    """Return the name of a format, and a phrase about the files that were found.
+
+    Raises:
+        InstsegError: no format, or more than one, fits.
+    """
     if not root.is_file():
         check_folder(root)
     found = {name: phrase for name, (module, _) in FORMATS.items() if (phrase := module.recognise(root))}
@@ -61,13 +65,13 @@ def recognise_format(root: Path) -> tuple[str, str]:
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
     raise InstsegError(
         f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {list_names(names)}. If the "
-        "labels lie deeper, give that folder; photos without labels are labelled by predict.py … save=[labelme]"
+        "labels lie deeper, give that folder; images without labels are labelled by predict.py … save=[labelme]"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class AutoReader:
-    """Reads ``root`` with the reader of the format that it is in."""
+    """Reader of a root in any format, which it recognises."""
 
     FORMAT: ClassVar[str] = "auto"
     VERSION: ClassVar[int] = READERS_VERSION
@@ -75,11 +79,13 @@ class AutoReader:
     cache_dir: str
 
     def label_files(self) -> Iterable[Path]:
+        """Return the label files of the format that the root is in."""
         name, phrase = recognise_format(self.root)
         log.info("%s: found %s; dataset=%s reads it too and has its options", self.root, phrase, name)
         return self._reader(name).label_files()
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
+        """Read the labels with the reader of the format that the root is in."""
         return self._reader(recognise_format(self.root)[0]).read(findings)
 
     def _reader(self, name: str) -> LabelReader:
@@ -87,7 +93,17 @@ class AutoReader:
 
 
 def reader_of(name: str, root: Path, options: Mapping[str, object], cache_dir: Path) -> LabelReader:
-    """The reader of a format by its name, ``auto`` included; InstsegError for options that it does not have."""
+    """Make the reader of a format.
+
+    Args:
+        name: of the format, ``auto`` included.
+        root: of the labels.
+        options: of the format.
+        cache_dir: for readers that keep files.
+
+    Raises:
+        InstsegError: there is no such format, or it has no such option.
+    """
     if name == "auto":
         name = recognise_format(root)[0]
     if name not in FORMATS:

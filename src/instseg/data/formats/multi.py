@@ -24,8 +24,10 @@ OWN_KEYS = ("root", "format", *HINTS)
 
 @dataclass(frozen=True, slots=True)
 class MultiReader:
-    """Named sources, each ``{root, format: auto, rename: {}, drop: [], …options of its format}``; roots start from
-    ``root``. Categories are joined by name, after each source's own ``rename`` and ``drop``."""
+    """Reader of named sources, each ``{root, format: auto, rename: {}, drop: [], …options of its format}``.
+
+    Their roots start from ``root``. Categories are joined by name, after each source's own ``rename`` and ``drop``.
+    """
 
     FORMAT: ClassVar[str] = "multi"
     VERSION: ClassVar[int] = READERS_VERSION
@@ -34,10 +36,11 @@ class MultiReader:
     sources: Mapping[str, Any] | None = None
 
     def label_files(self) -> Iterable[Path]:
+        """Return the label files of all sources."""
         return [file for reader in self._readers().values() for file in reader.label_files()]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
-        """Sources without splits come as ``UNSPLIT`` beside the splits of the others."""
+        """Read all sources; those without splits come as ``UNSPLIT`` beside the splits of the others."""
         parts: defaultdict[str, list[Labels]] = defaultdict(list)
         for name, reader in self._readers().items():
             read = reader.read(findings)

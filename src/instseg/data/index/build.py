@@ -1,6 +1,6 @@
-"""COCO dictionary -> index, checking every shape on the way.
+"""From a COCO dictionary to the index, checking every shape on the way.
 
-What cannot be used is left out of the index, never of the record: each case is counted and named in the
+An unusable image or shape is left out of the index, never of the record: each case is counted and named in the
 findings, which are logged, kept beside the index and copied into the run folder.
 """
 
@@ -34,7 +34,12 @@ def note_unlabelled(
 ) -> None:
     """Add the image files beside the listed ones that no label mentions, unless the reader named such files itself.
 
-    Other folders are not searched: masks, crops and the photos of other datasets may lie there.
+    Other folders are not searched: masks, crops and the images of other datasets may lie there.
+
+    Args:
+        labels: split -> its labels.
+        label_files: files that are no source images.
+        findings: split -> where they are noted.
     """
     if any("image_unlabelled" in found.names for found in findings.values()):
         return
@@ -62,16 +67,23 @@ def _image_files(folder: str) -> list[str]:
 
 def write_index(
     coco: CocoDict,
-    photos: Iterable[Photo],
+    images: Iterable[Photo],
     image_root: Path,
     categories: Categories,
     folder: Path,
     is_upright: Callable[[Photo], bool],
     findings: Findings,
 ) -> None:
-    """Write the index of one split into ``folder`` (must not exist); what was found on the way joins ``findings``.
+    """Write the index of one split.
 
-    ``is_upright``: see ``decide_frames``.
+    Args:
+        coco: the labels.
+        images: one for each entry, in their order.
+        image_root: the folder that file names start from.
+        categories: those of the index; annotations of others are left out.
+        folder: of the index; must not exist.
+        is_upright: see ``decide_frames``.
+        findings: where unusable and repaired labels are noted.
     """
     id_to_label = categories.id_to_label(coco["categories"])
     annotations = defaultdict(list)
@@ -79,7 +91,7 @@ def write_index(
         if annotation["category_id"] in id_to_label:
             annotations[annotation["image_id"]].append(annotation)
     with IndexWriter(folder, image_root, categories) as writer:
-        for photo in photos:
+        for photo in images:
             frame = labelled_frame(photo, is_upright, findings)
             if frame is None:
                 continue
@@ -93,7 +105,7 @@ def write_index(
 
 
 def _note_exif(photo: Photo, upright: bool, findings: Findings) -> None:
-    """Photos that are turned, and those whose frame their size does not tell (``ignores_exif`` names the others)."""
+    """Note images that are turned, and those whose size leaves the frame open; ``ignores_exif`` names the others."""
     if photo.header is not None and photo.header.orientation != 1:
         if upright:
             findings.add("exif_applied", photo.entry["file_name"])
@@ -126,7 +138,7 @@ def _add_instance(
 
 
 def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, findings: Findings) -> list[Polygon] | Rle:
-    """Polygons as they are (they may reach out of the image), bitmaps as compressed RLE, a lone box as polygon."""
+    """Return polygons as they are, even beyond the image, bitmaps as compressed RLE, a lone box as polygon."""
     segmentation = annotation.get("segmentation") or []
     if not isinstance(segmentation, list):
         return _rle_of(segmentation, image_size)
@@ -168,7 +180,7 @@ def _box_polygon(annotation: CocoAnnotation, name: str, findings: Findings) -> P
 
 
 def _annotated_box(annotation: CocoAnnotation) -> list[float] | None:
-    """bbox x, y, width, height -> xyxy; None where there is none of four numbers."""
+    """Return the bbox x, y, width, height as xyxy; None where there is none of four numbers."""
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         return None
@@ -181,7 +193,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _clipped(box: list[float], image_size: ImageSize) -> tuple[float, float, float, float] | None:
-    """The part of xyxy inside the image, None where there is none. In plain Python: four numbers a time."""
+    """Return the part of a box xyxy inside the image, None where there is none. Plain Python: only four numbers."""
     height, width = image_size
     x1, y1, x2, y2 = box
     x1, y1 = min(max(x1, 0.0), width), min(max(y1, 0.0), height)

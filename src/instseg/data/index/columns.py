@@ -38,7 +38,7 @@ from instseg.data.index.layout import COLUMNS, open_column, read_meta
 
 
 class Index:
-    """Read access to the columns; cheap to open, cheap to pickle (workers map the same files).
+    """Reader of the columns; cheap to open, cheap to pickle (workers map the same files).
 
     An ``index`` counts the images from 0, within ``rows`` where that restricts them to some; an ``image_id`` is that of
     the json. A ``row`` is the place of an image or instance in its columns, whatever the restriction.
@@ -118,26 +118,33 @@ class Index:
 
     @property
     def num_instances(self) -> int:
+        """Number of instances in the chosen images, crowds left out."""
         return int(self.instances_per_category().sum())
 
     @property
     def num_empty_images(self) -> int:
+        """Number of the chosen images without an instance."""
         return int(np.count_nonzero(self.instances_per_image()[self.rows] == 0))
 
     def image_id(self, index: int) -> int:
+        """Return the id of an image in the json."""
         return int(self._columns["image_ids"][self.rows[index]])
 
     def image_size(self, index: int) -> ImageSize:
+        """Return the (height, width) of an image in the frame of its labels."""
         height, width = self._columns["image_sizes"][self.rows[index]]
         return int(height), int(width)
 
     def rotate(self, index: int) -> bool:
+        """Tell whether the labels of an image were drawn on the EXIF-rotated one."""
         return bool(self._columns["rotate"][self.rows[index]])
 
     def file_name(self, index: int) -> str:
+        """Return the file name of an image, relative to ``image_root``."""
         return self._bytes("file_names", self.rows[index]).decode("utf-8", "surrogateescape")
 
     def path(self, index: int) -> Path:
+        """Return the file of an image."""
         return self.image_root / self.file_name(index)
 
     def index_of(self, image_id: int) -> int:

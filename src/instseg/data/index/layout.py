@@ -89,6 +89,10 @@ def open_column(folder: Path, name: str) -> NDArray[np.generic]:
     """Map one column into memory, read-only.
 
     As a plain array over the map: indexing ``np.memmap`` itself costs a Python call each time.
+
+    Args:
+        folder: of the index.
+        name: of the column.
     """
     mapped: NDArray[np.generic] = np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)
     return mapped

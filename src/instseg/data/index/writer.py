@@ -18,7 +18,7 @@ ROWS_IN_MEMORY = 10_000
 
 
 class IndexWriter:
-    """Call ``add_image``, then ``add_instance`` for each of its instances; a context manager.
+    """Context manager that writes an index: call ``add_image``, then ``add_instance`` for each of its instances.
 
     At most ``ROWS_IN_MEMORY`` images and instances wait in memory, whatever the size of the whole. Where the block
     ends with an error the columns are left unfinished.
@@ -130,7 +130,7 @@ def _joined(name: str, rows: list[Any]) -> NDArray[np.generic]:
 
 
 class _ColumnFile:
-    """A .npy file whose number of rows is known at the end."""
+    """File .npy whose number of rows is known at the end."""
 
     def __init__(self, path: Path, column: Column) -> None:
         self.column, self.num_rows = column, 0

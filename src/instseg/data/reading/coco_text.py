@@ -25,10 +25,14 @@ BYTES_IN_MEMORY_PER_BYTE = 3
 
 
 def read_coco_text(path: Path) -> dict[str, Any] | None:
-    """The file with annotations of ``LIGHT_KEYS`` and ``TEXT``; else as ``json.loads``, every annotation parsed once.
+    """Read a COCO file, its annotations as ``LIGHT_KEYS`` and ``TEXT``.
 
-    None for what ``json.loads`` alone reads (NaN, UTF-16, a byte order mark) and for what is no COCO or no file.
-    InstsegError for a file that would not fit into the memory.
+    Returns:
+        The content; None for what ``json.loads`` alone reads (NaN, UTF-16, a byte order mark), for what is no COCO and
+        where there is no file.
+
+    Raises:
+        InstsegError: the file would not fit into the memory.
     """
     check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
     try:
@@ -48,7 +52,7 @@ def _light(text: Raw) -> dict[str, Any]:
 
 
 def whole(annotation: CocoAnnotation) -> CocoAnnotation:
-    """With all its keys, those of the text parsed anew at every call."""
+    """Return an annotation with all its keys, those of the text parsed anew at every call."""
     entry: Any = annotation
     if not isinstance(entry.get(TEXT), Raw):
         return annotation
@@ -57,7 +61,12 @@ def whole(annotation: CocoAnnotation) -> CocoAnnotation:
 
 
 def write_coco(path: Path, coco: CocoDict) -> None:
-    """As ``json.dumps`` would, one annotation in memory at a time; unchanged ones word for word as they were read."""
+    """Write as ``json.dumps`` would, one annotation in memory at a time, unchanged ones word for word as they were.
+
+    Args:
+        path: the file.
+        coco: its content.
+    """
     others = {key: value for key, value in coco.items() if key != "annotations"}
     with path.open("wb") as file:
         file.write(json.dumps(others).encode().removesuffix(b"}") + (b", " if others else b"") + b'"annotations": [')

@@ -1,4 +1,4 @@
-"""What readers share: json files, names that stay below their root, splits by name, and finding a photo by its name."""
+"""The common tools of readers: names below a root, splits by name, and the image that a label file names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ SPLIT_PATTERNS = {"train": r"train(ing)?", "val": r"val(id(ation)?)?", "test": r
 
 
 def check_folder(root: Path) -> None:
-    """InstsegError unless ``root`` is a folder that is not empty."""
+    """Check that a root is a folder that is not empty.
+
+    Raises:
+        InstsegError: it is not.
+    """
     if not root.exists():
         raise InstsegError(f"dataset.root: no such folder: {root}")
     if not root.is_dir():
@@ -27,12 +31,17 @@ def check_folder(root: Path) -> None:
 
 
 def split_of(file: Path, root: Path) -> str | None:
-    """train, val or test, from the name of a file or of its folder below ``root``; None when neither says."""
+    """Return train, val or test, from the name of a file or of its folder below the root; None when neither names one.
+
+    Args:
+        file: below the root.
+        root: of the labels; its own name is not considered.
+    """
     return split_named(file.stem) or (split_named(file.parent.name) if root in file.parent.parents else None)
 
 
 def split_named(name: str) -> str | None:
-    """train, val or test when the name has it as a word: train2017, valid, my-test_set."""
+    """Return train, val or test when the name has it as a word: train2017, valid, my-test_set."""
     for split, pattern in SPLIT_PATTERNS.items():
         if re.search(rf"(^|[^a-z]){pattern}([^a-z]|$)", name.lower()):
             return split
@@ -40,16 +49,30 @@ def split_named(name: str) -> str | None:
 
 
 def split_of_folders(file: Path, root: Path) -> str | None:
-    """train, val or test, when a folder between ``root`` and the file is called that; the innermost counts."""
+    """Return train, val or test, when a folder between the root and the file is called that; the innermost counts.
+
+    Args:
+        file: below the root.
+        root: of the labels.
+    """
     folders = file.relative_to(root).parts[:-1]
     return next((split for name in reversed(folders) if (split := split_named(name))), None)
 
 
 def check_all_split(unsplit: Sequence[str], splits: Iterable[str], root: Path) -> None:
-    """InstsegError when some photos lie in folders named after ``splits`` and others, ``unsplit``, do not."""
+    """Check that either all images or none lie in folders named after splits.
+
+    Args:
+        unsplit: images that lie elsewhere.
+        splits: the splits that folders are named after.
+        root: of the labels, for the message.
+
+    Raises:
+        InstsegError: some do and others do not.
+    """
     if unsplit and (named := sorted(splits)):
         raise InstsegError(
-            f"{root}: some photos lie in folders named {' and '.join(named)}, {len(unsplit)} do not: "
+            f"{root}: some images lie in folders named {' and '.join(named)}, {len(unsplit)} do not: "
             f"{list_names(unsplit)}. "
             "Put each into such a folder, or rename those folders if they are no splits"
         )
@@ -84,26 +107,31 @@ def prefix_from(root: Path, folder: Path) -> str:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Every file below ``root``, sorted, hidden ones and caches passed over; links are followed, no folder twice."""
+    """Yield every file below a root, sorted; hidden files and caches skipped, links followed, no folder twice."""
     entered: set[str] = set()
     for parent, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(parent)
-        passed_over = real in entered or (CACHE_TAG in names and bool(entered))  # a cache given as the root is read
-        folders[:] = [] if passed_over else sorted(f for f in folders if not f.startswith("."))
-        if not passed_over:
+        is_skipped = real in entered or (CACHE_TAG in names and bool(entered))  # a cache given as the root is read
+        folders[:] = [] if is_skipped else sorted(f for f in folders if not f.startswith("."))
+        if not is_skipped:
             yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
         entered.add(real)
 
 
 def image_names(root: Path) -> list[str]:
-    """The image files below ``root``, as posix paths from it."""
+    """Return the image files below a root, as posix paths from it."""
     return [p.relative_to(root).as_posix() for p in walk(root) if p.suffix.lower() in IMAGE_EXTENSIONS]
 
 
 def sample_files(root: Path, per_folder: int = 20, max_folders: int = 200) -> list[Path]:
-    """Up to ``per_folder`` files of each extension from each of the topmost folders: enough to recognise a format by.
+    """Return some files of each extension from the topmost folders: enough to recognise a format by.
 
-    A folder of 100,000 files is listed once, none is opened. Links are followed, no folder twice.
+    A folder of 100,000 files is listed once, none is opened. Links are followed, no folder is entered twice.
+
+    Args:
+        root: the topmost folder.
+        per_folder: limit of files of each extension in a folder.
+        max_folders: limit of folders.
     """
     folders, found, entered = [root], [], set[str]()
     for folder in folders:  # grows on the way: the topmost come first
@@ -135,13 +163,18 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 class ImageFinder:
-    """Finds the photo that a label file means among all image files below a root, as paths from that root.
+    """Finder of the image that a label file names, among all image files below a root, as paths from that root.
 
-    Labels name photos with folders of other machines, other separators, another case or another extension.
+    Labels name images with folders of other machines, other separators, another case or another extension.
     """
 
     def __init__(self, root: Path, names: Iterable[str] | None = None) -> None:
-        """``names``: the only files to choose from, where not every image below the root is a photo."""
+        """List the images.
+
+        Args:
+            root: searched for image files.
+            names: the only files to choose from, where not every image file below the root is a source image.
+        """
         self.names = image_names(root) if names is None else list(names)
         self._exact = set(self.names)
         self._by_name: defaultdict[str, list[str]] = defaultdict(list)
@@ -152,10 +185,14 @@ class ImageFinder:
             self._by_stem[path.stem.casefold()].append(name)
 
     def find(self, wanted: str, near: str = "") -> str | None:
-        """The image file that ``wanted`` (any path) means; None when there is none or several fit equally well.
+        """Return the image file that a name in the labels means; None when there is none or several fit equally well.
 
-        In this order: the very path, from the root or from the folder ``near`` (of the label file, from the root);
-        the same name, then the same stem, with the longest agreement of folders at either end.
+        In this order: the very path, from the root or from the folder of the label file; the same name, then the same
+        stem, with the longest agreement of folders at either end.
+
+        Args:
+            wanted: any path.
+            near: folder of the label file, from the root.
         """
         cleaned = wanted.replace("\\", "/")
         for path in (cleaned, f"{near}/{cleaned}"):
@@ -169,7 +206,7 @@ class ImageFinder:
         return None
 
     def same_name(self, name: str) -> list[str]:
-        """All image files of this name, in whatever folder and case."""
+        """Return all image files of this name, in any folder and case."""
         return self._by_name.get(name.casefold(), [])
 
     @staticmethod

@@ -1,8 +1,8 @@
-"""In which frame each photo was labelled: as stored in the file, or turned by its EXIF orientation.
+"""The frame in which each image was labelled: as stored in the file, or turned by its EXIF orientation.
 
-The size that the labels declare tells it for photos turned by a quarter. Square photos, half turns and labels
-without a size look alike in both frames: they follow what the others of the same source show, all splits
-together, and without any others they are taken as a person sees them. ``dataset.exif`` decides it by hand.
+The size in the labels decides it for images turned by a quarter. Square images, half turns and labels without a size
+look alike in both frames: they follow the majority of their source, all splits together, and without any others they
+are taken as a person sees them. ``dataset.exif`` decides it by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIN_IMAGES_FOR_PROGRESS_BAR = 2000
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An image entry of the labels and what its file says; ``error`` instead of a header where it cannot be used."""
+    """Image entry of the labels and the header of its file; ``error`` instead of a header where it cannot be used."""
 
     entry: CocoImage
     path: Path
@@ -36,22 +36,24 @@ class Photo:
 
     @property
     def declared_size(self) -> ImageSize | None:
+        """Size (height, width) that the labels declare, None where they declare none."""
         height, width = self.entry.get("height"), self.entry.get("width")
         return (height, width) if height and width else None
 
     @property
     def source(self) -> str:
-        """Which of several sets of labels it came with; one tool wrote them, so one frame holds for all of a source."""
+        """Name of the set of labels that it came with; one tool wrote them, so one frame holds for all of a source."""
         return self.entry.get("source", "")
 
     @property
     def usable(self) -> bool:
+        """Tell whether the file can be read and has the size that the labels declare."""
         sizes = (self.header.size, self.header.displayed_size) if self.header else ()
         return self.header is not None and self.declared_size in (None, *sizes)
 
     @property
     def labelled_upright(self) -> bool | None:
-        """True: labels in the rotated frame, False: in the stored one, None: the size cannot tell."""
+        """Return True for labels in the rotated frame, False for the stored one, None where the size cannot decide."""
         header, declared = self.header, self.declared_size
         if header is None or header.orientation == 1 or declared is None or header.size == header.displayed_size:
             return None
@@ -59,7 +61,16 @@ class Photo:
 
 
 def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading") -> list[Photo]:
-    """Read the header of every image file; only those that seem damaged are decoded, to see whether they can be."""
+    """Read the header of every image file; only those that seem damaged are decoded, to see whether they can be.
+
+    Args:
+        images: entries of the labels.
+        image_root: the folder that their file names start from.
+        what: title of the progress bar.
+
+    Returns:
+        The images in their order, each with a header or the reason why there is none.
+    """
 
     def read(entry: CocoImage) -> Photo:
         path = image_root / entry["file_name"]
@@ -79,14 +90,16 @@ def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading"
         return list(track(photos, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
 
 
-def decide_frames(photos: Iterable[Photo], exif: str = "auto") -> Callable[[Photo], bool]:
-    """Tells of each photo whether its labels are in the upright frame.
+def decide_frames(images: Iterable[Photo], exif: str = "auto") -> Callable[[Photo], bool]:
+    """Return the function that tells of each image whether its labels are in the upright frame.
 
-    ``exif``: ``upright`` or ``stored`` for all of them, or ``auto``: as a photo's size tells, else as most photos of
-    its source show whose size tells it, else upright.
+    Args:
+        images: all, of all splits.
+        exif: ``upright`` or ``stored`` for all of them, or ``auto``: as an image's size decides, else as most images of
+            its source whose size decides it, else upright.
     """
     votes: defaultdict[str, int] = defaultdict(int)
-    for photo in photos:
+    for photo in images:
         votes[photo.source] += {True: 1, False: -1, None: 0}[photo.labelled_upright]
 
     def is_upright(photo: Photo) -> bool:
@@ -99,14 +112,23 @@ def decide_frames(photos: Iterable[Photo], exif: str = "auto") -> Callable[[Phot
 
 
 def labelled_frame(
-    photo: Photo, is_upright: Callable[[Photo], bool], findings: Findings
+    image: Photo, is_upright: Callable[[Photo], bool], findings: Findings
 ) -> tuple[ImageSize, bool] | None:
-    """Size of the photo in the frame of its labels and whether that is the upright one; None when it is unusable."""
-    name, header, declared = photo.entry["file_name"], photo.header, photo.declared_size
+    """Return the size (height, width) of an image in the frame of its labels, and whether that is the upright one.
+
+    Args:
+        image: entry and header.
+        is_upright: see ``decide_frames``.
+        findings: where an unusable image is noted.
+
+    Returns:
+        None where the image is unusable.
+    """
+    name, header, declared = image.entry["file_name"], image.header, image.declared_size
     if header is None:
-        findings.add("image_unreadable" if photo.error else "image_missing", photo.error or name)
+        findings.add("image_unreadable" if image.error else "image_missing", image.error or name)
         return None
-    upright = is_upright(photo)
+    upright = is_upright(image)
     size = header.displayed_size if upright else header.size
     if declared is not None and declared != size:
         findings.add("image_size_differs", f"{name} (labels {declared[1]}x{declared[0]}, file {size[1]}x{size[0]})")
@@ -117,11 +139,16 @@ def labelled_frame(
 
 
 def unusable_files(photos: Iterable[Photo]) -> dict[str, int | None]:
-    """Path -> when the file was changed last (ns), None where there is none; to see later whether that helps now."""
+    """Return when each unusable file was changed last, to see later whether it has been replaced.
+
+    Returns:
+        Path -> time of the last change (ns), None where there is no file.
+    """
     return {str(photo.path.absolute()): _mtime(photo.path) for photo in photos if not photo.usable}
 
 
 def files_changed(last_changes: Mapping[str, int | None]) -> bool:
+    """Tell whether any of the files has been changed, made or removed since ``unusable_files`` listed them."""
     return any(_mtime(Path(path)) != then for path, then in last_changes.items())
 
 

@@ -1,4 +1,4 @@
-"""Find and read pictures as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
+"""Find and read images as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
 
 One decoder, Pillow. OpenCV gives the same pixels on plain JPEG and is 1.1 times as fast, which does not pay for a
 second route with its own ideas of palettes, alpha, CMYK and orientation.
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as PilImage
-from PIL import UnidentifiedImageError
+from PIL import TiffImagePlugin, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize
@@ -26,11 +27,11 @@ IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"}
     | {".webp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"}
 )
-"""Lower case. HEIC is listed so that a folder of phone photos is answered with what to do, not with silence."""
+"""Lower case. HEIC is listed so that a folder of phone images is answered with what to do, not with silence."""
 
 MAX_PIXELS = 600_000_000
 """1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
-# Pillow's own limit is a global that warns from 89 and stops at 179 megapixels, within reach of stitched photos.
+# Pillow's own limit is a global that warns from 89 and stops at 179 megapixels, within reach of stitched images.
 PilImage.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 ORIENTATION_TAG, WIDTH_TAG, HEIGHT_TAG = 0x0112, 0x0100, 0x0101  # of TIFF, which EXIF builds on
@@ -52,23 +53,32 @@ NUM_TAIL_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What a file says about its picture before any pixel is decoded."""
+    """Size and orientation of an image, known before any pixel is decoded."""
 
     size: ImageSize  # (height, width) as stored, before it is turned
     orientation: int  # EXIF, 1..8; 1 where the file has none
 
     @property
     def displayed_size(self) -> ImageSize:
-        """(height, width) as a person sees it: swapped where the orientation turns by a quarter."""
+        """Size (height, width) as a person sees it: swapped where the orientation turns by a quarter."""
         return self.size if self.orientation < 5 else (self.size[1], self.size[0])
 
 
 def read_image(path: str | Path, rotate: bool = True) -> Image:
-    """Decode a picture into (H, W, 3) uint8 RGB, writable and contiguous.
+    """Decode an image.
 
-    ``rotate`` applies the EXIF orientation. Alpha is laid on white, 16-bit gray is scaled to 8 bits over its full
-    range, CMYK is converted without a colour profile, of an animation the first frame counts.
-    Raises InstsegError, naming the file and the reason, when it is no picture or not a whole one.
+    Alpha is laid on white, 16-bit gray is scaled to 8 bits over its full range, CMYK is converted without a colour
+    profile, of an animation the first frame counts.
+
+    Args:
+        path: the file.
+        rotate: apply the EXIF orientation.
+
+    Returns:
+        uint8 (H, W, 3) RGB, writable and contiguous.
+
+    Raises:
+        InstsegError: it is no image or not a whole one, with the file and the reason.
     """
     with _opened(path) as image:
         header = _header(image)
@@ -77,16 +87,20 @@ def read_image(path: str | Path, rotate: bool = True) -> Image:
 
 
 def read_image_header(path: str | Path) -> ImageHeader:
-    """Size and orientation from the header alone; no pixel is decoded. Raises InstsegError as read_image does."""
+    """Read size and orientation from the header alone; no pixel is decoded.
+
+    Raises:
+        InstsegError: as ``read_image`` does.
+    """
     with _opened(path) as image:
         return _header(image)
 
 
 def seems_damaged(path: str | Path) -> bool:
-    """Whether a JPEG, its header known to be good, shows no end marker in its last bytes, as when cut short, or
-    checksums of a PNG are wrong, for which the whole file is read, in a hundredth of the time of decoding it.
+    """Tell whether a JPEG shows no end marker in its last bytes, as when cut short, or checksums of a PNG are wrong.
 
-    Only a suspicion: some cameras append a kilobyte and more of their own. Decoding decides.
+    The header is known to be good. A PNG is read whole, in a hundredth of the time of decoding it. Only a suspicion:
+    some cameras append a kilobyte and more of their own. Decoding decides.
     """
     with Path(path).open("rb", buffering=0) as file:
         start = file.read(2)
@@ -106,7 +120,7 @@ def _has_right_checksums(path: str | Path) -> bool:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[PilImage.Image]:
-    """An open, not yet decoded image; whatever its decoding raises becomes an InstsegError with the file's name."""
+    """Open an image, not yet decoded; whatever its decoding raises becomes an InstsegError with the file's name."""
     try:
         with PilImage.open(path) as image:
             width, height = image.size
@@ -127,7 +141,7 @@ def _why_unidentified(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(12)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1"):
-        return "HEIC photos cannot be read here: convert them to JPEG or PNG first"
+        return "HEIC images cannot be read here: convert them to JPEG or PNG first"
     return f"not an image that can be read (it starts with {start[:8]!r})"
 
 
@@ -137,15 +151,17 @@ def _header(image: PilImage.Image) -> ImageHeader:
         raise InstsegError("pixels are 32-bit floats, whose range is not known: convert the file to 8 or 16 bits")
     orientation = _orientation(image)
     width, height = image.size
-    if image.format == "TIFF":  # its size is reported as displayed by some versions of Pillow, as stored by others
-        width, height = image.tag_v2[WIDTH_TAG], image.tag_v2[HEIGHT_TAG]  # type: ignore[attr-defined]
+    if isinstance(
+        image, TiffImagePlugin.TiffImageFile
+    ):  # its size is reported as displayed by some versions of Pillow, as stored by others
+        width, height = image.tag_v2[WIDTH_TAG], image.tag_v2[HEIGHT_TAG]
     return ImageHeader((height, width), orientation)
 
 
 def _orientation(image: PilImage.Image) -> int:
     """1..8. A damaged EXIF block counts as none, as in every viewer; XMP is not asked, as in browsers."""
-    if image.format == "TIFF":
-        value = image.tag_v2.get(ORIENTATION_TAG, 1)  # type: ignore[attr-defined]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        value = image.tag_v2.get(ORIENTATION_TAG, 1)
     else:
         exif = PilImage.Exif()
         try:
@@ -158,9 +174,9 @@ def _orientation(image: PilImage.Image) -> int:
 
 def _late_png_exif(image: PilImage.Image) -> bytes:
     """EXIF that stands behind the pixels of a PNG. Hops from chunk to chunk, where Pillow would decode the file."""
-    if image.format != "PNG":
+    if image.format != "PNG" or not isinstance(image, ImageFile):
         return b""
-    with Path(os.fsdecode(image.filename)).open("rb") as file:  # type: ignore[attr-defined]
+    with Path(os.fsdecode(image.filename)).open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
@@ -204,11 +220,13 @@ Source = str | Path | Sequence[str | Path]
 
 
 def find_images(source: Source) -> list[Path]:
-    """All pictures of the source, each once: folders searched recursively and sorted as a person counts (2 before 10).
+    """Return all images of a source, each once: folders recursively, sorted as a person counts (2 before 10).
 
-    A file named directly is taken whatever its extension; in folders and globs IMAGE_EXTENSIONS decide, in either
-    case, and hidden files and folders are passed over. The entries of a list keep their order.
-    Raises InstsegError naming an entry that does not exist or holds no picture.
+    A file named directly is taken whatever its extension; in folders and globs IMAGE_EXTENSIONS decide, in either case,
+    and hidden files and folders are skipped. The entries of a list keep their order.
+
+    Raises:
+        InstsegError: an entry does not exist or holds no image.
     """
     entries = [source] if isinstance(source, str | Path) else list(source)
     if not entries:
@@ -239,7 +257,7 @@ def _match(pattern: str) -> Iterator[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Follows links, as data sets are often linked into place, but enters no folder twice."""
+    """Yield the images below a folder; links are followed, as datasets are often linked into place, no folder twice."""
     entered: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -258,6 +276,6 @@ def _has_image_extension(name: str) -> bool:
 
 
 def natural_key(path: Path) -> tuple[list[str | int], str]:
-    """Sorts numbers in names by value: img2 before img10, folder by folder."""
+    """Return a key that sorts numbers in names by value: img2 before img10, folder by folder."""
     parts = re.split(r"(\d+)", str(path).casefold().replace(os.sep, "\0"))
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)

@@ -31,7 +31,7 @@ class Labels:
 
 @dataclass(slots=True)
 class LabelsBuilder:
-    """Collects the images and instances of one split; ids count from 1, categories are numbered when asked for."""
+    """Collector of the images and instances of one split; ids count from 1, categories are numbered when asked for."""
 
     images: list[CocoImage] = field(default_factory=list)
     annotations: list[CocoAnnotation] = field(default_factory=list)
@@ -39,7 +39,12 @@ class LabelsBuilder:
     """Category name of each annotation."""
 
     def add_image(self, file_name: str, image_size: ImageSize | None = None) -> int:
-        """``file_name`` as a posix path from the image root, ``image_size`` as the labels declare it; the image_id."""
+        """Add an image and return its ``image_id``.
+
+        Args:
+            file_name: posix path from the image root.
+            image_size: (height, width) px as the labels declare it.
+        """
         image: CocoImage = {"id": len(self.images) + 1, "file_name": file_name}
         if image_size is not None:
             image["height"], image["width"] = image_size
@@ -47,20 +52,48 @@ class LabelsBuilder:
         return image["id"]
 
     def add_polygons(self, image_id: int, category: str, polygons: Sequence[Polygon], **more: Any) -> None:
-        """An instance of one or several parts (P, 2) in px of the labelled image; ``more``: keys such as iscrowd."""
+        """Add an instance of one or several parts.
+
+        Args:
+            image_id: of its image.
+            category: name.
+            polygons: (P, 2) each, px of the labelled image.
+            more: further keys, such as iscrowd.
+        """
         self._add(image_id, category, {"segmentation": [p.reshape(-1).tolist() for p in polygons], **more})
 
     def add_bitmask(self, image_id: int, category: str, bitmask: NDArray[Any], **more: Any) -> None:
-        """An instance as (H, W) of the labelled image's size, non-zero is inside."""
+        """Add an instance as a bitmask.
+
+        Args:
+            image_id: of its image.
+            category: name.
+            bitmask: (H, W) of the labelled image's size, non-zero is inside.
+            more: further keys, such as iscrowd.
+        """
         self.add_rle(image_id, category, bitmask_to_rle(bitmask), **more)
 
     def add_rle(self, image_id: int, category: str, rle: Rle, **more: Any) -> None:
-        """An instance as a compressed RLE of the labelled image's size."""
+        """Add an instance as a compressed RLE.
+
+        Args:
+            image_id: of its image.
+            category: name.
+            rle: of the labelled image's size.
+            more: further keys, such as iscrowd.
+        """
         segmentation = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
         self._add(image_id, category, {"segmentation": segmentation, **more})
 
     def add_box(self, image_id: int, category: str, box: NDArray[np.float64], **more: Any) -> None:
-        """A box without a mask, (4,) xyxy in px; later it is counted, and used as the mask."""
+        """Add a box without a mask; later it is counted, and used as the mask.
+
+        Args:
+            image_id: of its image.
+            category: name.
+            box: (4,) xyxy, px of the labelled image.
+            more: further keys, such as iscrowd.
+        """
         x1, y1, x2, y2 = map(float, box)
         self._add(image_id, category, {"segmentation": [], "bbox": [x1, y1, x2 - x1, y2 - y1], **more})
 
@@ -69,7 +102,7 @@ class LabelsBuilder:
         self.names.append(category)
 
     def coco(self, categories: Sequence[str]) -> CocoDict:
-        """The dictionary; category ids count from 1 in the order of ``categories``, which must hold every name."""
+        """Return the dictionary; ids count from 1 in the order of ``categories``, which must hold every name."""
         ids = {name: position for position, name in enumerate(categories, start=1)}
         for annotation, name in zip(self.annotations, self.names, strict=True):
             annotation["category_id"] = ids[name]
@@ -78,12 +111,17 @@ class LabelsBuilder:
 
 
 def categories_of(builders: Iterable[LabelsBuilder]) -> list[str]:
-    """The names that any of them has, sorted: for formats that list no categories of their own."""
+    """Return the names that any of the builders has, sorted: for formats that list no categories of their own."""
     return sorted({name for builder in builders for name in builder.names})
 
 
 def without_dangling(coco: CocoDict, findings: Findings) -> CocoDict:
-    """Without the annotations whose image or category the file does not list."""
+    """Return the labels without the annotations whose image or category the file does not list.
+
+    Args:
+        coco: the labels.
+        findings: where the others are noted.
+    """
     images = {image["id"] for image in coco["images"]}
     categories = {category["id"] for category in coco["categories"]}
     kept = []

@@ -23,9 +23,17 @@ MEANINGS = {
 
 
 def typed(option: str, value: Any, hint: Any) -> Any:
-    """The value as the type hint (text, number, truth value, mapping, tuple, None, or a union of these) has it.
+    """Return the value as a type hint has it: text, number, truth value, mapping, tuple, None, or a union of these.
 
-    Where text is expected a number becomes text: names that are numbers arrive so. InstsegError names the option.
+    Where text is expected a number becomes text: names that are numbers arrive so.
+
+    Args:
+        option: its name, for the message.
+        value: as the configuration has it.
+        hint: the type.
+
+    Raises:
+        InstsegError: the value is of another type.
     """
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if Any in kinds or (value is None and NoneType in kinds):
@@ -51,7 +59,17 @@ def _is_text(value: Any) -> bool:
 
 
 def given_path(option: str, text: str, base: Path | None = None, *, is_file: bool = False) -> Path:
-    """The folder (or file) that an option names, from ``base``; ``~`` is the home. InstsegError when there is none."""
+    """Return the folder or file that an option names; ``~`` is the home.
+
+    Args:
+        option: its name, for the message.
+        text: the value.
+        base: the folder that a relative path starts from, None for the current one.
+        is_file: expect a file.
+
+    Raises:
+        InstsegError: there is none.
+    """
     path = (base or Path()) / os.path.expanduser(text)  # noqa: PTH111  (of no user of that name: it stays as it is)
     exists = os.path.isfile if is_file else os.path.isdir  # pathlib's raise for a name that is too long
     if not exists(path):

@@ -1,4 +1,4 @@
-"""Which image belongs to which split: selection, division, near duplicates, merging of sources.
+"""The division of images into splits: selection, division, near duplicates, merging of sources.
 
 Knows COCO dictionaries; decodes images only to compare them.
 """

@@ -1,4 +1,4 @@
-"""Which image goes into which split: as the labels say, by a seed, by folds, or as an earlier run wrote it down."""
+"""Division of all labels into splits: as the labels say, by a seed, by folds, or as an earlier run wrote it down."""
 
 from __future__ import annotations
 
@@ -21,14 +21,22 @@ from instseg.data.splits.splits import (
 from instseg.data.splits.splits_file import apply_splits_file
 
 LARGE_GROUP = 1 / 3
-"""Share of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
+"""Fraction of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
 
 Divided = tuple[dict[str, Labels], list[str]]
 """Split name -> labels, and what a user should know about how it came about."""
 
 
 def divide(labels: Mapping[str, Labels], selection: Selection) -> Divided:
-    """Train and val at least, and test where there is one or its share is not 0."""
+    """Divide into train and val at least, and test where there is one or its fraction is not 0.
+
+    Args:
+        labels: split, or ``UNSPLIT`` -> its labels.
+        selection: the options of the division.
+
+    Returns:
+        Split -> its labels, and notes for the user.
+    """
     if selection.splits_file:
         parts, notes = _as_written(labels, selection)
     elif selection.folds:
@@ -48,7 +56,7 @@ def _as_written(labels: Mapping[str, Labels], selection: Selection) -> Divided:
 
 
 def _in_folds(labels: Mapping[str, Labels], selection: Selection) -> Divided:
-    """A test split stays as it is; everything else is divided into folds, whatever it was before."""
+    """Keep a test split as it is; divide everything else into folds, whatever it was before."""
     whole = merge_labels([part for split, part in labels.items() if split != "test"])
     assert selection.folds is not None
     groups, notes = _groups(whole, selection)
@@ -59,7 +67,7 @@ def _in_folds(labels: Mapping[str, Labels], selection: Selection) -> Divided:
 
 
 def _by_ratio(labels: Mapping[str, Labels], selection: Selection) -> Divided:
-    """Where a split is missing, or nothing is split, a seeded part of what there is."""
+    """Take a seeded part of what there is as each split that is missing."""
     parts = dict(labels)
     if UNSPLIT not in parts and {"train", "val"} <= parts.keys():
         return parts, []
@@ -80,7 +88,7 @@ def _by_ratio(labels: Mapping[str, Labels], selection: Selection) -> Divided:
 
 
 def _groups(whole: Labels, selection: Selection) -> tuple[dict[str, str], list[str]]:
-    """File name -> group that must not be divided, for the images that are in one; and a note when there are any."""
+    """Return file name -> group that must not be divided, for the images that are in one; and notes about them."""
     names = [image["file_name"] for image in whole.coco["images"]]
     if selection.group_by is None:
         return {}, []
@@ -111,7 +119,7 @@ def _counts(divided: Mapping[str, CocoDict]) -> str:
 
 
 def file_names(parts: Mapping[str, Labels]) -> dict[str, list[str]]:
-    """Split -> its images, as paths from the folder that all have in common: what ``splits_file`` takes."""
+    """Return split -> its images, as paths from the folder that all have in common: what ``splits_file`` takes."""
     root = common_root([part.image_root for part in parts.values()])
     prefixes = {split: prefix_from(root, part.image_root) for split, part in parts.items()}
     return {split: [prefixes[split] + i["file_name"] for i in part.coco["images"]] for split, part in parts.items()}

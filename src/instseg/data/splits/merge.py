@@ -11,8 +11,10 @@ from instseg.data.reading.labels import Labels
 
 
 def merge_labels(parts: Sequence[Labels]) -> Labels:
-    """All images, annotations and categories of the parts, in their order. Of an annotation without its image or
-    category nothing could be kept: call ``without_dangling`` before."""
+    """Return all images, annotations and categories of the parts, in their order.
+
+    Of an annotation without its image or category nothing could be kept: call ``without_dangling`` before.
+    """
     if len(parts) == 1:
         return parts[0]
     root = common_root([part.image_root for part in parts])
@@ -49,7 +51,7 @@ def _append(
 
 
 def same_categories(labels: dict[str, Labels]) -> dict[str, Labels]:
-    """Every split lists the categories of all, so that a part of one can join another."""
+    """Return the splits so that each lists the categories of all: a part of one can join another."""
     listed = [category for part in labels.values() for category in part.coco["categories"]]
     categories: list[CocoCategory] = [
         {"id": position, "name": name}
@@ -60,6 +62,11 @@ def same_categories(labels: dict[str, Labels]) -> dict[str, Labels]:
 
 
 def named_source(coco: CocoDict, name: str) -> CocoDict:
-    """Every image says which source it came with: its tool decided in which EXIF frame the labels are."""
+    """Return the labels, every image naming its source, whose tool decided in which EXIF frame the labels are.
+
+    Args:
+        coco: the labels.
+        name: of the source.
+    """
     images: list[Any] = [{**image, "source": name} for image in coco["images"]]
     return {**coco, "images": images}

@@ -1,6 +1,6 @@
-"""Find photos that show the same picture: byte copies, and copies that were resized, recompressed, relit or cropped.
+"""Near duplicates: byte copies, and images that were resized, recompressed, relit or cropped.
 
-Such photos belong into one split: a network is praised for what it remembers where they are not.
+They belong into one split: otherwise a network is praised for what it remembers.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ THUMBNAIL_SIDE, NUM_FREQUENCIES = 32, 16  # the lowest 16 x 16 frequencies of 32
 CLIPPED = (2, 98)  # percentiles: what is brighter or darker counts as these; a date stamp does not make a picture
 MIN_DETAIL = 160
 """How many of the 256 frequencies must reach one gray level. The signs of fainter ones are noise: recompression moves
-each by about half a level. Photos have 229 and more; empty frames, noisy or unevenly lit, 81; with a small mark 119."""
+each by about half a level. Scenes have 229 and more; empty frames, noisy or unevenly lit, 81; with a small mark 119."""
 MAX_DISTANCE = 40
 """Bits of 256 that may differ within one picture. Measured: copies of a fifth of the size, of JPEG quality 40 or with
 10 % more or less light differ in at most 16, with 1 % cut off at each side in 33, with 2 % nine of ten in 40. Different
-pictures: generated ones of one shape at one place on plain ground 45 and more, photos of one scene 59, others 83."""
-NUM_BANDS, BITS_A_BAND = 16, 16  # 65,536 buckets a band: about one photo in each where there are many
+pictures: generated ones of one shape at one place on plain ground 45 and more, images of one scene 59, others 83."""
+NUM_BANDS, BITS_A_BAND = 16, 16  # 65,536 buckets a band: about one image in each where there are many
 MAX_PAIRS = 2_000_000  # compared at once: 0.3 GB
 
 Item = TypeVar("Item")
@@ -44,16 +44,16 @@ Pairs = Iterator[tuple[Indices, Indices]]
 
 
 def perceptual_hashes(paths: Sequence[Path]) -> Hashes:
-    """(N, 4): the signs of each picture's 256 lowest frequencies, upright, in gray, squeezed to a square.
+    """Return (N, 4): the signs of each image's 256 lowest frequencies, upright, in gray, squeezed to a square.
 
-    A picture without detail, or that cannot be read, has a digest of its bytes instead and is like its byte copies
+    An image without detail, or that cannot be read, has a digest of its bytes instead and is like its byte copies
     only: black frames must not count as one picture. No file makes it raise.
     """
     return np.array(_in_threads(_hash, paths), dtype=np.uint64).reshape(-1, 4)
 
 
 def file_digests(paths: Sequence[Path]) -> list[str]:
-    """The same text for files of the same bytes; a file that cannot be read has one of its own."""
+    """Return the same text for files of the same bytes; a file that cannot be read has one of its own."""
     return [digest.tobytes().hex() for digest in _in_threads(_digest, paths)]
 
 
@@ -61,11 +61,11 @@ def _in_threads(function: Callable[[Path], Item], paths: Sequence[Path]) -> list
     hidden, console = len(paths) < MIN_IMAGES_FOR_PROGRESS_BAR, Console(stderr=True)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         results = pool.map(function, paths)
-        return list(track(results, "Comparing photos", len(paths), console=console, transient=True, disable=hidden))
+        return list(track(results, "Comparing images", len(paths), console=console, transient=True, disable=hidden))
 
 
 def _digest(path: Path) -> Hashes:
-    """(4,) from the bytes of the file, or from its path where it cannot be read."""
+    """Return (4,) from the bytes of the file, or from its path where it cannot be read."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
@@ -87,7 +87,7 @@ def _hash(path: Path) -> Hashes:
 
 
 def _gray(path: Path) -> PilImage.Image:
-    """The picture upright in gray; a JPEG is decoded at a fraction of its size, down to an eighth."""
+    """Return the image upright in gray; a JPEG is decoded at a fraction of its size, down to an eighth."""
     try:
         with PilImage.open(path) as image:
             if image.format in ("JPEG", "MPO"):
@@ -99,18 +99,27 @@ def _gray(path: Path) -> PilImage.Image:
 
 
 def group_similar(file_names: Sequence[str], image_root: Path) -> dict[str, str]:
-    """File name -> group, for the photos that another one looks like; the group is named by its first photo."""
+    """Return file name -> group, for the images that have a near duplicate; the group is named by its first image.
+
+    Args:
+        file_names: of all images.
+        image_root: the folder that they start from.
+    """
     groups = similar_groups(perceptual_hashes([image_root / name for name in file_names])).tolist()
     sizes = Counter(groups)
     return {name: file_names[group] for name, group in zip(file_names, groups, strict=True) if sizes[group] > 1}
 
 
 def similar_groups(hashes: Hashes, max_distance: int = MAX_DISTANCE) -> Indices:
-    """(N,) for each of (N, 4) hashes the lowest index of its group: those that a chain of similar pairs connects.
+    """Return (N,) the lowest index of each hash's group: a chain of similar pairs connects the members of a group.
 
-    Compared is what nearly agrees in one of 16 bands of 16 bits: of 40 bits apart, some band has at most two. (In
-    general, band i may have r_i bits apart where all r_i + 1 add up to the distance + 1.) The first round, of equal
-    bands next to each other, unites large groups, so that the second need not compare these photo by photo.
+    Only hashes that nearly agree in one of 16 bands of 16 bits are compared: of 40 bits, some band has at most two.
+    (In general, band i may have r_i bits apart where all r_i + 1 add up to the distance + 1.) The first round, of equal
+    bands next to each other, unites large groups, so that the second need not compare these image by image.
+
+    Args:
+        hashes: (N, 4) uint64.
+        max_distance: bits of 256 that may differ in a similar pair.
     """
     groups = np.arange(len(hashes))
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), NUM_BANDS)
@@ -142,13 +151,13 @@ def _distances(hashes: Hashes, left: Indices, right: Indices) -> Indices:
 
 
 def _adjacent(keys: Indices, groups: Indices, radius: int) -> Pairs:
-    """Pairs of neighbours in these sorted keys that are equal and lie in different groups."""
+    """Yield neighbours in these sorted keys that are equal and lie in different groups."""
     left = np.flatnonzero((keys[1:] == keys[:-1]) & (groups[1:] != groups[:-1]))
     yield left, left + 1
 
 
 def _nearby(keys: Indices, groups: Indices, radius: int) -> Pairs:
-    """All pairs of these sorted 16-bit keys that differ in at most ``radius`` bits and lie in different groups."""
+    """Yield all pairs of these sorted keys that differ in at most ``radius`` bits and lie in different groups."""
     starts = np.searchsorted(keys, np.arange(2**BITS_A_BAND + 1))
     united = _united(keys, groups)
     for mask in (sum(bits) for n in range(radius + 1) for bits in combinations(1 << np.arange(BITS_A_BAND), n)):
@@ -165,7 +174,7 @@ def _nearby(keys: Indices, groups: Indices, radius: int) -> Pairs:
 
 
 def _united(keys: Indices, groups: Indices) -> Indices:
-    """(65536,) for each key the group that all of this key are in, -1 where they are in several."""
+    """Return (65536,) for each key the group that all of this key are in, -1 where they are in several."""
     united = np.full(2**BITS_A_BAND, -1)
     if len(keys):
         present, starts = np.unique(keys, return_index=True)

@@ -1,6 +1,6 @@
-"""Which categories and images are taken: pure functions from COCO dictionaries to COCO dictionaries.
+"""The selection of categories and images: pure functions from COCO dictionaries to COCO dictionaries.
 
-What is left to chance depends on the seed and the file names, not on the order in the json: see ``splits``.
+Every random choice depends on the seed and the file names, not on the order in the json: see ``splits``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 
 
 def seeded_order(images: Collection[CocoImage], seed: int) -> list[CocoImage]:
-    """Images in a random order that each image's own name and the seed decide."""
+    """Return images in a random order that each image's own name and the seed decide.
+
+    Args:
+        images: in any order.
+        seed: of the order.
+    """
 
     def key(image: CocoImage) -> bytes:
         text = f"{seed}/{image['file_name']}"  # surrogates stand for bytes of a name that are not UTF-8
@@ -25,7 +30,12 @@ def seeded_order(images: Collection[CocoImage], seed: int) -> list[CocoImage]:
 
 
 def select_categories(coco: CocoDict, names: Collection[str]) -> CocoDict:
-    """Keep the annotations of the named categories; every image stays."""
+    """Keep the annotations of the named categories; every image stays.
+
+    Args:
+        coco: the labels.
+        names: of the categories.
+    """
     categories = [category for category in coco["categories"] if category["name"] in names]
     ids = {category["id"] for category in categories}
     annotations = [a for a in coco["annotations"] if a["category_id"] in ids]
@@ -33,7 +43,12 @@ def select_categories(coco: CocoDict, names: Collection[str]) -> CocoDict:
 
 
 def select_images(coco: CocoDict, image_ids: Collection[int]) -> CocoDict:
-    """Keep the given images, in the json's order, with their annotations."""
+    """Keep the given images, in the json's order, with their annotations.
+
+    Args:
+        coco: the labels.
+        image_ids: of the images.
+    """
     ids = set(image_ids)
     return {
         **coco,
@@ -43,7 +58,14 @@ def select_images(coco: CocoDict, image_ids: Collection[int]) -> CocoDict:
 
 
 def limit_images(coco: CocoDict, max_images: int | None, empty_ratio: float | None, seed: int) -> CocoDict:
-    """At most ``empty_ratio`` images without instances per image with some, then at most ``max_images``."""
+    """Keep at most ``empty_ratio`` images without instances per image with some, then at most ``max_images``.
+
+    Args:
+        coco: the labels.
+        max_images: None for all.
+        empty_ratio: None for all.
+        seed: decides which.
+    """
     if max_images is None and empty_ratio is None:
         return coco
     occupied = {a["image_id"] for a in coco["annotations"] if not a.get("iscrowd")}
@@ -60,7 +82,15 @@ def rename_categories(
 ) -> dict[str, CocoDict]:
     """Leave out the annotations of the dropped categories, give the others their new names, and merge equal names.
 
-    All images stay. All names change at once: ``{a: b, b: a}`` swaps two. InstsegError for a name that no split has.
+    All images stay. All names change at once: ``{a: b, b: a}`` swaps two.
+
+    Args:
+        splits: split -> its labels.
+        rename: old -> new name.
+        drop: names of the categories to leave out.
+
+    Raises:
+        InstsegError: no split has a category of that name.
     """
     has = list(dict.fromkeys(category["name"] for coco in splits.values() for category in coco["categories"]))
     _check_known(rename or (), has, "dataset.rename")
@@ -70,7 +100,7 @@ def rename_categories(
 
 
 def _renamed(coco: CocoDict, new_names: Mapping[str, str]) -> CocoDict:
-    """With the categories in ``new_names`` only; of those that get one name, the first gives the id."""
+    """Keep the categories in ``new_names`` only; of those with one new name, the first gives the id."""
     categories: dict[str, CocoCategory] = {}
     new_ids = {}
     for category in coco["categories"]:

@@ -1,4 +1,4 @@
-"""Which image goes into which split: by ratio, by folds, by a file; from COCO dictionaries to COCO dictionaries.
+"""The options of a selection, and the division by ratio and by folds, from COCO dictionaries to COCO dictionaries.
 
 Every choice is seeded and depends on file names, not on the order in the json, so it is the same tomorrow and
 on another machine, and stays nearly the same when a few images are added.
@@ -23,15 +23,17 @@ SPLITS = ("train", "val", "test")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
 MAX_FOLDS = 1000
 SIMILAR = "similar"
-"""The value of ``dataset.group_by`` that keeps near-duplicate photos together; any other is a pattern."""
+"""The value of ``dataset.group_by`` that keeps near-duplicate images together; any other is a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is taken from the labels. ``None`` means everything; conf/dataset/auto.yaml explains each.
+    """Options that select from the labels. ``None`` means everything; conf/dataset/auto.yaml explains each.
 
-    ``drop`` and ``rename`` speak of the names in the labels, ``categories`` of those that come out of that.
-    Raises InstsegError for values that cannot be.
+    ``drop`` and ``rename`` speak of the names in the labels, ``categories`` of the names that result.
+
+    Raises:
+        InstsegError: a value is impossible.
     """
 
     categories: tuple[str, ...] | None = None
@@ -82,11 +84,19 @@ class Selection:
             raise InstsegError("dataset.folds and dataset.splits_file both say how to split: set one of them to null")
 
     def files(self) -> tuple[Path, ...]:
-        """What the split depends on besides the labels. InstsegError where it does not exist."""
+        """Return the files that the split depends on besides the labels.
+
+        Raises:
+            InstsegError: one does not exist.
+        """
         return (given_path("splits_file", self.splits_file, is_file=True),) if self.splits_file else ()
 
     def ratios(self, splits: Iterable[str]) -> dict[str, float]:
-        """The share of each of these splits; of those without a share there is none. Train and val are needed."""
+        """Return the fraction of each of these splits, leaving out those without one.
+
+        Raises:
+            InstsegError: the fraction of train or val is 0.
+        """
         given = self.split_ratio or SPLIT_RATIO
         ratios = {split: given.get(split) or 0.0 for split in splits}
         for split in ("train", "val"):
@@ -98,10 +108,18 @@ class Selection:
 def split_images(
     coco: CocoDict, ratios: Mapping[str, float], seed: int, groups: Mapping[str, str] | None = None
 ) -> dict[str, CocoDict]:
-    """Divide into named parts by their ratios (any scale, above 0), alike in categories: see ``stratify.divide``.
+    """Divide into named parts by their ratios, alike in categories: see ``stratify.divide``.
 
-    ``groups`` (file name -> group) are not divided; an image that is not in it stands alone. A crowd does not count
-    as an instance. Raises InstsegError where there are fewer groups than parts.
+    A crowd does not count as an instance.
+
+    Args:
+        coco: the labels.
+        ratios: part -> its size on any scale, above 0.
+        seed: of the division.
+        groups: file name -> group, which is not divided; an image that is not in it stands alone.
+
+    Raises:
+        InstsegError: there are fewer groups than parts.
     """
     images, names = coco["images"], {category["id"]: str(category["name"]) for category in coco["categories"]}
     shows: defaultdict[int, set[str]] = defaultdict(set)
@@ -128,9 +146,17 @@ def _group_of(file_name: str, groups: Mapping[str, str]) -> tuple[bool, str]:
 def fold_images(
     coco: CocoDict, folds: int, fold: int, seed: int, groups: Mapping[str, str] | None = None
 ) -> dict[str, CocoDict]:
-    """``val`` is one of so many parts of about equal size, ``train`` all others: each image is once in ``val``.
+    """Take one of several parts of about equal size as ``val``, all others as ``train``: each image is once in ``val``.
 
-    As in ``split_images``; also InstsegError for fewer than two folds and a fold that is not among them.
+    Args:
+        coco: the labels.
+        folds: number of parts.
+        fold: the part that is ``val``, from 0.
+        seed: of the division.
+        groups: as in ``split_images``.
+
+    Raises:
+        InstsegError: as ``split_images``; fewer than two folds, or a fold that is not among them.
     """
     _check_folds(folds, fold)
     parts = split_images(coco, {f"fold {i}": 1.0 for i in range(folds)}, seed, groups)
@@ -147,11 +173,17 @@ def _check_folds(folds: int, fold: int) -> None:
 
 
 def group_names(file_names: Iterable[str], pattern: str) -> dict[str, str]:
-    """File name -> group, for the names in which the pattern is found.
+    r"""Return file name -> group, for the names in which the pattern is found.
 
     The group is what the parentheses of the pattern enclose, all of them together, or without any the whole match:
-    ``(.*)_\\d+`` keeps the frames of a video together, ``^[^/]+`` the files of a folder.
-    Raises InstsegError for what is no regular expression.
+    ``(.*)_\d+`` keeps the frames of a video together, ``^[^/]+`` the files of a folder.
+
+    Args:
+        file_names: of all images.
+        pattern: a regular expression.
+
+    Raises:
+        InstsegError: it is no regular expression.
     """
     compiled = _compiled(pattern)
     found = ((name, compiled.search(name)) for name in file_names)
@@ -164,5 +196,5 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     except re.error as error:
         raise InstsegError(
             f"dataset.group_by={pattern}: no regular expression ({error}); expected one such as '(.*)_[0-9]+', "
-            f"{SIMILAR} to keep near-duplicate photos together, or null"
+            f"{SIMILAR} to keep near-duplicate images together, or null"
         ) from error

@@ -1,7 +1,7 @@
-"""Divide images into parts that have about the same mix of categories, with groups of images undivided.
+"""Stratified division of images into parts of about the same mix of categories, with groups of images undivided.
 
-Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011): the category with the fewest images left is shared out
-next, as it leaves the least choice; what its images show of other categories is counted towards those.
+Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011): the category with the fewest images left is distributed
+next, as it leaves the least choice; the other categories of its images are counted towards those.
 """
 
 from __future__ import annotations
@@ -15,21 +15,27 @@ from instseg.core.errors import InstsegError
 
 Numbers = NDArray[np.int64]
 MAX_SPARED = 0.5
-"""Share of a part that may go to images it has only so that no category is missing, beyond the category's own share."""
+"""Fraction of a part that may go to images it has only so that no category is missing, beyond the category's own."""
 
 
 def divide(
     labels: Sequence[Collection[str]], ratios: Mapping[str, float], groups: Sequence[Hashable], order: Sequence[int]
 ) -> list[str]:
-    """The part of each of N images, in sizes as ``ratios`` (any scale, above 0) and alike in categories.
+    """Return the part of each of N images, in sizes as the ratios and alike in categories.
 
-    ``labels``: the categories of each image; those without any are a stratum of their own. ``groups``: images of the
-    same value go together. ``order``: a rank of each image; a group has its lowest. A category is cut into parts along
-    this order, so a few images more move few others; how few cannot be promised, as categories hang together.
-    Every part gets a group, and sizes are exact where every image is alone; what that takes from a stratum's share is
-    taken from the most frequent. Every part gets each category that has groups enough, as far as rarer categories and
-    ``MAX_SPARED`` leave them; where there are too few, larger parts come first.
-    Raises InstsegError for fewer groups than parts.
+    A category is cut into parts along ``order``, so a few images more move few others; how few cannot be promised, as
+    categories hang together. Every part gets a group, and sizes are exact where every image is alone; the difference is
+    taken from the most frequent category. Every part gets each category that has groups enough, as far as rarer
+    categories and ``MAX_SPARED`` leave them; where there are too few, larger parts come first.
+
+    Args:
+        labels: (N,) the categories of each image; images without any are a stratum of their own.
+        ratios: part -> its size on any scale, above 0.
+        groups: (N,) images of the same value go together.
+        order: (N,) a rank of each image; a group has its lowest.
+
+    Raises:
+        InstsegError: there are fewer groups than parts.
     """
     group_of = _numbered(groups, order)
     num_groups = int(group_of.max(initial=-1)) + 1
@@ -45,14 +51,14 @@ def divide(
 
 def _way_out(num_images: int, num_groups: int, ratios: Collection[str]) -> str:
     if num_images < 2:
-        return "one photo to learn from and another to measure on are needed; label more"
+        return "one image to learn from and another to measure on are needed; label more"
     ways = ["ask for fewer parts (dataset.split_ratio.test=0, a lower dataset.folds)"] if len(ratios) > 2 else []
     ways += ["let every image stand alone (dataset.group_by=null)"] if num_groups < num_images else []
     return ", or ".join([*ways, "label more"])
 
 
 def _numbered(groups: Sequence[Hashable], order: Sequence[int]) -> Numbers:
-    """(N,) the group of each image as a number that counts up with the lowest rank in the group."""
+    """Return (N,) the group of each image as a number that counts up with the lowest rank in the group."""
     numbers: dict[Hashable, int] = {}
     for image in np.argsort(np.asarray(order, dtype=np.int64), kind="stable").tolist():
         numbers.setdefault(groups[image], len(numbers))
@@ -60,7 +66,7 @@ def _numbered(groups: Sequence[Hashable], order: Sequence[int]) -> Numbers:
 
 
 def _counts(labels: Sequence[Collection[str]], group_of: Numbers) -> NDArray[np.int32]:
-    """(G, L + 1) how many images of each group show each category; the last column counts those that show none."""
+    """Return (G, L + 1) the images of each group that show each category; the last column counts those without any."""
     columns = {name: column for column, name in enumerate(sorted({name for names in labels for name in names}))}
     counts = np.zeros((int(group_of.max()) + 1, len(columns) + 1), dtype=np.int32)
     pairs = [
@@ -74,7 +80,12 @@ def _counts(labels: Sequence[Collection[str]], group_of: Numbers) -> NDArray[np.
 
 
 def part_sizes(total: int, ratios: NDArray[np.float64]) -> Numbers:
-    """(P,) whole numbers near ``total`` * ratio that add up to ``total``, each at least 1 (``total`` >= P)."""
+    """Return (P,) whole numbers near ``total`` * ratio that add up to ``total``, each at least 1.
+
+    Args:
+        total: P or more.
+        ratios: (P,) on any scale.
+    """
     exact = total * ratios / ratios.sum()
     sizes: Numbers = np.maximum(np.floor(exact), 1).astype(np.int64)
     while (missing := total - int(sizes.sum())) != 0:
@@ -84,7 +95,7 @@ def part_sizes(total: int, ratios: NDArray[np.float64]) -> Numbers:
 
 
 class _Division:
-    """G groups on their way into P parts. ``given`` (P, L): images of each category that each part has so far."""
+    """Division of G groups into P parts. ``given`` (P, L): images of each category that each part has so far."""
 
     def __init__(self, counts: NDArray[np.int32], sizes: Numbers, ratios: NDArray[np.float64]) -> None:
         self.counts, self.sizes = counts, sizes
@@ -96,7 +107,7 @@ class _Division:
         self.parts = np.full(len(sizes), -1)
 
     def run(self) -> Numbers:
-        """(G,) the part of each group. Large groups first, which the small ones then make up for."""
+        """Return (G,) the part of each group. Large groups come first, and the small ones then balance them."""
         for size in np.unique(self.sizes)[::-1].tolist():
             members = np.flatnonzero(self.sizes == size)
             shows = self.counts[members] > 0
@@ -119,7 +130,7 @@ class _Division:
             self.room[part] -= size * len(some)
 
     def _numbers(self, total: int, size: int, category: int) -> Numbers:
-        """(P,) how many of so many groups each part gets: in proportion to what it lacks of the category."""
+        """Return (P,) how many of the groups each part gets: in proportion to what it lacks of the category."""
         lacks: NDArray[np.float64] = (self.targets - self.given)[:, category].clip(0)
         lacks = lacks if lacks.any() else self.part_sizes.astype(float)
         quotas = total * lacks / lacks.sum()
@@ -136,7 +147,7 @@ class _Division:
     def _without(
         self, category: int, size: int, quotas: NDArray[np.float64], numbers: Numbers, fits: Numbers
     ) -> int | None:
-        """A part that has nothing of the category and can spare the room for it, the largest first."""
+        """Return a part that has nothing of the category and can spare the room for it, the largest first."""
         beyond = (1 - quotas).clip(0) * size
         able = (fits > 0) & (self.spared + beyond <= MAX_SPARED * self.part_sizes)
         parts = np.flatnonzero(able & (self.given[:, category] == 0) & (numbers == 0)).tolist()
@@ -147,7 +158,7 @@ class _Division:
         return part
 
     def _next(self, size: int, quotas: NDArray[np.float64], numbers: Numbers, fits: Numbers) -> int:
-        """The part whose turn it is by Sainte-Laguë among those with room; without any, the one with most."""
+        """Return the part whose turn it is by Sainte-Laguë among those with room; without any, the one with most."""
         room = self.room - size * numbers
         parts = np.flatnonzero(numbers < fits).tolist()
         if not parts:

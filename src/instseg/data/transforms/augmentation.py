@@ -23,10 +23,10 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the ne
 import albumentations as A
 
 Donor = Callable[[np.random.Generator], tuple[Image, Instances] | None]
-"""Gives another training image with instances, chosen by the generator; None if there is no other."""
+"""Function that gives another training image with instances, chosen by the generator; None if there is no other."""
 
 Paste = Callable[[Image, MovingInstances, Donor, Resize, np.random.Generator], Image]
-"""Puts instances of the donor's image on top of a resized image, or not, and returns the picture that results."""
+"""Function that puts instances of the donor's image on top of a resized image, or not, and returns the result."""
 
 
 class Augmentation:
@@ -38,7 +38,7 @@ class Augmentation:
             ``scale_range`` or an affine transform: albumentations' own resizes leave points (scale - 1) / 2 px off.
             Turns come before crops: what a crop has cut off would be turned back onto the padding.
         scale_range: in training the resize is multiplied by a factor drawn from here (large-scale jitter).
-        min_visibility: an instance of which less than this share is left after cropping or pasting is no target.
+        min_visibility: an instance of which less than this fraction is left after cropping or pasting is no target.
         copy_paste: in training, instances of another image are put on top before the transforms.
     """
 
@@ -56,7 +56,7 @@ class Augmentation:
             raise InstsegError(f"augmentation.scale_range={scale_range}: expected [low, high], 0 < low <= high")
         self.scale_range = (float(scale_range[0]), float(scale_range[1]))
         if not 0 <= min_visibility <= 1:
-            raise InstsegError(f"augmentation.min_visibility={min_visibility}: expected a share from 0 to 1")
+            raise InstsegError(f"augmentation.min_visibility={min_visibility}: expected a fraction from 0 to 1")
         self.min_visibility = min_visibility
         self.copy_paste = copy_paste
         transforms = [transform for transform in (train or {}).values() if transform is not None]
@@ -72,9 +72,16 @@ class Augmentation:
     def __call__(
         self, image: Image, instances: Instances, random: np.random.Generator | None, donor: Donor | None = None
     ) -> tuple[Image, NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]:
-        """Returns image (H, W, 3), boxes (N, 4) xyxy, labels (N,), box_masks (N, M, M).
+        """Resize, and augment where a generator is given.
 
-        ``random`` decides everything that is random; None: resize only. ``donor`` is who copy-paste may take from.
+        Args:
+            image: uint8 (H, W, 3) RGB, original frame.
+            instances: of the image.
+            random: decides everything that is random; None to resize only.
+            donor: gives copy-paste another image to take from.
+
+        Returns:
+            image uint8 (H, W, 3) in the network frame, boxes (N, 4) xyxy, labels (N,), box_masks (N, M, M).
         """
         size = self.resize.output_size(image.shape[:2], random.uniform(*self.scale_range) if random else 1.0)
         moving = MovingInstances(instances, image.shape[:2], size)

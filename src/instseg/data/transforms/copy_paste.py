@@ -16,18 +16,19 @@ from instseg.data.transforms.resize import Resize, is_range, resize_image
 from instseg.data.transforms.targets import MovingInstances
 
 MIN_SIDE_PX = 4
-"""What shows less than this is not pasted: a little smaller by a later transform, it would be seen but no target."""
+"""A smaller visible part is not pasted: shrunk by a later transform, it would be seen but be no target."""
 
 
 @dataclass(slots=True)
 class Cutout:
-    """One instance without its photo, at the size at which it is pasted."""
+    """Instance without the rest of its image, at the size at which it is pasted."""
 
     pixels: Image  # (h, w, 3)
     bitmask: Bitmask  # (h, w)
     parts: list[Polygon]  # from the corner of ``pixels``; empty where the instance is a bitmap
 
     def mirrored(self) -> Cutout:
+        """Return the cutout flipped from left to right."""
         width = self.bitmask.shape[1]
         parts = [np.stack([width - part[:, 0], part[:, 1]], axis=1) for part in self.parts]
         return Cutout(np.ascontiguousarray(self.pixels[:, ::-1]), np.ascontiguousarray(self.bitmask[:, ::-1]), parts)
@@ -35,14 +36,14 @@ class Cutout:
 
 @dataclass(frozen=True, slots=True)
 class CopyPaste:
-    """Some instances of another image, all scaled and mirrored alike, each at a place of its own.
+    """Paste of some instances of another image, all scaled and mirrored alike, each at a place of its own.
 
-    What they hide is taken from the masks and boxes below; each covers those that were pasted before it.
+    Hidden pixels are taken from the masks and boxes below; each covers those that were pasted before it.
 
     Args:
-        probability: share of the images that get something pasted.
+        probability: fraction of the images that get something pasted.
         max_pasted: 1 to this many instances are taken from the other image.
-        scale_range: their size, relative to what the network would see of them in their own photo.
+        scale_range: their size, relative to the one that the network would see in their source image.
         mirror_probability: chance that they are mirrored.
     """
 
@@ -52,15 +53,28 @@ class CopyPaste:
     mirror_probability: float = 0.5
 
     def __post_init__(self) -> None:
-        _check("probability", self.probability, _is_share(self.probability), "a share, 0 to 1")
-        _check("mirror_probability", self.mirror_probability, _is_share(self.mirror_probability), "a share, 0 to 1")
+        _check("probability", self.probability, _is_fraction(self.probability), "a fraction, 0 to 1")
+        _check(
+            "mirror_probability", self.mirror_probability, _is_fraction(self.mirror_probability), "a fraction, 0 to 1"
+        )
         _check("max_pasted", self.max_pasted, isinstance(self.max_pasted, int) and self.max_pasted >= 1, "1 or more")
         _check("scale_range", self.scale_range, is_range(self.scale_range), "[low, high], 0 < low <= high")
 
     def __call__(
         self, image: Image, moving: MovingInstances, donor: Donor, resize: Resize, random: np.random.Generator
     ) -> Image:
-        """Returns a new picture where something was pasted, else ``image``; ``moving`` gets the new instances."""
+        """Paste, with the chance that is configured.
+
+        Args:
+            image: uint8 (H, W, 3) RGB, network frame.
+            moving: the instances of the image; gets the new ones.
+            donor: gives the other image.
+            resize: of the other image, before the scale.
+            random: decides everything.
+
+        Returns:
+            A new image where something was pasted, else ``image``.
+        """
         found = donor(random) if random.random() < self.probability else None
         if found is None:
             return image
@@ -84,12 +98,22 @@ def _check(name: str, value: object, holds: bool, expected: str) -> None:
         raise InstsegError(f"augmentation.copy_paste.{name}={value}: expected {expected}")
 
 
-def _is_share(value: object) -> bool:
+def _is_fraction(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def cut_out(source: Image, instances: Instances, i: int, size: ImageSize) -> Cutout | None:
-    """Instance ``i`` of ``source`` as it looks when that is resized to ``size``; None where nothing can be seen."""
+    """Cut out one instance as it looks when its image is resized.
+
+    Args:
+        source: uint8 (H, W, 3) RGB, original frame.
+        instances: of the image.
+        i: index of the instance.
+        size: (height, width) px to which the whole image is resized.
+
+    Returns:
+        None where nothing can be seen.
+    """
     rle = instances.rles[i]
     parts = [clip_polygon(part, source.shape[:2]) for part in instances.polygons[i]]
     parts = [part for part in parts if len(part)]
@@ -112,7 +136,15 @@ def cut_out(source: Image, instances: Instances, i: int, size: ImageSize) -> Cut
 
 
 def paste(image: Image, moving: MovingInstances, cutout: Cutout, label: int, random: np.random.Generator) -> None:
-    """Into ``image``, at a random place within it; what is larger than the image fills it."""
+    """Paste a cutout into an image, at a random place within it; a cutout larger than the image fills it.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, network frame; changed in place.
+        moving: the instances of the image; gets the new one.
+        cutout: the instance.
+        label: 1..num_categories.
+        random: decides the place.
+    """
     size = cutout.bitmask.shape
     top, left = (_offset(room, random) for room in (image.shape[0] - size[0], image.shape[1] - size[1]))
     seen = np.s_[max(0, -top) : image.shape[0] - top, max(0, -left) : image.shape[1] - left]
@@ -130,6 +162,6 @@ def _offset(room: int, random: np.random.Generator) -> int:
 
 
 def _blend(window: Image, pixels: Image, bitmask: Bitmask) -> None:
-    """In place, with an edge of a pixel's softness, as lenses draw it."""
-    share = cv2.GaussianBlur(bitmask.astype(np.float32), (3, 3), 0)
-    window[:] = cv2.blendLinear(pixels, window, share, 1 - share)
+    """Blend in place, with an edge of a pixel's softness, as lenses draw it."""
+    opacity = cv2.GaussianBlur(bitmask.astype(np.float32), (3, 3), 0)
+    window[:] = cv2.blendLinear(pixels, window, opacity, 1 - opacity)

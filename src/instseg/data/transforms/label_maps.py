@@ -24,8 +24,9 @@ MAX_PER_MAP = 64  # a set of instances is the bits of one number
 
 @dataclass(slots=True)
 class LabelMaps:
-    """``maps`` are (H, W) uint8; ``members[m]`` (n, 256) tells in which of its values each of its n instances is.
+    """Bitmaps of N instances in few maps.
 
+    ``maps`` are (H, W) uint8; ``members[m]`` (n, 256) tells in which of its values each of its n instances is.
     Instance i is number ``places[i][1]`` of map ``places[i][0]``.
     """
 
@@ -34,24 +35,43 @@ class LabelMaps:
     places: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, label_map: NDArray[np.uint8], members: NDArray[np.bool_]) -> None:
+        """Append a map with its instances.
+
+        Args:
+            label_map: (H, W) uint8.
+            members: (n, 256) bool, the values of each instance.
+        """
         self.places += [(len(self.maps), number) for number in range(len(members))]
         self.maps.append(label_map)
         self.members.append(members)
 
     def boxes_and_areas(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Boxes (N, 4) xyxy and numbers of pixels (N,) in the frame the maps are in now; zeros if nothing is left."""
+        """Return boxes (N, 4) xyxy and numbers of pixels (N,) in the current frame; zeros if nothing is left."""
         pairs = zip(self.maps, self.members, strict=True)
         of_maps = [_extents_of_instances(label_map, members) for label_map, members in pairs]
         extents = np.array([of_maps[m][number] for m, number in self.places], dtype=np.int64).reshape(-1, 5)
         return extents[:, :4].astype(np.float64), extents[:, 4]
 
     def bitmask(self, i: int, box: Box) -> Bitmask:
-        """Instance i, (h, w) 0/1 in its box, which has whole pixels."""
+        """Return the bitmask of an instance, (h, w) of 0 and 1, in a box.
+
+        Args:
+            i: index of the instance.
+            box: (4,) xyxy of whole pixels.
+        """
         x1, y1, x2, y2 = box.astype(int).tolist()
         return self.sample(i, np.s_[y1:y2, x1:x2])
 
     def sample(self, i: int, pixels: Any) -> Bitmask:
-        """Which of some pixels, chosen by what may index a map, belong to instance i."""
+        """Tell of some pixels whether they belong to an instance.
+
+        Args:
+            i: index of the instance.
+            pixels: slices, or arrays of rows and columns that broadcast to (h, w).
+
+        Returns:
+            uint8 (h, w) of 0 and 1.
+        """
         map_index, number = self.places[i]
         label_map, table = self.maps[map_index][pixels], self.members[map_index][number]
         if label_map.size == 0 or np.count_nonzero(table) == 1:  # the one OpenCV refuses, the other is twice as fast
@@ -60,12 +80,23 @@ class LabelMaps:
         return np.asarray(cv2.LUT(label_map, table.view(np.uint8)), dtype=np.uint8)
 
     def clear(self, bitmask: Bitmask, window: tuple[slice, slice]) -> None:
-        """Take the pixels of ``bitmask`` (h, w), which lies at ``window``, from all instances."""
+        """Take the pixels of a bitmask from all instances.
+
+        Args:
+            bitmask: (h, w).
+            window: its rows and columns in the image.
+        """
         for label_map in self.maps:
             label_map[window][bitmask > 0] = 0
 
     def put(self, bitmask: Bitmask, window: tuple[slice, slice], image_size: ImageSize) -> None:
-        """Append an instance whose pixels have been cleared, into the first map that has a value to spare."""
+        """Append an instance whose pixels have been cleared, into the first map that has a value to spare.
+
+        Args:
+            bitmask: (h, w).
+            window: its rows and columns in the image.
+            image_size: (height, width) px of the image.
+        """
         free = [np.flatnonzero(~members.any(axis=0))[1:] for members in self.members]
         m = next(m for m in count() if m == len(free) or len(free[m]))
         if m == len(free):
@@ -78,7 +109,7 @@ class LabelMaps:
 
 
 def _extents_of_instances(label_map: NDArray[np.uint8], members: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n, 5) x1, y1, x2, y2 and number of pixels of each instance."""
+    """Return (n, 5) x1, y1, x2, y2 and number of pixels of each instance."""
     found, extents = _extents_of_values(label_map)
     instances, columns = np.nonzero(members[:, found])
     of_instances = np.zeros((len(members), 5), dtype=np.int64)
@@ -88,7 +119,7 @@ def _extents_of_instances(label_map: NDArray[np.uint8], members: NDArray[np.bool
 
 
 def _extents_of_values(label_map: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The values in a map, but 0, and their extents (5, values), found in one pass: from the runs of equal pixels."""
+    """Return the values in a map but 0, and their extents (5, values), in one pass: from the runs of equal pixels."""
     is_start = np.ones(label_map.shape, dtype=np.bool_)
     np.not_equal(label_map[:, 1:], label_map[:, :-1], out=is_start[:, 1:])
     starts = np.flatnonzero(is_start)
@@ -103,7 +134,7 @@ def _extents_of_values(label_map: NDArray[np.uint8]) -> tuple[NDArray[np.uint8],
 
 
 def _united(groups: NDArray[Any], extents: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The different groups, which are in order, and what each covers; extents: (5, N) x1, y1, x2, y2, pixels."""
+    """Return the different groups, which are in order, and their extents (5, N): x1, y1, x2, y2, pixels."""
     is_first = np.ones(len(groups), dtype=np.bool_)
     np.not_equal(groups[1:], groups[:-1], out=is_first[1:])
     first = np.flatnonzero(is_first)
@@ -113,7 +144,13 @@ def _united(groups: NDArray[Any], extents: NDArray[np.int64]) -> tuple[NDArray[A
 
 
 def draw_label_maps(rles: Sequence[Rle], image_size: ImageSize, size: ImageSize) -> LabelMaps:
-    """Bitmaps of a photo as they look when it is resized to ``size``, each pixel that of its nearest neighbour."""
+    """Draw bitmaps as they look when their image is resized, each pixel that of its nearest neighbour.
+
+    Args:
+        rles: compressed, original frame.
+        image_size: (height, width) px of the original image.
+        size: (height, width) px after the resize.
+    """
     drawn = LabelMaps()
     rows, columns = (_nearest(before, after) for before, after in zip(image_size, size, strict=True))
     shown = min(image_size[0], size[0]), min(image_size[1], size[1])  # none twice
@@ -130,7 +167,7 @@ def draw_label_maps(rles: Sequence[Rle], image_size: ImageSize, size: ImageSize)
 
 
 def _nearest(before: int, after: int) -> NDArray[np.int64]:
-    """Which of ``before`` pixels each of ``after`` shows."""
+    """Return (after,) the index of the pixel, of ``before``, that each shows after a resize."""
     numbers = np.arange(before, dtype=np.float32)[None]
     resized = cv2.resize(numbers, (after, 1), interpolation=cv2.INTER_NEAREST_EXACT)
     shown: NDArray[np.int64] = resized[0].astype(np.int64)
@@ -138,14 +175,14 @@ def _nearest(before: int, after: int) -> NDArray[np.int64]:
 
 
 def _spread(pixels: NDArray[np.uint8], shown: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """What has fewer rows than it is to have, made larger; where there are as many or more only those were drawn."""
+    """Return the rows that are shown, repeated where the map grows; where it shrinks only those were drawn."""
     return pixels if len(pixels) == len(shown) else pixels.take(shown, axis=0)
 
 
 def _moved(
     bounds: NDArray[np.int64], image_size: ImageSize, rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Places among all pixels, column by column -> among those of these rows and columns: where the next one is."""
+    """Return places among all pixels as places of the next one among the shown rows and columns, column by column."""
     height, width = image_size
     column = bounds // height
     new_row = np.searchsorted(rows, np.arange(height))[bounds - column * height]
@@ -158,7 +195,7 @@ def _moved(
 def _arranged(
     bounds: NDArray[np.int64], owners: NDArray[np.int64], num_pixels: int
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]]:
-    """For each map: values, for how many pixels each of them holds, and who is in which value."""
+    """Yield of each map its values, the number of pixels with each, and the values of each instance."""
     ordered = np.sort(bounds * MAX_PER_MAP + owners)
     toggled = np.left_shift(np.uint64(1), (ordered % MAX_PER_MAP).astype(np.uint64))
     sets = np.concatenate([[np.uint64(0)], np.bitwise_xor.accumulate(toggled)])
@@ -171,7 +208,7 @@ def _arranged(
 def _split(
     sets: NDArray[np.uint64], lengths: NDArray[np.int64], instances: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]]:
-    """One map if a byte can name all sets of these instances, otherwise one for each half of them, and so on."""
+    """Yield one map if a byte can name all sets of these instances, otherwise one for each half of them, and so on."""
     bits = np.left_shift(np.uint64(1), instances.astype(np.uint64))
     sets = sets & np.bitwise_or.reduce(bits)
     starts = np.flatnonzero(np.concatenate([[True], sets[1:] != sets[:-1]]))

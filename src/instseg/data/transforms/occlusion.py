@@ -30,7 +30,12 @@ class Cover:
     draw: Callable[[Box, int], Bitmask]  # into the (size, size) frame of a box
 
     def hides(self, position: int, box: Box) -> bool:
-        """Tell whether it may hide some of the instance at this position, whose box (4,) is xyxy."""
+        """Tell whether it may hide some of an instance below.
+
+        Args:
+            position: of the instance.
+            box: (4,) xyxy of the instance.
+        """
         return self.position > position and bool((self.box[:2] < box[2:]).all() and (box[:2] < self.box[2:]).all())
 
 

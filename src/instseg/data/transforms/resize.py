@@ -18,16 +18,27 @@ class Resize:
         self.min_size, self.max_size = min_size, max_size
 
     def output_size(self, image_size: ImageSize, scale: float = 1.0) -> ImageSize:
-        """(height, width) after the resize, times ``scale``."""
+        """Return the (height, width) px after the resize.
+
+        Args:
+            image_size: (height, width) px before.
+            scale: further factor.
+        """
         ratio = min(self.min_size / min(image_size), self.max_size / max(image_size)) * scale
         return max(1, round(image_size[0] * ratio)), max(1, round(image_size[1] * ratio))
 
     def __call__(self, image: Image) -> Image:
+        """Return the image (H, W, 3) after the resize."""
         return resize_image(image, self.output_size(image.shape[:2]))
 
 
 def resize_image(image: Image, size: ImageSize) -> Image:
-    """Bilinear; when shrinking to less than half, averaged over the covered pixels so that nothing aliases."""
+    """Resize bilinearly; when shrinking to less than half, average over the covered pixels so that nothing aliases.
+
+    Args:
+        image: uint8 (H, W, 3).
+        size: (height, width) px.
+    """
     if image.shape[:2] == size:
         return image
     shrinks = size[0] * 2 < image.shape[0]
@@ -36,7 +47,7 @@ def resize_image(image: Image, size: ImageSize) -> Image:
 
 
 def is_range(value: object) -> bool:
-    """Whether this is a low and a high number, both above 0."""
+    """Tell whether this is a low and a high number, both above 0."""
     if not isinstance(value, list | tuple) or not all(isinstance(bound, int | float) for bound in value):
         return False
     return len(value) == 2 and 0 < value[0] <= value[1] < float("inf")

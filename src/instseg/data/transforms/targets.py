@@ -25,7 +25,7 @@ from instseg.data.transforms.occlusion import Cover, Drawn, draw_behind, draw_un
 
 
 class MovingInstances:
-    """All vertices in one array, bitmaps in label maps; ``transform`` moves them with the image."""
+    """Instances that move with their image: all vertices in one array, bitmaps in label maps."""
 
     def __init__(self, instances: Instances, image_size: ImageSize, size: ImageSize | None = None) -> None:
         """Take the instances as they lie in the original image.
@@ -105,7 +105,8 @@ class MovingInstances:
         Args:
             label: 1..num_categories.
             parts: its polygons, within the image as it is now; empty where it is only known as a bitmap.
-            bitmask: (h, w) its pixels, the first of them at ``corner`` (x, y).
+            bitmask: (h, w) its pixels.
+            corner: (x, y) px of the first of them in the image.
         """
         window = np.s_[corner[1] : corner[1] + bitmask.shape[0], corner[0] : corner[0] + bitmask.shape[1]]
         self.maps.clear(bitmask, window)

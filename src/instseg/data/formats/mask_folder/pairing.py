@@ -1,8 +1,8 @@
 """Pairing of mask files with images, and the categories in their names; from names alone, no file is opened.
 
 A file is a mask when a folder above it is called masks, labels, annotations, segmentation, … (the innermost folder
-called so, or images, photos, …, decides), or when its name is that of an image beside it plus ``_mask`` or
-``_mask_<n>``. If any folder is called images, photos, …, only files in such folders are images. A mask belongs to the
+called so, or images, jpegimages, …, decides), or when its name is that of an image beside it plus ``_mask`` or
+``_mask_<n>``. If any folder is called images, jpegimages, …, only files there are images. A mask belongs to the
 image in the same folders, these names aside (``train/images/a.jpg``, ``train_masks/a.png``), if its name is, in order:
 
 1. ``a.png`` (also ``a.jpg.png``): the name of ``a.jpg``
