@@ -68,7 +68,7 @@ LEGITIMATE = [
     "dataset.num_images={train: 8, val: 3, test: 3}", "dataset.num_images={train:8,val:3,test:3}", "a.b=[]", "a.b={}",
     "dataset.rename={traffic light: light, car-2: car}", "dataset.group_by=null", "compile=True", "trainer.devices=",
     "model=r50fpn_v2", "model='small'", 'dataset="auto"', "callbacks=[ema,early_stopping]", "debug=null",
-    "dataset.root=/data/my images/2026-01-31", "dataset.root=/home/me/x", "cache_dir=C:\\data\\new",
+    "dataset.root=/data/my images/2026-01-31", "dataset.root=/data/x", "cache_dir=C:\\data\\new",
     "source=*.jpg", "dataset.root=https://example.org/a.zip?b", "a.sizes.0=64", "model.box.score_threshold=.5",
     "trainer.precision=bf16-mixed", "dataset.parts=[{root: a}, {root: 'b, c'}]", "dataset.root='it\\'s'",
     *(quoted("dataset.root", value) for value in VALUES), "monitor.metric=val/segm_map/car", "x='hydra.mode=RUN'",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ def one_job(job: Job) -> Iterator[None]:
 
 
 def _check_start(job: Job) -> None:
-    if job.is_sweep and ranks_are_started_externally() and job.launcher not in ("slurm", "slurm_local"):
+    if job.is_sweep and ranks_are_started_externally() and "SUBMITIT_FOLDER" not in os.environ:
         raise InstsegError(
             "torchrun and srun start the processes of one run; a sweep starts those of each job itself: "
             "python train.py -m …, or launcher=slurm"
