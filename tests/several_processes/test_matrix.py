@@ -138,16 +138,24 @@ def test_a_resumed_fit_goes_on_in_its_folder_and_ends_like_one_that_was_not_inte
     assert_same_end(run, whole[size])
 
 
+def folder_with_callback(place: Path) -> Path:
+    """Write the user's own group of callbacks: a sweep's record may choose it, and may not name what is called."""
+    file = place / "conf" / "callbacks" / "interrupted.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("defaults: [default]\nfault: {_target_: faults.PressCtrlC, step: 1}\n")
+    return place / "conf"
+
+
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_sweep_that_was_interrupted_goes_on_in_the_folder_of_its_job(place, weights, whole, size):
     outputs = place / f"interrupted_{size}"
-    typed = [*arguments_of(place, weights, size, outputs), *devices(size)]
-    ctrl_c = ("+callbacks.fault._target_=faults.PressCtrlC", "+callbacks.fault.step=1")
-    assert Command([*typed, *TO_THE_END, *ctrl_c, "seed=choice(0)", "-m"], FAULTS).wait().code == 130
+    typed = [*arguments_of(place, weights, size, outputs), *devices(size), *TO_THE_END, "seed=choice(0)", "-m"]
+    own_conf = f"--config-dir={folder_with_callback(place)}"
+    assert Command([own_conf, *typed, "callbacks=interrupted"], FAULTS).wait().code == 130
     (sweep,) = outputs.glob("sweeps/2*")
     (run,) = outputs.glob("shapes_small/2*")
     assert steps_of(run) < 8
-    done = Command([f"resume={sweep}"], FAULTS).wait()
+    done = Command([own_conf, f"resume={sweep}"], FAULTS).wait()
     assert done.code == 0, done.output[-3000:]
     assert num_starts(run) == 2
     assert_same_end(run, whole[size])
