@@ -46,7 +46,7 @@ MEASURED_TIME = "images_per_second"
 
 
 def start(place: Path, outputs: Path) -> int:
-    """The command line in a process of its own; goes on with a run that was begun."""
+    """The command line in a process of its own; resumes a run that was begun."""
     begun = any(outputs.glob("*/*/.hydra/overrides.yaml"))
     arguments = [*(["resume=auto"] if begun else SHORT), f"outputs={outputs}", f"cache_dir={place / 'data'}"]
     child = os.fork()
@@ -177,7 +177,7 @@ def measure(arguments: Namespace) -> Iterator[Row]:
         alone = left_by(place / "alone")
         storm = Storm(place, 6 if arguments.quick else arguments.kills, seconds, random.Random(arguments.seed))
         runs = compared_runs(storm, alone)
-        fallen_back = (place / "output.txt").read_text().count("Going on from previous.ckpt")
+        fallen_back = (place / "output.txt").read_text().count("Resuming from previous.ckpt")
     points = sum(len(steps) for steps, _ in alone["curves"].values())
     yield figure("one run, left alone", f"{seconds:.1f} s, {points} points of {len(alone['curves'])} curves")
     for kind, count in sorted(storm.kills.items()):

@@ -94,7 +94,7 @@ STOPS_AFTER_THREE_VALIDATIONS = ("callbacks.early_stopping.patience=2", "+callba
         ),
     ],
 )  # fmt: skip
-def test_what_lightning_can_do_besides_goes_on_exactly_too(settings, kills, steps, place):
+def test_what_lightning_can_do_besides_resumes_exactly_too(settings, kills, steps, place):
     settings += ("callbacks.pictures=null", "callbacks.curves=null")
     left = ended_as_if_not_interrupted(place, str(steps), settings, kills)
     assert left["steps"] == steps
@@ -108,8 +108,8 @@ def test_a_validation_between_two_batches_whose_gradients_are_added_is_finished_
     assert training["batches"] == 2
 
 
-def test_an_average_with_a_schedule_of_its_own_goes_on_in_the_middle_of_its_epoch(place):
-    """Lightning's StochasticWeightAveraging, which puts its schedule in when an epoch starts, or is gone on with."""
+def test_an_average_with_a_schedule_of_its_own_resumes_in_the_middle_of_its_epoch(place):
+    """Lightning's StochasticWeightAveraging, which puts its schedule in when an epoch starts or is resumed."""
     average = (
         "{_target_: pytorch_lightning.callbacks.StochasticWeightAveraging, swa_lrs: 1e-4, swa_epoch_start: 2, "
         "annealing_epochs: 2}"
@@ -120,7 +120,7 @@ def test_an_average_with_a_schedule_of_its_own_goes_on_in_the_middle_of_its_epoc
     assert rates[4] == rates[7] > rates[8], "one step of the schedule an epoch, once averaging has begun"
 
 
-def test_the_scale_of_losses_in_16_bits_goes_on_as_well(place):
+def test_the_scale_of_losses_in_16_bits_resumes_as_well(place):
     settings = ("+callbacks.scaler._target_=killed_runs.ScalesLosses", "trainer.max_epochs=1")
     left = ended_as_if_not_interrupted(place, "scaled", settings, ("on_after_backward:3",))
     assert left["scaler"]["scale"] == 2**4 * 1024, "doubled in each step before the kill and after it"
@@ -134,7 +134,7 @@ def test_the_one_before_takes_the_place_of_a_damaged_checkpoint_and_the_log_says
     last.write_bytes(last.read_bytes()[:-1000])
     assert find_resumable(tmp_path).description.metrics == {"step": 1}
     assert "last.ckpt is damaged: expected" in caplog.text
-    assert "Going on from previous.ckpt" in caplog.text
+    assert "Resuming from previous.ckpt" in caplog.text
 
 
 # --- what is not as it was ---
@@ -188,8 +188,8 @@ def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():
         check(resumable(batches=5), {**CONFIG, "batch_size": 4})
 
 
-def test_a_format_without_the_state_of_the_training_predicts_but_does_not_go_on():
-    with pytest.raises(InstsegError, match=r"format 1, from which a training cannot go on.*model\.weights=last\.ckpt"):
+def test_a_format_without_the_state_of_the_training_predicts_and_does_not_resume():
+    with pytest.raises(InstsegError, match=r"format 1, from which a training cannot resume.*model\.weights=last\.ckpt"):
         check(resumable(format=1, training=None))
 
 
@@ -197,5 +197,5 @@ def test_a_run_both_of_whose_checkpoints_are_damaged_is_not_started_over(tmp_pat
     for name in ("last.ckpt", "previous.ckpt"):
         AtomicCheckpointIO().save_checkpoint({"instseg": entry()}, tmp_path / "checkpoints" / name)
         (tmp_path / "checkpoints" / name).write_bytes(b"x" * 100)
-    with pytest.raises(InstsegError, match=r"nothing left to go on from: .*last\.ckpt.*previous\.ckpt"):
+    with pytest.raises(InstsegError, match=r"nothing left to resume from: .*last\.ckpt.*previous\.ckpt"):
         find_resumable(tmp_path)

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, how it is written and verified, and how a run resumes from it.
+"""Checkpoints: their content, writing and verifying them, and resuming a run from one.
 
 Knows the training loop's state. Knows nothing of the command line.
 """

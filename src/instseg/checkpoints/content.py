@@ -1,4 +1,4 @@
-"""What every checkpoint holds besides Lightning's state, and the network that it holds, rebuilt.
+"""Checkpoints that describe their network, and networks that are rebuilt from them.
 
 A checkpoint is Lightning's own with one more entry, ``instseg``: plain containers that suffice to rebuild the network
 and its preprocessing, so that the file alone predicts. Nothing in it chooses code: the builder of the network is looked
@@ -19,9 +19,12 @@ from instseg import __version__
 from instseg.checkpoints.description import (
     CheckpointDescription,
     Preprocessing,
+    StepCounts,
     add_to_entry,
     as_entry,
     read_description,
+    read_step_counts,
+    read_weights,
 )
 from instseg.checkpoints.files import load_checkpoint
 from instseg.core.categories import Categories
@@ -35,13 +38,13 @@ MODEL_PREFIX = "model."
 
 
 def finite(metrics: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return Lightning's logged values as floats, without those that are undefined (no ground truth of that kind)."""
+    """Return the logged values as floats, without those that are undefined because there is no such ground truth."""
     numbers = {name: float(value) for name, value in metrics.items()}
     return {name: number for name, number in numbers.items() if math.isfinite(number)}
 
 
 class DescribeCheckpoint(Callback):
-    """The callback that adds the entry ``instseg`` to every checkpoint.
+    """Callback that adds the entry ``instseg`` to every checkpoint.
 
     Args:
         categories: of the training data.
@@ -82,7 +85,7 @@ class TrainedModel:
 
     @property
     def categories(self) -> Categories:
-        """Names of its labels 1..."""
+        """Names of its labels 1…."""
         return self.model.categories
 
 
@@ -95,7 +98,10 @@ def load_trained_model(
         path: the checkpoint.
         overrides: options of the model, such as {"box.score_threshold": 0.01}; those that only matter in prediction
             take the place of the checkpoint's, others must agree with it.
-        builders: what the model of the checkpoint may be built by, besides the networks of this package.
+        builders: builders that the checkpoint may name, besides those of this package.
+
+    Returns:
+        The network with its preprocessing.
 
     Raises:
         InstsegError: the file is missing, damaged or of a later version, its model is not known, or an override names
@@ -108,12 +114,11 @@ def load_trained_model(
     options = stored | with_overrides(options_of(stored), overrides or {}, changeable)
     model = rebuild(options, Categories(tuple(description.categories)), builders, source)
     network = as_module(model)
-    _load_weights(network, checkpoint["state_dict"], path)
+    _load_weights(network, read_weights(checkpoint, path), path)
     network.eval()
     sizes, config = description.preprocessing, {**description.config, "model": options}
-    return TrainedModel(
-        model, int(sizes.min_size), int(sizes.max_size), config, describe_origin(path, checkpoint, description)
-    )
+    origin = describe_origin(path, read_step_counts(checkpoint, path), description)
+    return TrainedModel(model, int(sizes.min_size), int(sizes.max_size), config, origin)
 
 
 def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -126,20 +131,31 @@ def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
 
 
 def read_metrics(path: Path) -> dict[str, float]:
-    """Return the metrics that a checkpoint was saved with; its tensors stay on the disk."""
+    """Return the metrics that a checkpoint was saved with; its tensors stay on the disk.
+
+    Raises:
+        InstsegError: the file is missing, damaged or of a later version.
+    """
     return read_description(load_checkpoint(path, mmap=True), path).metrics
 
 
-def describe_origin(
-    path: Path, checkpoint: Mapping[str, object], description: CheckpointDescription
-) -> dict[str, object]:
-    """Return path, run (dataset_model/date_time), epoch and step (both from 0), and the metric that was watched."""
+def describe_origin(path: Path, counts: StepCounts, description: CheckpointDescription) -> dict[str, object]:
+    """Describe the origin of predictions.
+
+    Args:
+        path: the checkpoint.
+        counts: its epoch and step.
+        description: its description of itself.
+
+    Returns:
+        Path, run (dataset_model/date_time), epoch and step (both from 0), and the metric that was watched.
+    """
     run_dir = description.config.get("run_dir")
     return {
         "checkpoint": str(path.absolute()),
         "run": "/".join(Path(run_dir).parts[-2:]) if isinstance(run_dir, str) else None,
-        "epoch": checkpoint.get("epoch"),
-        "step": checkpoint.get("global_step"),
+        "epoch": counts.epoch,
+        "step": counts.global_step,
         "metrics": {name: value for name, value in description.metrics.items() if name == description.monitor},
         "trained_with": description.written_by,
     }

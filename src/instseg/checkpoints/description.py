@@ -1,20 +1,24 @@
-"""What a checkpoint says about itself: its entry ``instseg``, read at this one place."""
+"""The description of a checkpoint by itself: its entry ``instseg``, and the other parts that are read back, typed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from torch import Tensor
 
 from instseg.checkpoints.random_states import RandomStates
-from instseg.core.records import Record, convert_record
+from instseg.core.records import Record, convert_plain, convert_record
 
-ENTRY = "instseg"
+ENTRY, WEIGHTS = "instseg", "state_dict"
 FORMAT = 2
 """2: what a training needs to resume exactly lies beside what describes the model. 1 predicts, and cannot resume."""
+REMEDY = "use another checkpoint, or start a training from its weights with model.weights=PATH"
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Preprocessing(msgspec.Struct, frozen=True):
@@ -25,17 +29,17 @@ class Preprocessing(msgspec.Struct, frozen=True):
 
 
 class TrainingState(msgspec.Struct, frozen=True):
-    """Where a training stands, as far as Lightning does not save it."""
+    """The place in a training, as far as Lightning does not save it."""
 
-    epochs: int  # done
-    batches: int  # done in the epoch after them
-    processes: int
+    epochs: Count  # done
+    batches: Count  # done in the epoch after them
+    processes: Annotated[int, msgspec.Meta(ge=1)]
     validation_due: bool
-    logged_steps: int
+    logged_steps: Count
     is_stopped: bool
     metrics: dict[str, Tensor]  # logged last
     random: list[RandomStates]  # state of each rank
-    events: dict[str, int]  # file of TensorBoard to its size, bytes
+    events: dict[str, Count]  # file of TensorBoard to its size, bytes
 
 
 class CheckpointDescription(Record, frozen=True):
@@ -63,6 +67,13 @@ class CheckpointDescription(Record, frozen=True):
         return _section(self.config, "monitor").get("metric")
 
 
+class StepCounts(msgspec.Struct, frozen=True):
+    """Lightning's counts in a checkpoint, both from 0; None in one that no trainer wrote."""
+
+    epoch: int | None = None
+    global_step: int | None = None
+
+
 def read_description(checkpoint: Mapping[str, object], path: Path) -> CheckpointDescription:
     """Read what a checkpoint says about itself.
 
@@ -70,14 +81,64 @@ def read_description(checkpoint: Mapping[str, object], path: Path) -> Checkpoint
         checkpoint: as ``load_checkpoint`` returns it.
         path: its file, for messages.
 
+    Returns:
+        Its entry, typed.
+
     Raises:
         RecordError: it does not say what every checkpoint of this package says.
     """
     entry = checkpoint[ENTRY]
     if isinstance(entry, Mapping):
         entry = {**entry, "version": entry.get("format", 1), "written_by": entry.get("version")}
-    remedy = "use another checkpoint, or start a training from its weights with model.weights=PATH"
-    return convert_record(entry, CheckpointDescription, f"{path}, entry {ENTRY}", remedy)
+    return convert_record(entry, CheckpointDescription, f"{path}, entry {ENTRY}", REMEDY)
+
+
+def read_weights(checkpoint: Mapping[str, object], path: Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint.
+
+    Args:
+        checkpoint: as ``load_checkpoint`` returns it.
+        path: its file, for messages.
+
+    Returns:
+        Name in the training module, such as ``model.backbone.body.conv1.weight``, to tensor.
+
+    Raises:
+        RecordError: it holds no tensors by name.
+    """
+    return convert_plain(checkpoint.get(WEIGHTS), dict[str, Tensor], f"{path}, entry {WEIGHTS}", REMEDY)
+
+
+def read_step_counts(checkpoint: Mapping[str, object], path: Path) -> StepCounts:
+    """Read how far the training of a checkpoint was.
+
+    Args:
+        checkpoint: as ``load_checkpoint`` returns it.
+        path: its file, for messages.
+
+    Returns:
+        Epoch and step.
+
+    Raises:
+        RecordError: one of them is no number.
+    """
+    return convert_plain(checkpoint, StepCounts, str(path), REMEDY)
+
+
+def read_callback_states(checkpoint: Mapping[str, object], path: Path) -> dict[str, object]:
+    """Read the states of the callbacks.
+
+    Args:
+        checkpoint: as ``load_checkpoint`` returns it.
+        path: its file, for messages.
+
+    Returns:
+        Lightning's key of a callback to its state.
+
+    Raises:
+        RecordError: it holds no such mapping.
+    """
+    return convert_plain(checkpoint.get("callbacks"), dict[str, object], f"{path}, entry callbacks", REMEDY)
 
 
 def as_entry(description: CheckpointDescription) -> dict[str, object]:
@@ -96,7 +157,7 @@ def add_to_entry(checkpoint: dict[str, object], more: Mapping[str, object]) -> N
     """Add keys to the entry; several callbacks do, each its own, in any order.
 
     Args:
-        checkpoint: that is about to be saved.
+        checkpoint: the content that is about to be saved; changed in place.
         more: plain containers and tensors.
     """
     entry = checkpoint.setdefault(ENTRY, {})

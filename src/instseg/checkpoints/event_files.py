@@ -1,6 +1,6 @@
-"""TensorBoard's event files as part of a run's state: their sizes, and truncating them to these.
+"""TensorBoard's event files as part of a run's state: their sizes are saved, and they are truncated to these.
 
-The steps that a killed run logged after its last checkpoint are logged again by the run that resumes from there.
+Otherwise the steps that a killed run logged after its last checkpoint would stand in its curves twice.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ EVENT_FILES = "events.out.tfevents.*"
 
 
 def event_file_sizes(folder: Path) -> dict[str, int]:
-    """Return name -> size in bytes of each event file, once these bytes are on the disk.
+    """Return name -> size in bytes of each event file, after flushing these bytes to the disk.
 
-    So a checkpoint that holds the sizes outlives a power cut. The caller flushes the writer before.
+    A power cut can then not leave a checkpoint with sizes that the files do not have. The caller flushes the writer.
     """
     sizes = {}
     for path in sorted(folder.glob(EVENT_FILES)):

@@ -15,9 +15,9 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import torch
@@ -25,7 +25,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from instseg import __version__
-from instseg.checkpoints.description import FORMAT
+from instseg.checkpoints.description import ENTRY, FORMAT
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
@@ -40,15 +40,15 @@ LOCAL_HEADER = struct.Struct("<26x2H")  # of a zip record: at its end the length
 
 
 class DamagedCheckpointError(InstsegError):
-    """The file is not what was once written."""
+    """A checkpoint file whose bytes are not those that were written."""
 
 
 class DiskFullError(InstsegError):
-    """There is no room for a checkpoint; those before it are untouched."""
+    """A disk without room for a checkpoint; the checkpoints before it are untouched."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's reading and writing of checkpoints, atomic: a crash or a full disk never harms the one before.
+    """Atomic reading and writing of Lightning's checkpoints: a crash or a full disk never harms the one before.
 
     ``last.ckpt`` is kept as ``previous.ckpt`` when the next one is written, if it is known to be good: it was read or
     written here.
@@ -57,7 +57,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def __init__(self) -> None:
         self._good: set[Path] = set()
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, object], path: str | Path, storage_options: object = None) -> None:
         """Write a checkpoint under another name, flush it to the disk, then rename it.
 
         Args:
@@ -82,7 +82,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(
         self, path: str | Path, map_location: object = "cpu", weights_only: bool | None = True
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Read and verify a checkpoint, always on the CPU and without pickled code.
 
         Args:
@@ -98,7 +98,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
 
-def _check_room(path: Path, checkpoint: dict[str, Any]) -> None:
+def _check_room(path: Path, checkpoint: Mapping[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     storages = {storage.data_ptr(): storage.nbytes() for storage in _storages(checkpoint)}
     needed, free = sum(storages.values()) + SPARE_BYTES, shutil.disk_usage(path.parent).free
@@ -129,7 +129,7 @@ def _explaining_full_disk(path: Path) -> Iterator[None]:
         ) from error
 
 
-def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
+def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, object]:
     """Read and verify a checkpoint of this package, on the CPU.
 
     Args:
@@ -144,37 +144,27 @@ def load_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
         raise InstsegError(f"checkpoint: no such file: {path}")
     verify(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        checkpoint: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DamagedCheckpointError(f"{path} ({path.stat().st_size} bytes) cannot be read: {reason}") from error
-    if not isinstance(checkpoint, dict) or "instseg" not in checkpoint:
+    if not isinstance(checkpoint, dict) or ENTRY not in checkpoint:
         raise InstsegError(
             f"{path} is no checkpoint of instseg; plain weights are used with model.weights={path} in training"
         )
-    _check_format(path, checkpoint["instseg"])
+    _check_format(path, checkpoint[ENTRY])
     return checkpoint
 
 
-def read_entry(path: Path) -> dict[str, object]:
-    """Read the entry ``instseg`` of a checkpoint, which describes it, without the tensors of its weights.
-
-    Raises:
-        InstsegError: as ``load_checkpoint`` raises it.
-    """
-    entry: dict[str, object] = load_checkpoint(path, mmap=True)["instseg"]
-    return entry
-
-
 class _Header(msgspec.Struct):
-    """The part of the entry ``instseg`` that every version writes and understands."""
+    """Part of the entry ``instseg`` that every version writes and understands."""
 
     format: int
     version: str = "of an unknown version"
 
 
 def _check_format(path: Path, entry: object) -> None:
-    header = convert_plain(entry, _Header, f"{path}, entry instseg", "use another checkpoint")
+    header = convert_plain(entry, _Header, f"{path}, entry {ENTRY}", "use another checkpoint")
     if header.format > FORMAT:
         raise InstsegError(
             f"{path} was written by instseg {header.version} in format {header.format}; this is {__version__}, "

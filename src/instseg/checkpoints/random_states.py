@@ -1,4 +1,4 @@
-"""The state of every global random generator, as plain containers and tensors."""
+"""States of the global random generators: captured for a checkpoint, and restored from one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUM_KEYS = 624
 
 
 class TwisterState(msgspec.Struct, frozen=True):
-    """The words of numpy's generator, and the position among them."""
+    """Words of numpy's generator, and the position among them."""
 
     key: Tensor
     """(624,) int64."""

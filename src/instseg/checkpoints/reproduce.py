@@ -1,4 +1,4 @@
-"""A run compared with the run that it repeats: environment, settings, data, metrics and weights."""
+"""Comparison of a run with the run that it repeats: environment, settings, data, metrics and weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import msgspec
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
-from instseg.checkpoints.files import DamagedCheckpointError, load_checkpoint
+from instseg.checkpoints.description import read_weights
+from instseg.checkpoints.files import load_checkpoint
 from instseg.core.atomic import write_text_atomically
 from instseg.runs.differences import ABSENT, CHANGES_NOTHING, Differences, differences
 from instseg.runs.folders import BEST, LAST
@@ -34,12 +34,12 @@ class Comparison:
     data: Differences
     metrics: Differences
     weights: dict[str, float | str]
-    """Checkpoint -> the largest difference of two of its weights, 0.0 when all are the same; or why there is none."""
+    """Checkpoint -> the largest difference of two of its weights, 0.0 when all are the same; or why it has none."""
     num_metrics: int
 
     @property
     def is_same_result(self) -> bool:
-        """Whether metrics and weights are the same."""
+        """True where metrics and weights are the same."""
         return not self.metrics and all(largest in (0.0, MISSING) for largest in self.weights.values())
 
 
@@ -49,6 +49,9 @@ def compare_runs(original: Path, repeated: Path) -> Comparison:
     Args:
         original: folder of the run that was repeated.
         repeated: folder of the run that repeats it.
+
+    Returns:
+        All that differs.
 
     Raises:
         InstsegError: a file of the original is missing or damaged.
@@ -86,18 +89,11 @@ def _largest_difference(original: Path, repeated: Path, name: str) -> float | st
     paths = [folder / "checkpoints" / name for folder in (original, repeated)]
     if not all(path.is_file() for path in paths):
         return MISSING
-    ours, theirs = (_weights(path) for path in paths)
+    ours, theirs = (read_weights(load_checkpoint(path, mmap=True), path) for path in paths)
     if {key: value.shape for key, value in ours.items()} != {key: value.shape for key, value in theirs.items()}:
         return "another network"
     gaps = [(ours[key].double() - theirs[key].double()).abs().max() for key in ours if ours[key].numel()]
     return float(torch.stack(gaps).max())
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    weights: object = load_checkpoint(path, mmap=True).get("state_dict")
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise DamagedCheckpointError(f"{path}: field state_dict: expected weights by name, found {weights!r:.80}")
-    return weights
 
 
 def write_comparison(comparison: Comparison, original: Path, path: Path) -> None:

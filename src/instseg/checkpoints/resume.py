@@ -1,4 +1,4 @@
-"""Which checkpoint a training goes on from, and what is different from when it was written."""
+"""Resuming a training: the checkpoint that it resumes from, and what has changed since that was written."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg import __version__
-from instseg.checkpoints.description import CheckpointDescription, read_description
+from instseg.checkpoints.description import CheckpointDescription, TrainingState, read_description
 from instseg.checkpoints.event_files import rewind_event_files
 from instseg.checkpoints.files import DamagedCheckpointError, load_checkpoint
 from instseg.core.atomic import remove_scratch
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.runs.differences import ABSENT, CHANGES_NOTHING, differences, in_words
+from instseg.runs.differences import ABSENT, CHANGES_NOTHING, Differences, differences, in_words
 from instseg.runs.environment import package_versions
 from instseg.runs.folders import saved_states
 
@@ -31,16 +31,32 @@ SHAPES_EPOCHS = (
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """The newest good checkpoint of a run: where it lies and what it says about itself."""
+    """The newest good checkpoint of a run: its file, and what it says about itself."""
 
     path: Path
     description: CheckpointDescription
 
+    @property
+    def training(self) -> TrainingState:
+        """The place in the training.
+
+        Raises:
+            InstsegError: the format of the checkpoint is one that does not hold it.
+        """
+        about = self.description
+        if about.training is None:
+            raise InstsegError(
+                f"{self.path} was written by instseg {about.written_by} in format {about.version}, from which a "
+                f"training cannot resume. Its weights can be used: model.weights={self.path}"
+            )
+        return about.training
+
 
 def find_resumable(run_dir: Path) -> Resumable | None:
-    """The last checkpoint, or the one before where that is damaged; None where there is none yet.
+    """Return the last checkpoint of a run, or the one before it where that is damaged; None where there is none yet.
 
-    Raises InstsegError where both are damaged.
+    Raises:
+        InstsegError: all are damaged.
     """
     damages = []
     for path in saved_states(run_dir):
@@ -50,10 +66,10 @@ def find_resumable(run_dir: Path) -> Resumable | None:
             damages.append(str(error))
             continue
         if damages:
-            rank_zero_only(log.warning)("%s. Going on from %s", damages[0], path.name)
+            rank_zero_only(log.warning)("%s. Resuming from %s", damages[0], path.name)
         return Resumable(path, description)
     if damages:
-        raise InstsegError("there is nothing left to go on from: " + "; ".join(damages))
+        raise InstsegError("there is nothing left to resume from: " + "; ".join(damages))
     return None
 
 
@@ -78,29 +94,16 @@ def check_resumable(
     Raises:
         InstsegError: the training cannot resume from there; with the difference.
     """
-    about = resumable.description
-    if about.training is None:
-        raise InstsegError(
-            f"{resumable.path} was written by instseg {about.written_by} in format {about.version}, from which a "
-            f"training cannot go on. Its weights can be used: model.weights={resumable.path}"
-        )
+    about, training = resumable.description, resumable.training
     Categories(tuple(about.categories)).check_same(categories, "checkpoint", "dataset")
     found = differences(about.config, config, CHANGES_NOTHING)
     for option in resolved:
         found.pop(f"model.{option}", None)
-    network = {key: both for key, both in found.items() if key.startswith("model.") and ABSENT not in both}
-    if network:
-        raise InstsegError(f"the checkpoint to resume holds another network: {in_words(network, 'the checkpoint')}")
-    training = about.training
+    _check_same_network(found)
     then = {"data": about.data_fingerprint, "processes": training.processes, "instseg": about.written_by}
     now = {"data": data_fingerprint, "processes": processes, "instseg": __version__}
     found |= differences(then | about.packages, now | package_versions())
-    moving = {key: both for key, both in found.items() if key in SHAPES_EPOCHS}
-    if moving and training.batches:
-        raise InstsegError(
-            f"the checkpoint lies in the middle of epoch {training.epochs}, after {training.batches} batches. "
-            f"That is another place now: {in_words(moving, 'the checkpoint')}"
-        )
+    _check_same_place(found, training)
     if found:
         rank_zero_only(log.warning)(
             "Not everything is as it was, so this will not end exactly like a run without interruption: %s",
@@ -108,8 +111,28 @@ def check_resumable(
         )
 
 
+def _check_same_network(found: Differences) -> None:
+    network = {key: both for key, both in found.items() if key.startswith("model.") and ABSENT not in both}
+    if network:
+        raise InstsegError(f"the checkpoint to resume holds another network: {in_words(network, 'the checkpoint')}")
+
+
+def _check_same_place(found: Differences, training: TrainingState) -> None:
+    moving = {key: both for key, both in found.items() if key in SHAPES_EPOCHS}
+    if moving and training.batches:
+        raise InstsegError(
+            f"the checkpoint lies in the middle of epoch {training.epochs}, after {training.batches} batches. "
+            f"That is another place now: {in_words(moving, 'the checkpoint')}"
+        )
+
+
 def prepare_folder(run_dir: Path, resumable: Resumable | None) -> None:
-    """Take back what came after the checkpoint; for the process that owns the folder."""
+    """Remove what a run wrote after the checkpoint; for the process that owns the folder.
+
+    Args:
+        run_dir: the run folder.
+        resumable: the checkpoint; None where the run starts anew.
+    """
     remove_scratch(run_dir / "checkpoints")
     training = resumable.description.training if resumable else None
     rewind_event_files(run_dir, training.events if training else {})

@@ -1,14 +1,15 @@
-"""Where a training stands, in a form from which Lightning goes on exactly: loops, random states, logged values.
+"""The state of a training in a form that it resumes from exactly: progress, random states, logged values.
 
-Lightning's own progress depends on the hook that a checkpoint is saved in, and some of these it misreads when it goes
-on: epochs are counted without being trained, validations are left out, a step is logged twice. So there are two moments
-at which a training is saved, and each has one form: before a step, and before a validation that is due.
+Lightning's own progress depends on the hook in which a checkpoint is saved, and it misreads some of these when it
+resumes: epochs are counted without being trained, validations are skipped, a step is logged twice. So a training is
+saved at two moments only, each with one form: before a step, and before a validation that is due.
 """
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import torch.distributed
 from lightning_fabric.utilities import move_data_to_device
@@ -19,13 +20,30 @@ from instseg.checkpoints.event_files import event_file_sizes
 from instseg.checkpoints.random_states import RandomStates, random_states, restore_random_states
 from instseg.training.progress import steps_done
 from instseg.training.tensorboard import tensorboard_of
+from instseg.training.trainer_parts import callbacks_of
 
 FIT, EPOCH, BATCH = "fit_loop", "epoch_progress", "epoch_loop.batch_progress"
 VALIDATION_BATCH = "epoch_loop.val_loop.batch_progress"
 
 
+class _Progress(TypedDict, total=False):
+    """Lightning's counts of one loop: ready, started, processed and completed, since the start and in this epoch."""
+
+    total: dict[str, int]
+    current: dict[str, int]
+    is_last_batch: bool
+
+
 def capture(trainer: Trainer, validation_due: bool) -> TrainingState:
-    """Return what Lightning does not save. Every rank must call it."""
+    """Capture what Lightning does not save. Every rank must call it.
+
+    Args:
+        trainer: between two optimizer steps.
+        validation_due: true before a validation, false before a step.
+
+    Returns:
+        The state of all ranks, on the CPU.
+    """
     epochs, batches = steps_done(trainer)
     return TrainingState(
         epochs=epochs,
@@ -40,28 +58,50 @@ def capture(trainer: Trainer, validation_due: bool) -> TrainingState:
     )
 
 
-def set_progress(checkpoint: dict[str, Any], training: TrainingState) -> None:
-    """Give the loops' progress in ``checkpoint`` the one form of this moment."""
+def set_progress(checkpoint: MutableMapping[str, object], training: TrainingState) -> None:
+    """Replace Lightning's progress by the one form that it has at this moment.
+
+    Args:
+        checkpoint: the content that is about to be saved; changed in place.
+        training: the state at this moment.
+    """
     epochs, batches, due = training.epochs, training.batches, training.validation_due
     checkpoint["epoch"] = max(0, epochs if batches else epochs - 1)  # of the last step
-    fit = checkpoint["loops"][FIT]
-    is_last = due and fit[BATCH]["is_last_batch"]
-    for part in ("total", "current"):
-        fit[EPOCH][part] = {"ready": epochs + 1, "started": epochs + 1, "processed": epochs, "completed": epochs}
-    for part, done in (("total", fit[BATCH]["total"]["completed"]), ("current", batches)):
-        fit[BATCH][part] = dict.fromkeys(("ready", "started", "processed", "completed"), done)
-    fit[BATCH]["is_last_batch"] = is_last
-    if due:  # Lightning goes on with a validation of which one batch was begun
+    fit = cast("dict[str, dict[str, _Progress]]", checkpoint["loops"])[FIT]
+    fit[EPOCH]["total"] = _epochs(epochs)
+    fit[EPOCH]["current"] = _epochs(epochs)
+    fit[BATCH] = {
+        "total": _batches(fit[BATCH]["total"]["completed"]),
+        "current": _batches(batches),
+        "is_last_batch": due and fit[BATCH]["is_last_batch"],
+    }
+    if due:  # Lightning resumes with a validation of which one batch was begun
         begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
         fit[VALIDATION_BATCH] = {"total": begun, "current": dict.fromkeys(begun, 0), "is_last_batch": False}
 
 
-def arrive(trainer: Trainer, module: LightningModule, training: TrainingState) -> None:
-    """In the first step (or batch of a validation) after going on: what Lightning does not restore, or restores wrong.
+def _epochs(done: int) -> dict[str, int]:
+    return {"ready": done + 1, "started": done + 1, "processed": done, "completed": done}
 
-    Lightning leaves ``on_train_epoch_start`` out in the middle of an epoch; callbacks count on it.
+
+def _batches(done: int) -> dict[str, int]:
+    return dict.fromkeys(("ready", "started", "processed", "completed"), done)
+
+
+def arrive(trainer: Trainer, module: LightningModule, training: TrainingState) -> None:
+    """Restore what Lightning does not restore, or restores wrong; in the first step or batch of a validation.
+
+    Lightning skips ``on_train_epoch_start`` in the middle of an epoch; callbacks count on it.
+
+    Args:
+        trainer: of the resumed training.
+        module: its module.
+        training: the state in the checkpoint.
+
+    Raises:
+        InstsegError: a random state does not fit its generator.
     """
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+    for callback in callbacks_of(trainer):
         callback.on_train_epoch_start(trainer, module)
     if not training.validation_due:
         trainer.fit_loop.epoch_loop._batches_that_stepped = training.logged_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from collections.abc import Mapping
 
 import cv2
 import pytorch_lightning as pl
@@ -12,8 +12,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from instseg.core.categories import Categories
+from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Sample
-from instseg.data.dataset import EvalSampler, InstanceDataset, TrainSampler, collate
+from instseg.data.dataset import DataStart, EvalSampler, InstanceDataset, TrainSampler, collate
 from instseg.data.prepared import PreparedDataset
 from instseg.data.transforms.augmentation import Augmentation
 
@@ -46,7 +47,7 @@ class InstanceDataModule(pl.LightningDataModule):
         self.prepared = prepared.on_training_images(overfit_images) if overfit_images else prepared
         self.augmentation = augmentation
         self.batch_size, self.seed = batch_size, seed
-        self._start = 0, 0
+        self._start = DataStart(0, 0)
         self.num_workers = auto_workers() if num_workers == "auto" else int(num_workers)
 
     @property
@@ -62,7 +63,7 @@ class InstanceDataModule(pl.LightningDataModule):
         """Return the loader of augmented training batches, which starts where a resumed run has stopped."""
         dataset = self.train_dataset()
         sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank())
-        sampler.resume(*self._start)
+        sampler.resume(self._start.epoch, self._start.samples)
         return self._loader(dataset, sampler, self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -73,13 +74,17 @@ class InstanceDataModule(pl.LightningDataModule):
         """Return the loader of the test images, each once over all ranks."""
         return self._eval_loader("test")
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume at ``{"epoch": …, "samples": …}``: samples of this rank that are done in that epoch.
+    def load_state_dict(self, state_dict: Mapping[str, object]) -> None:
+        """Resume from the place in the data that a checkpoint holds, a ``DataStart`` as a mapping.
 
         A plain loader would replay the epoch's first batches. Lightning calls this before it asks for the loader, and
         restores its own progress after.
+
+        Raises:
+            InstsegError: the checkpoint holds no such place.
         """
-        self._start = state_dict["epoch"], state_dict["samples"]
+        where = "the checkpoint to resume from, place in the data"
+        self._start = convert_plain(state_dict, DataStart, where, "use another checkpoint")
         # Lightning cannot know that the sampler starts there.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
 

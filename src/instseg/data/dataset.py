@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -95,6 +96,13 @@ def _in_common_storage(targets: list[Target]) -> list[Target]:
         for name in ("boxes", "labels", "box_masks")
     )
     return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, strict=True)]
+
+
+class DataStart(msgspec.Struct, frozen=True):
+    """The place in the training data where a training resumes."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=0)]  # in progress
+    samples: Annotated[int, msgspec.Meta(ge=0)]  # of one rank, done in that epoch
 
 
 class TrainSampler(Sampler[SampleKey]):

@@ -21,6 +21,7 @@ from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_imag
 from instseg.evaluation.metric_set import MetricSet
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.tensorboard import read_scalars, tensorboard_of
+from instseg.training.trainer_parts import data_of, log_every_n_steps
 from instseg.visualization.curves import plot_curves
 from instseg.visualization.draw import draw_ground_truth, draw_prediction, draw_target
 from instseg.visualization.sheets import contact_sheet, side_by_side, write_image
@@ -117,7 +118,7 @@ def training_tiles(batch: Batch, categories: Categories) -> list[Image]:
 
 
 def _data(trainer: Trainer) -> InstanceDataModule:
-    data = trainer.datamodule  # type: ignore[attr-defined]
+    data = data_of(trainer)
     assert isinstance(data, InstanceDataModule)
     return data
 
@@ -175,7 +176,7 @@ class Throughput(Callback):
         if before is None:
             return
         self._steps.append((len(batch) * trainer.world_size, self._before - before))
-        if len(self._steps) > int(trainer.log_every_n_steps):  # type: ignore[attr-defined]
+        if len(self._steps) > log_every_n_steps(trainer):
             self._steps.popleft()
         images, seconds = (sum(column) for column in zip(*self._steps, strict=True))
         pl_module.log("images_per_second", images / max(seconds, 1e-9), batch_size=len(batch))

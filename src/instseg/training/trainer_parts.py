@@ -1,0 +1,52 @@
+"""Parts of a trainer that Lightning sets without declaring them, typed at one place."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast, runtime_checkable
+
+from pytorch_lightning import Callback, Trainer
+
+
+@runtime_checkable
+class BatchedData(Protocol):
+    """Training data in batches of one size."""
+
+    batch_size: int  # of each rank
+
+
+class _Parts(Protocol):
+    callbacks: list[Callback]
+    datamodule: object
+    fast_dev_run: bool | int
+    log_every_n_steps: float
+
+
+def _parts(trainer: Trainer) -> _Parts:
+    return cast("_Parts", trainer)
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """Return the callbacks in the order in which they are called."""
+    return _parts(trainer).callbacks
+
+
+def data_of(trainer: Trainer) -> BatchedData:
+    """Return the data that the trainer was given.
+
+    Raises:
+        TypeError: it has no batch size.
+    """
+    data = _parts(trainer).datamodule
+    if not isinstance(data, BatchedData):
+        raise TypeError(f"expected data with a batch_size, found {type(data).__name__}")
+    return data
+
+
+def is_trial_run(trainer: Trainer) -> bool:
+    """Tell whether the trainer runs a few batches of everything and saves nothing (``fast_dev_run``)."""
+    return bool(_parts(trainer).fast_dev_run)
+
+
+def log_every_n_steps(trainer: Trainer) -> int:
+    """Return the number of steps between two that are logged."""
+    return int(_parts(trainer).log_every_n_steps)
