@@ -1,12 +1,11 @@
-"""What a test found on each image, as one small file in the run folder: enough to compute AP on any part of them."""
+"""The detections of a test, image by image, as one small file in the run folder: enough for AP on any of the images."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,17 @@ from numpy.typing import NDArray
 from instseg.core.atomic import replacing
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.evaluation.columns_file import MAX_INTEGER, Columns, Row, read_columns, split_rows
 from instseg.evaluation.image_record import ImageRecord, Overlaps
 
 FILE_NAME = "test_images.npz"
 FORMAT = 1
-ROWS = ("truth_labels", "truth_areas", "truth_iscrowd", "labels", "scores")  # of an ImageRecord
-PAIRS = ("detections", "truths", "ious")  # of its Overlaps
-SMALL = {"truth_labels": np.int32, "labels": np.int32, "detections": np.int32, "truths": np.int32}
+Column = NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageResults:
-    """Measured images, sorted by image_id, and what they and their categories are called."""
+    """Measured images, sorted by image_id, and the names of their files and categories."""
 
     records: list[ImageRecord]
     file_names: list[str]
@@ -33,73 +31,119 @@ class ImageResults:
 
 
 def write_image_results(path: Path, results: ImageResults) -> None:
-    """Compressed numpy arrays, one for each field with the rows of all images; written atomically."""
+    """Write compressed numpy columns, one for each field with the rows of all images, atomically.
+
+    Args:
+        path: the file.
+        results: what was measured.
+    """
     records = results.records
-    columns: dict[str, Any] = {
+    columns: dict[str, Column] = {
         "format": np.array(FORMAT),
         "image_ids": np.array([record.image_id for record in records], dtype=np.int64),
         "file_names": np.array(results.file_names, dtype=np.str_),
         "categories": np.array(results.categories.names, dtype=np.str_),
         "truth_sizes": _sizes([record.truth_labels for record in records]),
+        "truth_labels": _joined([record.truth_labels for record in records], np.int32),
+        "truth_areas": _joined([record.truth_areas for record in records], np.float64),
+        "truth_iscrowd": _joined([record.truth_iscrowd for record in records], np.bool_),
         "sizes": _sizes([record.labels for record in records]),
+        "labels": _joined([record.labels for record in records], np.int32),
+        "scores": _joined([record.scores for record in records], np.float64),
+        **_overlap_columns("boxes", [record.boxes for record in records]),
+        **_overlap_columns("masks", [record.masks for record in records]),
     }
-    for name in ROWS:
-        columns[name] = _joined([getattr(record, name) for record in records], name)
-    for kind in ("boxes", "masks"):
-        overlaps = [getattr(record, kind) for record in records]
-        columns[f"{kind}/areas"] = _joined([one.areas for one in overlaps], "areas")
-        columns[f"{kind}/sizes"] = _sizes([one.ious for one in overlaps])
-        columns |= {f"{kind}/{name}": _joined([getattr(one, name) for one in overlaps], name) for name in PAIRS}
     with replacing(path, sync=True) as scratch, scratch.open("wb") as file:
-        np.savez_compressed(file, **columns)
+        save: Callable[..., None] = np.savez_compressed  # whose own parameters are not among the columns' names
+        save(file, **columns)
 
 
-def read_image_results(path: Path) -> ImageResults:
-    """InstsegError where the file is missing, damaged or of a later version. Nothing in it is unpickled."""
-    if not path.is_file():
-        raise InstsegError(
-            f"{path}: no such file. Every test writes one; for an older run:  "
-            f"python train.py stage=test checkpoint={path.parent}"
-        )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InstsegError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read, it may be cut off: {error}"
-        ) from error
-    if columns["format"] > FORMAT:
-        raise InstsegError(f"{path} was written by a later version: please update")
-    categories = Categories(tuple(columns["categories"].tolist()))
-    return ImageResults(_records(columns), columns["file_names"].tolist(), categories)
+def _overlap_columns(kind: str, overlaps: Sequence[Overlaps]) -> dict[str, Column]:
+    return {
+        f"{kind}/areas": _joined([one.areas for one in overlaps], np.float64),
+        f"{kind}/sizes": _sizes([one.ious for one in overlaps]),
+        f"{kind}/detections": _joined([one.detections for one in overlaps], np.int32),
+        f"{kind}/truths": _joined([one.truths for one in overlaps], np.int32),
+        f"{kind}/ious": _joined([one.ious for one in overlaps], np.float64),
+    }
 
 
-def _records(columns: dict[str, NDArray[Any]]) -> list[ImageRecord]:
-    rows = {name: _divided(columns, name, "truth_sizes" if name.startswith("truth") else "sizes") for name in ROWS}
-    overlaps = {kind: _overlaps(columns, kind) for kind in ("boxes", "masks")}
-    image_ids = columns["image_ids"].tolist()
-    parts: dict[str, list[Any]] = {**rows, **overlaps}
-    return [
-        ImageRecord(image_id, **{name: part[i] for name, part in parts.items()}) for i, image_id in enumerate(image_ids)
-    ]
-
-
-def _overlaps(columns: dict[str, NDArray[Any]], kind: str) -> list[Overlaps]:
-    areas = _divided(columns, f"{kind}/areas", "sizes")
-    pairs = [_divided(columns, f"{kind}/{name}", f"{kind}/sizes") for name in PAIRS]
-    return [Overlaps(*of_image) for of_image in zip(areas, *pairs, strict=True)]
-
-
-def _divided(columns: dict[str, NDArray[Any]], name: str, sizes: str) -> list[NDArray[Any]]:
-    """A column by image; whole numbers as wide as evaluation has them."""
-    column = columns[name].astype(np.int64) if columns[name].dtype == np.int32 else columns[name]
-    return np.split(column, np.cumsum(columns[sizes])[:-1])
-
-
-def _sizes(of_images: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+def _sizes(of_images: Sequence[Column]) -> NDArray[np.int64]:
     return np.array([len(rows) for rows in of_images], dtype=np.int64)
 
 
-def _joined(of_images: Sequence[NDArray[Any]], name: str) -> NDArray[Any]:
-    column = np.concatenate(of_images) if of_images else np.zeros(0)
-    return column.astype(SMALL[name]) if name in SMALL else column
+def _joined(of_images: Sequence[Column], kind: type[Row]) -> NDArray[Row]:
+    return np.concatenate([np.zeros(0, kind), *of_images]).astype(kind)
+
+
+def read_image_results(path: Path) -> ImageResults:
+    """Read what ``write_image_results`` wrote; nothing in the file is unpickled.
+
+    Args:
+        path: the file.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        InstsegError: the file is missing, damaged or of a later version.
+    """
+    remedy = f"test again:  python train.py stage=test checkpoint={path.parent}"
+    if not path.is_file():
+        raise InstsegError(f"{path}: no such file. Every test writes one; for an older run {remedy}")
+    columns = read_columns(path, FORMAT, remedy)
+    categories = Categories(tuple(columns.texts("categories")))
+    image_ids = columns.integers("image_ids", lowest=-MAX_INTEGER).tolist()
+    if any(before >= after for before, after in pairwise(image_ids)):
+        raise columns.error("image_ids", "numbers in ascending order", "another order")
+    records = _read_records(columns, image_ids, len(categories))
+    return ImageResults(records, columns.texts("file_names", len(image_ids)), categories)
+
+
+def _read_records(columns: Columns, image_ids: Sequence[int], num_categories: int) -> list[ImageRecord]:
+    truth_sizes, sizes = (columns.sizes(name, len(image_ids)) for name in ("truth_sizes", "sizes"))
+    num_truths, num_detections = int(truth_sizes.sum()), int(sizes.sum())
+    truths = zip(
+        split_rows(columns.integers("truth_labels", num_truths, 1, num_categories), truth_sizes),
+        split_rows(columns.floats("truth_areas", num_truths), truth_sizes),
+        split_rows(columns.flags("truth_iscrowd", num_truths), truth_sizes),
+        strict=True,
+    )
+    detections = zip(
+        split_rows(columns.integers("labels", num_detections, 1, num_categories), sizes),
+        split_rows(columns.floats("scores", num_detections), sizes),
+        _read_overlaps(columns, "boxes", sizes, truth_sizes),
+        _read_overlaps(columns, "masks", sizes, truth_sizes),
+        strict=True,
+    )
+    return [
+        ImageRecord(image_id, truth_labels, truth_areas, truth_iscrowd, labels, scores, boxes, masks)
+        for image_id, (truth_labels, truth_areas, truth_iscrowd), (labels, scores, boxes, masks) in zip(
+            image_ids, truths, detections, strict=True
+        )
+    ]
+
+
+def _read_overlaps(
+    columns: Columns, kind: str, sizes: NDArray[np.int64], truth_sizes: NDArray[np.int64]
+) -> list[Overlaps]:
+    pair_sizes = columns.sizes(f"{kind}/sizes", len(sizes))
+    num_pairs = int(pair_sizes.sum())
+    of_image = zip(
+        split_rows(columns.floats(f"{kind}/areas", int(sizes.sum())), sizes),
+        split_rows(_read_row_numbers(columns, f"{kind}/detections", pair_sizes, sizes), pair_sizes),
+        split_rows(_read_row_numbers(columns, f"{kind}/truths", pair_sizes, truth_sizes), pair_sizes),
+        split_rows(columns.floats(f"{kind}/ious", num_pairs), pair_sizes),
+        strict=True,
+    )
+    return [Overlaps(*columns_of_image) for columns_of_image in of_image]
+
+
+def _read_row_numbers(
+    columns: Columns, name: str, pair_sizes: NDArray[np.int64], num_rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Read the numbers of rows of an image, each below ``num_rows`` of that image."""
+    numbers = columns.integers(name, int(pair_sizes.sum()))
+    if (numbers >= np.repeat(num_rows, pair_sizes)).any():
+        raise columns.error(name, "numbers of rows of the image", "numbers of rows that it has not")
+    return numbers
