@@ -24,6 +24,7 @@ from torch import Tensor
 from instseg.app.memory import keep_freed_memory
 from instseg.audit.audit_options import AuditOptions
 from instseg.audit.dataset import audit_dataset
+from instseg.audit.thumbnails import illustrate
 from instseg.core.categories import Categories
 from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
@@ -72,7 +73,7 @@ def opening(setup: Setup, scratch: Path) -> Call:
 
 def auditing(setup: Setup, scratch: Path) -> Call:
     dataset = prepared(setup, scratch)
-    return lambda: audit_dataset(dataset, AuditOptions(), thorough=True)
+    return lambda: illustrate(audit_dataset(dataset, AuditOptions(), thorough=True), dataset)
 
 
 def prepared(setup: Setup, scratch: Path, new: bool = False) -> PreparedDataset:

@@ -11,11 +11,12 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from instseg.app.build import build, build_trainer
 from instseg.app.build_model import build_model
+from instseg.app.build_trainer import build_trainer
 from instseg.app.check_config import checked_run_config
 from instseg.app.check_parts import check_parts
 from instseg.app.config import read_run_config
+from instseg.app.instantiate import build
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources

@@ -13,6 +13,7 @@ from factories import write_json, write_picture
 from instseg.audit.audit_options import AuditOptions
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.report import AuditFinding, AuditReport
+from instseg.audit.thumbnails import illustrate
 from instseg.core.types import CocoDict
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
@@ -44,7 +45,8 @@ def audited(prepared: Callable[..., PreparedDataset]) -> Callable[..., AuditRepo
         splits: Mapping[str, CocoDict], thorough: bool = False, options: AuditOptions | None = None
     ) -> AuditReport:
         dataset = prepared({split: labelled(one_car_each(split, 10)) for split in ("train", "val")} | dict(splits))
-        return audit_dataset(dataset, options or audited_for(min_size=60, max_size=80), thorough)
+        report = audit_dataset(dataset, options or audited_for(min_size=60, max_size=80), thorough)
+        return illustrate(report, dataset) if thorough else report
 
     return audit
 

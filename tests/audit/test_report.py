@@ -19,6 +19,7 @@ from instseg.audit.dataset import audit_dataset
 from instseg.audit.page import audit_page, write_audit_page
 from instseg.audit.report import MAX_SPOTS, Severity, report_to_dict, write_audit_json
 from instseg.audit.terminal import print_audit, print_short
+from instseg.audit.thumbnails import illustrate
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
@@ -188,7 +189,7 @@ def test_copies_are_not_sought_when_a_training_on_very_many_images_starts(tmp_pa
 def test_the_audit_of_real_labels_counts_what_pycocotools_counts(tmp_path):
     folder, cache = str(SHARED / "coco_tiny"), str(tmp_path)
     prepared = sources.folder(name="tiny", reader=CocoReader, root=folder, cache_dir=cache)
-    report = audit_dataset(prepared, audited_for(), True)
+    report = illustrate(audit_dataset(prepared, audited_for(), True), prepared)
     facts = report.splits
     assert [facts[s].num_instances + facts[s].num_crowds for s in ("train", "val")] == [705, 815]
     assert [facts[s].num_crowds for s in ("train", "val")] == [6, 11]

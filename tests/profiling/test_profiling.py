@@ -15,9 +15,10 @@ from omegaconf import OmegaConf
 from pytorch_lightning.profilers import PassThroughProfiler
 from rich.console import Console
 
-from instseg.app.build import build_datamodule, build_dataset, build_trainer
+from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
+from instseg.app.build_trainer import build_trainer
 from instseg.app.config import read_run_config
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories

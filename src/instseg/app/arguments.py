@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.files import absolute_path
 from instseg.core.overrides import GROUPS, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
@@ -74,7 +75,7 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
             refuse_if_owned(run)
         arguments = _with_path(arguments, "resume", run)
     elif given.get("reproduce") not in UNSET:
-        run = Path(given["reproduce"]).expanduser().absolute()
+        run = absolute_path(given["reproduce"])
         seed = given.get("seed", str(newest_start(run).seed))
         _check_reproducible(run)
         arguments = _before_overrides([f"seed={seed}"], _with_path(arguments, "reproduce", run))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from instseg.app.audit_settings import build_audit_options
-from instseg.app.build import build_dataset
+from instseg.app.build_data import build_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.record import write_record
@@ -17,6 +17,7 @@ from instseg.audit.dataset import audit_dataset
 from instseg.audit.page import write_audit_page
 from instseg.audit.report import write_audit_json
 from instseg.audit.terminal import print_audit
+from instseg.audit.thumbnails import illustrate
 
 
 def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
@@ -36,6 +37,7 @@ def _audit(config: RunConfig, job: Job) -> None:
     write_record(config, job, prepared)
     page = config.folder / "audit.html"
     report = audit_dataset(prepared, build_audit_options(config), thorough=True, folder=config.folder)
+    report = illustrate(report, prepared)
     console = Console()
     print_audit(report, console)
     write_audit_page(report, page)

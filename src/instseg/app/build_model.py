@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from instseg.app.build import build, path_of
 from instseg.app.config import Node, PredictConfig, RunConfig
+from instseg.app.instantiate import build
 from instseg.app.job import Job
 from instseg.app.known_builders import builders_in, model_builder_of
 from instseg.checkpoints.content import TrainedModel, load_trained_model
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.core.files import absolute_path
 from instseg.core.segmenter import InstanceSegmenter, as_module, check_segmenter, weights_summary
 from instseg.models.weight_files import coco_category_names
 from instseg.runs.folders import find_checkpoint
@@ -46,7 +47,7 @@ def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedM
     """
     if config.checkpoint:
         overridden = {key: _option(config.model, key) for key in job.model_overrides}
-        checkpoint = find_checkpoint(config.checkpoint, path_of(config.outputs))
+        checkpoint = find_checkpoint(config.checkpoint, absolute_path(config.outputs))
         return load_trained_model(checkpoint, overridden, builders_in(job.config_dirs))
     if not isinstance(config, PredictConfig):
         raise InstsegError("checkpoint= is needed: a .ckpt, a run folder, or latest")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from instseg.app.build import build, build_optimizer, build_scheduler, of_kind
+from instseg.app.build_module import build_optimizer, build_scheduler
 from instseg.app.config import RunConfig
+from instseg.app.instantiate import build, of_kind
 from instseg.app.known_builders import model_builder_of
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.models.builder import options_of

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from instseg.app.build import path_of
 from instseg.app.config import RunConfig
 from instseg.app.summary import print_summary
 from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
-from instseg.core.files import write_json
+from instseg.core.files import absolute_path, write_json
 from instseg.data.datamodule import InstanceDataModule
 
 
@@ -26,7 +25,7 @@ def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str,
     """
     write_json(config.folder / "metrics.json", dict(sorted(metrics.items())), indent=2)
     if config.reproduce:
-        original = path_of(config.reproduce)
+        original = absolute_path(config.reproduce)
         comparison = compare_runs(original, config.folder)
         print_comparison(comparison, original, Console())
         write_comparison(comparison, original, config.folder / "reproduce.json")

@@ -7,22 +7,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
 
-from instseg.app.audit_settings import build_audit_options
-from instseg.app.build import build_datamodule, build_dataset, build_trainer
+from instseg.app.audit_shortly import audit_shortly
+from instseg.app.build_data import build_datamodule, build_dataset
+from instseg.app.build_trainer import build_trainer
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.known_builders import model_builder_of
 from instseg.app.memory import keep_freed_memory
 from instseg.app.own_process import rank_command
 from instseg.app.record import write_record
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.terminal import print_short
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.prepared import PreparedDataset
 from instseg.distributed.rank_failure import RankWatch, watched_ranks
 from instseg.runs.ownership import sole_owner
 from instseg.training.coordinated_stop import StopTogether, stopping_together
@@ -71,16 +67,8 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
             )
         data = build_datamodule(config, prepared)
         write_record(config, job, prepared, trainer.world_size)
-        _audit_shortly(config, data.prepared)
+        audit_shortly(config, data.prepared)
         if config.resume and trainer.is_global_zero:
             prepare_folder(config.folder, resumed)
         held.enter_context(watched_ranks(watch))
         yield OpenRun(config, trainer, data, resumed)
-
-
-def _audit_shortly(config: RunConfig, prepared: PreparedDataset) -> None:
-    """Print the counts of a data set and what is wrong with it; on every rank, stop a pointless training."""
-    report = audit_dataset(prepared, build_audit_options(config), thorough=False)
-    rank_zero_only(print_short)(report, Console())
-    if config.stage == "fit":
-        report.stop_if_fatal(config.audit.accept)

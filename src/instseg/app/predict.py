@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from omegaconf import DictConfig
 from rich.console import Console
 
-from instseg.app.build import build, of_kind, path_of
 from instseg.app.build_model import build_trained_model
 from instseg.app.check_config import checked_predict_config
 from instseg.app.config import Node
+from instseg.app.instantiate import build, of_kind
 from instseg.app.job import current_job
 from instseg.app.memory import keep_freed_memory
+from instseg.core.files import absolute_path
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.output import write_predictions
 from instseg.prediction.predictor import Predictor
@@ -41,7 +42,7 @@ def predict(composed: DictConfig) -> int:
     summary = write_predictions(
         predictor,
         list(config.source),
-        path_of(config.output),
+        absolute_path(config.output),
         build_writers(config.writers),
         save=config.save,
         score_threshold=config.score_threshold,

@@ -8,7 +8,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.markup import escape
 
-from instseg.app.build import build_datamodule, build_dataset
+from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.record import write_record

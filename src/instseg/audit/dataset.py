@@ -18,7 +18,6 @@ from instseg.audit.copies import identical_files
 from instseg.audit.fixed_splits import write_fixed_splits
 from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
 from instseg.audit.tables import SplitTable, Tables, read_tables
-from instseg.audit.thumbnails import illustrated
 from instseg.data.prepared import FINDINGS, PreparedDataset
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.findings_file import read_findings
@@ -38,8 +37,8 @@ def audit_dataset(
     Args:
         prepared: the dataset.
         options: settings of the network that it is meant for.
-        thorough: read the images too: near duplicates are found, and every finding gets thumbnails. Otherwise none is
-            decoded, and 5,000 images take well under a second.
+        thorough: read the images too: near duplicates are found. Otherwise none is decoded, and 5,000 images take well
+            under a second.
         folder: receives files that fix a finding: ``splits_without_copies.json``.
     """
     tables = read_tables(prepared.indices, options.min_size, options.max_size)
@@ -53,7 +52,7 @@ def audit_dataset(
         fingerprint=prepared.fingerprint,
         categories=prepared.categories.names,
         splits={split: _facts(table, num_lost(read, split)) for split, table in tables.items()},
-        findings=tuple(illustrated(found, prepared) if thorough else found),
+        findings=tuple(found),
         notes=tuple(prepared.notes),
         anchor_sizes=tuple(size for level in (anchors.sizes if anchors else ()) for size in level),
         thorough=thorough,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from PIL import Image as PilImage
 from rich.console import Console
 from rich.progress import track
 
-from instseg.audit.report import AuditFinding, Spot, Thumbnail
+from instseg.audit.report import AuditReport, Spot, Thumbnail
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
@@ -41,17 +41,18 @@ OUTSIDE = 110  # gray of what lies beyond the image
 SMALL_MARK_PX = 10  # a ring is drawn around what is smaller
 
 
-def illustrated(findings: Iterable[AuditFinding], prepared: PreparedDataset) -> list[AuditFinding]:
-    """Add thumbnails of the worst spots to findings, where there is something to show.
+def illustrate(report: AuditReport, prepared: PreparedDataset) -> AuditReport:
+    """Add thumbnails of the worst spots to the findings of a report, where there is something to show.
 
     Args:
-        findings: without thumbnails.
-        prepared: the dataset that they are about.
+        report: without thumbnails.
+        prepared: the dataset that it is about.
     """
     painter = Painter(prepared)
     console = Console(stderr=True)
-    shown = track(list(findings), "Drawing findings", console=console, transient=True)
-    return [replace(finding, thumbnails=tuple(painter.paint_some(finding.spots))) for finding in shown]
+    shown = track(list(report.findings), "Drawing findings", console=console, transient=True)
+    painted = (replace(finding, thumbnails=tuple(painter.paint_some(finding.spots))) for finding in shown)
+    return replace(report, findings=tuple(painted))
 
 
 class Painter:

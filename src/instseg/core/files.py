@@ -10,6 +10,11 @@ from instseg.core.atomic import replacing
 from instseg.core.errors import InstsegError
 
 
+def absolute_path(given: str | Path) -> Path:
+    """Return the absolute path of what a user gives, which may begin with ``~``."""
+    return Path(given).expanduser().absolute()
+
+
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
     """Write strict JSON atomically: a reader sees the old file or the whole new one.
 

@@ -16,7 +16,7 @@ from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Sample
 from instseg.data.dataset import DataStart, EvalSampler, InstanceDataset, TrainSampler, collate
 from instseg.data.prepared import PreparedDataset
-from instseg.data.transforms.augmentation import Augmentation
+from instseg.data.transforms.protocol import Augment
 
 MAX_AUTO_WORKERS = 8
 
@@ -37,7 +37,7 @@ class InstanceDataModule(pl.LightningDataModule):
     def __init__(
         self,
         prepared: PreparedDataset,
-        augmentation: Augmentation,
+        augmentation: Augment,
         batch_size: int = 2,
         num_workers: int | str = "auto",
         seed: int = 0,

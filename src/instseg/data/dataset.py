@@ -17,7 +17,7 @@ from instseg.core.types import Batch, Image, Instances, Sample, Target
 from instseg.data.batches import pad_images
 from instseg.data.index.columns import Index
 from instseg.data.reading.images import read_image
-from instseg.data.transforms.augmentation import Augmentation
+from instseg.data.transforms.protocol import Augment
 
 
 class SampleKey(NamedTuple):
@@ -39,7 +39,7 @@ class InstanceDataset(Dataset[Sample]):
         seed: of the augmentation.
     """
 
-    def __init__(self, index: Index, augmentation: Augmentation, training: bool, seed: int) -> None:
+    def __init__(self, index: Index, augmentation: Augment, training: bool, seed: int) -> None:
         self.index, self.augmentation, self.training, self.seed = index, augmentation, training, seed
 
     def __len__(self) -> int:

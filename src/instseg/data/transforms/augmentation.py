@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, Instances
+from instseg.data.transforms.protocol import Donor
 from instseg.data.transforms.resize import Resize, is_range, resize_image
 from instseg.data.transforms.targets import MovingInstances
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for a newer version otherwise
 import albumentations as A
-
-Donor = Callable[[np.random.Generator], tuple[Image, Instances] | None]
-"""Function that gives another training image with instances, chosen by the generator; None if there is no other."""
 
 Paste = Callable[[Image, MovingInstances, Donor, Resize, np.random.Generator], Image]
 """Function that puts instances of the donor's image on top of a resized image, or not, and returns the result."""

@@ -11,7 +11,7 @@ import numpy as np
 from instseg.core.errors import InstsegError
 from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask, rle_to_box
 from instseg.core.types import Bitmask, Image, ImageSize, Instances, Polygon
-from instseg.data.transforms.augmentation import Donor
+from instseg.data.transforms.protocol import Donor
 from instseg.data.transforms.resize import Resize, is_range, resize_image
 from instseg.data.transforms.targets import MovingInstances
 
