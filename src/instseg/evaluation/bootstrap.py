@@ -1,7 +1,7 @@
-"""AP of many weighted copies of one test at once, for bootstraps: the metric's own number where every weight is one.
+"""AP of many bootstrap resamples of one test at once; equal to the metric's AP where every weight is one.
 
-A resample draws images with replacement; an image that is drawn w times counts as w copies. All resamples share the
-order of the detections, so precision and recall are followed along it for all of them together.
+A resample draws images with replacement: an image drawn w times has weight w and counts as w copies. The order of the
+detections is the same in all resamples, so the precision-recall curves of all of them are computed together.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.matching import AREAS, FOUND, RECALLS, UNMATCHED, Matches, Pool, match, within_areas
 
 Weights = NDArray[np.int64]
-"""(resamples, images) how often each image is drawn."""
+"""(resamples, images), the number of times each image is drawn."""
 THRESHOLDS = {"": slice(None), "_50": slice(0, 1), "_75": slice(5, 6)}
-CHUNK = 4_000_000  # numbers of the largest arrays, 32 MB each
+CHUNK = 4_000_000  # numbers in the largest arrays, 32 MB each
 
 
 @dataclass(frozen=True)
 class ApKind:
-    """Which AP: of boxes or masks, at which thresholds, of which sizes and categories."""
+    """One kind of AP: of boxes or masks, and the IoU thresholds, sizes and category it covers."""
 
     kind: str
     thresholds: slice
@@ -35,7 +35,15 @@ class ApKind:
 
     @classmethod
     def parse(cls, metric: str) -> ApKind:
-        """From ``segm_map``, ``bbox_map_50``, ``segm_map_small``, ``segm_map/car``, with or without ``val/``."""
+        """Parse the name of a metric.
+
+        Args:
+            metric: ``segm_map``, ``bbox_map_50``, ``segm_map_small``, ``segm_map/car``, ..., also with ``val/`` or
+                ``test/`` in front.
+
+        Raises:
+            InstsegError: the name is no AP.
+        """
         sizes = [name for name in AREAS if name != "all"]
         pattern = rf"(?:val/|test/)?(segm|bbox)_map(_50|_75|_{'|_'.join(sizes)})?(?:/(.+))?"
         found = re.fullmatch(pattern, metric)
@@ -51,19 +59,27 @@ class ApKind:
 
 @dataclass(frozen=True)
 class _Curve:
-    """The detections of a category, best score first, and what they are at each of T thresholds."""
+    """The D detections of a category, best score first, with their outcome at each of T IoU thresholds."""
 
     images: NDArray[np.int64]  # (D,)
     outcomes: NDArray[np.uint8]  # (D, T)
-    is_counted: NDArray[np.bool_]  # (D,) wrong where it matches nothing: of the sizes asked for
-    truth_images: NDArray[np.int64]  # (G,) of the instances to find
+    is_counted: NDArray[np.bool_]  # (D,) counts as wrong where unmatched: its area is in the range
+    truth_images: NDArray[np.int64]  # (G,) image of each instance to find
 
 
 class ResampledAp:
-    """AP of one run's images under any weights."""
+    """AP of the images of one run under any weights.
+
+    Args:
+        records: the images, each once, sorted by image_id.
+        categories: names of the labels 1...
+        metric: name of the AP, as ``ApKind.parse`` reads it.
+
+    Raises:
+        InstsegError: there is no such metric or category.
+    """
 
     def __init__(self, records: Sequence[ImageRecord], categories: Categories, metric: str) -> None:
-        """``records`` as evaluation has them: each image once, sorted by image_id."""
         kind = ApKind.parse(metric)
         if kind.category is not None and kind.category not in categories.names:
             raise InstsegError(f"{metric}: no such category; there are {', '.join(categories.names)}")
@@ -73,7 +89,7 @@ class ResampledAp:
         self._curves = list(_curves(records, kind, labels))
 
     def __call__(self, weights: Weights) -> NDArray[np.float64]:
-        """(resamples,) AP; NaN where no category has an instance to find."""
+        """Return AP, (resamples,); NaN where no category has an instance to find."""
         longest = max((curve.outcomes.size for curve in self._curves), default=1)
         step = max(1, CHUNK // max(longest, self.num_images, 1))
         return np.concatenate([self._ap(weights[i : i + step]) for i in range(0, len(weights), step)])
@@ -82,7 +98,7 @@ class ResampledAp:
         values = np.stack([_precisions(curve, weights) for curve in self._curves], axis=3)  # (R, T, RECALLS, category)
         defined = values[:, 0, 0] > -1  # (R, category)
         ap = np.full(len(weights), np.nan)
-        for pattern in np.unique(defined, axis=0):  # so that numbers are added in the order in which the metric does
+        for pattern in np.unique(defined, axis=0):  # the same order of summation as in the metric
             rows = (defined == pattern).all(axis=1)
             if pattern.any():
                 ap[rows] = [np.mean(one[..., pattern].ravel()) for one in values[rows]]
@@ -104,7 +120,7 @@ def _curves(records: Sequence[ImageRecord], kind: ApKind, labels: Sequence[int])
 
 
 def _outcomes(pool: Pool, matches: Matches, kind: ApKind) -> NDArray[np.uint8]:
-    """(D, T) of all detections, also of those that overlap nothing."""
+    """Return the outcomes (D, T) of all detections, including those that overlap nothing."""
     of_matched = matches.outcomes[:, kind.thresholds, kind.area]
     outcomes = np.full((len(pool.labels), of_matched.shape[1]), UNMATCHED, dtype=np.uint8)
     outcomes[matches.detections] = of_matched
@@ -112,7 +128,7 @@ def _outcomes(pool: Pool, matches: Matches, kind: ApKind) -> NDArray[np.uint8]:
 
 
 def _precisions(curve: _Curve, weights: Weights) -> NDArray[np.float64]:
-    """(R, T, RECALLS) the best precision at which so much is found; -1 where there is nothing to find."""
+    """Return the best precision at each recall or above, (R, T, RECALLS); -1 where there is nothing to find."""
     num_thresholds = curve.outcomes.shape[1]
     precisions = np.zeros((len(weights), num_thresholds, len(RECALLS)))
     positives = weights[:, curve.truth_images].sum(axis=1)
@@ -129,7 +145,7 @@ def _precisions(curve: _Curve, weights: Weights) -> NDArray[np.float64]:
 
 
 def _needed(positives: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(R,) -> (R, RECALLS): how many must be found for each recall, as pycocotools rounds; at least one."""
+    """Return how many must be found to reach each recall, (R, RECALLS), at least 1, rounded as by pycocotools."""
     each, of_resample = np.unique(positives, return_inverse=True)
     return np.stack([1 + np.searchsorted(np.arange(1, n + 1) / n, RECALLS) for n in each])[of_resample]
 
@@ -137,9 +153,9 @@ def _needed(positives: NDArray[np.int64]) -> NDArray[np.int64]:
 def _read_off(
     num_found: NDArray[np.int64], num_wrong: NDArray[np.int64], needed: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """``num_found`` and ``num_wrong`` (R, F) at the F detections that found an instance, in their order.
+    """Read precisions off the curves; ``num_found`` and ``num_wrong`` (R, F) are those at the F correct detections.
 
-    A detection of an image that is not drawn repeats the numbers before it, or worse ones, and so changes no maximum.
+    A detection in an image that is not drawn repeats the precision before it, or a lower one: no maximum changes.
     """
     precisions = np.zeros(needed.shape)
     if num_found.shape[1] == 0:

@@ -1,14 +1,13 @@
-"""What evaluation keeps of an image: which detections overlap which ground truth, and no masks.
+"""Record of one evaluated image: the overlaps between detections and ground truth, without the masks.
 
-The overlaps are pycocotools' own. A pair below the lowest IoU threshold can match nowhere, so only the others stay,
-a few dozen numbers where the masks were kilobytes.
+The IoUs are pycocotools'. A pair below the lowest IoU threshold cannot match at any, so only the other pairs are kept:
+a few dozen numbers in place of kilobytes of masks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +15,19 @@ from pycocotools import mask as coco_mask
 
 from instseg.core.types import GroundTruth, Prediction, Rle
 
-MIN_IOU = 0.5  # the lowest threshold of all numbers
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Rows of detections, rows of ground truths, and their IoUs; each (E,)."""
+
+MIN_IOU = 0.5  # the lowest threshold of any metric
 MAX_DETECTIONS = 100  # per image and category
-MAX_AREAS = 255  # at once: pycocotools writes their number into a byte, which NumPy 2 refuses where it does not fit
+MAX_AREAS = 255  # masks a call: pycocotools stores their number in a byte, and NumPy 2 refuses one that does not fit
 
 
 @dataclass(eq=False, slots=True)
 class Overlaps:
-    """D detections over ground truth, as boxes or as masks: the E pairs of one label with an IoU of MIN_IOU or more.
+    """The E pairs of a detection and a ground truth of the same label with an IoU of at least MIN_IOU.
 
-    The IoU with a crowd is the share of the detection inside it.
+    Either of boxes or of masks. The IoU with a crowd is the fraction of the detection inside it.
     """
 
     areas: NDArray[np.float64]  # (D,) px²
@@ -36,10 +38,10 @@ class Overlaps:
 
 @dataclass(eq=False, slots=True)
 class ImageRecord:
-    """All that evaluation needs of one image: N ground-truth instances, D detections.
+    """Data that evaluation needs of one image: N ground-truth instances and D detections.
 
-    The detections are sorted by label, those of a label best score first (equal scores as predicted), and end at
-    MAX_DETECTIONS of each label.
+    The detections are sorted by label, within a label by descending score (equal scores in the predicted order); there
+    are at most MAX_DETECTIONS of each label.
     """
 
     image_id: int
@@ -53,6 +55,12 @@ class ImageRecord:
 
     @classmethod
     def build(cls, prediction: Prediction, truth: GroundTruth) -> ImageRecord:
+        """Compare the detections of an image with its ground truth.
+
+        Args:
+            prediction: detections in the original frame.
+            truth: ground truth of the same image, in the original frame.
+        """
         rows = _best_first(prediction)
         labels = prediction.labels[rows].astype(np.int64)
         same_label = labels[:, None] == truth.labels
@@ -69,38 +77,40 @@ class ImageRecord:
 
 
 def unique_images(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """One record of each image_id, the first, sorted by id as pycocotools does: ties in score between images then
-    fall the same way whatever order the images came in."""
+    """Return the first record of each image_id, sorted by id.
+
+    pycocotools sorts so, too: equal scores in two images are then ordered alike however the images arrived.
+    """
     by_id = {record.image_id: record for record in reversed(records)}
     return [by_id[image_id] for image_id in sorted(by_id)]
 
 
 def _best_first(prediction: Prediction) -> NDArray[np.intp]:
-    """The rows of ``prediction`` in the order of ``ImageRecord``."""
+    """Return the rows of ``prediction`` in the order of ``ImageRecord``."""
     order = np.lexsort((-prediction.scores, prediction.labels))
     labels = prediction.labels[order]
     rank = np.arange(len(labels)) - np.searchsorted(labels, labels)
     return order[rank < MAX_DETECTIONS]
 
 
-def _to_xywh(boxes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+def _to_xywh(boxes: NDArray[np.float32 | np.float64]) -> NDArray[np.float64]:
+    boxes_xyxy = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    return np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
 
 
 def _box_overlaps(boxes_xywh: NDArray[np.float64], truth: GroundTruth, same_label: NDArray[np.bool_]) -> Overlaps:
     ious = coco_mask.iou(boxes_xywh, _to_xywh(truth.boxes), truth.iscrowd)
-    ious = np.asarray(ious).reshape(same_label.shape)  # of nothing it is an empty list
+    ious = np.asarray(ious).reshape(same_label.shape)  # pycocotools returns an empty list for no boxes
     found, true = np.nonzero(same_label & (ious >= MIN_IOU))
     return Overlaps(boxes_xywh[:, 2] * boxes_xywh[:, 3], found, true, ious[found, true])
 
 
 def _mask_overlaps(rles: Sequence[Rle], truth: GroundTruth, same_label: NDArray[np.bool_]) -> Overlaps:
-    """Label by label, without the detections whose areas rule out an IoU of MIN_IOU."""
+    """Compare masks label by label, skipping detections whose area rules out an IoU of MIN_IOU."""
     areas, truth_areas = _mask_areas(rles), _mask_areas(truth.rles)
     large_enough, small_enough = areas[:, None] >= MIN_IOU * truth_areas, truth_areas >= MIN_IOU * areas[:, None]
     fits = same_label & small_enough & (large_enough | truth.iscrowd)
-    pairs: list[tuple[NDArray[Any], ...]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    pairs: list[Pairs] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for label in set(truth.labels.tolist()):
         true = np.flatnonzero(truth.labels == label)
         found = np.flatnonzero(fits[:, true].any(axis=1))

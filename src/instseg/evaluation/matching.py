@@ -1,8 +1,8 @@
-"""Which detection found which instance, decided as in pycocotools' ``COCOeval``, for all images at once.
+"""Matching of detections to instances as in pycocotools' ``COCOeval``, for all images at once.
 
-Within an image and a category the detections choose one after the other, best score first, at every IoU threshold and
-range of sizes separately (Lin et al., 2014, https://cocodataset.org/#detection-eval). Images and categories have
-nothing to do with each other, so they all take a step together: every best detection, then every second.
+Within an image and a category the detections choose one after the other, best score first, separately at every IoU
+threshold and area range (Lin et al., 2014, https://cocodataset.org/#detection-eval). Images and categories are
+independent, so one vectorized step handles the best detection of each, the next step the second best, and so on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,33 +24,35 @@ UNMATCHED, IGNORED, FOUND = 0, 1, 2
 STEP_SIZE = 2048  # detections
 
 Rows = NDArray[np.int64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(eq=False, slots=True)
 class Pool:
-    """The rows of all images one after the other: G of ground truth, D of detections."""
+    """The rows of all images, concatenated: G of ground truth, D of detections."""
 
     truth_starts: NDArray[np.int64]  # (images,) the first row of each image
     truth_labels: NDArray[np.int64]  # (G,)
     truth_iscrowd: NDArray[np.bool_]  # (G,)
-    truth_ignored: NDArray[np.bool_]  # (G, AREAS) crowds, and instances of another size
+    truth_ignored: NDArray[np.bool_]  # (G, AREAS) crowds, and instances outside the range
     starts: NDArray[np.int64]  # (images,)
     labels: NDArray[np.int64]  # (D,) ascending within an image
     scores: NDArray[np.float64]  # (D,) descending within an image and label
-    ranks: NDArray[np.int64]  # (D,) 0 for the best of its image and label
+    ranks: NDArray[np.int64]  # (D,) 0 for the best one of its image and label
     order: NDArray[np.int64]  # (D,) the rows by label, best score first, equal ones in the order of the images
 
     @classmethod
     def of(cls, images: Sequence[ImageRecord]) -> Pool:
-        iscrowd = joined([image.truth_iscrowd for image in images], np.bool_)
-        within = within_areas(joined([image.truth_areas for image in images], np.float64))
-        labels = joined([image.labels for image in images], np.int64)
+        """Concatenate the rows of the images."""
+        iscrowd = _joined([image.truth_iscrowd for image in images], np.bool_)
+        within = within_areas(_joined([image.truth_areas for image in images], np.float64))
+        labels = _joined([image.labels for image in images], np.int64)
         sizes = [len(image.labels) for image in images]
-        scores = joined([image.scores for image in images], np.float64)
+        scores = _joined([image.scores for image in images], np.float64)
         groups = np.repeat(np.arange(len(images)), sizes) * (labels.max(initial=0) + 1) + labels
         return cls(
             truth_starts=_starts([len(image.truth_labels) for image in images]),
-            truth_labels=joined([image.truth_labels for image in images], np.int64),
+            truth_labels=_joined([image.truth_labels for image in images], np.int64),
             truth_iscrowd=iscrowd,
             truth_ignored=iscrowd[:, None] | ~within,
             starts=_starts(sizes),
@@ -61,13 +63,13 @@ class Pool:
         )
 
     def overlaps(self, of_images: Sequence[Overlaps]) -> Overlaps:
-        """One of each image -> one whose rows are the pool's."""
+        """Concatenate the overlaps of the images; the rows they name become those of the pool."""
         sizes = [len(one.ious) for one in of_images]
         return Overlaps(
-            joined([one.areas for one in of_images], np.float64),
-            joined([one.detections for one in of_images], np.int64) + np.repeat(self.starts, sizes),
-            joined([one.truths for one in of_images], np.int64) + np.repeat(self.truth_starts, sizes),
-            joined([one.ious for one in of_images], np.float64),
+            _joined([one.areas for one in of_images], np.float64),
+            _joined([one.detections for one in of_images], np.int64) + np.repeat(self.starts, sizes),
+            _joined([one.truths for one in of_images], np.int64) + np.repeat(self.truth_starts, sizes),
+            _joined([one.ious for one in of_images], np.float64),
         )
 
 
@@ -75,12 +77,19 @@ def _starts(sizes: list[int]) -> NDArray[np.int64]:
     return np.cumsum([0, *sizes])[:-1]
 
 
-def joined(columns: list[NDArray[Any]], dtype: type) -> NDArray[Any]:
+def _joined(columns: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
     return np.concatenate(columns) if columns else np.zeros(0, dtype)
 
 
 def within_areas(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(N,) px² -> (N, AREAS); an area on the border of two ranges is in both."""
+    """Return the ranges that contain each area.
+
+    Args:
+        areas: (N,) px².
+
+    Returns:
+        (N, AREAS) bool; an area on the border of two ranges is in both.
+    """
     low, high = np.array(list(AREAS.values())).T
     outside: NDArray[np.bool_] = (areas[:, None] < low) | (areas[:, None] > high)
     return ~outside
@@ -88,24 +97,28 @@ def within_areas(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 @dataclass(eq=False, slots=True)
 class Matches:
-    """What became of the M detections that overlap ground truth of their label; all others match nothing."""
+    """Outcomes of the M detections that overlap ground truth of their label; all others match nothing."""
 
     detections: NDArray[np.int64]  # (M,) rows of the pool
-    outcomes: NDArray[np.uint8]  # (M, IOU_THRESHOLDS, AREAS) UNMATCHED, IGNORED (its ground truth is) or FOUND
-    ious: NDArray[np.float64]  # (M,) with the instance found at the lowest threshold, of any size; otherwise 0
+    outcomes: NDArray[np.uint8]  # (M, IOU_THRESHOLDS, AREAS) UNMATCHED, IGNORED (matches ignored ground truth), FOUND
+    ious: NDArray[np.float64]  # (M,) with the instance found at the lowest threshold in all areas; else 0
 
 
 def match(pool: Pool, overlaps: Overlaps) -> Matches:
-    """Let the detections choose; the rows of ``overlaps`` are the pool's.
+    """Match the detections to the ground truth.
 
-    At each threshold a detection takes, of what overlaps it enough and is still free, the ground truth with the
-    highest IoU, and ignored ground truth only where there is no other. A crowd is never used up.
+    At each threshold a detection takes the free ground truth with the highest IoU among those that overlap it enough,
+    and an ignored one only if there is no other. A crowd may be matched any number of times.
+
+    Args:
+        pool: the images.
+        overlaps: pairs of its rows, of boxes or of masks.
     """
     ranks = pool.ranks[overlaps.detections]
-    # the pairs of a detection from the worst to the best; of two with the same IoU pycocotools takes the later one
+    # pairs of a detection by ascending IoU; of equal IoUs pycocotools takes the later one
     order = np.lexsort((overlaps.truths, overlaps.ious, overlaps.detections, ranks))
     detections, truths, ious = overlaps.detections[order], overlaps.truths[order], overlaps.ious[order]
-    firsts = np.flatnonzero(np.diff(detections, prepend=-1))  # of each detection's pairs
+    firsts = np.flatnonzero(np.diff(detections, prepend=-1))  # the first pair of each detection
     matches = Matches(
         detections=detections[firsts],
         outcomes=np.zeros((len(firsts), len(IOU_THRESHOLDS), len(AREAS)), dtype=np.uint8),
@@ -121,7 +134,7 @@ def match(pool: Pool, overlaps: Overlaps) -> Matches:
 
 
 def _steps(ranks: NDArray[np.int64]) -> Iterator[slice]:
-    """Slices of equal rank (ascending), no longer than STEP_SIZE so that a step's arrays stay in the cache."""
+    """Yield slices of equal rank, ascending; at most STEP_SIZE long, so that the arrays of a step stay in the cache."""
     bounds = [*np.flatnonzero(np.diff(ranks, prepend=-1)).tolist(), len(ranks)]
     for start, end in pairwise(bounds):
         yield from (slice(first, min(first + STEP_SIZE, end)) for first in range(start, end, STEP_SIZE))
@@ -130,7 +143,7 @@ def _steps(ranks: NDArray[np.int64]) -> Iterator[slice]:
 def _choose(
     pool: Pool, truths: Rows, ious: NDArray[np.float64], firsts: Rows, taken: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """``outcomes`` and ``ious`` of detections whose pairs begin at ``firsts``; marks in ``taken`` what they take."""
+    """Return ``outcomes`` and ``ious`` of the detections whose pairs begin at ``firsts``, and mark what they take."""
     size = len(truths)
     preference = np.arange(1, size + 1)[:, None] + size * ~pool.truth_ignored[truths]  # (pairs, AREAS)
     possible = (ious[:, None] >= IOU_THRESHOLDS)[:, :, None] & ~taken[truths]

@@ -1,4 +1,4 @@
-"""Several metrics as one, each under its name in the configuration."""
+"""Several metrics as one, each under its name in the config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AnyMetric = TypeVar("AnyMetric", bound=Metric)
 
 
 class MetricSet(nn.Module):
-    """Metrics that see the same images; their numbers stand in one table.
+    """Metrics of the same images, whose numbers form one table.
 
     A metric is a ``torchmetrics.Metric`` whose ``update(predictions, ground_truth)`` takes one ``Prediction`` for each
     ``GroundTruth``, same order, both in the frame of the original image. Its ``compute()`` gives a number, which is

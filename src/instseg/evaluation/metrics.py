@@ -35,24 +35,24 @@ class CocoMaskMetrics(Metric):
     and for the instances that were found:
 
     - ``mean_mask_iou``: detections with a score of at least 0.5, best first, each take the free non-crowd instance
-      of their category with the highest mask IoU, if that is at least 0.5; the mean of these IoUs. It says how well
-      the masks of found instances fit, nothing of how many were found: that is
-      ``matched_instances`` (their number) out of ``num_instances`` (non-crowd instances in ``num_images`` images).
+      of their category with the highest mask IoU, if that is at least 0.5; the mean of these IoUs. It measures how
+      well the masks of found instances fit, not how many were found: that is ``matched_instances`` (their number) out
+      of ``num_instances`` (non-crowd instances in ``num_images`` images).
 
-    A number without any ground truth behind it is NaN (pycocotools writes -1, which would be drawn as a score).
+    A number without any ground truth is NaN (pycocotools writes -1, which a plot would show as a score).
 
     On several ranks every rank must call ``compute``. The records go to the first rank of the group, which drops
     images that a distributed sampler repeated (the first record of an image_id counts), evaluates once and sends the
-    result to all; ranks may hold different numbers of images, or none. Records are Python objects, which the states of
-    torchmetrics do not hold, so they are an attribute and ``compute`` gathers them itself. Masks are compared in
+    result to all; ranks may hold different numbers of images, or none. Records are Python objects, which states of
+    torchmetrics cannot hold, so they are an attribute and ``compute`` gathers them itself. Masks are compared in
     ``update`` and not kept: a record is a few numpy arrays on the CPU, 2 kB and about 80 bytes for each instance,
-    whatever the size of its mask; moving the metric to a device changes nothing. ``measured`` are the images of the
-    last ``compute``, of all ranks on the first one, until ``reset``.
+    whatever the size of its mask; moving the metric to a device changes nothing. ``measured`` holds the images of the
+    last ``compute`` until ``reset``: on the first rank those of all ranks, elsewhere none.
 
     Args:
         categories: names of the labels 1...
-        process_group: the ranks that evaluate together; None: all.
-        sync_on_compute: whether ``compute`` is of all ranks, or of the images of this one.
+        process_group: the ranks that evaluate together; None for all.
+        sync_on_compute: True for the images of all ranks, False for those of this rank.
     """
 
     full_state_update = False
@@ -75,7 +75,7 @@ class CocoMaskMetrics(Metric):
             ground_truth: of the same images, in the same order.
 
         Raises:
-            InstsegError: the two do not belong together, or a label, a mask's size or a score is not valid.
+            InstsegError: the two are not of the same images, or a label, a mask size or a score is invalid.
         """
         if len(predictions) != len(ground_truth):
             raise InstsegError(f"metrics: {len(ground_truth)} images with ground truth, {len(predictions)} predictions")
@@ -84,7 +84,11 @@ class CocoMaskMetrics(Metric):
         self.records.extend(ImageRecord.build(*pair) for pair in zip(predictions, ground_truth, strict=True))
 
     def compute(self) -> dict[str, float]:
-        """Return the table described above, the same on every rank."""
+        """Return the table described above, the same on every rank.
+
+        Raises:
+            RuntimeError: on every rank but the first, when the evaluation failed there.
+        """
         if not (self.sync_on_compute and dist.is_available() and dist.is_initialized()):
             self.measured = unique_images(self.records)
             return evaluate_records(self.measured, self.categories)
@@ -93,7 +97,7 @@ class CocoMaskMetrics(Metric):
         try:
             if dist.get_rank(self.process_group) == 0:
                 result[0] = evaluate_records(self.measured, self.categories)
-        finally:  # also after an error: the other ranks are waiting
+        finally:  # after an error, too: the other ranks are waiting
             dist.broadcast_object_list(result, group=self.process_group, group_src=0)
         if result[0] is None:
             raise RuntimeError("metrics: the evaluation failed on the first rank; its own error tells why")
@@ -140,7 +144,12 @@ def _check_sizes(rles: Sequence[Rle], image_size: ImageSize, where: str) -> None
 
 
 def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> dict[str, float]:
-    """Return the flat table of ``CocoMaskMetrics.compute``."""
+    """Return the flat table of ``CocoMaskMetrics.compute``.
+
+    Args:
+        records: images in any order; of several with one image_id the first counts.
+        categories: names of the labels 1...
+    """
     images = unique_images(records)
     pool = Pool.of(images)
     boxes, masks = pool.overlaps([image.boxes for image in images]), pool.overlaps([image.masks for image in images])
@@ -165,7 +174,9 @@ def _table(
 
 def _found_instances(pool: Pool, matches: Matches) -> dict[str, float]:
     found = (matches.outcomes[:, 0, 0] == FOUND) & (pool.scores[matches.detections] >= MATCH_SCORE)
-    ious = matches.ious[found][np.argsort(matches.detections[found])]  # image by image: the mean is always the same
+    ious = matches.ious[found][
+        np.argsort(matches.detections[found])
+    ]  # in the order of the images, for a reproducible mean
     return {
         "mean_mask_iou": float(np.mean(ious)) if ious.size else math.nan,
         "matched_instances": float(ious.size),
@@ -174,6 +185,6 @@ def _found_instances(pool: Pool, matches: Matches) -> dict[str, float]:
 
 
 def _mean_defined(values: NDArray[np.float64]) -> float:
-    """Return the mean without the -1 of absent categories; NaN when there is nothing else."""
+    """Return the mean of all but the -1 of absent categories; NaN if there is nothing else."""
     defined = values[values > -1]
     return float(np.mean(defined)) if defined.size else math.nan

@@ -1,7 +1,7 @@
-"""Precision and recall from matches: pycocotools' ``COCOeval.accumulate``, which reads them off a curve per category.
+"""Precision and recall from matches, as in pycocotools' ``COCOeval.accumulate``.
 
-Along a category's detections, best score first, precision rises only where an instance is found. So the curve is
-followed only over the detections that overlap ground truth; of all others it is enough to know how many came before.
+Along the detections of a category, best score first, precision rises only where an instance is found. So the curve is
+computed only at detections that overlap ground truth; the others enter it by their number alone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,17 @@ Counts = NDArray[np.int64]
 
 
 def precision_and_recall(pool: Pool, matches: Matches, areas: Floats, num_categories: int) -> tuple[Floats, Floats]:
-    """COCO's arrays, -1 where there is no ground truth.
+    """Return precision and recall as COCO defines them, -1 where there is no ground truth.
 
-    ``areas`` (D,) are those of the detections, in px²: one that matches nothing is wrong in the ranges of its area
-    only. Precision is (IOU_THRESHOLDS, RECALLS, category, AREAS) with 100 detections, recall (IOU_THRESHOLDS,
-    category, AREAS, DETECTION_LIMITS).
+    Args:
+        pool: the images.
+        matches: outcomes of the detections.
+        areas: (D,) of the detections, px²; an unmatched detection is wrong only in the ranges that contain its area.
+        num_categories: number of labels 1...
+
+    Returns:
+        Precision (IOU_THRESHOLDS, RECALLS, category, AREAS) with 100 detections, and recall (IOU_THRESHOLDS, category,
+        AREAS, DETECTION_LIMITS).
     """
     within = within_areas(areas)
     precision = np.full((len(IOU_THRESHOLDS), len(RECALLS), num_categories, len(AREAS)), -1.0)
@@ -43,7 +49,7 @@ def precision_and_recall(pool: Pool, matches: Matches, areas: Floats, num_catego
 
 
 def _positives(pool: Pool, num_categories: int) -> Counts:
-    """(category, AREAS) how many instances there are to find."""
+    """Return the number of instances to find, (category, AREAS)."""
     counted = [pool.truth_labels[~ignored] for ignored in pool.truth_ignored.T]
     return np.stack([np.bincount(labels, minlength=num_categories + 1)[1:] for labels in counted], axis=1)
 
@@ -51,8 +57,12 @@ def _positives(pool: Pool, num_categories: int) -> Counts:
 def _by_category(
     pool: Pool, matches: Matches, within: NDArray[np.bool_], num_categories: int
 ) -> tuple[Counts, Counts, Counts]:
-    """The rows of ``matches`` by category, best score first; where each category begins (and the last ends); and
-    (M, AREAS) how many detections of the category that overlap nothing, within each range, come before each row."""
+    """Order the rows of ``matches`` by category, best score first.
+
+    Returns:
+        Those rows (M,); the start of each category among them, and the end of the last (num_categories + 1,); and the
+        number of detections of the category within each range that overlap nothing and precede a row (M, AREAS).
+    """
     alone = within.copy()
     alone[matches.detections] = False
     num_alone = np.cumsum(alone[pool.order], axis=0)
@@ -60,23 +70,23 @@ def _by_category(
     places[pool.order] = np.arange(len(places))
     rows = np.argsort(places[matches.detections])
     labels = pool.labels[matches.detections[rows]]
-    starts = np.searchsorted(pool.labels[pool.order], labels)  # of the category, among all detections
+    starts = np.searchsorted(pool.labels[pool.order], labels)  # the first detection of the category
     before = np.concatenate([np.zeros((1, len(AREAS)), dtype=np.int64), num_alone])
     bounds = np.searchsorted(labels, np.arange(1, num_categories + 2))
     return rows, bounds, before[places[matches.detections[rows]]] - before[starts]
 
 
 def _curves(found: NDArray[np.bool_], num_wrong: Counts, positives: Counts) -> Floats:
-    """(IOU_THRESHOLDS, RECALLS, AREAS): the best precision at which so much of the ``positives`` is found.
+    """Return the best precision at each recall or above, (IOU_THRESHOLDS, RECALLS, AREAS).
 
-    ``found`` and ``num_wrong`` (so far) are (rows, IOU_THRESHOLDS, AREAS).
+    ``found`` and ``num_wrong``, the wrong ones so far, are (rows, IOU_THRESHOLDS, AREAS).
     """
     num_found, total = np.cumsum(found, axis=0), found.sum(axis=0)
     precision = num_found / (num_found + num_wrong + np.spacing(1))
     best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     needed = np.stack([1 + np.searchsorted(np.arange(1, n + 1) / n, RECALLS) for n in positives], axis=1)
     reached = needed <= total[:, None]
-    *_, rows = np.nonzero(found.transpose(1, 2, 0))  # of each threshold and range in turn, ascending
+    *_, rows = np.nonzero(found.transpose(1, 2, 0))  # threshold by threshold and range by range, ascending
     firsts = (np.cumsum(total) - total.reshape(-1)).reshape(total.shape)
     threshold, _, area = np.nonzero(reached)
     curves = np.zeros(reached.shape)
