@@ -115,13 +115,13 @@ def mutated(columns, rng):
 def test_whatever_is_wrong_with_the_columns_is_one_kind_of_error(tmp_path):
     path, rng, refused = tmp_path / "a.npz", random.Random(0), 0
     good = columns_of(path)
-    for _ in range(NUM_MUTATIONS):
+    for _ in range(NUM_MUTATIONS // 2):
         np.savez(path, **mutated(good, rng))
         try:
             evaluate_records(read_image_results(path).records, CATEGORIES)
         except InstsegError:
             refused += 1
-    assert 0.5 * NUM_MUTATIONS < refused < NUM_MUTATIONS
+    assert 0.25 * NUM_MUTATIONS < refused < 0.5 * NUM_MUTATIONS
 
 
 def test_whatever_is_wrong_with_the_bytes_is_one_kind_of_error(tmp_path):

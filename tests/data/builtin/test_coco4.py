@@ -243,7 +243,7 @@ def test_half_an_image_with_a_consistent_length_does_not_pass(coco: Site, tmp_pa
         coco4._check_image(half, WIDTH, HEIGHT)
 
 
-def test_missing_images_are_named_and_the_next_run_goes_on(coco: Site, tmp_path: Path) -> None:
+def test_missing_images_are_named_and_the_next_run_resumes(coco: Site, tmp_path: Path) -> None:
     lost = {path: coco.files.pop(path) for path in list(coco.files) if path.startswith("/val2017")}
     with pytest.raises(InstsegError) as raised:
         prepare(coco, tmp_path)
@@ -263,7 +263,7 @@ def test_missing_images_are_named_and_the_next_run_goes_on(coco: Site, tmp_path:
     assert not (folder / "selection.json").exists()
 
 
-def test_a_run_that_goes_on_does_not_parse_the_annotations_again(
+def test_a_run_that_resumes_does_not_parse_the_annotations_again(
     coco: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = {path: coco.files.pop(path) for path in list(coco.files) if path.startswith("/train2017")}

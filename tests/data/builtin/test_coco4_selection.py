@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutating import NUM_MUTATIONS, read_damaged_files
 
-from instseg.data.builtin.coco4_selection import select_images
+from instseg.core.records import RecordError
+from instseg.data.builtin.coco4_selection import Recipe, read_selection, read_unfinished_selection, select_images
 
 
 def test_categories_take_turns_from_the_rarest_and_a_shared_image_counts_once() -> None:
@@ -31,3 +38,31 @@ def test_the_choice_is_complete_and_does_not_depend_on_the_order_of_the_json(
     assert set(chosen) <= union
     backwards = {category: sorted(images[category], reverse=True) for category in reversed(images)}
     assert select_images(backwards, number, str(seed)) == chosen
+
+
+RECIPE = Recipe(("car",), (("train", 1), ("val", 1)), 0)
+ONE_IMAGE = {"images": [{"file_name": "1.jpg", "width": 24, "height": 16, "license": 3}], "annotations": []}
+
+
+def test_whatever_is_wrong_with_an_unfinished_selection_is_one_kind_of_error(tmp_path: Path) -> None:
+    path = tmp_path / "selection.json"
+    path.write_text(json.dumps({"train": ONE_IMAGE, "val": ONE_IMAGE}))
+    read = partial(read_unfinished_selection, path, RECIPE, "delete it")
+    assert read() == {"train": ONE_IMAGE, "val": ONE_IMAGE}
+    tried, refused = read_damaged_files(path, read)
+    assert tried > NUM_MUTATIONS and refused > 0.5 * tried
+
+
+def test_whatever_is_wrong_with_a_finished_selection_is_one_kind_of_error(tmp_path: Path) -> None:
+    path = tmp_path / "instances_train.json"
+    path.write_text(json.dumps(ONE_IMAGE))
+    tried, refused = read_damaged_files(path, lambda: read_selection({"train": path}, "delete it"))
+    assert tried > NUM_MUTATIONS and refused > 0.5 * tried
+
+
+@pytest.mark.parametrize("name", ["../1.jpg", "/1.jpg", "a\\1.jpg", "1.jpg/..", ".."])
+def test_an_image_of_a_selection_lies_in_no_other_folder(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "instances_train.json"
+    path.write_text(json.dumps({"images": [{"file_name": name, "width": 1, "height": 1}]}))
+    with pytest.raises(RecordError, match=r"instances_train\.json: field .*file_name: expected .*; delete it"):
+        read_selection({"train": path}, "delete it")

@@ -10,10 +10,12 @@ import fsspec
 import pytest
 from factories import write_coco_folder
 from moto.server import ThreadedMotoServer
+from mutating import NUM_MUTATIONS, read_damaged_files
 
 from instseg.core.errors import InstsegError
+from instseg.core.records import RecordError, write_record
 from instseg.data.fetch import dataset_root as remote
-from instseg.data.fetch.dataset_root import local_root
+from instseg.data.fetch.dataset_root import Listing, local_root, read_listing
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.sources import folder
 
@@ -175,3 +177,30 @@ def test_what_is_no_archive_is_an_error_that_names_it(tmp_path, content, message
 def test_a_folder_over_http_cannot_be_listed(tmp_path):
     with pytest.raises(InstsegError, match=r"only a \.zip can be read, because folders cannot"):
         local_root("https://example.invalid/folder", tmp_path)
+
+
+# ---- the record of a copy
+
+
+def test_a_damaged_listing_is_named_with_the_way_out(tmp_path):
+    listing = tmp_path / "listing.json"
+    assert read_listing(listing) == {}
+    listing.write_text('{"train/a.png": "1"}')
+    with pytest.raises(
+        RecordError, match=r"listing\.json: field files: expected a value, found none; delete \S+ to fe"
+    ):
+        read_listing(listing)
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/passwd", "a/../../b.png", "", "a\\b.png"])
+def test_a_listing_that_names_a_file_elsewhere_is_refused(tmp_path, name):
+    write_record(tmp_path / "listing.json", Listing(files={name: "1"}))
+    with pytest.raises(RecordError, match=r"listing\.json: field files: expected paths in the folder"):
+        read_listing(tmp_path / "listing.json")
+
+
+def test_whatever_is_wrong_with_a_listing_is_one_kind_of_error(tmp_path):
+    listing = tmp_path / "listing.json"
+    write_record(listing, Listing(files={"train/a.png": "1", "val/b.png": "2"}))
+    tried, refused = read_damaged_files(listing, lambda: read_listing(listing))
+    assert tried > NUM_MUTATIONS and refused > 0.5 * tried

@@ -24,7 +24,14 @@ from PIL import Image
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.core.locks import exclusive_lock
-from instseg.data.builtin.coco4_selection import SPLITS_OF_SOURCE, CocoJson, Recipe, select_from_archive
+from instseg.data.builtin.coco4_selection import (
+    SPLITS_OF_SOURCE,
+    CocoJson,
+    Recipe,
+    read_selection,
+    read_unfinished_selection,
+    select_from_archive,
+)
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download, DownloadReport
 
@@ -111,14 +118,11 @@ def _annotation_paths(folder: Path, recipe: Recipe) -> dict[str, Path]:
 
 def _read_selection(folder: Path, recipe: Recipe) -> dict[str, CocoJson] | None:
     """Read split -> COCO json of an earlier call, finished or not; None if there was none."""
-    paths = _annotation_paths(folder, recipe)
+    paths, remedy = _annotation_paths(folder, recipe), f"delete {folder} to choose and download again"
     if all(path.is_file() for path in paths.values()):
-        return {split: json.loads(path.read_text(encoding="utf-8")) for split, path in paths.items()}
+        return read_selection(paths, remedy)
     unfinished = folder / "selection.json"
-    if not unfinished.is_file():
-        return None
-    selection: dict[str, CocoJson] = json.loads(unfinished.read_text(encoding="utf-8"))
-    return selection
+    return read_unfinished_selection(unfinished, recipe, remedy) if unfinished.is_file() else None
 
 
 def _is_complete(folder: Path, recipe: Recipe) -> bool:

@@ -8,10 +8,14 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from instseg.core.categories import select_names
 from instseg.core.errors import InstsegError
+from instseg.core.records import RecordError, convert_plain, read_plain
+from instseg.core.text import list_names, printable
 from instseg.data.fetch.archives import extract_zip_members
 
 SPLITS_OF_SOURCE = {"val2017": ("test", "val"), "train2017": ("train",)}  # in the order of the choice
@@ -20,6 +24,18 @@ METHOD = "rarest category first, in turns, by sha256"  # part of the fingerprint
 CocoJson = dict[str, Any]  # a COCO json with all its fields: licenses, flickr_url, …
 
 logger = logging.getLogger(__name__)
+
+
+class _SelectedImage(msgspec.Struct):
+    file_name: Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\0]+\.\w+\Z")]  # in no other folder
+    width: Annotated[int, msgspec.Meta(ge=1)]
+    height: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Selected(msgspec.Struct):
+    """Part of the json of a split that a later call needs."""
+
+    images: list[_SelectedImage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +101,49 @@ def select_from_archive(archive: Path, recipe: Recipe) -> dict[str, CocoJson]:
         selection |= _select_from(_read_reduced(archive, source, recipe, categories), source, splits, recipe)
         categories = selection[splits[0]]["categories"]
     return {split: selection[split] for split, _ in recipe.num_images}
+
+
+def read_selection(paths: Mapping[str, Path], remedy: str) -> dict[str, CocoJson]:
+    """Read the json of each split that an earlier call has written.
+
+    Args:
+        paths: split -> file.
+        remedy: what the user can do where a file is of no use, as the end of the message.
+
+    Returns:
+        Split -> COCO json, whose images are checked.
+
+    Raises:
+        RecordError: a file is damaged.
+    """
+    selection = {split: read_plain(path, dict[str, object], remedy) for split, path in paths.items()}
+    for split, coco in selection.items():
+        convert_plain(coco, _Selected, str(paths[split]), remedy)
+    return selection
+
+
+def read_unfinished_selection(path: Path, recipe: Recipe, remedy: str) -> dict[str, CocoJson]:
+    """Read the selection of a call that was interrupted.
+
+    Args:
+        path: the file, which has all splits.
+        recipe: of the selection.
+        remedy: what the user can do where the file is of no use, as the end of the message.
+
+    Returns:
+        Split -> COCO json, whose images are checked.
+
+    Raises:
+        RecordError: the file is damaged, or has other splits.
+    """
+    selection = read_plain(path, dict[str, dict[str, object]], remedy)
+    expected = [split for split, _ in recipe.num_images]
+    if list(selection) != expected:
+        found = list_names(map(printable, selection))
+        raise RecordError(f"{path}: expected the splits {', '.join(expected)}, found {found}; {remedy}")
+    for split, coco in selection.items():
+        convert_plain(coco, _Selected, f"{path}, {split}", remedy)
+    return selection
 
 
 def _select_from(coco: CocoJson, source: str, splits: Iterable[str], recipe: Recipe) -> dict[str, CocoJson]:

@@ -8,7 +8,6 @@ the environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ``GOOGLE_APPLICATI
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import re
@@ -17,10 +16,12 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from instseg.core.atomic import new_folder, write_text_atomically
+from instseg.core.atomic import new_folder
 from instseg.core.errors import InstsegError
 from instseg.core.files import clean_file_name
 from instseg.core.locks import exclusive_lock
+from instseg.core.records import Record, RecordError, read_record, write_record
+from instseg.core.text import printable
 from instseg.data.fetch.archives import extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download
@@ -30,6 +31,12 @@ log = logging.getLogger(__name__)
 
 LISTING = "listing.json"
 JUNK = (".DS_Store", "Thumbs.db")
+
+
+class Listing(Record, frozen=True, kw_only=True):
+    """The content of ``listing.json``: the remote files that the copy holds."""
+
+    files: dict[str, str]  # path in the folder -> state at the source, another one once the file has changed
 
 
 def local_root(root: str, cache_dir: Path) -> Path:
@@ -118,7 +125,7 @@ def _members(archive: Path) -> list[str]:
 def _synchronised(root: str, home: Path) -> Path:
     """Update the copy of a remote folder with the changes since the last time."""
     folder, listing = home / "files", home / LISTING
-    before = json.loads(listing.read_text()) if listing.is_file() else {}
+    before = read_listing(listing)
     try:
         now = _list(root)
     except InstsegError as error:
@@ -131,7 +138,7 @@ def _synchronised(root: str, home: Path) -> Path:
     _forget(folder, before, now)
     failed = _fetch(root, folder, [name for name in now if not (folder / name).is_file()])
     kept = {name: state for name, state in now.items() if name not in failed}
-    write_text_atomically(listing, json.dumps(kept))
+    write_record(listing, Listing(files=kept))
     if failed:
         name, reason = next(iter(failed.items()))
         raise InstsegError(
@@ -139,6 +146,30 @@ def _synchronised(root: str, home: Path) -> Path:
             "Start again to resume: fetched files are kept"
         )
     return folder
+
+
+def read_listing(path: Path) -> dict[str, str]:
+    """Read which remote files the copy holds, and their states at the source; none where there is no listing yet.
+
+    Raises:
+        RecordError: the file is damaged, or names a file outside of the copy.
+    """
+    if not path.is_file():
+        return {}
+    remedy = f"delete {path.parent} to fetch the dataset again"
+    files = read_record(path, Listing, remedy).files
+    for name in files:
+        _check_inside(name, path, remedy)
+    return files
+
+
+def _check_inside(name: str, path: Path, remedy: str) -> None:
+    try:
+        inside = clean_file_name(name, path) == name
+    except InstsegError:
+        inside = False
+    if not inside:
+        raise RecordError(f"{path}: field files: expected paths in the folder, found {printable(name)}; {remedy}")
 
 
 def _list(root: str) -> dict[str, str]:
