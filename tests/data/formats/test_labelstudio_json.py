@@ -89,6 +89,12 @@ def test_two_tasks_of_one_image_are_told(tmp_path):
     assert found == {"image_labelled_twice": ["a.png (task 2, after task 1)"]}
 
 
+def test_a_task_that_stands_twice_in_the_export_counts_once(tmp_path):
+    labels, found = read_all(write_export(tmp_path, [task(polygon()), task(polygon())], "a.png"))
+    assert len(labels.coco["images"]) == len(labels.coco["annotations"]) == 1
+    assert found == {"image_labelled_twice": ["a.png (task 1, after task 1)"]}
+
+
 @pytest.mark.parametrize(
     "content",
     [[], [1], [{"id": 1}], [{"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4]}], [task()], [task(photo=None)]],

@@ -151,9 +151,10 @@ class LabelStudioReader:
         used: dict[Path, str] = {}
         for task in tasks:
             path = paths[task.image]
-            if used.setdefault(path, task.name) != task.name:
+            if path in used:
                 findings.add("image_labelled_twice", f"{path.name} ({task.name}, after {used[path]})")
                 continue
+            used[path] = task.name
             header = None if task.image_size else header_of(path)
             image_size = task.image_size or (header.displayed_size if header else None)
             add_task(builder, task, path.name, image_size, findings)
