@@ -17,13 +17,15 @@ from instseg.app.config import (
     Node,
     PredictConfig,
     RunConfig,
-    TrainerConfig,
     plain,
     read_predict_config,
     read_run_config,
 )
+from instseg.app.known_builders import model_builder_of
 from instseg.app.stage_names import MEASURING, STAGE_NAMES
 from instseg.core.errors import InstsegError
+from instseg.core.segmenter import Devices
+from instseg.models.builder import options_of
 from instseg.prediction.writers.choice import checked_names
 
 OWN_TRAINER_KEYS = ("checkpoint_every_minutes",)  # stand with Lightning's, which does not know them
@@ -144,15 +146,5 @@ def _check_hardware(config: RunConfig) -> None:
     on_gpu = has_gpu and trainer.accelerator != "cpu"
     if str(trainer.precision).startswith("16") and not on_gpu:
         raise InstsegError(f"trainer.precision={trainer.precision} needs a GPU; on CPU use 32-true or bf16-mixed")
-    if config.model.get("norm") == "sync_bn":
-        _check_sync_bn(trainer, on_gpu)
-
-
-def _check_sync_bn(trainer: TrainerConfig, on_gpu: bool) -> None:
-    if not on_gpu:
-        raise InstsegError(
-            "model.norm=sync_bn averages over GPUs, and none is used here: PyTorch has no such norm for CPU "
-            "processes; use gn, which does not depend on the batch, or bn"
-        )
-    if trainer.strategy == "auto" and trainer.devices in (1, "1"):
-        raise InstsegError("model.norm=sync_bn averages over processes, and there is one; use bn, or trainer=ddp")
+    devices = Devices(on_gpu, is_single=trainer.strategy == "auto" and trainer.devices in (1, "1"))
+    model_builder_of(config.model).check_devices(options_of(config.model), devices)

@@ -133,7 +133,7 @@ def _better_anchors(tables: Tables, grid: AnchorGrid) -> tuple[Severity, str, tu
         f"{np.mean(then >= iou):.0%} instead of {np.mean(now >= iou):.0%} by an IoU of {iou:g}"
         for iou in (well, barely)
     )
-    command = override("model.anchors.sizes", [level[0] if len(level) == 1 else level for level in sizes])
+    command = override(f"model.{grid.sizes_option}", [level[0] if len(level) == 1 else level for level in sizes])
     advice = f"These sizes cover {cover} of the training instances. Published weights must get used to them."
     return Severity.WARNING if gain_barely > LARGE_GAIN else Severity.INFO, advice, (command,)
 
@@ -145,11 +145,11 @@ def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFindi
         tables: of all splits.
         options: settings of the network that decide it.
     """
-    limit = options.limits.detections_per_image
+    limit = options.limits.detections
     if limit is None:
         return []
     per_image = {split: table.per_image for split, table in tables.items()}
-    over = {split: np.maximum(numbers - limit, 0).astype(np.float64) for split, numbers in per_image.items()}
+    over = {split: np.maximum(numbers - limit.per_image, 0).astype(np.float64) for split, numbers in per_image.items()}
     counts, spots = worst_images(
         tables, over, lambda table, image: plural(int(per_image[table.split][image]), "instance")
     )
@@ -161,10 +161,10 @@ def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFindi
         AuditFinding(
             "too_many_instances",
             Severity.WARNING,
-            f"images with more instances than the {limit} detections that an image can have",
+            f"images with more instances than the {limit.per_image} detections that an image can have",
             counts,
             spots,
             f"{lost:,} instances can never be found, which lowers the recall.",
-            (f"model.box.detections_per_image={needed}",),
+            (override(f"model.{limit.option}", needed),),
         )
     ]

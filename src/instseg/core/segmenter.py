@@ -21,6 +21,15 @@ class AnchorGrid:
     ratios: tuple[float, ...]  # height / width
     strides: tuple[int, ...]  # px, one for each level
     positive_iou: float  # from here on an anchor is positive in training
+    sizes_option: str  # dotted key of the option that sets ``sizes``, without ``model.``
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionLimit:
+    """The largest number of detections that a network returns."""
+
+    per_image: int
+    option: str  # dotted key of the option that sets it, without ``model.``
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,15 @@ class NetworkLimits:
     """Limits on the instances that a network can learn and find, as its options set them; None is no limit."""
 
     anchors: AnchorGrid | None = None
-    detections_per_image: int | None = None
+    detections: DetectionLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The devices of a training, as far as they are known before it starts."""
+
+    on_gpu: bool
+    is_single: bool  # true where there is one process, false where there are more or it is not known
 
 
 @runtime_checkable

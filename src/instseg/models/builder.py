@@ -8,7 +8,7 @@ from functools import update_wrapper
 from typing import Generic, ParamSpec, TypeVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.segmenter import NetworkLimits
+from instseg.core.segmenter import Devices, NetworkLimits
 from instseg.models.option_keys import check_keys
 
 Parameters = ParamSpec("Parameters")
@@ -33,6 +33,7 @@ class ModelBuilder(Generic[Parameters, Network]):
         resolved: keys of the options that ``resolved_options`` of the network may decide.
         check: raises InstsegError for options that cannot be; called before any work.
         limits: returns what the options say about which instances can be learnt.
+        check_devices: raises InstsegError for options that do not go with the devices; called before any work.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class ModelBuilder(Generic[Parameters, Network]):
         resolved: Sequence[str] = (),
         check: Callable[[Options], None] | None = None,
         limits: Callable[[Options], NetworkLimits] | None = None,
+        check_devices: Callable[[Options, Devices], None] | None = None,
     ) -> None:
         self.prediction_options, self.resolved = tuple(prediction_options), tuple(resolved)
-        self._build, self._check, self._limits = build, check, limits
+        self._build, self._check, self._limits, self._check_devices = build, check, limits, check_devices
         self._parameters = inspect.signature(build).parameters
         update_wrapper(self, build)
 
@@ -78,6 +80,16 @@ class ModelBuilder(Generic[Parameters, Network]):
         if self._check is not None:
             self._check(options)
 
+    def check_devices(self, options: Options, devices: Devices) -> None:
+        """Raise InstsegError where the network cannot be trained on these devices.
+
+        Args:
+            options: all but ``categories`` and ``load``; what is absent has its default.
+            devices: of the training.
+        """
+        if self._check_devices is not None:
+            self._check_devices(options, devices)
+
     def limits(self, options: Options) -> NetworkLimits:
         """Return what the options say about which instances can be learnt; nothing for a network that has no limits."""
         return NetworkLimits() if self._limits is None else self._limits(options)
@@ -88,9 +100,10 @@ def model_builder(
     resolved: Sequence[str] = (),
     check: Callable[[Options], None] | None = None,
     limits: Callable[[Options], NetworkLimits] | None = None,
+    check_devices: Callable[[Options, Devices], None] | None = None,
 ) -> Callable[[Callable[Parameters, Network]], ModelBuilder[Parameters, Network]]:
     """Return a decorator that makes a function a ``ModelBuilder``, whose arguments these are."""
-    return lambda build: ModelBuilder(build, prediction_options, resolved, check, limits)
+    return lambda build: ModelBuilder(build, prediction_options, resolved, check, limits, check_devices)
 
 
 def builder_of(build: Callable[..., object]) -> ModelBuilder[..., object]:

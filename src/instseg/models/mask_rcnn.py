@@ -13,7 +13,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 
 from instseg.core.categories import Categories
-from instseg.core.segmenter import AnchorGrid, NetworkLimits
+from instseg.core.segmenter import AnchorGrid, DetectionLimit, NetworkLimits
 from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
 from instseg.models.backbones import STAGES, STRIDES, build_backbone
 from instseg.models.builder import Options, model_builder
@@ -32,6 +32,7 @@ from instseg.models.mask_rcnn_options import (
 from instseg.models.postprocess import detections_to_predictions
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
+from instseg.models.sync_norm import check_sync_norm
 from instseg.models.weight_files import read_weights
 from instseg.models.weights import WeightsReport, apply_weights, report_without_weights
 
@@ -160,11 +161,14 @@ def limits_of(options: Options) -> NetworkLimits:
     """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for."""
     groups: dict[str, Any] = {key: options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")}
     anchors, rpn, box, _ = read_groups(**groups)
-    grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), (*STRIDES, 2 * STRIDES[-1]), rpn.fg_iou)
-    return NetworkLimits(grid, box.detections_per_image)
+    strides = (*STRIDES, 2 * STRIDES[-1])
+    grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), strides, rpn.fg_iou, "anchors.sizes")
+    return NetworkLimits(grid, DetectionLimit(box.detections_per_image, "box.detections_per_image"))
 
 
-@model_builder(PREDICTION_OPTIONS, resolved=("norm",), check=check_options, limits=limits_of)
+@model_builder(
+    PREDICTION_OPTIONS, resolved=("norm",), check=check_options, limits=limits_of, check_devices=check_sync_norm
+)
 def build_mask_rcnn(
     categories: Categories | Sequence[str] | int,
     *,
