@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -30,12 +29,12 @@ NormLayer = Callable[[int], nn.Module]
 
 
 def group_norm(num_channels: int) -> nn.GroupNorm:
-    """32 groups (Wu & He, 2018), or the largest divisor of 32 that divides a narrow layer."""
+    """Return GroupNorm of 32 groups (Wu & He, 2018), or of the largest divisor of 32 that divides a narrow layer."""
     return nn.GroupNorm(math.gcd(32, num_channels), num_channels)
 
 
 def norm_layer(norm: str) -> NormLayer:
-    """The constructor behind a name of ``NORMS``."""
+    """Return the constructor of a layer by its name in ``NORMS``."""
     layers: dict[str, NormLayer] = {
         "frozen_bn": FrozenBatchNorm2d,
         "bn": nn.BatchNorm2d,
@@ -45,7 +44,7 @@ def norm_layer(norm: str) -> NormLayer:
     return layers[norm]
 
 
-class HalfResNet18(ResNet):  # type: ignore[misc]
+class HalfResNet18(ResNet):
     """ResNet-18 with half the channels: a quarter of the arithmetic, for training from scratch on a CPU."""
 
     def __init__(self, norm: NormLayer) -> None:
@@ -54,18 +53,30 @@ class HalfResNet18(ResNet):  # type: ignore[misc]
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.bn1 = norm(32)
 
-    def _make_layer(self, block: type[nn.Module], planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+    def _make_layer(
+        self, block: type[nn.Module], planes: int, blocks: int, stride: int = 1, dilate: bool = False
+    ) -> nn.Sequential:
         if planes == 64:
-            self.inplanes = 32  # what the stem, replaced above, hands to the first stage
-        stage: nn.Sequential = super()._make_layer(block, planes // 2, *args, **kwargs)
+            self.inplanes = 32  # output channels of the stem, which is replaced above
+        stage: nn.Sequential = super()._make_layer(block, planes // 2, blocks, stride, dilate)
         return stage
 
 
 def build_backbone(name: str, norm: str, trainable_layers: int, fpn_channels: int, fpn_norm: str | None) -> nn.Module:
-    """ResNet body and FPN: (B, 3, H, W) -> {"0", "1", "2", "3", "pool"}: (B, fpn_channels, H / stride, W / stride).
+    """Build a ResNet with a feature pyramid (Lin et al., 2017).
 
-    ``trainable_layers`` counts stages from the last one: 0 freezes the body, 5 trains all of it. ``fpn_norm`` None
-    leaves the pyramid without normalisation (Lin et al., 2017), as torchvision's first Mask R-CNN does.
+    Args:
+        name: one of ``BACKBONES``.
+        norm: normalisation of the ResNet, one of ``NORMS``.
+        trainable_layers: number of trainable stages from the last one: 0 freezes the ResNet, 5 trains all of it.
+        fpn_channels: width of the pyramid.
+        fpn_norm: normalisation of the pyramid; None for no normalisation, as in torchvision's first Mask R-CNN.
+
+    Returns:
+        A module (B, 3, H, W) -> {"0", "1", "2", "3", "pool"}: (B, fpn_channels, H / stride, W / stride).
+
+    Raises:
+        InstsegError: there is no such number of stages.
     """
     if not 0 <= trainable_layers <= len(STAGES):
         raise InstsegError(f"trainable_layers={trainable_layers} must lie in 0..{len(STAGES)}")
@@ -82,7 +93,12 @@ def build_backbone(name: str, norm: str, trainable_layers: int, fpn_channels: in
 
 
 def freeze_stages(body: nn.Module, trainable_layers: int) -> None:
-    """Leave gradients to the first ``trainable_layers`` of ``STAGES``; the first norm goes with conv1."""
+    """Freeze all but the first ``trainable_layers`` of ``STAGES``; the first norm belongs to conv1.
+
+    Args:
+        body: the ResNet.
+        trainable_layers: number of stages that stay trainable.
+    """
     trained = STAGES[:trainable_layers] + (("bn1",) if trainable_layers == len(STAGES) else ())
     for name, parameter in body.named_parameters():
         if name.split(".")[0] not in trained:

@@ -61,7 +61,7 @@ class ModelBuilder(Generic[Parameters, Network]):
 
     @property
     def reads_weights(self) -> bool:
-        """Whether ``load=False`` keeps it from reading weights."""
+        """True if ``load=False`` keeps it from reading weights."""
         return LOAD in self._parameters
 
     @property
@@ -102,7 +102,15 @@ def model_builder(
     limits: Callable[[Options], NetworkLimits] | None = None,
     check_devices: Callable[[Options, Devices], None] | None = None,
 ) -> Callable[[Callable[Parameters, Network]], ModelBuilder[Parameters, Network]]:
-    """Return a decorator that makes a function a ``ModelBuilder``, whose arguments these are."""
+    """Return a decorator that makes a function a ``ModelBuilder``.
+
+    Args:
+        prediction_options: dotted keys of the options that may change after training.
+        resolved: keys of the options that ``resolved_options`` of the network may decide.
+        check: raises InstsegError for options that cannot be; called before any work.
+        limits: returns what the options say about which instances can be learnt.
+        check_devices: raises InstsegError for options that the chosen devices cannot run; called before any work.
+    """
     return lambda build: ModelBuilder(build, prediction_options, resolved, check, limits, check_devices)
 
 
@@ -134,7 +142,7 @@ def with_overrides(options: Options, overrides: Options, changeable: Sequence[st
 
 
 def _override(options: dict[str, object], key: str, value: object, changeable: Sequence[str]) -> None:
-    """Put ``value`` in its place; the groups on the way are copied."""
+    """Set the option ``key`` to ``value`` in copies of the groups that hold it."""
     *groups, leaf = key.split(".")
     place = "model"
     for group in groups:

@@ -1,4 +1,4 @@
-"""A feature pyramid as one table with a row for each pixel of each level: what sparse reads of it are made from."""
+"""A feature pyramid as one table with a row for each pixel of each level, for sparse reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class FeatureRows:
-    """Level after level, in each the images of the batch, in each its pixels row by row.
+    """The pixels of a pyramid, ordered by level, image of the batch, y and x.
 
     Pixel (y, x) of image b on level l is row ``first_row[l] + (b * heights[l] + y) * widths[l] + x``.
     """
@@ -23,21 +23,34 @@ class FeatureRows:
 
     @classmethod
     def of(cls, levels: Sequence[Tensor]) -> FeatureRows:
-        """levels: (B, C, H_l, W_l) each, quickest in channels_last."""
+        """Copy levels (B, C, H_l, W_l) into one table; fastest in channels_last."""
         batch, channels = levels[0].shape[:2]
         table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in levels])
         heights, widths = torch.tensor([level.shape[2:] for level in levels], device=table.device).unbind(1)
         return cls(table, heights, widths, torch.cumsum(batch * heights * widths, 0) - batch * heights * widths)
 
     def image_rows(self, image: Tensor, level: Tensor) -> Tensor:
-        """The row of pixel (0, 0), for int64 (R,) images of the batch and levels."""
+        """Return the row of pixel (0, 0), int64 (R,).
+
+        Args:
+            image: int64 (R,) index in the batch.
+            level: int64 (R,) index of the level.
+        """
         return self.first_row[level] + image * self.heights[level] * self.widths[level]
 
     def patches(self, image: Tensor, level: Tensor, y: Tensor, x: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-        """The neighbourhoods of R pixels: (R, C, 2 radius + 1, 2 radius + 1), and where they lie on the map.
+        """Return the neighbourhoods of R pixels.
 
-        All arguments are int64 (R,). Outside of the map a patch is zero, as a convolution's padding is; the second
-        result, (R, 1, 2 radius + 1, 2 radius + 1) bool, is False there.
+        Args:
+            image: int64 (R,) index in the batch.
+            level: int64 (R,) index of the level.
+            y: int64 (R,) row of the pixel on its level.
+            x: int64 (R,) column of the pixel on its level.
+            radius: pixels on each side.
+
+        Returns:
+            (R, C, 2 radius + 1, 2 radius + 1), zero outside of the map like the padding of a convolution; and bool
+            (R, 1, 2 radius + 1, 2 radius + 1), True on the map.
         """
         offsets = torch.arange(-radius, radius + 1, device=y.device)
         rows, columns = y[:, None] + offsets, x[:, None] + offsets  # (R, side)

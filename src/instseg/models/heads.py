@@ -20,11 +20,18 @@ from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
 
 POOLED_LEVELS = ["0", "1", "2", "3"]
-MIN_ROIS_AT_ONCE = 32  # with fewer a convolution loses more time than it saves memory
+MIN_ROIS_AT_ONCE = 32  # with fewer, a convolution costs more time than the saved memory is worth
 
 
 def build_rpn(channels: int, anchors: AnchorOptions, options: RpnOptions, num_convs: int) -> RegionProposalNetwork:
-    """``num_convs`` is the variant's, where the options do not say."""
+    """Build the region proposal network.
+
+    Args:
+        channels: width of the pyramid.
+        anchors: sizes and ratios of the anchors.
+        options: options of the RPN.
+        num_convs: convolutions in its head, if the options leave them open.
+    """
     num_levels = len(STRIDES) + 1
     generator = AnchorGenerator(anchors.sizes_by_level, (tuple(anchors.ratios),) * num_levels)
     num_anchors = generator.num_anchors_per_location()[0]
@@ -43,26 +50,30 @@ def build_rpn(channels: int, anchors: AnchorOptions, options: RpnOptions, num_co
     )
 
 
-class BoxHead(TwoMLPHead):  # type: ignore[misc]
-    """torchvision's two layers, multiplied by ``linear``."""
+class BoxHead(TwoMLPHead):
+    """torchvision's box head of two layers, computed by ``linear``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(R, C, size, size) -> (R, channels)."""
+        """Return features (R, channels) of RoIs (R, C, size, size)."""
         x = F.relu(linear(x.flatten(1), self.fc6.weight, self.fc6.bias))
         return F.relu(linear(x, self.fc7.weight, self.fc7.bias))
 
 
-class MaskPredictor(MaskRCNNPredictor):  # type: ignore[misc]
+class MaskPredictor(MaskRCNNPredictor):
     """torchvision's last layers of the mask head, for one category of each RoI.
 
-    Kernels of the transposed convolution do not overlap: it is a 1x1 convolution to four pixels, which is several
-    times quicker. Of the logits only the own category's exist, not a map for each (He et al., 2017, section 3).
-    The largest tensors of a training step are made here, and three of them in the backward pass: so a part of the RoIs
-    at a time.
+    The kernels of the transposed convolution do not overlap, so it equals a 1x1 convolution to four pixels, which is
+    several times faster. Logits are computed for the RoI's own category only (He et al., 2017, section 3). These are
+    the largest tensors of a training step, and the backward pass needs three of them: the RoIs are computed in parts.
     """
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """x: (R, C, m / 2, m / 2); labels: int64 (R,), of the row to take -> logits (R, m, m)."""
+        """Return mask logits (R, m, m).
+
+        Args:
+            x: (R, C, m / 2, m / 2) features.
+            labels: int64 (R,) category of each RoI.
+        """
         upsample, logits = self.conv5_mask, self.mask_fcn_logits
         weight = upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)[:, :, None, None]  # (2 * 2 * D, C, 1, 1)
         bias = upsample.bias.repeat(4)
@@ -79,9 +90,15 @@ class MaskPredictor(MaskRCNNPredictor):  # type: ignore[misc]
 
 
 def build_box_head(channels: int, options: BoxOptions, norm: str | None) -> nn.Module:
-    """(R, channels, pool_size, pool_size) -> (R, head_channels): two layers, or convolutions and one layer.
+    """Build the box head: two linear layers, or convolutions and one linear layer.
 
-    With a norm (v2) there are four convolutions, where the options do not say.
+    Args:
+        channels: width of the pyramid.
+        options: options of the head; they may leave the number of convolutions open.
+        norm: normalisation of the convolutions. With one (v2) there are four convolutions by default, else none.
+
+    Returns:
+        A module (R, channels, pool_size, pool_size) -> (R, head_channels).
     """
     num_convs = (4 if norm else 0) if options.num_convs is None else options.num_convs
     shape = (channels, options.pool_size, options.pool_size)
@@ -93,7 +110,15 @@ def build_box_head(channels: int, options: BoxOptions, norm: str | None) -> nn.M
 
 
 def build_roi_heads(num_classes: int, channels: int, box: BoxOptions, mask: MaskOptions, norm: str | None) -> RoIHeads:
-    """Heads for ``num_classes`` (background included) on a pyramid of ``channels``; ``norm`` in their convolutions."""
+    """Build the box and mask heads.
+
+    Args:
+        num_classes: number of categories, with the background.
+        channels: width of the pyramid.
+        box: options of the box head.
+        mask: options of the mask head.
+        norm: normalisation of their convolutions; None for none.
+    """
     layers = [mask.channels] * mask.num_convs
     width = layers[-1] if layers else channels
     return RoIHeads(

@@ -54,7 +54,7 @@ def rebuild(model_config: Options, categories: Categories, builders: Builders, s
 
 
 def _part(value: object, builders: Builders, source: str) -> object:
-    """An option's value, built where it is a mapping that names a builder."""
+    """Return the value of an option; a mapping that names a builder is built."""
     if not isinstance(value, Mapping):
         return value
     options = {str(key): _part(item, builders, source) for key, item in value.items() if key != TARGET}

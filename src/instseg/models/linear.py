@@ -1,25 +1,36 @@
-"""The product of a matrix and a weight, by the faster of the two libraries that torch has for it on a CPU.
+"""Matrix products by the faster of the two libraries that torch has for them on a CPU.
 
-``torch.mm`` calls MKL, which runs its AVX2 code on AMD's processors even where they have AVX-512; oneDNN, which torch
-uses for convolutions, does not. On one with AVX-512 its product takes half of the time, which is a tenth of a training
-step: the box head's first layer is the largest matrix of the network.
+``torch.mm`` calls MKL, which runs its AVX2 code on AMD processors even if they have AVX-512; oneDNN, which torch uses
+for convolutions, runs its AVX-512 code. There its product takes half the time, which saves a tenth of a training step:
+the first layer of the box head is the largest matrix of the network.
 """
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from instseg.models.autograd_context import Context
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As ``F.linear``: x (R, K), weight (O, K), bias (O,) -> (R, O); equal to float tolerance, gradients too."""
+    """Compute ``F.linear``, equal to float tolerance, as are the gradients.
+
+    Args:
+        x: (R, K).
+        weight: (O, K).
+        bias: (O,).
+
+    Returns:
+        (R, O).
+    """
     is_usual = len(x) and x.device.type == "cpu" and x.dtype == torch.float32
     if is_usual and _onednn_is_faster() and not torch.is_autocast_enabled("cpu"):
         product: Tensor = _Product.apply(x, weight)
@@ -28,8 +39,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def has_onednn() -> bool:
-    """Whether this build of torch has oneDNN's product."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # type: ignore[no-untyped-call]
+    """Tell whether this build of torch has oneDNN's product."""
+    is_available: Callable[[], bool] = torch.backends.mkldnn.is_available
+    return is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 @cache
@@ -43,16 +55,16 @@ def _processor() -> str:
 
 
 class _Product(torch.autograd.Function):
-    """x @ weight.T; the transposed factors of its gradients are read where they lie."""
+    """x @ weight.T; the transposed factors of its gradients are not copied."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         return _onednn(x, weight)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         of_x, of_weight = ctx.needs_input_grad
         return (
@@ -62,6 +74,6 @@ class _Product(torch.autograd.Function):
 
 
 def _onednn(a: Tensor, b: Tensor) -> Tensor:
-    """(R, K) and (O, K) -> a @ b.T: what compiled models call for their linear layers."""
+    """Return a @ b.T of (R, K) and (O, K), by the call that compiled models use for linear layers."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
     return product

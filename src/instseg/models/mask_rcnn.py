@@ -72,7 +72,7 @@ class Normalize(nn.Module):
         return ImageList(pixels, image_sizes)
 
 
-class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
+class MaskRCNN(GeneralizedRCNN):
     """Mask R-CNN (He et al., 2017) with a feature pyramid; made by ``build_mask_rcnn``."""
 
     def __init__(
@@ -85,7 +85,7 @@ class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
 
     @property
     def resolved_options(self) -> dict[str, object]:
-        """What ``norm: auto`` became: it depends on the weights, which are not read again."""
+        """The norm chosen by ``norm: auto``; it depends on the weights, which are not read again."""
         return {"norm": self.norm}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -104,7 +104,15 @@ class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
         return losses, self.to_predictions(detections, batch)
 
     def to_predictions(self, detections: list[Detections], batch: Batch) -> list[Prediction]:
-        """Return detections in the network frame as predictions in the original frame."""
+        """Convert detections to predictions.
+
+        Args:
+            detections: one for each image, in the network frame.
+            batch: the images.
+
+        Returns:
+            One prediction for each image, in the original frame.
+        """
         return detections_to_predictions(detections, batch.image_sizes, batch.image_ids, batch.original_sizes)
 
     def forward(
@@ -140,7 +148,7 @@ class MaskRCNN(GeneralizedRCNN):  # type: ignore[misc]
 
 
 def _as_dict(target: Target) -> dict[str, Tensor]:
-    """Return a target in the form in which torchvision's matching reads it."""
+    """Return a target in the form that torchvision's matching expects."""
     return {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
 
 
@@ -159,8 +167,7 @@ def check_options(options: Options) -> None:
 
 def limits_of(options: Options) -> NetworkLimits:
     """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for."""
-    groups: dict[str, Any] = {key: options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")}
-    anchors, rpn, box, _ = read_groups(**groups)
+    anchors, rpn, box, _ = read_groups(*(options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")))
     strides = (*STRIDES, 2 * STRIDES[-1])
     grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), strides, rpn.fg_iou, "anchors.sizes")
     return NetworkLimits(grid, DetectionLimit(box.detections_per_image, "box.detections_per_image"))
@@ -179,10 +186,10 @@ def build_mask_rcnn(
     trainable_layers: int | None = None,
     norm: str = "auto",
     fpn_channels: int = 256,
-    anchors: AnchorOptions | Mapping[str, Any] = AnchorOptions(),  # noqa: B008 - frozen
-    rpn: RpnOptions | Mapping[str, Any] = RpnOptions(),  # noqa: B008
-    box: BoxOptions | Mapping[str, Any] = BoxOptions(),  # noqa: B008
-    mask: MaskOptions | Mapping[str, Any] = MaskOptions(),  # noqa: B008
+    anchors: AnchorOptions | Mapping[str, object] = AnchorOptions(),  # noqa: B008 - frozen
+    rpn: RpnOptions | Mapping[str, object] = RpnOptions(),  # noqa: B008
+    box: BoxOptions | Mapping[str, object] = BoxOptions(),  # noqa: B008
+    mask: MaskOptions | Mapping[str, object] = MaskOptions(),  # noqa: B008
 ) -> MaskRCNN:
     """Build Mask R-CNN with its weights loaded and their report in ``model.weights_report``.
 
@@ -196,7 +203,10 @@ def build_mask_rcnn(
         trainable_layers: 0..5 stages of the backbone from the last; None is 3 with weights and 5 without.
         norm: "frozen_bn", "bn", "gn", "sync_bn"; "auto" is what the weights were made with, and gn without weights.
         fpn_channels: width of the pyramid and of the RPN.
-        anchors, rpn, box, mask: the options dataclasses of this module, or mappings of the fields to be changed.
+        anchors: options of the anchors, or a mapping of those that differ from the defaults; so in the next three.
+        rpn: options of the region proposal network.
+        box: options of the box head.
+        mask: options of the mask head.
 
     Raises:
         InstsegError: on an unknown name, an impossible combination, or weights that cannot be had or do not fit.

@@ -1,11 +1,11 @@
-"""Options of Mask R-CNN: groups, whose defaults are those of the papers and of torchvision, and what goes together."""
+"""Options of Mask R-CNN in groups, with the defaults of the papers and of torchvision, and the checks of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from instseg.core.errors import InstsegError
 from instseg.models.backbones import BACKBONES, NORMS, STAGES, STRIDES
@@ -16,7 +16,7 @@ PREDICTION_OPTIONS = (
     "rpn.pre_nms_top_n_test", "rpn.post_nms_top_n_test", "rpn.nms_threshold", "rpn.score_threshold",
     "box.score_threshold", "box.nms_threshold", "box.detections_per_image",
 )  # fmt: skip
-"""What may change after training."""
+"""Options that may change after training."""
 VARIANTS = ("v1", "v2")
 PUBLISHED = ("none", "coco", "imagenet")
 
@@ -53,9 +53,9 @@ class RpnOptions:
     post_nms_top_n_test: int = 1000
     nms_threshold: float = 0.7
     score_threshold: float = 0.0
-    fg_iou: float = 0.7  # anchors from here on are positive
-    bg_iou: float = 0.3  # anchors below are negative
-    batch_size_per_image: int = 256  # anchors the loss is taken from
+    fg_iou: float = 0.7  # anchors of at least this IoU are positive
+    bg_iou: float = 0.3  # anchors below it are negative
+    batch_size_per_image: int = 256  # anchors in the loss
     positive_fraction: float = 0.5
 
 
@@ -68,7 +68,7 @@ class BoxOptions:
     head_channels: int = 1024
     pool_size: int = 7
     sampling_ratio: int = 2
-    batch_size_per_image: int = 512  # RoIs the loss is taken from
+    batch_size_per_image: int = 512  # RoIs in the loss
     positive_fraction: float = 0.25
     fg_iou: float = 0.5
     bg_iou: float = 0.5
@@ -96,18 +96,30 @@ class MaskOptions:
 Options = TypeVar("Options", AnchorOptions, RpnOptions, BoxOptions, MaskOptions)
 
 
-def read_options(kind: type[Options], given: Options | Mapping[str, Any], key: str) -> Options:
-    """A group from the mapping of the fields that differ; InstsegError on a field it does not have."""
-    if not isinstance(given, Mapping):
+def read_options(kind: type[Options], given: object, key: str) -> Options:
+    """Return a group of options.
+
+    Args:
+        kind: its class.
+        given: the group, or a mapping of the options that differ from the defaults.
+        key: name of the group for messages, such as ``model.box``.
+
+    Raises:
+        InstsegError: an option is unknown, or its value is of the wrong kind.
+    """
+    if isinstance(given, kind):
         return given
+    if not isinstance(given, Mapping):
+        raise InstsegError(f"{key}={given!r} must be a group of options")
     check_keys(given, [field.name for field in fields(kind)], key)
     for field in fields(kind):
         _check_value(f"{key}.{field.name}", given.get(field.name, field.default), field.default)
-    return kind(**given)
+    build: Callable[..., Options] = kind
+    return build(**given)
 
 
-def _check_value(key: str, value: Any, default: Any) -> None:
-    """Raise InstsegError where ``value`` is not of the kind of ``default``; numbers are never negative."""
+def _check_value(key: str, value: object, default: object) -> None:
+    """Raise InstsegError if ``value`` is not of the kind of ``default``; no number may be negative."""
     accepted, wanted = {
         int: (int, "a whole number from 0"),
         float: (int | float, "a number from 0"),
@@ -118,11 +130,19 @@ def _check_value(key: str, value: Any, default: Any) -> None:
 
 
 def read_groups(
-    anchors: AnchorOptions | Mapping[str, Any],
-    rpn: RpnOptions | Mapping[str, Any],
-    box: BoxOptions | Mapping[str, Any],
-    mask: MaskOptions | Mapping[str, Any],
+    anchors: object, rpn: object, box: object, mask: object
 ) -> tuple[AnchorOptions, RpnOptions, BoxOptions, MaskOptions]:
+    """Return the four groups of options, each given as ``read_options`` takes it.
+
+    Args:
+        anchors: options of the anchors.
+        rpn: options of the region proposal network.
+        box: options of the box head.
+        mask: options of the mask head.
+
+    Raises:
+        InstsegError: an option is unknown, or its value is of the wrong kind.
+    """
     return (
         read_options(AnchorOptions, anchors, "model.anchors"),
         read_options(RpnOptions, rpn, "model.rpn"),
@@ -132,7 +152,7 @@ def read_groups(
 
 
 def weights_name(weights: str | Path | None) -> str:
-    """``None``, as null in a config, means none."""
+    """Return the option as a text; None, which is null in a config, means "none"."""
     return "none" if weights is None else str(weights)
 
 
@@ -145,9 +165,19 @@ def check_choices(
     fpn_channels: int,
     load: bool,
 ) -> None:
-    """Raise InstsegError on unknown names and impossible combinations, before any download.
+    """Check names and combinations of options, before any download.
 
-    ``load`` False leaves out what matters only to weights that are read.
+    Args:
+        backbone: one of ``BACKBONES``.
+        variant: one of ``VARIANTS``.
+        norm: "auto" or one of ``NORMS``.
+        weights: one of ``PUBLISHED``, a path or a URL.
+        trainable_layers: number of stages that are trained, or None.
+        fpn_channels: width of the pyramid.
+        load: False skips the checks of weights that are to be read.
+
+    Raises:
+        InstsegError: a name is unknown, or a combination is impossible.
     """
     for key, value, known in (
         ("backbone", backbone, BACKBONES),
@@ -183,7 +213,17 @@ def _check_from_scratch(norm: str, trainable_layers: int | None) -> None:
 
 
 def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None) -> str:
-    """The norm meant by ``norm``, one of ``NORMS``; InstsegError where the weights were made with another kind."""
+    """Return the norm that an option stands for, one of ``NORMS``.
+
+    Args:
+        norm: the option; "auto" follows the weights.
+        variant: one of ``VARIANTS``.
+        weights: the option, as ``weights_name`` returns it.
+        file: the weights, if they have been read.
+
+    Raises:
+        InstsegError: the weights were trained with another norm.
+    """
     if norm == "auto":
         return _norm_of_weights(variant, weights, file)
     if weights in ("coco", "imagenet") or file is not None:

@@ -1,4 +1,4 @@
-"""Non-maximum suppression within groups, such as the levels of a pyramid: on a CPU the groups of all images at once."""
+"""Non-maximum suppression within groups, such as the levels of a pyramid; on a CPU all groups run in parallel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from torchvision.ops import nms
 def nms_in_groups(
     boxes: Sequence[Tensor], scores: Sequence[Tensor], groups: Sequence[Tensor], iou_threshold: float
 ) -> list[Tensor]:
-    """What ``batched_nms`` keeps of each image's boxes: int64 rows, the highest score first.
+    """Suppress boxes as torchvision's ``batched_nms`` does, for all images of a batch.
 
-    boxes: (N_i, 4) xyxy; scores: (N_i,); groups: int64 (N_i,); a box suppresses none of another group. The CPU's kernel
-    runs on one thread, so there each group is a call; elsewhere each image is.
+    The CPU kernel runs on one thread, so there each group is one call; elsewhere each image is.
+
+    Args:
+        boxes: per image (N_i, 4) xyxy.
+        scores: per image (N_i,).
+        groups: per image int64 (N_i,); a box suppresses no box of another group.
+        iou_threshold: a box is suppressed by a better one with a higher IoU.
+
+    Returns:
+        Per image the int64 rows that are kept, by descending score.
     """
     of_device = nms_by_group if boxes[0].device.type == "cpu" else nms_by_image
     return of_device(boxes, scores, groups, iou_threshold)
@@ -25,7 +33,14 @@ def nms_in_groups(
 def nms_by_image(
     boxes: Sequence[Tensor], scores: Sequence[Tensor], groups: Sequence[Tensor], iou_threshold: float
 ) -> list[Tensor]:
-    """``nms_in_groups`` with one call for each image."""
+    """Run ``nms_in_groups`` with one call for each image.
+
+    Args:
+        boxes: per image (N_i, 4) xyxy.
+        scores: per image (N_i,).
+        groups: per image int64 (N_i,).
+        iou_threshold: as in ``nms_in_groups``.
+    """
     every = zip(boxes, scores, groups, strict=True)
     return [nms(_moved_apart(own, group), score, iou_threshold) for own, score, group in every]
 
@@ -33,14 +48,21 @@ def nms_by_image(
 def nms_by_group(
     boxes: Sequence[Tensor], scores: Sequence[Tensor], groups: Sequence[Tensor], iou_threshold: float
 ) -> list[Tensor]:
-    """``nms_in_groups`` with one call for each group of each image, in threads."""
+    """Run ``nms_in_groups`` with one call for each group of each image, in threads.
+
+    Args:
+        boxes: per image (N_i, 4) xyxy.
+        scores: per image (N_i,).
+        groups: per image int64 (N_i,).
+        iou_threshold: as in ``nms_in_groups``.
+    """
     members = [(image, rows) for image, group in enumerate(groups) for rows in _members(group)]
 
     def suppress(member: tuple[int, Tensor]) -> Tensor:
         image, rows = member
         return rows[nms(boxes[image][rows], scores[image][rows], iou_threshold)]
 
-    # The kernel leaves Python to the other threads while it runs.
+    # The kernel releases the GIL.
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         kept = list(threads.map(suppress, members))
     return [
@@ -50,14 +72,14 @@ def nms_by_group(
 
 
 def _moved_apart(boxes: Tensor, groups: Tensor) -> Tensor:
-    """Moved so that boxes of different groups do not meet; as in ``batched_nms``, which waits for the device there."""
+    """Shift the boxes so that no two groups overlap, as ``batched_nms`` does, without its wait for the device."""
     if not len(boxes):
         return boxes
     return boxes + (groups.to(boxes.dtype) * (boxes.max() + 1))[:, None]
 
 
 def _members(group: Tensor) -> list[Tensor]:
-    """The rows of each group there is."""
+    """Return the rows of each group."""
     return [torch.where(group == value)[0] for value in torch.unique(group)]
 
 

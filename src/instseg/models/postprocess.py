@@ -1,4 +1,4 @@
-"""From the network frame to the photo: boxes scaled and clipped, masks as RLE, one mask at a time."""
+"""Detections in the network frame as predictions in the original frame: boxes scaled and clipped, masks as RLE."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from instseg.core.box_masks import mask_probs_to_rle
 from instseg.core.types import Detections, ImageSize, Prediction
+
+Floats = NDArray[np.float32]
 
 
 def detections_to_predictions(
@@ -18,10 +21,16 @@ def detections_to_predictions(
     original_sizes: Sequence[ImageSize],
     mask_threshold: float = 0.5,
 ) -> list[Prediction]:
-    """Detections of a batch -> predictions in the original frame, on the CPU.
+    """Convert the detections of a batch to predictions in the original frame, on the CPU.
 
-    image_sizes: of the images in the network frame, without padding; original_sizes: of the photos. The batch crosses
-    from the device in two copies; no mask of a photo's size is held for more than the one instance being encoded.
+    The batch is copied from the device in two transfers. Only one mask of the original size exists at a time.
+
+    Args:
+        detections: one for each image, in the network frame.
+        image_sizes: (height, width) px in the network frame, without the padding.
+        image_ids: of the images.
+        original_sizes: (height, width) px in the original frame.
+        mask_threshold: probability from which a pixel belongs to the mask.
     """
     if not detections:
         return []
@@ -38,9 +47,9 @@ def detections_to_predictions(
 
 
 def _prediction(
-    columns: np.ndarray, mask_probs: np.ndarray, size: ImageSize, image_id: int, original: ImageSize, threshold: float
+    columns: Floats, mask_probs: Floats, size: ImageSize, image_id: int, original: ImageSize, threshold: float
 ) -> Prediction:
-    """columns: (N, 6) x1, y1, x2, y2, score, label."""
+    """Return the prediction of an image from columns (N, 6): x1, y1, x2, y2, score, label."""
     (height, width), (original_height, original_width) = size, original
     scale = np.array([original_width / width, original_height / height] * 2, np.float32)
     limit = np.array([original_width, original_height] * 2, np.float32)

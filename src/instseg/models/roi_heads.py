@@ -1,9 +1,8 @@
-"""Box and mask heads: mask targets sampled from box masks, detections and validation losses in one pass."""
+"""Box and mask heads, with mask targets sampled from box masks, and detections and losses from one pass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,26 +19,26 @@ Features = dict[str, Tensor]
 
 @dataclass(slots=True)
 class SampledRois:
-    """The RoIs the losses are taken from; every list has one entry per image, of S_i RoIs."""
+    """RoIs in the loss; every list has one entry per image, of S_i RoIs."""
 
     candidates: list[Tensor]  # (R_i + N_i, 4) the proposals followed by the boxes of the targets
     chosen: list[Tensor]  # int64 (S_i,) rows of candidates
     rois: list[Tensor]  # (S_i, 4) those rows
-    instances: list[Tensor]  # int64 (S_i,) the instance of the image that the RoI matches
+    instances: list[Tensor]  # int64 (S_i,) the matched instance of the image
     labels: list[Tensor]  # int64 (S_i,) 0 is background
-    positive: list[Tensor]  # int64 (P_i,) those of the S_i that are not background
+    positive: list[Tensor]  # int64 (P_i,) rows of the S_i that are not background
     regression_targets: list[Tensor]  # (S_i, 4)
 
     @property
     def rows(self) -> Tensor:
-        """Rows of all images' candidates together, (sum S_i,)."""
+        """Rows of the chosen RoIs among the candidates of all images, int64 (sum S_i,)."""
         return offset_indices(self.chosen, [len(boxes) for boxes in self.candidates])
 
 
-class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
-    """torchvision's RoIHeads on ``Target``s; losses whenever targets are given, detections whenever in evaluation."""
+class RoIHeads(TorchvisionRoIHeads):
+    """torchvision's RoIHeads with box masks as targets; losses if targets are given, detections in evaluation."""
 
-    def __init__(self, *args: Any, batch_size_per_image: int, positive_fraction: float, **kwargs: Any) -> None:
+    def __init__(self, *args: object, batch_size_per_image: int, positive_fraction: float, **kwargs: object) -> None:
         super().__init__(
             *args, batch_size_per_image=batch_size_per_image, positive_fraction=positive_fraction, **kwargs
         )
@@ -52,7 +51,14 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         image_shapes: list[ImageSize],
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[Detections], dict[str, Tensor]]:
-        """targets: per image boxes (N, 4), labels (N,), box_masks (N, M, M), all in the network frame."""
+        """Return detections and losses; all boxes are xyxy px in the network frame.
+
+        Args:
+            features: name of the level -> (B, C, H_l, W_l).
+            proposals: per image (R_i, 4).
+            image_shapes: (height, width) px of the images without the padding.
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
+        """
         if self.training:
             assert targets is not None
             sampled = self.sample(proposals, targets)
@@ -70,7 +76,14 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         image_shapes: list[ImageSize],
         targets: list[dict[str, Tensor]],
     ) -> tuple[list[Detections], dict[str, Tensor]]:
-        """Detections and losses from one run of the box head: the sampled RoIs are a part of its rows."""
+        """Return detections and losses from one pass of the box head; the sampled RoIs are among its rows.
+
+        Args:
+            features: name of the level -> (B, C, H_l, W_l).
+            proposals: per image (R_i, 4) xyxy.
+            image_shapes: (height, width) px of the images without the padding.
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
+        """
         sampled = self.sample(proposals, targets)
         logits, deltas = self.box_outputs(features, sampled.candidates, image_shapes)
         losses = self.losses(features, image_shapes, sampled, logits[sampled.rows], deltas[sampled.rows], targets)
@@ -80,7 +93,12 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         return self.detect(features, image_shapes, proposals, logits[rows], deltas[rows]), losses
 
     def sample(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> SampledRois:
-        """Match proposals and the true boxes to the instances and draw a balanced set."""
+        """Match proposals and true boxes to the instances, and draw a balanced sample.
+
+        Args:
+            proposals: per image (R_i, 4) xyxy.
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
+        """
         self.fg_bg_sampler.repeatable = not self.training
         boxes = [target["boxes"].to(proposals[0].dtype) for target in targets]
         candidates = self.add_gt_proposals(proposals, boxes)
@@ -91,21 +109,34 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         instances = [index[rows] for index, rows in zip(instances, chosen, strict=True)]
         labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
         rois = [candidate[rows] for candidate, rows in zip(candidates, chosen, strict=True)]
-        # An image without instances has no box to regress to; its RoIs are all background and never regressed.
+        # An image without instances has no box to regress to: all its RoIs are background, which has no box loss.
         matched = [own[index] if len(own) else roi for own, index, roi in zip(boxes, instances, rois, strict=True)]
         return SampledRois(candidates, chosen, rois, instances, labels, positive, self.box_coder.encode(matched, rois))
 
     def box_outputs(
         self, features: Features, rois: list[Tensor], image_shapes: list[ImageSize]
     ) -> tuple[Tensor, Tensor]:
-        """-> class logits (sum R, num_classes) and box deltas (sum R, num_classes * 4)."""
+        """Return class logits (sum R, num_classes) and box deltas (sum R, num_classes * 4).
+
+        Args:
+            features: name of the level -> (B, C, H_l, W_l).
+            rois: per image (R, 4) xyxy.
+            image_shapes: (height, width) px of the images without the padding.
+        """
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, rois, image_shapes)))
         return full_precision(logits), full_precision(deltas)
 
     def mask_outputs(
         self, features: Features, rois: list[Tensor], labels: Tensor, image_shapes: list[ImageSize]
     ) -> Tensor:
-        """-> mask logits (sum R, m, m) of the category that ``labels``, int64 (sum R,), gives each RoI."""
+        """Return mask logits (sum R, m, m).
+
+        Args:
+            features: name of the level -> (B, C, H_l, W_l).
+            rois: per image (R, 4) xyxy.
+            labels: int64 (sum R,) category of each RoI.
+            image_shapes: (height, width) px of the images without the padding.
+        """
         pooled = self.mask_roi_pool(features, rois, image_shapes)
         return full_precision(self.mask_predictor(self.mask_head(pooled), labels))
 
@@ -118,7 +149,16 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         deltas: Tensor,
         targets: list[dict[str, Tensor]],
     ) -> dict[str, Tensor]:
-        """Losses of Fast R-CNN and Mask R-CNN; class_logits and deltas are those of the sampled RoIs."""
+        """Return the losses of Fast R-CNN (Girshick, 2015) and of Mask R-CNN (He et al., 2017).
+
+        Args:
+            features: name of the level -> (B, C, H_l, W_l).
+            image_shapes: (height, width) px of the images without the padding.
+            sampled: the RoIs.
+            class_logits: (sum S_i, num_classes).
+            deltas: (sum S_i, num_classes * 4).
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
+        """
         loss_classifier, loss_box = box_losses(class_logits, deltas, sampled)
         rois, labels_of_images, matched = (
             [own[rows] for own, rows in zip(every, sampled.positive, strict=True)]
@@ -143,7 +183,15 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
         class_logits: Tensor,
         deltas: Tensor,
     ) -> list[Detections]:
-        """Boxes after NMS per category, and the masks inside them."""
+        """Return the boxes that NMS within each category keeps, and their masks.
+
+        Args:
+            features: name of the level -> (B, C, H_l, W_l).
+            image_shapes: (height, width) px of the images without the padding.
+            proposals: per image (R_i, 4) xyxy.
+            class_logits: (sum R_i, num_classes).
+            deltas: (sum R_i, num_classes * 4).
+        """
         boxes, scores, labels = self.postprocess_detections(class_logits, deltas, proposals, image_shapes)
         mask_probs = self.mask_outputs(features, boxes, torch.cat(labels), image_shapes).sigmoid()
         split = torch.split(mask_probs, [len(label) for label in labels])
@@ -151,7 +199,18 @@ class RoIHeads(TorchvisionRoIHeads):  # type: ignore[misc]
 
 
 def box_losses(class_logits: Tensor, deltas: Tensor, sampled: SampledRois) -> tuple[Tensor, Tensor]:
-    """Equation 1 of Girshick, 2015, as torchvision's ``fastrcnn_loss``, which asks the device who is positive."""
+    """Return the two losses of equation 1 of Girshick (2015), equal to torchvision's ``fastrcnn_loss``.
+
+    The positive RoIs are known here, so the host does not wait for the device to find them.
+
+    Args:
+        class_logits: (sum S_i, num_classes).
+        deltas: (sum S_i, num_classes * 4).
+        sampled: the RoIs.
+
+    Returns:
+        Loss of the classes and of the boxes.
+    """
     labels, wanted = torch.cat(sampled.labels), torch.cat(sampled.regression_targets)
     positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
     own = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
@@ -160,14 +219,22 @@ def box_losses(class_logits: Tensor, deltas: Tensor, sampled: SampledRois) -> tu
 
 
 def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: int) -> Tensor:
-    """What the mask head should answer for RoIs that each match an instance: (R, size, size) float, 0..1.
+    """Return the targets of the mask head for RoIs that each match an instance.
 
-    box_masks: (R, M, M) of the matched instances, 0 or 1; boxes: (R, 4) their boxes; rois: (R, 4), both xyxy in the
-    network frame. torchvision crops pixel masks with ``aligned=False``, where the value read at x is that of the point
-    x + 0.5: the same shift here, so that weights trained either way fit. Outside its box an instance reads 0.
+    torchvision crops pixel masks with ``aligned=False``, where the value at x is that of the point x + 0.5. The same
+    shift is made here, so that weights trained either way fit. Outside its box an instance is 0.
+
+    Args:
+        box_masks: (R, M, M) of the matched instances, 0 or 1.
+        boxes: (R, 4) of the matched instances, xyxy px in the network frame.
+        rois: (R, 4) xyxy px in the network frame.
+        size: side of the masks that the head predicts.
+
+    Returns:
+        (R, size, size) float, 0..1.
     """
     side, boxes = box_masks.shape[-1], boxes.to(rois)
-    padded = F.pad(box_masks[:, None].to(rois), (1, 1, 1, 1))  # roi_align repeats its border cell: make that a zero
+    padded = F.pad(box_masks[:, None].to(rois), (1, 1, 1, 1))  # roi_align repeats the border cell: make it zero
     origin, extent = boxes[:, :2].repeat(1, 2), (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).repeat(1, 2)
     in_box = (rois + 0.5 - origin) * (side / extent) + 1
     index = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
@@ -177,7 +244,12 @@ def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: in
 
 
 def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
-    """Binary cross-entropy (He et al., 2017), both (R, m, m); zero, but in the graph, without RoIs."""
+    """Return the binary cross-entropy of the masks (He et al., 2017); zero with a gradient if there are no RoIs.
+
+    Args:
+        mask_logits: (R, m, m).
+        mask_targets: (R, m, m), 0..1.
+    """
     if not len(mask_logits):
         return mask_logits.sum() * 0
     return F.binary_cross_entropy_with_logits(mask_logits, mask_targets.to(mask_logits.dtype))

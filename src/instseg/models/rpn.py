@@ -1,8 +1,8 @@
-"""Region proposals: what torchvision's RPN computes, without the parts of the arithmetic that nothing depends on.
+"""Region proposals with the results of torchvision's RPN, without computations that nothing depends on.
 
-The loss looks at 256 anchors of an image, the proposals need no gradient. So the head runs over the whole pyramid
-without a graph, and once more, with one, where the sampled anchors are: the backward pass of its convolutions, a sixth
-of a training step, falls to next to nothing. Gradients and losses stay the same numbers.
+The loss uses 256 anchors of an image, and the proposals need no gradient. So the head runs over the whole pyramid
+without a graph, and with one only at the sampled anchors. The backward pass of its convolutions, a sixth of a training
+step, nearly vanishes; gradients and losses stay the same.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from instseg.models.sampling import BalancedSampler, Matcher, columns_where, off
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """float32 where autocast made half precision: in bfloat16 a coordinate of 700 px is off by up to 2 px."""
+    """Return half precision as float32: in bfloat16 a coordinate of 700 px is off by up to 2 px."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[misc]
-    """torchvision's RPN (Ren et al., 2015); the losses come whenever targets are given, in evaluation as well."""
+class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
+    """torchvision's RPN (Ren et al., 2015), with losses whenever targets are given, also in evaluation."""
 
     def __init__(
         self,
@@ -60,7 +60,16 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """-> proposals, per image (R, 4) xyxy in the network frame, best first; and the losses, {} without targets."""
+        """Return proposals and losses.
+
+        Args:
+            images: the batch.
+            features: name of the level -> (B, C, H_l, W_l).
+            targets: per image boxes (N, 4) xyxy px in the network frame.
+
+        Returns:
+            Per image the proposals (R, 4) xyxy px in the network frame, best first; and the losses, {} without targets.
+        """
         levels = list(features.values())
         anchors = self.anchor_generator(images, levels)
         with torch.no_grad():
@@ -68,7 +77,15 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         return proposals, {} if targets is None else self.losses(levels, anchors, targets)
 
     def propose(self, levels: list[Tensor], anchors: Tensor, images: ImageList) -> list[Tensor]:
-        """anchors: (A, 4), the same for all images of a batch. Only the best of each level are decoded to boxes."""
+        """Return the proposals of each image, (R, 4) xyxy px in the network frame, best first.
+
+        Only the anchors with the best scores of each level are decoded to boxes.
+
+        Args:
+            levels: (B, C, H_l, W_l) each.
+            anchors: (A, 4) xyxy, the same for all images of a batch.
+            images: the batch.
+        """
         objectness_levels, delta_levels = self.head(levels)
         num_per_level = [level[0].numel() for level in objectness_levels]
         objectness, deltas = concat_box_prediction_layers(objectness_levels, delta_levels)
@@ -81,7 +98,14 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         return self.keep_best(boxes, objectness.gather(1, best).sigmoid(), level, images.image_sizes)
 
     def keep_best(self, boxes: Tensor, scores: Tensor, level: Tensor, image_sizes: list[ImageSize]) -> list[Tensor]:
-        """Per image the proposals that no better one of their level covers: (B, K, 4), (B, K), (K,) -> (R, 4) each."""
+        """Return the boxes of each image, (R, 4), that remain after NMS within each level.
+
+        Args:
+            boxes: (B, K, 4) xyxy px in the network frame.
+            scores: (B, K) 0..1.
+            level: int64 (K,) level of each box.
+            image_sizes: (height, width) px of the images without the padding.
+        """
         boxes = torch.stack([clip_boxes_to_image(own, size) for own, size in zip(boxes, image_sizes, strict=True)])
         is_large = ((boxes[:, :, 2:] - boxes[:, :, :2]) >= self.min_size).all(2)
         rows_of_images = columns_where(is_large & (scores >= self.score_thresh))
@@ -95,7 +119,13 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
     def losses(
         self, levels: list[Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """Equations 1 and 2 of Ren et al., 2015, over the sampled anchors."""
+        """Return the losses over the sampled anchors (Ren et al., 2015, equations 1 and 2).
+
+        Args:
+            levels: (B, C, H_l, W_l) each.
+            anchors: per image (A, 4) xyxy px in the network frame.
+            targets: per image boxes (N, 4) xyxy px in the network frame.
+        """
         self.fg_bg_sampler.repeatable = not self.training
         labels, matched_boxes = self.assign_targets_to_anchors(anchors, targets)
         positive, negative = (
@@ -109,7 +139,7 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": distance / len(sampled)}
 
     def _head_at(self, levels: list[Tensor], chosen: Tensor, num_anchors: int) -> tuple[Tensor, Tensor]:
-        """Logits (R,) and deltas (R, 4) of chosen anchors: int64 (R,), counted through all images of the batch."""
+        """Return logits (R,) and deltas (R, 4) of chosen anchors, int64 (R,) indices into those of the whole batch."""
         rows = FeatureRows.of(levels)
         per_pixel = self.anchor_generator.num_anchors_per_location()[0]
         ends = torch.cumsum(rows.heights * rows.widths * per_pixel, 0)
@@ -119,7 +149,7 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):  # type: ignore[m
         pixel, shape = (anchor - first) // per_pixel, anchor % per_pixel
         width = rows.widths[level]
         hidden, inside = rows.patches(image, level, pixel // width, pixel % width, radius=len(self.head.conv))
-        for layer in self.head.conv:  # a 3x3 convolution each, which takes a ring off the patch
+        for layer in self.head.conv:  # each a 3x3 convolution, which makes the patch two pixels smaller
             inside = inside[:, :, 1:-1, 1:-1]
             convolution = layer[0]
             hidden = F.relu(F.conv2d(hidden, convolution.weight, convolution.bias)) * inside

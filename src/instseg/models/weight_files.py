@@ -1,6 +1,6 @@
-"""Weights as published by torchvision, from a file or a URL: fetching and reading, with errors that help.
+"""Weights published by torchvision, or from a file or URL: download and reading.
 
-Files are read with ``weights_only=True``: a file of weights can run no code.
+Files are read with ``weights_only=True``, so that a file of weights can run no code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -32,12 +31,12 @@ COCO_URLS: dict[tuple[str, str], str] = {
     ("resnet50", "v1"): MaskRCNN_ResNet50_FPN_Weights.COCO_V1.url,
     ("resnet50", "v2"): MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.url,
 }
-"""(backbone, variant) -> where torchvision publishes Mask R-CNN weights trained on COCO."""
+"""(backbone, variant) -> URL of torchvision's Mask R-CNN weights trained on COCO."""
 
 COCO_ROWS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
 """Category of each of the 91 predictor rows: the background, 80 names, and "N/A" for ids COCO never used."""
 
-COCO_V1_DIGEST = "bf2d0c1e"  # sha256 of the published v1 file begins so
+COCO_V1_DIGEST = "bf2d0c1e"  # first digits of the sha256 of the published v1 file
 BACKGROUND = "__background__"
 BODY = "backbone.body."
 FROZEN_EPS = 1e-5  # torchvision's FrozenBatchNorm2d
@@ -45,7 +44,7 @@ DOWNLOAD_TIMEOUT_SECONDS = 30.0
 
 
 def coco_category_names() -> tuple[str, ...]:
-    """The 80 categories of COCO, in the order of its ids."""
+    """Return the 80 categories of COCO, in the order of its ids."""
     return tuple(name for name in COCO_ROWS if name not in (BACKGROUND, "N/A"))
 
 
@@ -60,14 +59,14 @@ class WeightsFile:
 
     @property
     def norm(self) -> str:
-        """What the backbone was normalised with: gn, bn or frozen_bn."""
+        """Norm of the backbone: gn, bn or frozen_bn."""
         if BODY + "bn1.running_mean" not in self.state_dict:
             return "gn"
         return "bn" if BODY + "bn1.num_batches_tracked" in self.state_dict else "frozen_bn"
 
     @property
     def architecture(self) -> str:
-        """The backbone by name, and the variant where there are heads."""
+        """Name of the backbone, and the variant if there are heads."""
         blocks = {key.split(".")[3] for key in self.state_dict if key.startswith(BODY + "layer3.")}
         bottleneck = BODY + "layer1.0.conv3.weight" in self.state_dict
         depths = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}
@@ -79,9 +78,16 @@ class WeightsFile:
 
 
 def read_weights(weights: str | Path, backbone: str, variant: str) -> WeightsFile:
-    """Fetch and read; InstsegError naming file, URL and the ways out when they cannot be had.
+    """Read weights, after their download if needed.
 
-    A path may be a state dict of torchvision's Mask R-CNN or of its ResNet, or a checkpoint of this package.
+    Args:
+        weights: coco, imagenet, a URL, or the path of a state dict of torchvision's Mask R-CNN or ResNet, or of a
+            checkpoint of this package.
+        backbone: name of the backbone, for published weights.
+        variant: of Mask R-CNN, for published weights.
+
+    Raises:
+        InstsegError: there are no such weights, or they cannot be downloaded or read.
     """
     text = str(weights)
     place = find_weights(text, backbone, variant)
@@ -94,7 +100,16 @@ def read_weights(weights: str | Path, backbone: str, variant: str) -> WeightsFil
 
 
 def find_weights(weights: str, backbone: str, variant: str) -> str | Path:
-    """The URL or the existing file that is meant, not fetched yet; InstsegError where there is none."""
+    """Return the URL or the existing file of weights, without downloading it.
+
+    Args:
+        weights: coco, imagenet, a path or a URL.
+        backbone: name of the backbone, for published weights.
+        variant: of Mask R-CNN, for published weights.
+
+    Raises:
+        InstsegError: there is no such file, or no such weights are published.
+    """
     if weights == "coco":
         return _coco_url(backbone, variant)
     if weights == "imagenet":
@@ -131,7 +146,15 @@ def _imagenet_url(backbone: str) -> str:
 
 
 def download(url: str, check_hash: bool = False) -> Path:
-    """The file in torch.hub's cache, fetched when it is not there; ``check_hash`` trusts the digest in its name."""
+    """Return the file of a URL in the cache of torch.hub, after its download if needed.
+
+    Args:
+        url: of the file.
+        check_hash: compare a downloaded file with the digest in its name.
+
+    Raises:
+        InstsegError: it cannot be downloaded.
+    """
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     made_once(path, f"download {url}", lambda: _fetch(url, path, check_hash))
     return path
@@ -152,7 +175,7 @@ def _fetch(url: str, path: Path, check_hash: bool) -> None:
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """torch.hub sets no timeout: a stalled connection would hang for good."""
+    """Set a timeout for new connections; torch.hub sets none, and a stalled download would never end."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -161,9 +184,10 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _load(path: Path, url: str | None) -> Any:
+def _load(path: Path, url: str | None) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content: object = torch.load(path, map_location="cpu", weights_only=True)
+        return content
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).strip().split("\n")[0]
         again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
@@ -174,7 +198,7 @@ def _load(path: Path, url: str | None) -> Any:
         ) from error
 
 
-def _parse(content: Any, source: str) -> WeightsFile:
+def _parse(content: object, source: str) -> WeightsFile:
     """Recognise a state dict, torchvision's training checkpoint or this package's checkpoint."""
     state, names = content, None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
@@ -200,7 +224,7 @@ def _parse(content: Any, source: str) -> WeightsFile:
 
 
 def _new_name(key: str) -> str:
-    """torchvision's names of before 0.13, as in its published v1 file, -> today's."""
+    """Return today's name of a tensor named as before torchvision 0.13, as in its published v1 file."""
     key = re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", key)
     return re.sub(r"mask_fcn(\d+)\.", lambda match: f"{int(match[1]) - 1}.0.", key)
 
@@ -213,10 +237,10 @@ def _is_published_v1(file: WeightsFile, path: Path) -> bool:
 
 
 def _without_eps(state: StateDict) -> StateDict:
-    """Weights trained at batch-norm eps 0 -> the same function at torchvision's eps.
+    """Convert weights trained at batch-norm eps 0 to weights of the same function at torchvision's eps.
 
-    The published v1 weights were trained when FrozenBatchNorm2d left eps out. A model whose eps is set to 0 forgets
-    it in its next checkpoint, which holds tensors only; the factor sqrt((var + eps) / var) in the weight stays.
+    The published v1 weights were trained when FrozenBatchNorm2d had no eps. Setting eps to 0 in the model would be lost
+    in its next checkpoint, which holds tensors only; the factor sqrt((var + eps) / var) in the weight is kept.
     """
     state = dict(state)
     for key in [key for key in state if key.startswith(BODY) and key.endswith(".running_var")]:

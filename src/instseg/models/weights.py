@@ -1,4 +1,4 @@
-"""Weights into a model: strict where it must be, by category name in the predictors, and a table of what happened."""
+"""Transfer of weights to a model, by category name in the predictors, and the report of it."""
 
 from __future__ import annotations
 
@@ -29,19 +29,21 @@ MAX_LISTED_CATEGORIES = 12
 
 @dataclass(frozen=True, slots=True)
 class WeightsReport:
-    """What became of every tensor of the model; prints as a table."""
+    """Report of the transfer for every tensor of the model; prints as a table."""
 
     source: str
-    loaded: tuple[str, ...] = ()  # taken over whole
-    transferred: tuple[str, ...] = ()  # predictor tensors of which the rows of known categories were taken over
+    loaded: tuple[str, ...] = ()  # all rows from the file
+    transferred: tuple[str, ...] = ()  # predictor tensors with the rows of known categories from the file
     new: tuple[str, ...] = ()  # left as initialised
     categories: Mapping[str, str] = field(default_factory=dict)  # transferred category -> its name in the source
     new_categories: tuple[str, ...] = ()
-    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # tensor -> numbers taken over, left new
+    sizes: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # tensor -> number of values from the file, of new values
 
     @property
     def is_complete(self) -> bool:
-        """Nothing of the model is new: every tensor is taken over, the predictors' row by row by category name."""
+        """True if no tensor and no row of the model is new."""
         return not (self.new or self.transferred or self.new_categories)
 
     def __rich__(self) -> Table:
@@ -75,7 +77,7 @@ class WeightsReport:
 
 
 def _part(name: str) -> str:
-    """backbone.body, backbone.fpn, rpn, roi_heads.box_head, ..."""
+    """Return the part that a tensor belongs to: backbone.body, backbone.fpn, rpn, roi_heads.box_head, ..."""
     first, second = name.split(".")[:2]
     return first if first == "rpn" else f"{first}.{second}"
 
@@ -83,16 +85,35 @@ def _part(name: str) -> str:
 def load_weights(
     model: nn.Module, weights: str | Path, categories: Categories | Sequence[str] | int, *, backbone: str, variant: str
 ) -> WeightsReport:
-    """Read ``weights`` (coco, imagenet, a path or a URL) and put them into the model; see ``apply_weights``."""
+    """Read weights and copy them into the model; see ``apply_weights``.
+
+    Args:
+        model: the model.
+        weights: coco, imagenet, a path or a URL.
+        categories: the model's categories, or their number.
+        backbone: name of the backbone, for published weights.
+        variant: of Mask R-CNN, for published weights.
+
+    Raises:
+        InstsegError: the weights cannot be read, or do not fit the model.
+    """
     return apply_weights(model, read_weights(weights, backbone, variant), categories)
 
 
 def apply_weights(model: nn.Module, file: WeightsFile, categories: Categories | Sequence[str] | int) -> WeightsReport:
-    """Copy the file into the model. All tensors but the predictors' must fit exactly.
+    """Copy weights into the model. All tensors except the predictors' must fit exactly.
 
-    Rows of the box and mask predictors go by category name (ignoring case, "_" and "-"), the background row too; a
-    bare number of categories has no names, and then only predictors of equal size are taken over. Rows without a
-    counterpart stay as initialised. Raises InstsegError listing what does not fit.
+    Rows of the box and mask predictors are matched by category name (ignoring case, "_" and "-"), the background row
+    too. A bare number of categories has no names: then predictors are copied only if they have the same size. Rows
+    without a counterpart stay as initialised.
+
+    Args:
+        model: the model.
+        file: the weights.
+        categories: the model's categories, or their number.
+
+    Raises:
+        InstsegError: the weights do not fit; the message lists the tensors.
     """
     own = {key: value for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")}
     given = {key: value for key, value in file.state_dict.items() if not key.endswith("num_batches_tracked")}
@@ -110,12 +131,12 @@ def apply_weights(model: nn.Module, file: WeightsFile, categories: Categories | 
         new_state[key] = _copy_rows(value, given[key], pairs, rows_per_category)
         copied = value.numel() * len(pairs) // _num_rows(own)
         sizes[key] = (copied, value.numel() - copied)
-    model.load_state_dict(new_state, strict=False)  # the counters of batch norm stay at zero
+    model.load_state_dict(new_state, strict=False)  # not strict: the batch-norm counters stay at zero
     return _report(file, sizes, names, pairs)
 
 
 def _check_fit(wanted: StateDict, given: StateDict, file: WeightsFile, model: nn.Module) -> None:
-    """Raise InstsegError that names both architectures and the first tensors that do not fit."""
+    """Raise InstsegError with both architectures and the first tensors that do not fit."""
     problems = [f"{key}: expected by the model, not in the file" for key in wanted if key not in given]
     problems += [f"{key}: in the file, unknown to the model" for key in given if key not in wanted]
     for key in wanted.keys() & given.keys():
@@ -146,7 +167,7 @@ def _num_rows(state: StateDict) -> int:
 def _matching_rows(
     names: tuple[str, ...] | None, source_names: tuple[str, ...] | None, num_rows: int, num_source_rows: int
 ) -> list[tuple[int, int]]:
-    """(row of the model, row of the file) of the same category."""
+    """Return pairs (row of the model, row of the file) of the same category."""
     if names is None or source_names is None:
         return [(row, row) for row in range(num_rows)] if num_rows == num_source_rows else []
     source_rows = {_plain(name): row for row, name in reversed(list(enumerate(source_names))) if name != "N/A"}
@@ -158,7 +179,7 @@ def _plain(name: str) -> str:
 
 
 def _copy_rows(own: Tensor, given: Tensor, pairs: list[tuple[int, int]], rows_per_category: int) -> Tensor:
-    """``own`` with the rows of the matching categories taken from ``given``; both (categories * rows, ...)."""
+    """Return ``own`` with the rows of the matching categories from ``given``; both (categories * rows, ...)."""
     if not pairs:
         return own
     to_rows, from_rows = torch.tensor(pairs, device=own.device).T
@@ -188,6 +209,6 @@ def _report(
 
 
 def report_without_weights(model: nn.Module) -> WeightsReport:
-    """Everything is new."""
+    """Return the report of a model that no weights were read for: every tensor is new."""
     sizes = {key: (0, value.numel()) for key, value in model.state_dict().items() if "num_batches" not in key}
     return WeightsReport("none", new=tuple(sizes), sizes=sizes)
