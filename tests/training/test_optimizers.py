@@ -82,7 +82,7 @@ def test_multistep_drops_at_shares_of_the_run():
 
 
 def test_a_milestone_in_epochs_is_refused():
-    with pytest.raises(InstsegError, match="shares of the run"):
+    with pytest.raises(InstsegError, match="fractions of the run"):
         learning_rates(lambda o, n: warmup_multistep(o, n, milestones=[8, 11], gamma=0.1, **WARMUP), 10)
 
 

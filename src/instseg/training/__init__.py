@@ -1,4 +1,4 @@
 """The LightningModule, its optimizers, weight averaging and callbacks.
 
-Knows the model by what it returns, and neither checkpoints' files nor Hydra.
+Knows the model by its losses and predictions, and knows neither the files of checkpoints nor Hydra.
 """

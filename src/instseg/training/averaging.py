@@ -1,14 +1,13 @@
-"""Averages of the weights over the training, which are what is validated, saved as best and predicted with.
+"""Averages of the weights over a training, used for validation, the best checkpoint and prediction.
 
-Lightning's own callback, but for this: a checkpoint that is tested right after the training is tested with its averaged
-weights, an average that has not begun takes no part, and what is constant stays so to the bit. The average of its other
-callback, StochasticWeightAveraging, is neither validated nor in the best checkpoint: see docs/resume.md.
+They differ from Lightning's callback in this: a checkpoint tested right after the training is tested with its averaged
+weights, an average that has not begun is not used, and constants stay the same to the bit. The average of Lightning's
+StochasticWeightAveraging is neither validated nor saved in the best checkpoint: see docs/resume.md.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
@@ -19,46 +18,52 @@ from instseg.core.errors import InstsegError
 
 
 class ExponentialAverage(WeightAveraging):
-    """The average moves by ``1 - decay`` of its distance to the weights after every optimizer step, from the first on.
+    """An exponential moving average: each optimizer step moves it by ``1 - decay`` of its distance to the weights.
 
-    Lightning's ``decay * average + (1 - decay) * weights`` rounds: constants that no checkpoint holds, such as the mean
-    of all pictures, drift, and a run that goes on begins with them anew.
+    Lightning's ``decay * average + (1 - decay) * weights`` rounds. So constants that no checkpoint holds, such as the
+    mean of the normalisation, would drift, and a resumed run would start from their exact values again.
+
+    Args:
+        decay: from 0 to below 1; closer to 1 averages over more steps.
     """
 
     def __init__(self, decay: float) -> None:
         if not 0 <= decay < 1:
             raise InstsegError(f"callbacks.ema.decay={decay}: expected a number from 0 to below 1")
-        super().__init__(avg_fn=partial(_moved, share=1 - decay))
+        super().__init__(avg_fn=partial(_moved, fraction=1 - decay))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait for ``on_fit_end``: other callbacks still save the weights that the training resumes from."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average in the model."""
         super().on_train_end(trainer, pl_module)
 
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, object]) -> None:
+        """Resume the average; a test or a prediction uses the weights as they are saved."""
         if trainer.state.fn == TrainerFn.FITTING:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
 
-def _moved(average: Tensor, weights: Tensor, num_averaged: Tensor | int, share: float) -> Tensor:
-    return average + (weights - average) * share
+def _moved(average: Tensor, weights: Tensor, num_averaged: Tensor | int, fraction: float) -> Tensor:
+    return average + (weights - average) * fraction
 
 
 class AverageOfEpochs(WeightAveraging):
     """The mean of the weights at the ends of the last epochs (stochastic weight averaging; Izmailov et al., 2018).
 
     Args:
-        start: share of the epochs after which averaging begins.
+        start: fraction of the epochs after which averaging begins.
     """
 
     def __init__(self, start: float) -> None:
         if not 0 <= start < 1:
-            raise InstsegError(f"callbacks.swa.start={start}: expected a share of the epochs, from 0 to below 1")
+            raise InstsegError(f"callbacks.swa.start={start}: expected a fraction of the epochs, from 0 to below 1")
         super().__init__()
         self.start = start
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Require a number of epochs, and skip Lightning's setup."""
         if trainer.max_epochs in (None, -1):
             raise InstsegError("callbacks=swa averages the last epochs, and trainer.max_epochs does not say how many")
 
@@ -67,21 +72,23 @@ class AverageOfEpochs(WeightAveraging):
         return self._average_model is not None and int(self._average_model.n_averaged) > 0
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Before the validation of the epoch, which measures this average."""
+        """Update the average at the end of an epoch, before the validation that measures it."""
         assert self._average_model is not None and trainer.max_epochs is not None
         if trainer.is_last_batch and trainer.current_epoch >= self.start * trainer.max_epochs:
             self._average_model.update_parameters(pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Nothing is left to do: the epoch's weights are in the average."""
+        """Do nothing: the weights of the epoch are in the average already."""
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the average into the model, once it has begun."""
         if self._has_begun:
             super().on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the weights of the training back."""
         if self._has_begun:
             super().on_validation_epoch_end(trainer, pl_module)
 
@@ -89,13 +96,16 @@ class AverageOfEpochs(WeightAveraging):
         """Wait for ``on_fit_end``: other callbacks still save the weights that the training resumes from."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average in the model."""
         if self._has_begun:
             super().on_train_end(trainer, pl_module)
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, object]) -> None:
+        """Save the average, once it has begun, and the weights that the training resumes from."""
         if self._has_begun:
             super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, object]) -> None:
+        """Resume the average; a test or a prediction uses the weights as they are saved."""
         if trainer.state.fn == TrainerFn.FITTING and "averaging_state" in checkpoint:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)

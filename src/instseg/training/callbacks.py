@@ -1,12 +1,12 @@
-"""What is shown and written while Lightning trains: pictures, throughput, curves."""
+"""Callbacks that show and write the progress of a training: pictures, throughput, curves, results of a test."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class PictureLogger(Callback):
-    """Ground truth beside prediction for the first images of each evaluation, and one training batch, once.
+    """Writer of ground truth beside prediction for the first images of each evaluation, and of one training batch.
 
     Args:
-        num_images: how many images of the validation (and test) split.
+        num_images: number of images of the validation (and test) split.
         score_threshold: detections below it are not drawn.
-        folder: PNGs of the last evaluation and of the training batch are written here too.
+        folder: for PNGs of the last evaluation and of the training batch.
     """
 
     def __init__(self, num_images: int, score_threshold: float, folder: Path | str) -> None:
@@ -43,14 +43,17 @@ class PictureLogger(Callback):
         self._drawn: list[Image] = []
         self._shown_training_batch = False
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
+        """Return what a resumed run needs to know."""
         return {"shown_training_batch": self._shown_training_batch}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._shown_training_batch = state_dict["shown_training_batch"]
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Resume: the training batch is not shown again."""
+        self._shown_training_batch = bool(state_dict["shown_training_batch"])
 
     @rank_zero_only
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Publish the first training batch."""
         if self._shown_training_batch:
             return
         self._shown_training_batch = True
@@ -60,20 +63,23 @@ class PictureLogger(Callback):
         self._publish(trainer, "train/batch", sheet)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the pictures of the last evaluation."""
         self._drawn = []
 
     def on_validation_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._draw(trainer, outputs, batch, _split(trainer))
+        """Draw images until there are enough."""
+        self._draw(trainer, _predictions(outputs), batch, _split(trainer))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Publish the drawn images."""
         self._publish_drawn(trainer, _split(trainer))
 
     on_test_epoch_start = on_validation_epoch_start
@@ -81,10 +87,10 @@ class PictureLogger(Callback):
     on_test_epoch_end = on_validation_epoch_end
 
     @rank_zero_only
-    def _draw(self, trainer: Trainer, outputs: dict[str, list[Prediction]], batch: Batch, split: str) -> None:
+    def _draw(self, trainer: Trainer, predictions: Sequence[Prediction], batch: Batch, split: str) -> None:
         data = _data(trainer)
         index = data.prepared.indices[split]
-        for prediction, truth in zip(outputs["predictions"], batch.ground_truth, strict=True):
+        for prediction, truth in zip(predictions, batch.ground_truth, strict=True):
             if len(self._drawn) >= self.num_images:
                 return
             position = index.index_of(truth.image_id)
@@ -109,7 +115,12 @@ class PictureLogger(Callback):
 
 
 def training_tiles(batch: Batch, categories: Categories) -> list[Image]:
-    """Each image of a batch as the model sees it, with its targets drawn on top."""
+    """Return the images of a batch as the model sees them, with the targets drawn on top.
+
+    Args:
+        batch: the images.
+        categories: names of the labels.
+    """
     tiles = []
     for image, (height, width), target in zip(batch.images, batch.image_sizes, batch.targets, strict=True):
         pixels = image[:, :height, :width].permute(1, 2, 0).cpu().numpy()
@@ -130,22 +141,30 @@ def _metrics(module: LightningModule) -> MetricSet:
     return metrics
 
 
+def _predictions(outputs: object) -> list[Prediction]:
+    """Return the predictions that an evaluation step of an InstanceSegmentationModule returned."""
+    if not isinstance(outputs, Mapping):
+        raise TypeError(f"expected the outputs of an InstanceSegmentationModule, found {type(outputs).__name__}")
+    predictions: list[Prediction] = outputs["predictions"]
+    return predictions
+
+
 def _split(trainer: Trainer) -> str:
     return "test" if trainer.testing else "val"
 
 
 class ImageResultsWriter(Callback):
-    """Writes what a test found on each image, so that two runs can be compared image by image.
+    """Writer of the detections of a test on each image, from which two runs are compared image by image.
 
     Args:
-        folder: where ``image_results.FILE_NAME`` is written to.
+        folder: for ``image_results.FILE_NAME``.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Where the metrics of the test are computed; without COCO's there is nothing to write."""
+        """Write the images that the COCO metrics measured, if they are among the metrics."""
         coco = _metrics(pl_module).of_kind(CocoMaskMetrics)
         if coco is not None:
             self._write(trainer, coco.measured)
@@ -160,18 +179,20 @@ class ImageResultsWriter(Callback):
 
 
 class Throughput(Callback):
-    """Logs ``images_per_second`` over all processes, averaged over the last ``log_every_n_steps`` steps."""
+    """Logger of ``images_per_second`` over all processes, averaged over the last ``log_every_n_steps`` steps."""
 
     def __init__(self) -> None:
         self._steps: deque[tuple[int, float]] = deque()  # images and seconds of each
         self._before: float | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restart the clock."""
         self._before = None  # time spent in validation does not count
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
+        """Log the throughput of the last steps."""
         before, self._before = self._before, time.monotonic()
         if before is None:
             return
@@ -183,9 +204,12 @@ class Throughput(Callback):
 
 
 class CurvePlotter(Callback):
-    """Writes ``curves.png`` from the run's TensorBoard events when training ends, also by Ctrl-C or an error.
+    """Writer of ``curves.png`` from the TensorBoard events of the run when training ends, also by Ctrl-C or an error.
 
-    Reading the events back keeps one record: a resumed run draws its whole history.
+    The events are the only record of the values, so a resumed run draws its whole history.
+
+    Args:
+        folder: for ``curves.png``.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -193,13 +217,16 @@ class CurvePlotter(Callback):
 
     @rank_zero_only
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Draw the curves."""
         self.write(trainer)
 
     @rank_zero_only
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Draw the curves up to the error."""
         self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
+        """Draw the curves of a trainer that has a TensorBoard logger."""
         writer = tensorboard_of(trainer)
         if writer is None:
             return

@@ -1,4 +1,4 @@
-"""A training stops at a loss that is not finite, and a GPU is not kept waiting for the answer."""
+"""The stop of a training at a loss that is not finite, without a wait for the GPU."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from instseg.core.errors import InstsegError
 
 
 class NonFiniteLossError(InstsegError):
-    """The loss became NaN or infinite. No checkpoint holds weights that came of it."""
+    """Error of a loss that is NaN or infinite; no checkpoint holds the weights after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One training step whose losses may still be on their way to the host."""
+    """One training step, whose losses may still be on their way to the host."""
 
     names: Sequence[str]
     values: Tensor  # the losses, and at the end their sum; on the CPU
-    arrived: torch.Event | None  # None where they are there
+    arrived: torch.Event | None  # None if they are on the host already
     number: int
     image_ids: Sequence[int]
     lr: float
@@ -32,7 +32,7 @@ class _Step:
         if torch.isfinite(self.values[-1]):
             return
         terms = ", ".join(f"{name}={value:.4g}" for name, value in zip(self.names, self.values.tolist(), strict=False))
-        late = "" if self.arrived is None else "; found one step later, no checkpoint holds the weights that came of it"
+        late = "" if self.arrived is None else "; found one step later, no checkpoint holds the weights after it"
         raise NonFiniteLossError(
             f"the loss is not finite at step {self.number}: {terms}; image ids {self.image_ids}; lr {self.lr:.3g}{late}"
             ". Try a smaller optimizer.lr, more scheduler.warmup_steps, or trainer.gradient_clip_val=1"
@@ -42,17 +42,17 @@ class _Step:
 class FiniteCheck:
     """The check of each step's loss.
 
-    On a CPU the loss is looked at before the backward pass: the weights of the last finite step are still in place. On
-    a GPU that would make the host wait in every step, so the values are copied while both work on, and looked at when
-    the next step begins, a validation begins, a checkpoint is to be written, or the training ends. The optimizer has
-    then taken the step, and the weights to go on from are those of the last checkpoint.
+    On a CPU the loss is checked before the backward pass: the weights of the last finite step are still in place. On a
+    GPU that would make the host wait in every step. So the values are copied asynchronously, and checked when the next
+    step or a validation begins, a checkpoint is to be written, or the training ends. By then the optimizer has taken
+    the step; the weights to resume from are those of the last checkpoint.
     """
 
     def __init__(self) -> None:
         self._pending: _Step | None = None
 
     def watch(self, losses: Mapping[str, Tensor], loss: Tensor, step: int, image_ids: Sequence[int], lr: float) -> None:
-        """Look at the loss of this step, or on a GPU at that of the step before.
+        """Check the loss of this step, or on a GPU that of the step before.
 
         Args:
             losses: the terms, scalars, by name.
@@ -75,11 +75,11 @@ class FiniteCheck:
             self.check()
 
     def check(self) -> None:
-        """Look at the step whose values are on their way, if there is one.
+        """Check the step whose values are on their way, if there is one.
 
         Raises:
             NonFiniteLossError: its loss is NaN or infinite.
         """
         if self._pending is not None:
-            self._pending.raise_if_not_finite()  # stays pending: what is done after the error asks again
+            self._pending.raise_if_not_finite()  # stays pending: every later check raises, too
             self._pending = None

@@ -11,13 +11,18 @@ from torchmetrics import MeanMetric
 
 
 class MeanLosses:
-    """Means of however many losses a network has, weighted by images and taken over all ranks."""
+    """Means of the losses of a network, weighted by images, over all ranks."""
 
     def __init__(self) -> None:
         self._means: dict[str, MeanMetric] = {}
 
     def update(self, losses: Mapping[str, Tensor], num_images: int) -> None:
-        """Add the losses of one batch, each a mean over ``num_images`` images."""
+        """Add the losses of one batch.
+
+        Args:
+            losses: name -> loss, a mean over the images.
+            num_images: number of images in the batch.
+        """
         for name, value in losses.items():
             self._mean(name, value.device).update(value, weight=num_images)
 
@@ -25,12 +30,12 @@ class MeanLosses:
         """Return the means.
 
         Args:
-            device: of this rank; one that was given no batch knows neither the losses nor where they lie.
+            device: of this rank; a rank without a batch knows neither the losses nor their device.
         """
         return {name: self._mean(name, device).compute() for name in _names_of_all_ranks(self._means)}
 
     def reset(self) -> None:
-        """Begin anew; the next evaluation may be of other losses, on another device."""
+        """Forget everything; the next evaluation may have other losses, on another device."""
         self._means = {}
 
     def _mean(self, name: str, device: torch.device) -> MeanMetric:
@@ -42,7 +47,7 @@ class MeanLosses:
 
 
 def _names_of_all_ranks(names: Iterable[str]) -> list[str]:
-    """In the same order on each rank, because each mean is another exchange between them."""
+    """Return the names in the same order on each rank, as each mean is a collective operation."""
     if not (dist.is_available() and dist.is_initialized()):
         return list(names)
     gathered: list[list[str]] = [[] for _ in range(dist.get_world_size())]

@@ -1,4 +1,4 @@
-"""The LightningModule: thin steps around the network, the log of its losses, and the metrics."""
+"""The LightningModule: thin steps around the network, logging of its losses, and the metrics."""
 
 from __future__ import annotations
 
@@ -82,22 +82,22 @@ class InstanceSegmentationModule(pl.LightningModule):
         return loss
 
     def _mean_over_ranks(self, values: Tensor) -> Tensor:
-        """All in one go: ``sync_dist`` of Lightning's log would wait for all ranks, twice for each value."""
+        """Return means over all ranks, in one exchange; Lightning's ``sync_dist`` needs two for each value."""
         if self.trainer.world_size > 1:
             dist.all_reduce(values)
             values /= self.trainer.world_size
         return values
 
     def on_validation_start(self) -> None:
-        """Measure no weights that came of a loss that is not finite."""
+        """Refuse to measure weights after a loss that is not finite."""
         self.finite.check()
 
     def on_train_end(self) -> None:
-        """Look at the last step."""
+        """Check the loss of the last step."""
         self.finite.check()
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Save no weights that came of a loss that is not finite."""
+        """Refuse to save weights after a loss that is not finite."""
         self.finite.check()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, list[Prediction]]:
@@ -115,15 +115,15 @@ class InstanceSegmentationModule(pl.LightningModule):
         return {"predictions": predictions}
 
     def on_validation_epoch_start(self) -> None:
-        """Begin anew."""
+        """Forget the last evaluation."""
         self._forget_last_evaluation()
 
     def on_test_epoch_start(self) -> None:
-        """Begin anew."""
+        """Forget the last evaluation."""
         self._forget_last_evaluation()
 
     def _forget_last_evaluation(self) -> None:
-        """At the start, so that callbacks find at its end what was measured."""
+        """Reset at the start of an evaluation, so that callbacks can read its results after its end."""
         self.metrics.reset()
         self.mean_losses.reset()
 

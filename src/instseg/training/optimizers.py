@@ -1,10 +1,10 @@
-"""Optimizers whose learning rate follows the batch, and step-wise schedules with warm-up."""
+"""Optimizers whose learning rate scales with the batch size, and schedules with warm-up that move at every step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol, cast
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -21,14 +21,29 @@ LR_SCALING: dict[str, Callable[[float], float]] = {
 
 
 def scaled_lr(lr: float, effective_batch_size: int, base_batch_size: int, lr_scaling: str) -> float:
-    """``lr`` is meant for ``base_batch_size`` images a step; return it for ``effective_batch_size``."""
+    """Return the learning rate for the effective batch size.
+
+    Args:
+        lr: learning rate for ``base_batch_size`` images a step.
+        effective_batch_size: images per optimizer step over all processes.
+        base_batch_size: batch size that ``lr`` is meant for.
+        lr_scaling: one of ``LR_SCALING``.
+
+    Raises:
+        InstsegError: there is no such scaling.
+    """
     if lr_scaling not in LR_SCALING:
         raise InstsegError(f"optimizer.lr_scaling={lr_scaling}: expected one of {', '.join(LR_SCALING)}")
     return lr * LR_SCALING[lr_scaling](effective_batch_size / base_batch_size)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters; those of normalisation layers decay towards 0 for no good, so they do not decay."""
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Return the trainable parameters as groups for an optimizer; those of normalisation layers do not decay.
+
+    Args:
+        model: the model.
+        weight_decay: of all other parameters.
+    """
     norm_types = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
     norm_ids = {id(p) for m in model.modules() if isinstance(m, norm_types) for p in m.parameters(recurse=False)}
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -39,13 +54,18 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
-def _clippable(optimizer: Optimizer) -> Optimizer:
-    """Fused, the step is one pass over the weights: a tenth of the time for AdamW.
+class _Fused(Protocol):
+    """A fused optimizer: its step is one pass over the weights, a tenth of the time for AdamW."""
 
-    With precision=16-mixed a fused optimizer would undo the scaling of the gradients on its own, too late for
-    gradient_clip_val; so declared, the scaler does it before.
+    _step_supports_amp_scaling: bool
+
+
+def _clippable(optimizer: Optimizer) -> Optimizer:
+    """Declare that a fused optimizer does not unscale the gradients.
+
+    With precision=16-mixed it would do so in its step, after gradient_clip_val; now the scaler does it before.
     """
-    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    cast("_Fused", optimizer)._step_supports_amp_scaling = False
     return optimizer
 
 
@@ -60,7 +80,21 @@ def build_sgd(
     base_batch_size: int,
     lr_scaling: str,
 ) -> Optimizer:
-    """SGD over the trainable parameters of ``model``; see ``scaled_lr`` for how ``lr`` is meant."""
+    """Build SGD over the trainable parameters of a model.
+
+    Args:
+        model: the model.
+        effective_batch_size: images per optimizer step over all processes.
+        lr: learning rate for ``base_batch_size`` images a step.
+        momentum: of SGD.
+        weight_decay: of all parameters but those of normalisation layers.
+        nesterov: use Nesterov momentum.
+        base_batch_size: batch size that ``lr`` is meant for.
+        lr_scaling: one of ``LR_SCALING``.
+
+    Raises:
+        InstsegError: there is no such scaling.
+    """
     lr = scaled_lr(lr, effective_batch_size, base_batch_size, lr_scaling)
     return _clippable(
         SGD(parameter_groups(model, weight_decay), lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
@@ -77,7 +111,20 @@ def build_adamw(
     base_batch_size: int,
     lr_scaling: str,
 ) -> Optimizer:
-    """AdamW over the trainable parameters of ``model``; see ``scaled_lr`` for how ``lr`` is meant."""
+    """Build AdamW over the trainable parameters of a model.
+
+    Args:
+        model: the model.
+        effective_batch_size: images per optimizer step over all processes.
+        lr: learning rate for ``base_batch_size`` images a step.
+        betas: decay of the two running averages.
+        weight_decay: of all parameters but those of normalisation layers.
+        base_batch_size: batch size that ``lr`` is meant for.
+        lr_scaling: one of ``LR_SCALING``.
+
+    Raises:
+        InstsegError: there is no such scaling.
+    """
     lr = scaled_lr(lr, effective_batch_size, base_batch_size, lr_scaling)
     return _clippable(AdamW(parameter_groups(model, weight_decay), lr=lr, betas=(betas[0], betas[1]), fused=True))
 
@@ -90,7 +137,7 @@ def _with_warmup(
     warmup_start_factor: float,
     factor: Callable[[float], float],
 ) -> LambdaLR:
-    """``factor`` maps the share of the run that is done to a multiple of the lr; warm-up multiplies from below."""
+    """Return a schedule with warm-up; ``factor`` maps the finished fraction of the run to a multiple of the lr."""
     warmup = min(warmup_steps, int(num_steps * warmup_max_fraction))
 
     def multiple(step: int) -> float:
@@ -110,9 +157,22 @@ def warmup_multistep(
     warmup_max_fraction: float,
     warmup_start_factor: float,
 ) -> LambdaLR:
-    """Times ``gamma`` at each milestone, given as shares of the run in 0..1."""
+    """Build a schedule that multiplies the learning rate by ``gamma`` at each milestone.
+
+    Args:
+        optimizer: the optimizer.
+        num_steps: optimizer steps of the whole run.
+        milestones: fractions of the run, each between 0 and 1.
+        gamma: the factor.
+        warmup_steps: steps of the linear warm-up.
+        warmup_max_fraction: largest fraction of the run for the warm-up.
+        warmup_start_factor: fraction of the learning rate at the first step.
+
+    Raises:
+        InstsegError: a milestone is outside the run.
+    """
     if not all(0 < m < 1 for m in milestones):
-        raise InstsegError(f"scheduler.milestones={list(milestones)}: expected shares of the run between 0 and 1")
+        raise InstsegError(f"scheduler.milestones={list(milestones)}: expected fractions of the run between 0 and 1")
 
     def factor(done: float) -> float:
         return float(gamma ** sum(done >= milestone for milestone in milestones))
@@ -129,7 +189,16 @@ def warmup_cosine(
     warmup_max_fraction: float,
     warmup_start_factor: float,
 ) -> LambdaLR:
-    """Half a cosine from 1 down to ``final_factor`` (Loshchilov & Hutter, 2017, without restarts)."""
+    """Build a cosine schedule without restarts (Loshchilov & Hutter, 2017).
+
+    Args:
+        optimizer: the optimizer.
+        num_steps: optimizer steps of the whole run.
+        final_factor: fraction of the learning rate at the end.
+        warmup_steps: steps of the linear warm-up.
+        warmup_max_fraction: largest fraction of the run for the warm-up.
+        warmup_start_factor: fraction of the learning rate at the first step.
+    """
 
     def factor(done: float) -> float:
         return final_factor + (1 - final_factor) * (1 + math.cos(math.pi * done)) / 2
@@ -145,5 +214,13 @@ def constant(
     warmup_max_fraction: float,
     warmup_start_factor: float,
 ) -> LambdaLR:
-    """The same learning rate from the end of the warm-up on."""
+    """Build a schedule of a constant learning rate after the warm-up.
+
+    Args:
+        optimizer: the optimizer.
+        num_steps: optimizer steps of the whole run.
+        warmup_steps: steps of the linear warm-up.
+        warmup_max_fraction: largest fraction of the run for the warm-up.
+        warmup_start_factor: fraction of the learning rate at the first step.
+    """
     return _with_warmup(optimizer, num_steps, warmup_steps, warmup_max_fraction, warmup_start_factor, lambda done: 1.0)

@@ -1,16 +1,24 @@
-"""Progress of a training: steps done, and the moments at which its state is whole."""
+"""Progress of a training: its finished steps, and the moments at which its state is complete."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol, cast
 
 from pytorch_lightning import Trainer
 
 
+class _Counts(Protocol):
+    """Counts of Lightning's loops, which declare a class without them."""
+
+    ready: int
+    started: int
+    processed: int
+
+
 def steps_done(trainer: Trainer) -> tuple[int, int]:
-    """Whole epochs, and batches of the current one. At the end of the training too, wherever that was in an epoch."""
-    epochs: Any = trainer.fit_loop.epoch_progress.current
-    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    """Return the number of whole epochs and of batches of the current one, also after the end of the training."""
+    epochs = _epochs(trainer)
+    batches = _batches(trainer)
     is_over = epochs.processed == epochs.ready  # the epoch was counted, whole or not
     if is_over and batches.processed < trainer.num_training_batches:
         return epochs.processed - 1, batches.processed
@@ -18,14 +26,21 @@ def steps_done(trainer: Trainer) -> tuple[int, int]:
 
 
 def is_before_step(trainer: Trainer) -> bool:
-    """Whether a batch is there and nothing has been done with it."""
-    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-    return bool(batches.ready == batches.started + 1)
+    """Tell whether a batch is loaded and its step has not begun."""
+    batches = _batches(trainer)
+    return batches.ready == batches.started + 1
 
 
 def is_between_optimizer_steps(trainer: Trainer) -> bool:
-    """Whether no gradients wait for more: they are not part of a checkpoint."""
-    current: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-    batches: int = current.processed
-    accumulated: int = trainer.accumulate_grad_batches
+    """Tell whether there are no accumulated gradients, which a checkpoint does not hold."""
+    batches = _batches(trainer).processed
+    accumulated = trainer.accumulate_grad_batches
     return batches % accumulated == 0 or batches >= trainer.num_training_batches
+
+
+def _epochs(trainer: Trainer) -> _Counts:
+    return cast("_Counts", trainer.fit_loop.epoch_progress.current)
+
+
+def _batches(trainer: Trainer) -> _Counts:
+    return cast("_Counts", trainer.fit_loop.epoch_loop.batch_progress.current)

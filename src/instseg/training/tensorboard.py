@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 
 def tensorboard_of(trainer: Trainer) -> SummaryWriter | None:
+    """Return the TensorBoard writer of a trainer, None if it has none."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             writer: SummaryWriter = logger.experiment
@@ -19,7 +20,7 @@ def tensorboard_of(trainer: Trainer) -> SummaryWriter | None:
 
 
 def read_scalars(log_dir: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Every scalar of a TensorBoard folder: tag -> (steps, values)."""
+    """Read the scalars of a TensorBoard folder: tag -> (steps, values)."""
     events = EventAccumulator(str(log_dir), size_guidance={"scalars": 0, "images": 1, "tensors": 0})
     events.Reload()
     scalars = {}
