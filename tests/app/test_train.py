@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from typed_commands import QUICK, Command, Done, wait_until
+from typed_commands import Command, Done, wait_until
 
 TINY = ("trainer.accelerator=cpu", "dataset.num_images={train: 8, val: 3, test: 3}", "batch_size=4", "num_workers=0")
 
@@ -103,17 +103,6 @@ def test_predict_names_what_it_cannot_read_and_says_so_by_its_exit_code(trained,
     assert done.code == 2
     assert "broken.jpg" in done.output
     assert len(json.loads((place / "mixed" / "predictions.json").read_text())["images"]) == 1
-
-
-def test_a_sweep_of_two_process_jobs_gives_each_job_its_own_folder(place):
-    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1")
-    arguments = (*QUICK, *TINY[1:], *ddp, "optimizer.lr=1e-3,2e-3", f"outputs={place}/sweep", "-m")
-    run(place, "train.py", *arguments)
-    jobs = sorted((place / "sweep" / "shapes_small").iterdir())
-    assert [job.name[-2:] for job in jobs] == ["_0", "_1"]
-    for job in jobs:
-        assert (job / "checkpoints" / "best.ckpt").is_file()
-        assert "test/segm_map" in json.loads((job / "metrics.json").read_text())
 
 
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_and_curves(place):

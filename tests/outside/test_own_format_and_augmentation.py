@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from factories import write_picture
+from typed_commands import Command
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +21,8 @@ def run(tmp_path_factory) -> Path:
         write_picture(place / "labels" / name, (48, 64), seed)
     lines = [f"{name},{category},4,5,30,40" for name in names for category in ("cup", "plate")]
     (place / "labels/boxes.csv").write_text("\n".join([*lines, "0.png,cup,4"]))
-    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH", "")]))
-    command = [
-        *(sys.executable, "train.py", f"--config-dir={HERE / 'conf'}", "dataset=box_table", "augmentation=fade"),
+    arguments = [
+        *(f"--config-dir={HERE / 'conf'}", "dataset=box_table", "augmentation=fade"),
         *(f"dataset.root={place}/labels", "model=small", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
         *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
         *(
@@ -36,10 +32,9 @@ def run(tmp_path_factory) -> Path:
             f"cache_dir={place}/data",
         ),
     ]
-    environment = os.environ | {"PYTHONPATH": path}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return Path(done.stdout.strip().splitlines()[-1])
+    done = Command(arguments, {"PYTHONPATH": str(HERE)}).wait()
+    assert done.code == 0, done.output[-3000:]
+    return done.last_line
 
 
 def test_the_format_is_read_divided_and_audited_as_ours_are(run):

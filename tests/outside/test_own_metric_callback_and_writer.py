@@ -6,32 +6,19 @@ The files are those of docs/add_your_own.md.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typed_commands import Command, Done
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 
 
-def typed(script: str, *arguments: str) -> str:
-    """Run a command in the repository's folder, with this folder on the path; returns what it prints."""
-    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH", "")]))
-    command = [sys.executable, script, f"--config-dir={HERE / 'conf'}", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+def typed(script: str, *arguments: str) -> Done:
+    """Run a command to its good end, with this folder on the path."""
+    done = Command([f"--config-dir={HERE / 'conf'}", *arguments], {"PYTHONPATH": str(HERE)}, script).wait()
+    assert done.code == 0, done.output[-3000:]
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +29,12 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(place) -> Path:
     """The folder of a training with the metric and the callback."""
-    printed = typed(
+    return typed(
         *("train.py", "metrics=mine", "callbacks=mine", "monitor.metric=val/count_error", "monitor.mode=min"),
         *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
         *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
         *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
-    )
-    return Path(printed.strip().splitlines()[-1])
+    ).last_line
 
 
 def test_the_metric_is_logged_under_its_name_beside_ours_and_can_choose_the_best_checkpoint(run):
