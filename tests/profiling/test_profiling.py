@@ -94,7 +94,7 @@ def test_an_epoch_is_that_of_the_training_that_is_not_cut_short(tmp_path, number
     assert (numbers["steps_per_epoch"], numbers["images_per_evaluation"]) == (6, 6)
     expected = 6 * numbers["step_seconds"] + numbers["evaluation_seconds"] + numbers["checkpoints_seconds"]
     assert numbers["epoch_seconds"] == pytest.approx(expected)
-    assert sum(cost["share"] for cost in numbers["costs"]) == pytest.approx(1)
+    assert sum(cost["fraction"] for cost in numbers["costs"]) == pytest.approx(1)
 
 
 def test_the_trace_names_the_parts(run, parts):
@@ -238,7 +238,7 @@ def test_what_takes_longest_comes_first_and_evaluation_is_one_thing():
 
 def test_waiting_for_data_asks_for_loader_processes_while_there_are_cores():
     assert "num_workers=2 (now 1; 4 cores)" in hint(PROFILE, part.DATA)
-    assert "smaller copies of the photos" in hint(replace(PROFILE, num_workers=4), part.DATA)
+    assert "smaller copies of the images" in hint(replace(PROFILE, num_workers=4), part.DATA)
 
 
 def test_half_precision_is_advised_where_it_helps():
@@ -273,7 +273,7 @@ def test_every_key_that_a_hint_names_exists():
 def test_the_screen_shows_both_tables_and_the_five_costs_within_80_columns():
     text = StringIO()
     print_profile(PROFILE, Console(file=text, width=80))
-    assert "Training step: 1 s for 2 photos, 2 photos/s" in text.getvalue()
+    assert "Training step: 1 s for 2 images, 2 images/s" in text.getvalue()
     assert "An epoch of this training takes about 1.83 min" not in text.getvalue()  # below two minutes, in seconds
     assert re.search(r"1\.\s+36%\s+waiting for data, 40 s", text.getvalue())
     assert max(map(len, text.getvalue().splitlines())) <= 80

@@ -1,11 +1,10 @@
-"""The callback behind ``debug=profile``: measures a short training, says what it costs, writes numbers and a trace."""
+"""The callback of ``debug=profile``, which measures a short training and writes its costs and a trace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -22,18 +21,20 @@ from instseg.profiling.recorder import IMAGE, OUTSIDE, STEP, Clock, Recorder
 from instseg.profiling.report import as_json, print_places, print_profile
 from instseg.profiling.tracer import Tracer
 from instseg.training.module import InstanceSegmentationModule
+from instseg.training.trainer_parts import profiler_of, set_profiler, train_loader_of
 
 
 class ProfileTraining(Callback):
-    """Divides the time of training steps and evaluation by what it was spent on; on the first rank only.
+    """Measurement of the time of training steps and evaluations by parts, on the first rank.
 
-    The first steps do not count, nor do the last ones of the first epoch and the first batches of the evaluation after
-    it: ``torch.profiler`` slows them down while it traces them.
+    Not counted are the first steps, and those that ``torch.profiler`` slows down while it traces them: the last steps
+    of the first epoch and the first batches of the evaluation after it.
 
     Args:
-        folder: gets ``profile.json`` and ``trace.json``.
-        warmup_steps: at least; as many as the loaders hold ready, if these are more. At most half of all.
-        traced_steps: training steps in the trace, and evaluated batches. At most a third of all.
+        folder: for ``profile.json`` and ``trace.json``.
+        warmup_steps: steps before the first that counts, at least; more if the loaders prefetch more batches, and at
+            most half of all.
+        traced_steps: training steps in the trace, and evaluated batches; at most a third of all.
     """
 
     def __init__(self, folder: Path | str, warmup_steps: int, traced_steps: int) -> None:
@@ -47,26 +48,28 @@ class ProfileTraining(Callback):
         self._peak_bytes: dict[str, int] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse a stage without training, and another profiler."""
         self._fits |= stage == "fit"
         if not self._fits:
             raise InstsegError("debug=profile measures a training and the evaluation after it: leave out stage=")
-        if not isinstance(trainer.profiler, PassThroughProfiler):  # type: ignore[attr-defined]
+        if not isinstance(profiler_of(trainer), PassThroughProfiler):
             raise InstsegError("debug=profile does not go with trainer.profiler: leave out one of the two")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start recording."""
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, InstanceSegmentationModule)
         clock = Clock(trainer.strategy.root_device)
         self._recorder = Recorder(clock, self._beginning(trainer), lambda: self._tracer.running)
         self._undo.enter_context(time_parts(pl_module, self._recorder))
-        self._undo.callback(setattr, trainer, "profiler", trainer.profiler)  # type: ignore[attr-defined]
+        self._undo.callback(set_profiler, trainer, profiler_of(trainer))
         self._undo.callback(self._tracer.stop)
-        trainer.profiler = self._recorder  # type: ignore[attr-defined]
+        set_profiler(trainer, self._recorder)
 
     def _beginning(self, trainer: Trainer) -> Callable[[str, int], bool]:
-        """What the recorder asks before each span: whether it counts. The trace starts and stops in between."""
-        loader: Any = trainer.train_dataloader
+        """Return the function that tells the recorder if a span counts; it also starts and stops the trace."""
+        loader = train_loader_of(trainer)
         warmup = max(self.warmup_steps, loader.num_workers * (loader.prefetch_factor or 0))
         first_counted, first_traced = plan(int(trainer.num_training_batches), warmup, self.traced_steps)
 
@@ -84,12 +87,14 @@ class ProfileTraining(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
+        """Note the number of images."""
         if self._recorder is not None:
             self._recorder.spans[-1].num_images = len(batch)
 
     on_validation_batch_start = on_train_batch_start
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop recording, and write the profile and the trace."""
         if self._recorder is None:
             return
         self._note_memory(trainer, "with evaluation")
@@ -99,17 +104,18 @@ class ProfileTraining(Callback):
         self._tracer.write(self.folder / "trace.json")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Only now has the progress bar left the screen."""
+        """Print the profile, now that the progress bar is gone."""
         if self.profile is not None and stage == "fit":
             console = Console()
             print_profile(self.profile, console)
             print_places(self.folder, console)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Stop recording."""
         self._undo.close()
 
     def _note_memory(self, trainer: Trainer, name: str) -> None:
-        """The highest so far."""
+        """Note the highest memory use so far."""
         process = peak_process_bytes()
         if process is not None:
             self._peak_bytes[name] = process
@@ -119,6 +125,12 @@ class ProfileTraining(Callback):
 
 
 def plan(num_steps: int, warmup_steps: int, traced_steps: int) -> tuple[int, int]:
-    """The first step that counts and the first that is traced, of an epoch of ``num_steps``; at least one counts."""
+    """Return the first step that counts and the first that is traced; at least one step counts.
+
+    Args:
+        num_steps: steps of the epoch.
+        warmup_steps: wanted number of steps before the first that counts.
+        traced_steps: wanted number of traced steps.
+    """
     num_traced = min(traced_steps, num_steps // 3)
     return min(warmup_steps, (num_steps - num_traced) // 2), num_steps - num_traced

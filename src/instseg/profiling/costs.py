@@ -1,4 +1,4 @@
-"""The most expensive things of a training, and what to do about each."""
+"""The most expensive parts of a training, with advice on each."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from instseg.profiling import profile as part
 from instseg.profiling.profile import Profile
 
-LITTLE = 0.05  # below this share of an epoch there is little to gain
+LITTLE = 0.05  # fraction of an epoch below which there is little to gain
 
 Hint = Callable[[Profile], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One thing that a training spends its time on."""
+    """Cost of one part of a training."""
 
     name: str
     seconds_per_epoch: float
-    share: float  # of an epoch, 0..1
-    hint: str  # what to do about it
+    fraction: float  # of an epoch, 0..1
+    hint: str  # how to reduce it
 
 
 def costs(profile: Profile) -> list[Cost]:
-    """Everything that an epoch consists of, the most expensive first; an evaluation counts as one thing."""
+    """Return the parts of an epoch, the most expensive first; an evaluation counts as one part."""
     seconds = {_plain(name): value * profile.steps_per_epoch for name, value in profile.step.items()}
     seconds["evaluation"] = profile.evaluation_seconds
     seconds[part.CHECKPOINTS] = profile.checkpoints_seconds
@@ -39,16 +39,16 @@ def _plain(name: str) -> str:
 
 
 def _cost(name: str, seconds: float, profile: Profile) -> Cost:
-    share = seconds / profile.epoch_seconds
+    fraction = seconds / profile.epoch_seconds
     hint = HINTS.get(name.removeprefix("forward: "), _loop_hint)
-    return Cost(name, seconds, share, "little to gain here" if share < LITTLE else hint(profile))
+    return Cost(name, seconds, fraction, "little to gain here" if fraction < LITTLE else hint(profile))
 
 
 def _data_hint(profile: Profile) -> str:
     workers, cores = profile.num_workers, profile.num_cores
     if workers < cores:
         return f"more loader processes: num_workers={min(cores, max(2, 2 * workers))} (now {workers}; {cores} cores)"
-    return "all cores load already: keep smaller copies of the photos, a cheaper augmentation"
+    return "all cores load already: keep smaller copies of the images, a cheaper augmentation"
 
 
 def _network_hint(profile: Profile) -> str:
@@ -60,7 +60,7 @@ def _backward_hint(profile: Profile) -> str:
     return f"{_network_hint(profile)}; with pretrained weights a smaller model.trainable_layers"
 
 
-def _small_photos_hint(profile: Profile) -> str:
+def _small_images_hint(profile: Profile) -> str:
     return "a smaller augmentation.min_size (time grows with its square)"
 
 
@@ -85,7 +85,7 @@ def _checkpoints_hint(profile: Profile) -> str:
 
 
 def _evaluation_hint(profile: Profile) -> str:
-    """Less of it, and what helps against the part that costs most."""
+    """Advise to evaluate less, and how to reduce the most expensive part."""
     seconds = {"forward": 0.0, **profile.evaluation}
     for name, value in profile.image.items():
         whole = "forward" if name in part.FORWARD else name
@@ -96,13 +96,13 @@ def _evaluation_hint(profile: Profile) -> str:
         part.PASTE: "a smaller model.box.detections_per_image",
         part.PICTURES: "a smaller callbacks.pictures.num_images",
     }
-    less = "less often: trainer.check_val_every_n_epoch=5; fewer photos: trainer.limit_val_batches=0.5"
+    less = "less often: trainer.check_val_every_n_epoch=5; fewer images: trainer.limit_val_batches=0.5"
     return f"most of it: {most}; {less}" + (f"; {own[most]}" if most in own else "")
 
 
 HINTS: dict[str, Hint] = {
     part.DATA: _data_hint,
-    **dict.fromkeys((part.COPY, part.NORMALIZE, part.ANCHOR_MATCHING, part.RPN_LOSSES), _small_photos_hint),
+    **dict.fromkeys((part.COPY, part.NORMALIZE, part.ANCHOR_MATCHING, part.RPN_LOSSES), _small_images_hint),
     **dict.fromkeys((part.BACKBONE, part.RPN_HEAD), _network_hint),
     **dict.fromkeys((part.PROPOSALS, part.SAMPLING), _proposals_hint),
     **dict.fromkeys((part.BOX_ALIGN, part.BOX_HEAD, part.MASK_ALIGN, part.MASK_HEAD, part.LOSSES), _rois_hint),

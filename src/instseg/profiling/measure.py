@@ -1,12 +1,12 @@
-"""From recorded ranges to a profile, and what of it only the machine can tell."""
+"""Profiles computed from recorded ranges, and properties of the machine in them."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sized
+from typing import cast
 
 import torch
 from pytorch_lightning import Trainer
@@ -14,15 +14,22 @@ from pytorch_lightning import Trainer
 from instseg.profiling import profile as part
 from instseg.profiling.profile import Profile
 from instseg.profiling.recorder import EPOCH_END, EVALUATION_END, IMAGE, STEP, Recorder, Span
+from instseg.training.trainer_parts import as_loader, train_loader_of
 
-SMALL = 0.01  # a callback below this share is not worth a name
+SMALL = 0.01  # a callback below this fraction is not named
 NAMED = {value for name, value in vars(part).items() if name.isupper() and isinstance(value, str)}
 
 
 def build_profile(recorder: Recorder, trainer: Trainer, peak_bytes: Mapping[str, int]) -> Profile:
-    """What was recorded, and how much of it an epoch of the whole training would hold."""
+    """Build the profile of what was recorded.
+
+    Args:
+        recorder: after the training.
+        trainer: that was recorded.
+        peak_bytes: of what -> memory.
+    """
     steps, images = _counted(recorder, STEP), _counted(recorder, IMAGE)
-    loader: Any = trainer.train_dataloader
+    loader = train_loader_of(trainer)
     image, evaluation = _evaluation(recorder, images)
     device = trainer.strategy.root_device
     return Profile(
@@ -46,11 +53,11 @@ def build_profile(recorder: Recorder, trainer: Trainer, peak_bytes: Mapping[str,
 
 
 def _evaluation(recorder: Recorder, counted: list[Span]) -> tuple[dict[str, float], dict[str, float]]:
-    """Seconds for each image, and seconds for each evaluation."""
+    """Return seconds for each image, and seconds for each evaluation."""
     if not counted:
         return {}, {}
     image = recorder.seconds(counted)
-    image.pop(part.PICTURES, None)  # of the first few images, however many there are
+    image.pop(part.PICTURES, None)  # only the first few images are drawn
     image = _named(image, _num_images(counted))
     end = recorder.seconds(_of(recorder, EVALUATION_END))
     image[part.COMPUTE] = end.pop(part.COMPUTE, 0.0) / _num_images(_of(recorder, IMAGE))
@@ -80,7 +87,7 @@ def _evaluations(recorder: Recorder) -> int:
 
 
 def _named(seconds: Mapping[str, float], count: int) -> dict[str, float]:
-    """Seconds of one; the loops around the parts, and small callbacks, go to what no part claims."""
+    """Return seconds of one; the loops around the parts and small callbacks are added to ``OTHER``."""
     named = {part.OTHER: 0.0}
     total = sum(seconds.values())
     for name, value in seconds.items():
@@ -91,9 +98,10 @@ def _named(seconds: Mapping[str, float], count: int) -> dict[str, float]:
     return named
 
 
-def _images_of(loaders: Any) -> int:
-    """How many images of this process the loaders hold."""
-    return sum(len(loader.sampler) for loader in (loaders if isinstance(loaders, list) else [loaders]))
+def _images_of(loaders: object) -> int:
+    """Return the number of images of this process in one loader or in a list of them."""
+    each = loaders if isinstance(loaders, list) else [loaders]
+    return sum(len(cast("Sized", as_loader(loader).sampler)) for loader in each)
 
 
 def _device_name(device: torch.device) -> str:
@@ -104,12 +112,12 @@ def _device_name(device: torch.device) -> str:
 
 
 def num_cores() -> int:
-    """That this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_process_bytes() -> int | None:
-    """The most memory that this process has held so far, without its loader processes; None where nobody counts."""
+    """Return the peak memory of this process, without its loader processes; None if the system keeps no count."""
     if sys.platform == "win32":
         return None
     import resource

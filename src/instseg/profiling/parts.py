@@ -1,6 +1,6 @@
 """The methods that are timed, and the part of the network that each of them is.
 
-Of any segmenter the passes as a whole are timed; a network that is known here is divided further.
+For any segmenter whole passes are timed; a network that is known here is divided further.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from instseg.training.module import InstanceSegmentationModule
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Timed = tuple[nn.Module | Callable[..., object], str]
-"""A module, whose call is timed, or a bound method; and the part that it is."""
+"""A module or a bound method whose calls are timed, and the part that it is."""
 
 
 def parts_of(module: InstanceSegmentationModule) -> list[Timed]:
-    """Return what is timed, the outer before the inner: a part does not count the parts within it."""
+    """Return the timed methods, outer before inner ones; the time of a part excludes the parts within it."""
     model, metrics = module.model, module.metrics
     whole: list[Timed] = [(model.losses, part.REST), (model.losses_and_predictions, part.REST)]
     inner = parts_of_mask_rcnn(model) if isinstance(model, MaskRCNN) else []
@@ -33,7 +33,7 @@ def parts_of(module: InstanceSegmentationModule) -> list[Timed]:
 
 
 def parts_of_mask_rcnn(model: MaskRCNN) -> list[Timed]:
-    """Return the parts of Mask R-CNN: the one list to follow where its code changes."""
+    """Return the parts of Mask R-CNN: the one list to keep in step with its code."""
     rpn, heads = model.rpn, model.roi_heads
     return [
         (model.transform, part.NORMALIZE),
@@ -56,7 +56,12 @@ def parts_of_mask_rcnn(model: MaskRCNN) -> list[Timed]:
 
 
 def time_parts(module: InstanceSegmentationModule, recorder: Recorder) -> ExitStack:
-    """Announce every call of a part to the recorder, until the returned stack is closed."""
+    """Announce every call of a part to the recorder, until the returned stack is closed.
+
+    Args:
+        module: the module that is trained.
+        recorder: gets a range for each call.
+    """
     undo = ExitStack()
     for timed, name in parts_of(module):
         if isinstance(timed, nn.Module):
@@ -75,7 +80,7 @@ def _owner_and_name(method: Callable[..., object]) -> tuple[object, str]:
 
 
 def _time(owner: object, method: str, name: str, recorder: Recorder, undo: ExitStack) -> None:
-    """Put a timed one in the place of ``owner.method``."""
+    """Replace ``owner.method`` by a timed one."""
     original = getattr(owner, method)
     if method in vars(owner):
         undo.callback(setattr, owner, method, original)

@@ -1,4 +1,4 @@
-"""When what began and ended: Lightning's actions and the parts of the network on one time line, without overlap."""
+"""Recorder of Lightning's actions and of the parts of the network on one time line, without overlap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,7 @@ STARTS = {  # an action of Lightning -> the kind of span that begins with it
     "on_train_epoch_end": EPOCH_END,
     "on_train_end": OUTSIDE,
 }
-REPEATED = {STEP, IMAGE}  # every such action begins a new span; of the others, every callback announces its own
+REPEATED = {STEP, IMAGE}  # each such action begins a span; the others are announced once for each callback
 ACTIONS = {  # an action of Lightning -> the part that it belongs to
     "train_dataloader_next": part.DATA,
     "val_next": part.DATA,
@@ -43,26 +43,37 @@ Mark = float | torch.cuda.Event
 
 
 class Clock:
-    """Marks on the time line of the device, made without waiting for it where it is a CUDA device.
+    """Marks on the time line of the device, made without waiting for it on a GPU.
 
-    There a mark is an event in the stream: between two of them lies what the GPU did and how long it idled, which
-    is what training costs; a loader that waits while the GPU still computes costs nothing.
+    There a mark is an event in the stream. The time between two of them is what training costs: that in which the GPU
+    computed, and that in which it was idle. A loader that waits while the GPU still computes costs nothing.
+
+    Args:
+        device: that trains.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device.type
 
     def mark(self) -> Mark:
+        """Mark this moment."""
         if self._device == "cuda":
-            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            new_event: Callable[..., torch.cuda.Event] = torch.cuda.Event
+            event = new_event(enable_timing=True)
             event.record()
             return event
-        if self._device != "cpu":  # such as mps, which runs behind as CUDA does
+        if self._device != "cpu":  # such as mps, which is asynchronous, too
             torch.accelerator.synchronize()
         return time.perf_counter()
 
     @staticmethod
     def seconds(start: Mark, end: Mark) -> float:
+        """Return the time between two marks.
+
+        Args:
+            start: the earlier one.
+            end: the later one; on a GPU the host waits for it.
+        """
         if isinstance(start, float) and isinstance(end, float):
             return end - start
         assert isinstance(start, torch.cuda.Event) and isinstance(end, torch.cuda.Event)
@@ -75,7 +86,7 @@ class Span:
     """A training step, the evaluation of a batch, or what lies around them."""
 
     kind: str
-    counts: bool  # False for what only warms up, or is slowed down by being traced
+    counts: bool  # False while warming up or traced
     start: Mark
     end: Mark
     num_images: int = 0
@@ -83,24 +94,24 @@ class Span:
 
 @dataclass(slots=True, eq=False)
 class Range:
-    """One part, while it ran, within the part that called it."""
+    """One run of a part, within the part that called it."""
 
     name: str
     span: Span
     within: Range | None
     start: Mark
     end: Mark
-    traced: record_function | None
+    traced: AbstractContextManager[object] | None
 
 
 class Recorder(Profiler):
-    """Takes Lightning's own announcements of what it does, as any of its profilers, and those of ``range``.
+    """A Lightning profiler that records the actions of the trainer and those announced by ``range``.
 
     Args:
         clock: of the device that trains.
-        begin: called with the kind of each span and how many of that kind there were, just before it begins and on
-            nobody's time; says whether the span counts.
-        tracing: whether ranges are to be named to ``torch.profiler``.
+        begin: called before each span with its kind and the number of earlier spans of that kind; its time is not
+            recorded. Returns True if the span counts.
+        tracing: returns True while ``torch.profiler`` runs, which is then told the names of the ranges.
     """
 
     def __init__(self, clock: Clock, begin: Callable[[str, int], bool], tracing: Callable[[], bool]) -> None:
@@ -111,6 +122,7 @@ class Recorder(Profiler):
         self._open: list[Range | None] = []
 
     def start(self, action_name: str) -> None:
+        """Begin an action; called by Lightning."""
         action = action_name.rsplit(".", 1)[-1]
         kind = STARTS.get(action)
         if kind and (kind in REPEATED or not self.spans or self.spans[-1].kind != kind):
@@ -118,10 +130,12 @@ class Recorder(Profiler):
         self._enter(_part_of(action_name, action))
 
     def stop(self, action_name: str) -> None:
+        """End an action; called by Lightning."""
         self._leave()
 
     @contextmanager
     def range(self, name: str) -> Iterator[None]:
+        """Record the context as a run of a part."""
         self._enter(name)
         try:
             yield
@@ -129,7 +143,7 @@ class Recorder(Profiler):
             self._leave()
 
     def cut(self, kind: str) -> None:
-        """End the span and begin another; what is still open belongs to the one that it began in."""
+        """End the span and begin another; an open range belongs to the span in which it began."""
         if self.spans:
             self.spans[-1].end = self.clock.mark()
         counts = self.begin(kind, sum(span.kind == kind for span in self.spans))
@@ -141,9 +155,9 @@ class Recorder(Profiler):
             self._open.append(None)
             return
         within = next((outer for outer in reversed(self._open) if outer is not None), None)
-        traced = record_function(name) if self.tracing() else None
+        traced: AbstractContextManager[object] | None = record_function(name) if self.tracing() else None
         if traced is not None:
-            traced.__enter__()  # type: ignore[no-untyped-call]
+            traced.__enter__()
         now = self.clock.mark()
         self._open.append(Range(name, self.spans[-1], within, now, now, traced))
 
@@ -157,7 +171,7 @@ class Recorder(Profiler):
             opened.traced.__exit__(None, None, None)
 
     def seconds(self, spans: Iterable[Span]) -> dict[str, float]:
-        """Part -> seconds in these spans, without the parts within it; what no part claims is ``OTHER``."""
+        """Return part -> seconds in these spans, without the parts within it; the rest is ``OTHER``."""
         chosen = {id(span): self.clock.seconds(span.start, span.end) for span in spans}
         totals: dict[str, float] = defaultdict(float, {part.OTHER: sum(chosen.values())})
         for item in (item for item in self.ranges if id(item.span) in chosen):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,15 +18,20 @@ NUM_COSTS = 5
 ORDER = (part.DATA, part.COPY, "forward", part.BACKWARD, part.OPTIMIZER, part.PASTE, part.UPDATE, part.COMPUTE)
 
 
-def as_json(profile: Profile) -> dict[str, Any]:
-    """Everything that was measured, and what follows from it."""
+def as_json(profile: Profile) -> dict[str, object]:
+    """Return the measurements, and the totals and costs computed from them."""
     names = ("step_seconds", "images_per_second", "training_seconds", "evaluation_seconds", "epoch_seconds")
     derived = {name: getattr(profile, name) for name in names}
     return asdict(profile) | derived | {"costs": [asdict(cost) for cost in costs(profile)]}
 
 
 def print_profile(profile: Profile, console: Console) -> None:
-    """Where a training step and an evaluated photo spend their time, and the most expensive things of an epoch."""
+    """Print the time of a training step and of an evaluated image by parts, and the most expensive parts of an epoch.
+
+    Args:
+        profile: the measurements.
+        console: to print on.
+    """
     console.print("\n", _step_table(profile), sep="")
     if profile.num_images:
         console.print("\n", _image_table(profile), sep="")
@@ -36,7 +40,12 @@ def print_profile(profile: Profile, console: Console) -> None:
 
 
 def print_places(folder: Path, console: Console) -> None:
-    """Where the files lie and how to look at the trace."""
+    """Print the paths of the files, and how to look at the trace.
+
+    Args:
+        folder: holds the files.
+        console: to print on.
+    """
     trace = folder / "trace.json"
     lines = [f"numbers:         {folder / 'profile.json'}", "trace:           none, for that there are too few steps"]
     if trace.exists():
@@ -46,10 +55,10 @@ def print_places(folder: Path, console: Console) -> None:
 
 
 def _step_table(profile: Profile) -> Table:
-    num_photos = f"{profile.images_per_step:.3g} photos"
+    num_images = f"{profile.images_per_step:.3g} images"
     num_steps = f"{profile.num_steps} step{'s' if profile.num_steps > 1 else ''}"
     table = _table(
-        f"Training step: {_time(profile.step_seconds)} for {num_photos}, {profile.images_per_second:.3g} photos/s",
+        f"Training step: {_time(profile.step_seconds)} for {num_images}, {profile.images_per_second:.3g} images/s",
         f"mean of {num_steps}, {profile.device}, {profile.precision}, num_workers={profile.num_workers}",
     )
     _add_rows(table, profile.step, inner=True)
@@ -60,8 +69,8 @@ def _image_table(profile: Profile) -> Table:
     seconds = sum(profile.image.values())
     once = ", ".join(f"{name} {_time(value)}" for name, value in profile.evaluation.items())
     table = _table(
-        f"Evaluation: {_time(seconds)} a photo, {1 / seconds:.3g} photos/s",
-        f"mean of {profile.num_images} photos; once per evaluation: {once}",
+        f"Evaluation: {_time(seconds)} an image, {1 / seconds:.3g} images/s",
+        f"mean of {profile.num_images} images; once per evaluation: {once}",
     )
     _add_rows(table, profile.image, inner=False)
     return table
@@ -69,14 +78,14 @@ def _image_table(profile: Profile) -> Table:
 
 def _table(title: str, caption: str) -> Table:
     table = Table(title=title, title_justify="left", caption=escape(caption), caption_justify="left")
-    table.add_column("where the time goes")
+    table.add_column("part")
     table.add_column("time", justify="right")
-    table.add_column("share", justify="right")
+    table.add_column("fraction", justify="right")
     return table
 
 
 def _add_rows(table: Table, seconds: Mapping[str, float], inner: bool) -> None:
-    """Parts in the order in which they run, those of the network below their sum; the rest at the end."""
+    """Add the parts in the order in which they run, those of the network below their sum; the rest comes last."""
     network = {name: seconds[name] for name in part.FORWARD if name in seconds}
     outer = {name: value for name, value in seconds.items() if name not in network}
     outer["forward"] = sum(network.values())
@@ -88,12 +97,12 @@ def _add_rows(table: Table, seconds: Mapping[str, float], inner: bool) -> None:
 
 
 def _epoch(profile: Profile) -> str:
-    """How the times of single steps and photos add up in the whole training."""
+    """Return the time of an epoch as text, by steps, evaluation and checkpoints."""
     lines = [f"An epoch of this training takes about {_time(profile.epoch_seconds)}:"]
     lines.append(f"  training     {_time(profile.training_seconds):>9}  {profile.steps_per_epoch:,} steps")
     if profile.num_images:
-        photos = f"{profile.images_per_evaluation:,} photos"
-        lines.append(f"  evaluation   {_time(profile.evaluation_seconds):>9}  {photos}")
+        images = f"{profile.images_per_evaluation:,} images"
+        lines.append(f"  evaluation   {_time(profile.evaluation_seconds):>9}  {images}")
     lines.append(f"  checkpoints  {_time(profile.checkpoints_seconds):>9}")
     return "\n".join([*lines, _memory(profile.peak_bytes)])
 
@@ -105,10 +114,10 @@ def _memory(peak_bytes: Mapping[str, int]) -> str:
 
 def _costs_table(profile: Profile) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.title, table.title_justify = "The five most expensive things of an epoch", "left"
+    table.title, table.title_justify = "The five most expensive parts of an epoch", "left"
     table.add_column(justify="right")
     for number, cost in enumerate(costs(profile)[:NUM_COSTS], start=1):
-        table.add_row(f"{number}.", f"{cost.share:.0%}", escape(f"{cost.name}, {_time(cost.seconds_per_epoch)}"))
+        table.add_row(f"{number}.", f"{cost.fraction:.0%}", escape(f"{cost.name}, {_time(cost.seconds_per_epoch)}"))
         table.add_row("", "", escape(cost.hint), style="dim")
     return table
 

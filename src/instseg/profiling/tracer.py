@@ -12,27 +12,28 @@ from instseg.core.atomic import replacing
 
 
 class Tracer:
-    """``torch.profiler`` between ``start`` and ``stop``, once; slows down what it watches."""
+    """One run of ``torch.profiler`` between ``start`` and ``stop``; it slows down what it traces."""
 
     def __init__(self) -> None:
         self.running = False
         self._profiler: torch.profiler.profile | None = None
 
     def start(self) -> None:
-        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it calls a machine without a GPU an error, on stderr
+        """Start the trace."""
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it reports a missing GPU as an error on stderr
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * torch.cuda.is_available()
         self._profiler = torch.profiler.profile(activities=activities)
         self._profiler.start()
         self.running = True
 
     def stop(self) -> None:
-        """Ends the trace; nothing happens where none is running."""
+        """End the trace, if it is running."""
         if self._profiler is not None and self.running:
             self.running = False
             self._profiler.stop()
 
     def write(self, path: Path) -> bool:
-        """Write what was traced; False where nothing was."""
+        """Write the trace, and return False if there is none."""
         if self._profiler is None:
             return False
         with replacing(path) as scratch:

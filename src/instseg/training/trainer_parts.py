@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Protocol, cast, runtime_checkable
 
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.profilers import Profiler
+from torch.utils.data import DataLoader
+
+from instseg.core.types import Batch
 
 
 @runtime_checkable
@@ -19,6 +23,7 @@ class _Parts(Protocol):
     datamodule: object
     fast_dev_run: bool | int
     log_every_n_steps: float
+    profiler: Profiler
 
 
 def _parts(trainer: Trainer) -> _Parts:
@@ -50,3 +55,38 @@ def is_trial_run(trainer: Trainer) -> bool:
 def log_every_n_steps(trainer: Trainer) -> int:
     """Return the number of steps between two that are logged."""
     return int(_parts(trainer).log_every_n_steps)
+
+
+def train_loader_of(trainer: Trainer) -> DataLoader[Batch]:
+    """Return the loader of the training batches.
+
+    Raises:
+        TypeError: the trainer has none, or several.
+    """
+    return as_loader(trainer.train_dataloader)
+
+
+def as_loader(value: object) -> DataLoader[Batch]:
+    """Return a loader that a trainer holds, typed.
+
+    Raises:
+        TypeError: it is no loader.
+    """
+    if not isinstance(value, DataLoader):
+        raise TypeError(f"expected a loader of batches, found {type(value).__name__}")
+    return value
+
+
+def profiler_of(trainer: Trainer) -> Profiler:
+    """Return the profiler that is told of every action of the trainer."""
+    return _parts(trainer).profiler
+
+
+def set_profiler(trainer: Trainer, profiler: Profiler) -> None:
+    """Replace the profiler.
+
+    Args:
+        trainer: whose actions it is told of.
+        profiler: the new one.
+    """
+    _parts(trainer).profiler = profiler
