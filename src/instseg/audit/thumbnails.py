@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
@@ -21,6 +21,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
 from instseg.core.polygons import pixel_polygons
+from instseg.core.records import convert_plain
 from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
@@ -55,13 +56,25 @@ def illustrate(report: AuditReport, prepared: PreparedDataset) -> AuditReport:
     return replace(report, findings=tuple(painted))
 
 
+class Drawable(msgspec.Struct, frozen=True):
+    """An annotation in the json of a prepared dataset, which may be one that could not be used."""
+
+    id: int
+    segmentation: object = None
+    bbox: object = None
+
+
+class _Json(msgspec.Struct, frozen=True):
+    annotations: list[Drawable]
+
+
 class Painter:
     """Painter of the findings about one dataset; images that cannot be read are skipped."""
 
     def __init__(self, prepared: PreparedDataset) -> None:
         self.prepared = prepared
         self.read = lru_cache(maxsize=4)(read_image)
-        self.annotations: dict[str, dict[int, Any]] = {}
+        self.annotations: dict[str, dict[int, Drawable]] = {}
 
     def paint_some(self, spots: Sequence[Spot]) -> list[Thumbnail]:
         """Draw some spots, the worst of each image first: an image with a hundred tiny shapes shall not take all."""
@@ -119,20 +132,24 @@ class Painter:
         """Read a shape that could not be used from the labels, as far as it can be drawn."""
         if spot.split not in self.annotations:
             path = self.prepared.folder / f"{spot.split}.json"
-            coco = read_json(path) if path.is_file() else {"annotations": []}
-            self.annotations[spot.split] = {entry["id"]: entry for entry in coco["annotations"]}
-        annotation: Mapping[str, Any] = self.annotations[spot.split].get(spot.annotation_id or 0, {})
+            self.annotations[spot.split] = _read_drawables(path) if path.is_file() else {}
+        annotation = self.annotations[spot.split].get(spot.annotation_id or 0, Drawable(0))
         return _polygons_of_annotation(annotation, image_size)
 
 
-def _polygons_of_annotation(annotation: Mapping[str, Any], image_size: tuple[int, int]) -> list[Polygon]:
-    segmentation, box = annotation.get("segmentation"), annotation.get("bbox")
+def _read_drawables(path: Path) -> dict[int, Drawable]:
+    remedy = "the dataset is prepared again where its folder is deleted"
+    return {one.id: one for one in convert_plain(read_json(path), _Json, str(path), remedy).annotations}
+
+
+def _polygons_of_annotation(annotation: Drawable, image_size: tuple[int, int]) -> list[Polygon]:
     try:
-        if isinstance(segmentation, dict):
-            return pixel_polygons(rle_to_bitmask(segmentation_to_rle(segmentation, image_size)))
-        parts = [np.asarray(part, dtype=np.float64).reshape(-1, 2) for part in segmentation or [] if len(part) >= 2]
-        if not parts and box:
-            x, y, width, height = box
+        if isinstance(annotation.segmentation, dict):
+            return pixel_polygons(rle_to_bitmask(segmentation_to_rle(annotation.segmentation, image_size)))
+        listed = annotation.segmentation if isinstance(annotation.segmentation, list) else []
+        parts = [np.asarray(part, dtype=np.float64).reshape(-1, 2) for part in listed if len(part) >= 2]
+        if not parts and isinstance(annotation.bbox, list):
+            x, y, width, height = annotation.bbox
             parts = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], dtype=np.float64)]
     except (TypeError, ValueError) as error:
         raise InstsegError(f"cannot be drawn: {error}") from error

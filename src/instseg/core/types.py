@@ -8,8 +8,9 @@ of the first pixel. Labels start at 1; 0 is the background.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -220,7 +221,7 @@ class CocoCategory(TypedDict, total=False):
 class CocoDict(TypedDict, total=False):
     """COCO json as a dictionary: the canonical form of every dataset."""
 
-    info: dict[str, Any]  # free text and settings of whoever wrote it
+    info: Mapping[str, object]  # free text and settings of whoever wrote it
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,14 +25,31 @@ MAX_TICKS = 6
 """Up to this many numbers have a tick each."""
 MAX_NAME, MAX_LETTERS = 22, 48
 """Letters of one name below an axis, and of all names in a line before they are turned."""
-TURNED: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+DEGREES = 30
+"""By which long names are turned."""
 NAMES = ("fold", "seed")
 """Keys whose values are written as numbers, and are names."""
 COLUMNS = 3
 BAND = 0.09
 """Fraction of a panel's height, at its bottom, for jobs that failed."""
 FAILED_COLOUR, PLAIN_COLOUR, BEST_COLOUR, PRUNED_COLOUR = "#c0392b", "#34679a", "#e69f00", "0.5"
-MARKS: dict[str, dict[str, Any]] = {
+
+
+class Style(TypedDict, total=False):
+    """Keywords of matplotlib's ``Line2D`` that are used here."""
+
+    color: str
+    label: str | None
+    linewidth: float  # points
+    alpha: float  # 0 to 1
+    marker: str
+    markersize: float  # points
+    markeredgecolor: str
+    markeredgewidth: float  # points
+    fillstyle: Literal["none"]
+
+
+MARKS: dict[str, Style] = {
     "done": {"marker": "o", "color": PLAIN_COLOUR, "markersize": 6},
     "best": {"marker": "*", "color": BEST_COLOUR, "markersize": 16, "markeredgecolor": "black", "markeredgewidth": 0.6},
     "given up early, at its last value": {"marker": "o", "color": PRUNED_COLOUR, "fillstyle": "none", "markersize": 6},
@@ -100,7 +117,7 @@ def _draw_panel(axis: Axes, key: str, rows: Sequence[Row]) -> None:
     num_values = len({row.record.values[key] for row in done})
     is_grid = num_values > 1 and len(groups) <= MAX_LINES and num_values * len(groups) <= 1.5 * len(done)
     for number, (name, group) in enumerate(groups.items() if is_grid else [("", done)]):
-        style = {"color": f"C{number}", "label": name or None} if is_grid else {}
+        style: Style = {"color": f"C{number}", "label": name or None} if is_grid else {}
         _draw_points(axis, [(places[r.record.values[key]], r.metric or 0.0) for r in group], key, group, style)
     _draw_others(axis, key, rows, places)
     axis.set_xlabel(key)
@@ -109,15 +126,14 @@ def _draw_panel(axis: Axes, key: str, rows: Sequence[Row]) -> None:
         axis.legend(fontsize=8, framealpha=0.85, loc="best")
 
 
-def _draw_points(
-    axis: Axes, points: list[tuple[float, float]], key: str, rows: Sequence[Row], style: Mapping[str, Any]
-) -> None:
+def _draw_points(axis: Axes, points: list[tuple[float, float]], key: str, rows: Sequence[Row], style: Style) -> None:
     """Draw points, joined by lines on an axis of numbers where a colour is one combination of the other values."""
     are_numbers = all(_number(key, row.record.values[key]) is not None for row in rows)
-    line = {"linestyle": "-" if style and are_numbers else "", "linewidth": 1.4, "alpha": 0.85}
+    line: Style = {"linewidth": 1.4, "alpha": 0.85}
     if points:
         x, y = zip(*sorted(points), strict=True)
-        axis.plot(x, y, **{**MARKS[DONE_MARK], **line, **style})
+        combined: Style = {**MARKS[DONE_MARK], **line, **style}
+        axis.plot(x, y, linestyle="-" if style and are_numbers else "", **combined)
 
 
 def _draw_others(axis: Axes, key: str, rows: Sequence[Row], places: Mapping[str, float]) -> None:
@@ -152,8 +168,9 @@ def _places(axis: Axes, key: str, rows: Sequence[Row]) -> dict[str, float]:
     numbers = {value: number for value in values if (number := _number(key, value)) is not None}
     if len(numbers) < len(values) or not numbers:
         names = [_cut(name) for name in values]
-        turned = TURNED if len("".join(names)) > MAX_LETTERS else {}
-        axis.set_xticks(range(len(values)), names, fontsize=9, **turned)
+        axis.set_xticks(range(len(values)), names, fontsize=9)
+        if len("".join(names)) > MAX_LETTERS:
+            axis.set_xticks(range(len(values)), names, rotation=DEGREES, ha="right", rotation_mode="anchor")
         axis.set_xlim(-0.5, len(values) - 0.5)
         return {name: float(place) for place, name in enumerate(values)}
     measured = {numbers[row.record.values[key]] for row in rows if row.metric is not None}

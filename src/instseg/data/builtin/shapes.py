@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import get_type_hints
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.locks import made_once
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, Image
 from instseg.data.builtin.shapes_drawing import CATEGORIES, Shape, compose, render
+from instseg.data.reading.option_values import typed
 
 GENERATOR_VERSION = 3
 """Increment it whenever the same parameters give other files: it is part of the name of the cache folder."""
@@ -66,12 +67,18 @@ class ShapesSpec:
         _check("seed", self.seed >= 0, "0 or more", self.seed)
 
     @classmethod
-    def from_params(cls, **params: Any) -> ShapesSpec:
-        """Construct a spec; an unknown parameter is an InstsegError that lists the known ones."""
+    def from_params(cls, **params: object) -> ShapesSpec:
+        """Construct a spec from values of a configuration.
+
+        Raises:
+            InstsegError: a parameter is not known, or of another type.
+        """
         known = [f.name for f in fields(cls)]
         unknown = sorted(params.keys() - set(known))
         _check("parameters", not unknown, f"some of {known}", unknown)
-        return cls(**params)
+        hints = get_type_hints(cls)
+        build: Callable[..., ShapesSpec] = cls
+        return build(**{name: typed(name, value, hints[name]) for name, value in params.items()})
 
 
 def _check(key: str, holds: bool, expected: str, got: object) -> None:
@@ -159,7 +166,7 @@ def shapes_fingerprint(spec: ShapesSpec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def prepare_shapes(cache_dir: Path, **params: Any) -> Path:
+def prepare_shapes(cache_dir: Path, **params: object) -> Path:
     """Generate the folder ``cache_dir/shapes_<fingerprint>`` unless it exists, and return it.
 
     Of several processes one draws, the others wait and use its folder.

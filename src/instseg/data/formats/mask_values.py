@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from pycocotools import mask as coco_mask
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize, Rle
 
-PixelValues = NDArray[np.integer[Any]]
+PixelValues = NDArray[np.integer]
 """(H, W) integers of any width, 0 is the background."""
 COLOUR = 1 << 24
 """Added to red·2^16 + green·2^8 + blue, so that no colour is mistaken for a number."""

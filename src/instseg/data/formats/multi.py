@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import printable, usable_text
@@ -23,6 +23,18 @@ OWN_KEYS = ("root", "format", *HINTS)
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """One of the sources."""
+
+    name: str
+    root: str
+    format: str
+    rename: Mapping[str, str] | None
+    drop: tuple[str, ...] | None
+    options: Mapping[str, object]  # of its format
+
+
+@dataclass(frozen=True, slots=True)
 class MultiReader:
     """Reader of named sources, each ``{root, format: auto, rename: {}, drop: [], …options of its format}``.
 
@@ -33,36 +45,42 @@ class MultiReader:
     VERSION: ClassVar[int] = READERS_VERSION
     root: Path
     cache_dir: str
-    sources: Mapping[str, Any] | None = None
+    sources: Mapping[str, object] | None = None
 
     def label_files(self) -> Iterable[Path]:
         """Return the label files of all sources."""
-        return [file for reader in self._readers().values() for file in reader.label_files()]
+        return [file for source in self._given().values() for file in self._reader(source).label_files()]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         """Read all sources; those without splits come as ``UNSPLIT`` beside the splits of the others."""
         parts: defaultdict[str, list[Labels]] = defaultdict(list)
-        for name, reader in self._readers().items():
-            read = reader.read(findings)
+        for name, source in self._given().items():
+            read = self._reader(source).read(findings)
             cocos = {split: without_dangling(labels.coco, findings[split]) for split, labels in read.items()}
-            rename, drop = (typed(f"sources.{name}.{key}", self._given()[name].get(key), HINTS[key]) for key in HINTS)
-            for split, coco in rename_categories(cocos, rename, drop).items():
+            for split, coco in rename_categories(cocos, source.rename, source.drop).items():
                 parts[split].append(Labels(named_source(coco, name), read[split].image_root))
         return same_categories({split: merge_labels(labels) for split, labels in parts.items()})
 
-    def _readers(self) -> dict[str, LabelReader]:
-        return {name: self._reader(name, source) for name, source in self._given().items()}
+    def _reader(self, source: Source) -> LabelReader:
+        root = given_path(f"sources.{source.name}.root", source.root, self.root)
+        return reader_of(source.format, root, source.options, Path(self.cache_dir))
 
-    def _reader(self, name: str, source: Mapping[str, Any]) -> LabelReader:
-        root = given_path(f"sources.{name}.root", source["root"], self.root)
-        options = {key: value for key, value in source.items() if key not in OWN_KEYS}
-        return reader_of(source.get("format") or "auto", root, options, Path(self.cache_dir))
-
-    def _given(self) -> dict[str, Mapping[str, Any]]:
+    def _given(self) -> dict[str, Source]:
         given = {name: source for name, source in (self.sources or {}).items() if source}
         if not given:
             raise InstsegError("dataset=multi needs sources: dataset.sources='{a: {root: DIR}, b: {root: DIR}}'")
-        for name, source in given.items():
-            if not isinstance(source, Mapping) or not usable_text(source.get("root")):
-                raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {printable(source)}")
-        return given
+        return {name: _typed_source(name, source) for name, source in given.items()}
+
+
+def _typed_source(name: str, given: object) -> Source:
+    if not isinstance(given, Mapping) or not usable_text(given.get("root")):
+        raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {printable(given)}")
+    own = {key: typed(f"sources.{name}.{key}", given.get(key), hint) for key, hint in HINTS.items()}
+    return Source(
+        name,
+        given["root"],
+        given.get("format") or "auto",
+        cast("Mapping[str, str] | None", own["rename"]),
+        cast("tuple[str, ...] | None", own["drop"]),
+        {key: value for key, value in given.items() if key not in OWN_KEYS},
+    )

@@ -10,7 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def _add_instance(
         return
     annotated_box = _annotated_box(annotation)
     clipped = (annotated_box and _clipped(annotated_box, image_size)) or clipped
-    annotated_area: Any = annotation.get("area")
+    annotated_area = annotation.get("area")
     if _is_number(annotated_area) and annotated_area > 0:
         area = float(annotated_area)
     writer.add_instance(annotation["id"], label, clipped, area, bool(annotation.get("iscrowd")), shape)
@@ -153,14 +153,14 @@ def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, find
     return usable
 
 
-def _rle_of(segmentation: Any, image_size: ImageSize) -> Rle:
+def _rle_of(segmentation: object, image_size: ImageSize) -> Rle:
     try:
         return segmentation_to_rle(segmentation, image_size)
     except (TypeError, ValueError, OverflowError) as error:
         raise InstsegError(f"an RLE must have a size and counts of numbers, found {str(segmentation)[:60]}") from error
 
 
-def _polygon_of(part: Any) -> Polygon:
+def _polygon_of(part: object) -> Polygon:
     try:
         flat = np.asarray(part, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError, OverflowError) as error:
@@ -188,7 +188,7 @@ def _annotated_box(annotation: CocoAnnotation) -> list[float] | None:
     return [x, y, x + width, y + height]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and abs(value) <= MAX_NUMBER
 
 

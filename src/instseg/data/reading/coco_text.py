@@ -8,8 +8,8 @@ as on any other; ``whole`` gives the rest. Those keys may be changed on the way 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from msgspec import DecodeError, Raw
 from msgspec.json import decode
@@ -24,7 +24,7 @@ BYTES_IN_MEMORY_PER_BYTE = 3
 """What indexing such a file takes, its text included; measured 2.2 on COCO 2017."""
 
 
-def read_coco_text(path: Path) -> dict[str, Any] | None:
+def read_coco_text(path: Path) -> dict[str, object] | None:
     """Read a COCO file, its annotations as ``LIGHT_KEYS`` and ``TEXT``.
 
     Returns:
@@ -44,7 +44,7 @@ def read_coco_text(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _light(text: Raw) -> dict[str, Any]:
+def _light(text: Raw) -> dict[str, object]:
     entry = decode(text, type=dict)
     light = {key: entry[key] for key in LIGHT_KEYS if key in entry}
     light[TEXT] = text
@@ -53,10 +53,11 @@ def _light(text: Raw) -> dict[str, Any]:
 
 def whole(annotation: CocoAnnotation) -> CocoAnnotation:
     """Return an annotation with all its keys, those of the text parsed anew at every call."""
-    entry: Any = annotation
-    if not isinstance(entry.get(TEXT), Raw):
+    entry: Mapping[str, object] = annotation
+    text = entry.get(TEXT)
+    if not isinstance(text, Raw):
         return annotation
-    parsed: CocoAnnotation = decode(entry[TEXT]) | {key: entry[key] for key in LIGHT_KEYS if key in entry}
+    parsed: CocoAnnotation = decode(text) | {key: entry[key] for key in LIGHT_KEYS if key in entry}
     return parsed
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,55 +50,58 @@ class LabelsBuilder:
         self.images.append(image)
         return image["id"]
 
-    def add_polygons(self, image_id: int, category: str, polygons: Sequence[Polygon], **more: Any) -> None:
+    def add_polygons(self, image_id: int, category: str, polygons: Sequence[Polygon], iscrowd: int = 0) -> None:
         """Add an instance of one or several parts.
 
         Args:
             image_id: of its image.
             category: name.
             polygons: (P, 2) each, px of the labelled image.
-            more: further keys, such as iscrowd.
+            iscrowd: 1 for a region of many instances.
         """
-        self._add(image_id, category, {"segmentation": [p.reshape(-1).tolist() for p in polygons], **more})
+        self._add(image_id, category, [p.reshape(-1).tolist() for p in polygons], iscrowd)
 
-    def add_bitmask(self, image_id: int, category: str, bitmask: NDArray[Any], **more: Any) -> None:
+    def add_bitmask(self, image_id: int, category: str, bitmask: NDArray[np.generic], iscrowd: int = 0) -> None:
         """Add an instance as a bitmask.
 
         Args:
             image_id: of its image.
             category: name.
             bitmask: (H, W) of the labelled image's size, non-zero is inside.
-            more: further keys, such as iscrowd.
+            iscrowd: 1 for a region of many instances.
         """
-        self.add_rle(image_id, category, bitmask_to_rle(bitmask), **more)
+        self.add_rle(image_id, category, bitmask_to_rle(bitmask), iscrowd)
 
-    def add_rle(self, image_id: int, category: str, rle: Rle, **more: Any) -> None:
+    def add_rle(self, image_id: int, category: str, rle: Rle, iscrowd: int = 0) -> None:
         """Add an instance as a compressed RLE.
 
         Args:
             image_id: of its image.
             category: name.
             rle: of the labelled image's size.
-            more: further keys, such as iscrowd.
+            iscrowd: 1 for a region of many instances.
         """
         segmentation = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
-        self._add(image_id, category, {"segmentation": segmentation, **more})
+        self._add(image_id, category, segmentation, iscrowd)
 
-    def add_box(self, image_id: int, category: str, box: NDArray[np.float64], **more: Any) -> None:
+    def add_box(self, image_id: int, category: str, box: NDArray[np.float64], iscrowd: int = 0) -> None:
         """Add a box without a mask; later it is counted, and used as the mask.
 
         Args:
             image_id: of its image.
             category: name.
             box: (4,) xyxy, px of the labelled image.
-            more: further keys, such as iscrowd.
+            iscrowd: 1 for a region of many instances.
         """
         x1, y1, x2, y2 = map(float, box)
-        self._add(image_id, category, {"segmentation": [], "bbox": [x1, y1, x2 - x1, y2 - y1], **more})
+        self._add(image_id, category, [], iscrowd)["bbox"] = [x1, y1, x2 - x1, y2 - y1]
 
-    def _add(self, image_id: int, category: str, entry: dict[str, Any]) -> None:
-        self.annotations.append({"id": len(self.annotations) + 1, "image_id": image_id, "iscrowd": 0, **entry})  # type: ignore[typeddict-item]
+    def _add(self, image_id: int, category: str, segmentation: object, iscrowd: int) -> CocoAnnotation:
+        annotation: CocoAnnotation = {"id": len(self.annotations) + 1, "image_id": image_id}
+        annotation |= {"iscrowd": iscrowd, "segmentation": segmentation}
+        self.annotations.append(annotation)
         self.names.append(category)
+        return annotation
 
     def coco(self, categories: Sequence[str]) -> CocoDict:
         """Return the dictionary; ids count from 1 in the order of ``categories``, which must hold every name."""

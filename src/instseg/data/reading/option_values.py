@@ -22,7 +22,7 @@ MEANINGS = {
 }
 
 
-def typed(option: str, value: Any, hint: Any) -> Any:
+def typed(option: str, value: object, hint: object) -> object:
     """Return the value as a type hint has it: text, number, truth value, mapping, tuple, None, or a union of these.
 
     Where text is expected a number becomes text: names that are numbers arrive so.
@@ -30,13 +30,13 @@ def typed(option: str, value: Any, hint: Any) -> Any:
     Args:
         option: its name, for the message.
         value: as the configuration has it.
-        hint: the type.
+        hint: the type; ``object`` takes any.
 
     Raises:
         InstsegError: the value is of another type.
     """
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    if Any in kinds or (value is None and NoneType in kinds):
+    if object in kinds or Any in kinds or (value is None and NoneType in kinds):
         return value
     for kind in kinds:
         origin, inner = get_origin(kind) or kind, get_args(kind)
@@ -48,13 +48,13 @@ def typed(option: str, value: Any, hint: Any) -> Any:
             return str(value)
         if type(value) is origin and origin in (int, bool):
             return value
-        if origin is float and type(value) in (int, float) and abs(value) <= MAX_NUMBER:  # not so of nan
-            return value
+        if origin is float and isinstance(value, int | float) and type(value) is not bool and abs(value) <= MAX_NUMBER:
+            return value  # not nan
     expected = " or ".join(MEANINGS[get_origin(kind) or kind] for kind in kinds if kind is not NoneType)
     raise InstsegError(f"dataset.{printable(option)}: expected {expected}, found {printable(value)}")
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return type(value) in (int, float) or (isinstance(value, str) and usable_text(value) == value)
 
 

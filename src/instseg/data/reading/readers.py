@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, get_type_hints
+from typing import ClassVar, Protocol, get_type_hints
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.findings import Findings
@@ -47,7 +47,7 @@ class LabelReader(Protocol):
 
 
 def make_reader(
-    reader: Callable[..., LabelReader], root: Path, options: Mapping[str, Any], cache_dir: Path
+    reader: Callable[..., LabelReader], root: Path, options: Mapping[str, object], cache_dir: Path
 ) -> LabelReader:
     """Make the reader of a folder with its own options.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 from instseg.data.reading.folders import common_root, prefix_from
@@ -68,5 +67,5 @@ def named_source(coco: CocoDict, name: str) -> CocoDict:
         coco: the labels.
         name: of the source.
     """
-    images: list[Any] = [{**image, "source": name} for image in coco["images"]]
+    images: list[CocoImage] = [{**image, "source": name} for image in coco["images"]]
     return {**coco, "images": images}

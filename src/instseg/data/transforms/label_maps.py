@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ from instseg.core.types import Bitmask, Box, ImageSize, Rle
 
 NUM_VALUES = 256  # of a byte; 0 stands for no instance
 MAX_PER_MAP = 64  # a set of instances is the bits of one number
+Pixels = tuple[slice, slice] | tuple[NDArray[np.integer], ...]
+"""Rows and columns."""
+Group = TypeVar("Group", bound=np.generic)
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class LabelMaps:
         x1, y1, x2, y2 = box.astype(int).tolist()
         return self.sample(i, np.s_[y1:y2, x1:x2])
 
-    def sample(self, i: int, pixels: Any) -> Bitmask:
+    def sample(self, i: int, pixels: Pixels) -> Bitmask:
         """Tell of some pixels whether they belong to an instance.
 
         Args:
@@ -133,7 +136,7 @@ def _extents_of_values(label_map: NDArray[np.uint8]) -> tuple[NDArray[np.uint8],
     return _united(values[order], extents[:, order])
 
 
-def _united(groups: NDArray[Any], extents: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _united(groups: NDArray[Group], extents: NDArray[np.int64]) -> tuple[NDArray[Group], NDArray[np.int64]]:
     """Return the different groups, which are in order, and their extents (5, N): x1, y1, x2, y2, pixels."""
     is_first = np.ones(len(groups), dtype=np.bool_)
     np.not_equal(groups[1:], groups[:-1], out=is_first[1:])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ from instseg.core.types import BOX_MASK_SIZE, Bitmask, Box, Image, ImageSize, In
 from instseg.data.transforms.cropping import visible_polygons
 from instseg.data.transforms.label_maps import draw_label_maps
 from instseg.data.transforms.occlusion import Cover, Drawn, draw_behind, draw_unhidden
+
+
+class Moved(TypedDict):
+    """Result of a pipeline of transforms, as albumentations has it."""
+
+    image: Image
+    keypoints: object  # (P, 2), in the order in which they were given
+    masks: NotRequired[Sequence[NDArray[np.uint8]]]
 
 
 class MovingInstances:
@@ -58,7 +66,7 @@ class MovingInstances:
         self.part_lengths = [len(part) for part in parts]
         self.points: Polygon = np.concatenate(parts) if parts else np.zeros((0, 2))
 
-    def transform(self, pipeline: Callable[..., dict[str, Any]], image: Image) -> Image:
+    def transform(self, pipeline: Callable[..., Moved], image: Image) -> Image:
         """Put the image and everything on it through a pipeline of transforms.
 
         Args:
@@ -87,7 +95,7 @@ class MovingInstances:
         self.points, self.frame = moved[:-4], moved[-4:]
         growth = polygon_area(self.frame) / before
         self.bitmap_areas = [area * growth for area in self.bitmap_areas]
-        self.maps.maps = [np.asarray(label_map) for label_map in result.get("masks", [])]
+        self.maps.maps = [np.asarray(label_map) for label_map in result.get("masks", ())]
         return self._checked(result["image"])
 
     def _checked(self, image: Image) -> Image:

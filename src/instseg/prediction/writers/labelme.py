@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from instseg.core.files import write_json
 from instseg.prediction.writers.predicted_image import LoadedImage
@@ -50,7 +49,7 @@ class LabelMe(Writer):
             path = str(file)
         return path.replace(os.sep, "/")
 
-    def _shapes(self, image: LoadedImage) -> Iterator[dict[str, Any]]:
+    def _shapes(self, image: LoadedImage) -> Iterator[dict[str, object]]:
         found = image.prediction
         for number, polygons in enumerate(image.polygons, start=1):
             score = float(found.scores[number - 1])

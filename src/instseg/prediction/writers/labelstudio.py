@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -20,6 +20,20 @@ from instseg.prediction.writers.writer import PredictionRun, Writer
 LABELS, IMAGE = "label", "image"  # what the labelling setup calls its tags
 
 
+class Region(TypedDict):
+    """One shape of a task's result, with Label Studio's keys."""
+
+    id: str
+    type: str
+    from_name: str
+    to_name: str
+    original_width: int  # px
+    original_height: int  # px
+    image_rotation: int
+    score: float
+    value: dict[str, object]
+
+
 class LabelStudio(Writer):
     """One polygon an instance, in percent of the image as Label Studio has it; parts and holes are joined by seams."""
 
@@ -28,7 +42,7 @@ class LabelStudio(Writer):
     def start(self, run: PredictionRun) -> None:
         """Begin the results of each image."""
         super().start(run)
-        self.results: dict[str, list[dict[str, Any]]] = {}
+        self.results: dict[str, list[Region]] = {}
 
     def add(self, image: LoadedImage) -> None:
         found = image.prediction
@@ -49,7 +63,7 @@ class LabelStudio(Writer):
         write_text_atomically(self.path / "label_config.xml", _label_config(self.run))
         write_text_atomically(self.path / "HOW_TO_IMPORT.txt", _how_to(self.run))
 
-    def _task(self, image: PredictedImage) -> dict[str, Any]:
+    def _task(self, image: PredictedImage) -> dict[str, object]:
         """Label Studio sorts tasks by the score of the prediction: the mean over the instances. Where nothing was
         found there is no prediction, because an empty one is refused by some of its versions."""
         result = self.results[image.file]
@@ -67,7 +81,7 @@ class LabelStudio(Writer):
         }
 
 
-def _region(region_id: str, polygon: Polygon, category: str, score: float, image_size: ImageSize) -> dict[str, Any]:
+def _region(region_id: str, polygon: Polygon, category: str, score: float, image_size: ImageSize) -> Region:
     height, width = image_size
     points = (polygon * 100 / (width, height)).round(4).tolist()
     return {
@@ -113,6 +127,6 @@ def _how_to(run: PredictionRun) -> str:
 
            and save it without Sync, which would make tasks of its own.
         4. Import tasks.json. Every task shows its predictions; correct them and submit.
-        5. Writer as JSON and train: python train.py dataset=labelstudio dataset.root=…
+        5. Export as JSON and train: python train.py dataset=labelstudio dataset.root=…
         """
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +48,7 @@ class Masks(Writer):
         if crowded := sum(len(image.prediction) > MAX_8_BIT for image in images):
             self.notes.append(f"{crowded} of the masks hold more than {MAX_8_BIT} instances: 16-bit gray, no colours")
 
-    def _entry(self, image: PredictedImage) -> dict[str, Any]:
+    def _entry(self, image: PredictedImage) -> dict[str, object]:
         values = sorted(self.visible[image.file] - {0})
         labels, scores = image.prediction.labels, image.prediction.scores
         instances = [

@@ -20,7 +20,8 @@ class CocoJson(Writer):
     def finish(self, images: Sequence[PredictedImage]) -> None:
         names = {image.prediction.image_id: image.file for image in images}
         coco = predictions_to_coco([image.prediction for image in images], names, self.run.categories)
-        coco["info"] |= {"image_folder": str(self.run.image_folder), "model": dict(self.run.identity)}
+        origin = {"image_folder": str(self.run.image_folder), "model": dict(self.run.identity)}
+        coco["info"] = {**coco["info"], **origin}
         write_json(self.path, coco)
 
 
