@@ -6,9 +6,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from omegaconf import OmegaConf
 
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import GROUPS, LAUNCHER_KEYS, MULTIRUN, check_stored_overrides, quoted, typed_values
+from instseg.core.overrides import LAUNCHER_KEYS, MULTIRUN, VALUE_KEYS, check_stored_overrides, quoted, typed_values
 
 CONF = Path(__file__).parents[2] / "conf"
 VALUES = ["/a/b", "a, b", "a=b", "[a] {b} (c)", "'a'", 'say "b"', "it's", "\\", '\\"', "a\\b\\\\c", "", "ä#%:$"]
@@ -38,6 +39,7 @@ ATTACKS = [
     # options outside of our folders, packages, other groups
     "model=../../evil", "model=/tmp/evil", "model=pkg://evil", "model={a: 1}", "model@optimizer=small",
     "model@_global_=small", "dataset=[a,../b]", "model=", "model=small:evil", "x/y=z", "model/x=y",
+    "my_group=../../evil", "my_group='../evil'", "my_group=/tmp/evil", "my_group={a: 1}", "Model=../evil", "x=y.z",
     # flags
     "--config-dir", "--config-dir=/tmp/evil", "-cd", "--config-path=/tmp", "--config-name=evil", "-m", "--multirun",
     "--experimental-rerun=/tmp/config.pickle", "--cfg=job", "/tmp/evil", "",
@@ -46,7 +48,7 @@ ATTACKS = [
     "x=str(a)", "x=json_str({a: 1})", "x=extend_list(a)",
     # what no person has typed
     "seed=1\nhydra.mode=RUN", "seed=1\0", "seed=\x1b[2J", "seed=1\u202e", "cache_dir=\u200b", "ѕeed=1", "a=\ud800",
-    "x=(", "x=[1", "x=1]", "x={a}", "x='a", "x=a'b'", "x=" + "[" * 5000, "x=" + "{a: " * 5000, "x=a=b", "x =1",
+    "x=(", "x=[1", "x=1]", "a.1b=", "x={a}", "x='a", "x=a'b'", "x=" + "[" * 5000, "x=" + "{a: " * 5000, "x=a=b", "x =1",
 ]  # fmt: skip
 
 ATTACKS_ON_A_SWEEP = [
@@ -58,7 +60,8 @@ ATTACKS_ON_A_SWEEP = [
     "hydra.launcher.submitit_folder=/tmp", "hydra.launcher.temp_folder=/tmp", "hydra.launcher.backend=evil",
     "hydra.launcher.additional_parameters={wrap: id}", "hydra.launcher.n_jobs=[2]", "hydra.launcher.name=$(id)",
     'hydra.launcher.name="a\\"; id"', "hydra.launcher.partition='a b'", "hydra.launcher={n_jobs: 2}",
-    "model=small,../evil", "model=choice(small,../evil)", "model=glob(*)", "model=small,{_target_: os.system}",
+    "model=small,../evil", "my_group=a,../evil",
+    "model=choice(small,../evil)", "model=glob(*)", "model=small,{_target_: os.system}",
     "x=1,{_target_: os.system}", "x=choice({_target_: os.system})", "x=choice({_a: 1},2)", "x=shuffle(1,2)",
     "x=sort(2,1)", "x=tag(a,${b})", "x=1,", "x=,1", "-mx", "-M",
 ]  # fmt: skip
@@ -69,9 +72,10 @@ LEGITIMATE = [
     "dataset.rename={traffic light: light, car-2: car}", "dataset.group_by=null", "compile=True", "trainer.devices=",
     "model=r50fpn_v2", "model='small'", 'dataset="auto"', "callbacks=[ema,early_stopping]", "debug=null",
     "dataset.root=/data/my images/2026-01-31", "dataset.root=/data/x", "cache_dir=C:\\data\\new",
-    "source=*.jpg", "dataset.root=https://example.org/a.zip?b", "a.sizes.0=64", "model.box.score_threshold=.5",
+    "dataset.root=*.jpg", "dataset.root=https://example.org/a.zip?b", "a.sizes.0=64", "model.box.score_threshold=.5",
     "trainer.precision=bf16-mixed", "dataset.parts=[{root: a}, {root: 'b, c'}]", "dataset.root='it\\'s'",
-    *(quoted("dataset.root", value) for value in VALUES), "monitor.metric=val/segm_map/car", "x='hydra.mode=RUN'",
+    *(quoted("dataset.root", value) for value in VALUES), "monitor.metric=val/segm_map/car", "a.x='hydra.mode=RUN'",
+    "my_group=mine", "my_group=[mine,yours]",
 ]  # fmt: skip
 
 LEGITIMATE_FOR_A_SWEEP = [
@@ -99,8 +103,10 @@ def test_flags_are_no_values_and_a_path_may_be_typed_without_quotes():
     assert typed_values(["-m", "--multirun", "resume=a, b=c", "+x=1"]) == {"resume": "a, b=c", "+x": "1"}
 
 
-def test_the_groups_are_the_folders_of_conf():
-    assert {path.name for path in CONF.iterdir() if path.is_dir()} - {"hydra"} == set(GROUPS)
+def test_what_is_no_group_is_a_value_of_train_yaml():
+    keys = OmegaConf.load(CONF / "train.yaml").keys() - {"defaults", "hydra"}
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert keys == set(VALUE_KEYS) and not groups & keys
 
 
 # --- overrides that a file holds ---
@@ -109,41 +115,41 @@ def test_the_groups_are_the_folders_of_conf():
 @pytest.mark.parametrize("line", ATTACKS)
 def test_a_line_of_a_file_that_does_more_than_choose_and_set_is_refused(line):
     with pytest.raises(InstsegError, match=r"^run/overrides\.yaml: .*: .*type it again on the command line"):
-        check_stored_overrides(["seed=0", line], GROUPS, "run/overrides.yaml")
+        check_stored_overrides(["seed=0", line], "run/overrides.yaml")
 
 
 @pytest.mark.parametrize("line", ATTACKS_ON_A_SWEEP)
 def test_so_is_a_line_of_the_command_of_a_sweep(line):
     with pytest.raises(InstsegError, match=r"^sweep\.json: .*: .*type it again on the command line"):
-        check_stored_overrides(["-m", line], GROUPS, "sweep.json", is_sweep=True)
+        check_stored_overrides(["-m", line], "sweep.json", is_sweep=True)
 
 
 @pytest.mark.parametrize("line", [None, 1, 0.5, True, b"seed=0", ["seed=0"], {"seed": 0}])
 def test_a_line_that_is_no_text_is_refused(line):
     with pytest.raises(InstsegError, match="expected overrides of the form key=value, found"):
-        check_stored_overrides([line], GROUPS, "run/overrides.yaml")
+        check_stored_overrides([line], "run/overrides.yaml")
 
 
 @pytest.mark.parametrize("content", ["seed=0", b"seed=0", {"seed": 0}])
 def test_a_file_that_holds_no_list_is_refused(content):
     with pytest.raises(InstsegError, match=r"run/overrides\.yaml: expected a list of overrides, found"):
-        check_stored_overrides(content, GROUPS, "run/overrides.yaml")
+        check_stored_overrides(content, "run/overrides.yaml")
 
 
 @pytest.mark.parametrize("line", LEGITIMATE)
 def test_options_and_plain_values_are_accepted_as_they_are_and_hydra_can_read_them(line):
-    assert check_stored_overrides([line], GROUPS, "run/overrides.yaml") == [line]
+    assert check_stored_overrides([line], "run/overrides.yaml") == [line]
     assert OverridesParser.create().parse_override(line).type.name == "CHANGE"
 
 
 @pytest.mark.parametrize("line", LEGITIMATE_FOR_A_SWEEP)
 def test_a_sweep_may_hold_what_it_tries_and_the_limits_of_its_launcher(line):
-    assert check_stored_overrides([line], GROUPS, "sweep.json", is_sweep=True) == [line]
+    assert check_stored_overrides([line], "sweep.json", is_sweep=True) == [line]
 
 
 def test_a_long_line_is_named_by_its_beginning():
     with pytest.raises(InstsegError) as error:
-        check_stored_overrides(["x=(" + "a" * 100_000], GROUPS, "run/overrides.yaml")
+        check_stored_overrides(["x=(" + "a" * 100_000], "run/overrides.yaml")
     assert len(str(error.value)) < 600
 
 
@@ -174,7 +180,7 @@ def keys_and_texts_of(value):
 @given(line=LINES, is_sweep=some.booleans())
 def test_what_is_accepted_names_no_code_in_hydras_reading_either(line, is_sweep):
     try:
-        check_stored_overrides([line], GROUPS, "file", is_sweep=is_sweep)
+        check_stored_overrides([line], "file", is_sweep=is_sweep)
     except InstsegError:
         return
     assert "_target_" not in line and "${" not in line

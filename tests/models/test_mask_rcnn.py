@@ -12,8 +12,8 @@ from torchvision.ops import FrozenBatchNorm2d
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import Target
-from instseg.models.backbones import BACKBONES
 from instseg.models.mask_rcnn import MaskRCNN, Normalize, build_mask_rcnn
+from instseg.models.names import BACKBONES
 
 LOSSES = {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"}
 SMALL: dict[str, Any] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
-from instseg.core.overrides import GROUPS, check_stored_overrides, key_of, quoted, typed_values
+from instseg.core.overrides import check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
 from instseg.runs.manifest import newest_start
@@ -97,7 +97,7 @@ def _before_overrides(added: Sequence[str], arguments: Sequence[str]) -> list[st
 def _inherited(run: Path, given: Iterable[str]) -> list[str]:
     """Select the stored overrides of a run that the given keys do not replace; none of them may name code."""
     kept = [override for override in stored_overrides(run) if not _is_replaced(override, given)]
-    return check_stored_overrides(kept, GROUPS, str(run / OVERRIDES))
+    return check_stored_overrides(kept, str(run / OVERRIDES))
 
 
 def _is_replaced(override: str, given: Iterable[str]) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from instseg.app.config import Node, PredictConfig, RunConfig
-from instseg.app.instantiate import build
 from instseg.app.job import Job
-from instseg.app.known_builders import builders_in, model_builder_of
+from instseg.app.known_builders import builders_in, builders_of, model_builder_of
 from instseg.checkpoints.content import TrainedModel, load_trained_model
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
-from instseg.core.segmenter import InstanceSegmenter, as_module, check_segmenter, weights_summary
+from instseg.core.segmenter import InstanceSegmenter, as_module, weights_summary
+from instseg.models.known import build_network
 from instseg.models.weight_files import coco_category_names
 from instseg.runs.folders import find_checkpoint
 
@@ -28,11 +28,9 @@ def build_model(
         trained: ``model`` of a checkpoint whose weights follow; none are read then.
         overrides: options that replace those of ``node``.
     """
-    builder = model_builder_of(node)
     if trained is not None:
-        overrides |= {key: trained[key] for key in builder.resolved if key in trained}
-        overrides |= {"load": False} if builder.reads_weights else {}
-    return check_segmenter(build(node, categories, **overrides), builder.name)
+        overrides |= {key: trained[key] for key in model_builder_of(node).resolved if key in trained}
+    return build_network({**node, **overrides}, categories, builders_of(node), "model", load=trained is None)
 
 
 def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:

@@ -7,9 +7,9 @@ from torch import nn
 from instseg.app.build_module import build_optimizer, build_scheduler
 from instseg.app.config import RunConfig
 from instseg.app.instantiate import build, of_kind
-from instseg.app.known_builders import model_builder_of
+from instseg.app.known_builders import builders_of, model_builder_of
 from instseg.data.transforms.augmentation import Augmentation
-from instseg.models.builder import options_of
+from instseg.models.known import built_options
 
 
 def check_parts(config: RunConfig) -> None:
@@ -19,7 +19,8 @@ def check_parts(config: RunConfig) -> None:
         InstsegError: a part refuses its options.
     """
     if not config.resume and config.stage == "fit":
-        model_builder_of(config.model).check(options_of(config.model))
+        options = built_options(config.model, builders_of(config.model), "model", load=False)
+        model_builder_of(config.model).check(options)
     of_kind(build(config.augmentation), Augmentation, "augmentation")
     optimizer = build_optimizer(config.optimizer)(nn.Linear(1, 1), 1)
     build_scheduler(config.scheduler)(optimizer, 100)

@@ -18,13 +18,18 @@ def model_builder_of(node: Node) -> ModelBuilder[..., object]:
     return builder_of(_imported(str(node["_target_"])))
 
 
+def builders_of(node: Node) -> dict[str, Callable[..., object]]:
+    """Find what the nodes of a composed config may call: all that they name, since the user has typed it."""
+    return {name: _imported(name) for name in sorted(set(_targets(node)))}
+
+
 def builders_in(config_dirs: Iterable[Path]) -> dict[str, Callable[..., object]]:
     """Find what the model configs of the user's own folders may call: a checkpoint may name these and ours, no others.
 
     Raises:
         InstsegError: a ``_target_`` in such a folder cannot be imported.
     """
-    files = [file for folder in config_dirs for file in sorted((folder / "model").glob("*.yaml"))]
+    files = [file for folder in config_dirs for file in sorted((folder / "model").rglob("*.yaml"))]
     names = {name for file in files for name in _targets(OmegaConf.to_container(OmegaConf.load(file)))}
     return {name: _imported(name) for name in sorted(names)}
 

@@ -31,7 +31,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.models.builder import options_of, with_overrides
-from instseg.models.known import OWN_BUILDERS, Builders, find_builder, rebuild
+from instseg.models.known import OWN_BUILDERS, Builders, build_network, find_builder
 from instseg.runs.environment import package_versions
 
 MODEL_PREFIX = "model."
@@ -112,7 +112,7 @@ def load_trained_model(
     stored, source = description.model_config, str(path)
     changeable = find_builder(stored, builders, source).prediction_options
     options = stored | with_overrides(options_of(stored), overrides or {}, changeable)
-    model = rebuild(options, Categories(tuple(description.categories)), builders, source)
+    model = build_network(options, Categories(tuple(description.categories)), builders, source, load=False)
     network = as_module(model)
     _load_weights(network, read_weights(checkpoint, path), path)
     network.eval()

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import reprlib
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from instseg.core.errors import InstsegError
 from instseg.core.plain_values import NotPlainError, check_plain_value
 
-GROUPS = (
-    "augmentation", "callbacks", "dataset", "debug", "experiment", "launcher", "logger", "metrics", "model",
-    "optimizer", "scheduler", "sweep", "trainer", "writers",
+VALUE_KEYS = (
+    "stage", "checkpoint", "resume", "retry_failed", "reproduce", "batch_size", "num_workers", "compile",
+    "train_fraction", "overfit_images", "seed", "monitor", "audit", "outputs", "cache_dir", "run_dir",
 )  # fmt: skip
-"""The config groups of this package, the folders of ``conf``."""
+"""The keys of ``conf/train.yaml`` that have a value; every other key without a dot is a group, ours or a user's own."""
 
 LAUNCHER_KEYS = frozenset(
     f"hydra.launcher.{name}"
@@ -36,7 +36,7 @@ that joblib evaluates), ``backend``, and every folder (what lies there is unpick
 """
 
 MULTIRUN = ("-m", "--multirun")
-KEY = re.compile(r"[A-Za-z][\w-]*(?:\.[A-Za-z0-9][\w-]*)*", re.ASCII)
+KEY = re.compile(r"[A-Za-z][\w-]*(?:\.(?:[A-Za-z][\w-]*|0|[1-9][0-9]*))*", re.ASCII)
 NAME = r"""(?:[A-Za-z0-9][\w-]*|"[A-Za-z0-9][\w-]*"|'[A-Za-z0-9][\w-]*')"""
 NAMES = rf"{NAME}(?: *, *{NAME})*"
 OPTION = re.compile(rf"{NAME}|\[ *{NAMES} *\]", re.ASCII)
@@ -75,18 +75,15 @@ def unquoted(text: str) -> str:
     return re.sub(rf"(\\+)({quote}|\Z)", lambda found: found[1][: len(found[1]) // 2] + found[2], text[1:-1])
 
 
-def check_stored_overrides(
-    overrides: Iterable[object], groups: Collection[str], where: str, *, is_sweep: bool = False
-) -> list[str]:
+def check_stored_overrides(overrides: Iterable[object], where: str, *, is_sweep: bool = False) -> list[str]:
     """Return the overrides that a file holds, after checking that each only chooses an option or gives a plain value.
 
-    Hydra's grammar can do more: ``+key`` adds a node, ``_target_`` names what is called, ``${…}`` is resolved,
-    ``hydra.*`` configures Hydra itself. A user may type all that; a file may not say it.
+    Hydra's grammar can do more: ``group=../../file`` reads any file, ``+key`` adds a node, ``_target_`` names what is
+    called, ``${…}`` is resolved, ``hydra.*`` configures Hydra itself. A user may type all that; a file may not say it.
 
     Args:
         overrides: the lines as they were read: a run's ``.hydra/overrides.yaml``, the command in a manifest or in the
             file of a sweep.
-        groups: names of the config groups of which an option may be chosen, such as ``GROUPS``.
         where: the file, as messages name it.
         is_sweep: whether the lines are the command of a sweep: several values for a key, ``choice``, ``range``,
             ``interval``, ``tag``, ``-m`` and the limits of a launcher (``LAUNCHER_KEYS``) are allowed as well.
@@ -99,16 +96,16 @@ def check_stored_overrides(
     """
     if isinstance(overrides, str | bytes | Mapping):
         raise InstsegError(f"{where}: expected a list of overrides, found {type(overrides).__name__}")
-    return [_checked(line, groups, where, is_sweep) for line in overrides]
+    return [_checked(line, where, is_sweep) for line in overrides]
 
 
-def _checked(line: object, groups: Collection[str], where: str, is_sweep: bool) -> str:
+def _checked(line: object, where: str, is_sweep: bool) -> str:
     if not isinstance(line, str):
         raise InstsegError(f"{where}: expected overrides of the form key=value, found {_short(line)}")
     try:
         if not (is_sweep and line in MULTIRUN):
             _check_characters(line)
-            _check_override(line, groups, is_sweep)
+            _check_override(line, is_sweep)
     except NotPlainError as reason:
         raise InstsegError(
             f"{where}: {_short(line)}: {reason}. Settings that a file holds may choose options and give plain values, "
@@ -135,17 +132,17 @@ def _check_characters(line: str) -> None:
         raise NotPlainError("it names what is called")
 
 
-def _check_override(line: str, groups: Collection[str], is_sweep: bool) -> None:
+def _check_override(line: str, is_sweep: bool) -> None:
     key, equals, value = line.partition("=")
     if line.startswith(("+", "~")):
         raise NotPlainError("it adds or deletes a key")
     if not equals or not KEY.fullmatch(key):
         raise NotPlainError("it is not of the form key=value, with a plain key")
-    if key in groups:
-        if not (OPTION.fullmatch(value) or (is_sweep and OPTIONS.fullmatch(value))):
-            raise NotPlainError("expected the name of an option")
-    elif key.partition(".")[0].casefold() == "hydra":
+    if key.partition(".")[0].casefold() == "hydra":
         if not (is_sweep and key in LAUNCHER_KEYS and LIMIT.fullmatch(value)):
             raise NotPlainError("it configures Hydra itself")
+    elif "." not in key and key not in VALUE_KEYS:  # as the option of a group, Hydra takes a path to any file as well
+        if not (OPTION.fullmatch(value) or (is_sweep and OPTIONS.fullmatch(value))):
+            raise NotPlainError("expected the name of an option")
     else:
         check_plain_value(value, is_sweep)

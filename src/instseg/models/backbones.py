@@ -1,4 +1,4 @@
-"""ResNet with a feature pyramid, at any depth, width and normalisation; parameter names are torchvision's."""
+"""ResNet at any depth, width and normalisation; parameter names are torchvision's."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import math
 from collections.abc import Callable
 
 from torch import nn
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
 from instseg.core.errors import InstsegError
+from instseg.models.names import HALF, STAGES
 from instseg.models.residual_blocks import BasicBlock, Body, Bottleneck
 
-HALF = "resnet18_half"
 DEPTHS: dict[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {  # blocks of each stage
     "resnet18": (BasicBlock, [2, 2, 2, 2]),
     "resnet34": (BasicBlock, [3, 4, 6, 3]),
     "resnet50": (Bottleneck, [3, 4, 6, 3]),
     "resnet101": (Bottleneck, [3, 4, 23, 3]),
 }
-BACKBONES = (HALF, *DEPTHS)
-NORMS = ("frozen_bn", "bn", "gn", "sync_bn")
-STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1")  # in the order in which they become trainable
-STRIDES = (4, 8, 16, 32)  # of the pyramid levels that RoIs are pooled from; the RPN also sees stride 64
 
 NormLayer = Callable[[int], nn.Module]
 
@@ -62,34 +57,23 @@ class HalfResNet18(ResNet):
         return stage
 
 
-def build_backbone(name: str, norm: str, trainable_layers: int, fpn_channels: int, fpn_norm: str | None) -> nn.Module:
-    """Build a ResNet with a feature pyramid (Lin et al., 2017).
+def build_backbone(name: str, norm: str, trainable_layers: int) -> Body:
+    """Build a ResNet without its classifier.
 
     Args:
         name: one of ``BACKBONES``.
-        norm: normalisation of the ResNet, one of ``NORMS``.
-        trainable_layers: number of trainable stages from the last one: 0 freezes the ResNet, 5 trains all of it.
-        fpn_channels: width of the pyramid.
-        fpn_norm: normalisation of the pyramid; None for no normalisation, as in torchvision's first Mask R-CNN.
-
-    Returns:
-        A module (B, 3, H, W) -> {"0", "1", "2", "3", "pool"}: (B, fpn_channels, H / stride, W / stride).
+        norm: one of ``NORMS``.
+        trainable_layers: number of stages, from the last one, that are trained: 0 freezes all, 5 none.
 
     Raises:
-        InstsegError: there is no such number of stages.
+        InstsegError: ``trainable_layers`` is out of range.
     """
     if not 0 <= trainable_layers <= len(STAGES):
         raise InstsegError(f"trainable_layers={trainable_layers} must lie in 0..{len(STAGES)}")
     norms = norm_layer(norm)
-    body = HalfResNet18(norms) if name == HALF else ResNet(*DEPTHS[name], norm_layer=norms)
-    freeze_stages(body, trainable_layers)
-    widths = [body.inplanes // 2 ** (3 - stage) for stage in range(4)]
-    layers = {f"layer{stage + 1}": str(stage) for stage in range(4)}
-    pyramid: nn.Module = BackboneWithFPN(
-        body, layers, widths, fpn_channels, norm_layer=norm_layer(fpn_norm) if fpn_norm else None
-    )
-    pyramid.body = Body(body, layers)
-    return pyramid
+    resnet = HalfResNet18(norms) if name == HALF else ResNet(*DEPTHS[name], norm_layer=norms)
+    freeze_stages(resnet, trainable_layers)
+    return Body(resnet)
 
 
 def freeze_stages(body: nn.Module, trainable_layers: int) -> None:

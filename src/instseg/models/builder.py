@@ -31,7 +31,8 @@ class ModelBuilder(Generic[Parameters, Network]):
         build: the callable.
         prediction_options: dotted keys of the options that may change after training.
         resolved: keys of the options that ``resolved_options`` of the network may decide.
-        check: raises InstsegError for options that cannot be; called before any work.
+        check: called before any work with the options, and whether weights will be read; raises InstsegError for
+            options that cannot be.
         limits: returns what the options say about which instances can be learnt.
         check_devices: raises InstsegError for options that do not go with the devices; called before any work.
     """
@@ -41,7 +42,7 @@ class ModelBuilder(Generic[Parameters, Network]):
         build: Callable[Parameters, Network],
         prediction_options: Sequence[str] = (),
         resolved: Sequence[str] = (),
-        check: Callable[[Options], None] | None = None,
+        check: Callable[[Options, bool], None] | None = None,
         limits: Callable[[Options], NetworkLimits] | None = None,
         check_devices: Callable[[Options, Devices], None] | None = None,
     ) -> None:
@@ -69,16 +70,18 @@ class ModelBuilder(Generic[Parameters, Network]):
         """Names of its options."""
         return tuple(name for name in self._parameters if name not in (CATEGORIES, LOAD))
 
-    def check(self, options: Options) -> None:
+    def check(self, options: Options, load: bool = True, key: str = "model") -> None:
         """Raise InstsegError for whatever can be known to be wrong before the network is built.
 
         Args:
             options: all but ``categories`` and ``load``; what is absent has its default.
+            load: whether the weights that the options name will be read.
+            key: of the options in the config, for messages.
         """
         if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in self._parameters.values()):
-            check_keys(options, self.options, "model")
+            check_keys(options, self.options, key)
         if self._check is not None:
-            self._check(options)
+            self._check(options, load)
 
     def check_devices(self, options: Options, devices: Devices) -> None:
         """Raise InstsegError where the network cannot be trained on these devices.
@@ -98,7 +101,7 @@ class ModelBuilder(Generic[Parameters, Network]):
 def model_builder(
     prediction_options: Sequence[str] = (),
     resolved: Sequence[str] = (),
-    check: Callable[[Options], None] | None = None,
+    check: Callable[[Options, bool], None] | None = None,
     limits: Callable[[Options], NetworkLimits] | None = None,
     check_devices: Callable[[Options, Devices], None] | None = None,
 ) -> Callable[[Callable[Parameters, Network]], ModelBuilder[Parameters, Network]]:

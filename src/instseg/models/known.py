@@ -34,31 +34,59 @@ def find_builder(model_config: Options, builders: Builders, source: str) -> Mode
     return builder_of(_find(model_config, builders, source))
 
 
-def rebuild(model_config: Options, categories: Categories, builders: Builders, source: str) -> InstanceSegmenter:
-    """Build the network that a file describes, without reading weights.
+def build_network(
+    model_config: Options, categories: Categories, builders: Builders, source: str, *, load: bool
+) -> InstanceSegmenter:
+    """Build the network that a config describes.
 
     Args:
         model_config: ``_target_`` and options; an option may itself be a mapping with a ``_target_``.
         categories: names of the labels 1...
         builders: those that may be named, besides the ones of this package.
         source: where the config comes from, for messages.
+        load: False reads no weights: those of a checkpoint follow.
 
     Raises:
         InstsegError: a name is not among them, or the options do not fit.
     """
     builder = find_builder(model_config, builders, source)
-    options = {key: _part(value, builders, source) for key, value in options_of(model_config).items()}
-    builder.check(options)
-    without_weights = {LOAD: False} if builder.reads_weights else {}
-    return check_segmenter(builder(categories, **options, **without_weights), builder.name)
+    options = built_options(model_config, builders, source, load=load)
+    builder.check(options, load)
+    return check_segmenter(builder(categories, **options, **_loading(builder, load)), builder.name)
 
 
-def _part(value: object, builders: Builders, source: str) -> object:
-    """Return the value of an option; a mapping that names a builder is built."""
+def built_options(model_config: Options, builders: Builders, source: str, *, load: bool) -> dict[str, object]:
+    """Return the options in the config of a model; each that is a mapping with a ``_target_``, as a backbone is, built.
+
+    Args:
+        model_config: as for ``build_network``.
+        builders: those that may be named, besides the ones of this package.
+        source: where the config comes from, for messages.
+        load: whether these parts read weights.
+
+    Raises:
+        InstsegError: a name is not among them, or the options of a part do not fit it.
+    """
+    options = options_of(model_config)
+    return {key: _part(value, f"model.{key}", builders, source, load) for key, value in options.items()}
+
+
+def _part(value: object, key: str, builders: Builders, source: str, load: bool) -> object:
+    """Return an option's value, built where it is a mapping that names a builder."""
+    if isinstance(value, list):
+        return [_part(item, f"{key}.{index}", builders, source, load) for index, item in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
-    options = {str(key): _part(item, builders, source) for key, item in value.items() if key != TARGET}
-    return _find(value, builders, source)(**options) if TARGET in value else options
+    options = {str(k): _part(item, f"{key}.{k}", builders, source, load) for k, item in value.items() if k != TARGET}
+    if TARGET not in value:
+        return options
+    builder = builder_of(_find(value, builders, source))
+    builder.check(options, load, key)
+    return builder(**options, **_loading(builder, load))
+
+
+def _loading(builder: ModelBuilder[..., object], load: bool) -> dict[str, object]:
+    return {LOAD: False} if builder.reads_weights and not load else {}
 
 
 def _find(node: Options, builders: Builders, source: str) -> Callable[..., object]:

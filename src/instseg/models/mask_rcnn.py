@@ -15,8 +15,9 @@ from torchvision.models.detection.image_list import ImageList
 from instseg.core.categories import Categories
 from instseg.core.segmenter import AnchorGrid, DetectionLimit, NetworkLimits
 from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
-from instseg.models.backbones import STAGES, STRIDES, build_backbone
 from instseg.models.builder import Options, model_builder
+from instseg.models.feature_backbone import FeatureBackbone
+from instseg.models.feature_pyramid import build_pyramid
 from instseg.models.heads import build_roi_heads, build_rpn
 from instseg.models.mask_rcnn_options import (
     PREDICTION_OPTIONS,
@@ -29,6 +30,7 @@ from instseg.models.mask_rcnn_options import (
     resolve_norm,
     weights_name,
 )
+from instseg.models.names import STAGES, STRIDES
 from instseg.models.postprocess import detections_to_predictions
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
@@ -152,17 +154,18 @@ def _as_dict(target: Target) -> dict[str, Tensor]:
     return {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
 
 
-def check_options(options: Options) -> None:
+def check_options(options: Options, load: bool) -> None:
     """Raise the InstsegError of ``build_mask_rcnn`` for whatever can be known without reading weights.
 
     Args:
         options: its keywords but ``categories`` and ``load``; nothing is built or downloaded.
+        load: whether the weights that the options name will be read.
     """
     parameters = inspect.signature(build_mask_rcnn).parameters.values()
     given: dict[str, Any] = {p.name: p.default for p in parameters if p.name not in ("categories", "load")}
     given |= options
     read_groups(*(given.pop(key) for key in ("anchors", "rpn", "box", "mask")))
-    check_choices(**given | {"weights": weights_name(given["weights"])}, load=True)
+    check_choices(**given | {"weights": weights_name(given["weights"])}, load=load)
 
 
 def limits_of(options: Options) -> NetworkLimits:
@@ -179,7 +182,7 @@ def limits_of(options: Options) -> NetworkLimits:
 def build_mask_rcnn(
     categories: Categories | Sequence[str] | int,
     *,
-    backbone: str = "resnet50",
+    backbone: str | FeatureBackbone = "resnet50",
     variant: str = "v1",
     weights: str | Path | None = "none",
     load: bool = True,
@@ -195,7 +198,8 @@ def build_mask_rcnn(
 
     Args:
         categories: the categories; a bare number where there are no names (nothing is then transferred by name).
-        backbone: resnet18, resnet34, resnet50, resnet101, or resnet18_half, which has no published weights.
+        backbone: resnet18, resnet34, resnet50, resnet101, or resnet18_half, which has no published weights; or a
+            network of your own that keeps to the contract of ``FeatureBackbone``.
         variant: "v1" (He et al., 2017) or "v2" (Li et al., 2021: normalised FPN and heads, convolutions in the box
             head, two in the RPN); the architectures of torchvision's maskrcnn_resnet50_fpn and ..._fpn_v2.
         weights: "coco", "imagenet" (backbone only), "none", a path or an http(s) URL.
@@ -214,15 +218,14 @@ def build_mask_rcnn(
     anchors, rpn, box, mask = read_groups(anchors, rpn, box, mask)
     weights = weights_name(weights)
     check_choices(backbone, variant, norm, weights, trainable_layers, fpn_channels, load)
-    file = read_weights(weights, backbone, variant) if load and weights != "none" else None
+    file = read_weights(weights, str(backbone), variant) if load and weights != "none" else None
     norm = resolve_norm(norm, variant, weights, file)
     if trainable_layers is None:
         trainable_layers = len(STAGES) if weights == "none" else 3
     head_norm = norm if variant == "v2" else None
-    pyramid = build_backbone(backbone, norm, trainable_layers, fpn_channels, head_norm)
     names = _named(categories)
     model = MaskRCNN(
-        pyramid,
+        build_pyramid(backbone, norm, trainable_layers, fpn_channels, head_norm),
         build_rpn(fpn_channels, anchors, rpn, 2 if variant == "v2" else 1),
         build_roi_heads(names.num_classes, fpn_channels, box, mask, head_norm),
         names,

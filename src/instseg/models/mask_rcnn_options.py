@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from instseg.core.errors import InstsegError
-from instseg.models.backbones import BACKBONES, NORMS, STAGES, STRIDES
+from instseg.models.feature_backbone import check_feature_backbone
+from instseg.models.names import BACKBONES, NORMS, STAGES, STRIDES
 from instseg.models.option_keys import check_keys
 from instseg.models.weight_files import WeightsFile, find_weights
 
@@ -157,7 +158,7 @@ def weights_name(weights: str | Path | None) -> str:
 
 
 def check_choices(
-    backbone: str,
+    backbone: object,
     variant: str,
     norm: str,
     weights: str,
@@ -168,7 +169,7 @@ def check_choices(
     """Check names and combinations of options, before any download.
 
     Args:
-        backbone: one of ``BACKBONES``.
+        backbone: one of ``BACKBONES``, or a ``FeatureBackbone``.
         variant: one of ``VARIANTS``.
         norm: "auto" or one of ``NORMS``.
         weights: one of ``PUBLISHED``, a path or a URL.
@@ -179,13 +180,16 @@ def check_choices(
     Raises:
         InstsegError: a name is unknown, or a combination is impossible.
     """
+    if isinstance(backbone, str):
+        _check_name("backbone", backbone, BACKBONES)
+    else:
+        check_feature_backbone(backbone)
+        _check_own_backbone(weights, trainable_layers, load)
     for key, value, known in (
-        ("backbone", backbone, BACKBONES),
         ("variant", variant, VARIANTS),
         ("norm", norm, ("auto", *NORMS)),
     ):
-        if value not in known:
-            raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
+        _check_name(key, value, known)
     if trainable_layers not in (None, *range(len(STAGES) + 1)):
         raise InstsegError(f"model.trainable_layers={trainable_layers} must be null or lie in 0..{len(STAGES)}")
     if not isinstance(fpn_channels, int) or fpn_channels < 1:
@@ -195,9 +199,28 @@ def check_choices(
     if weights == "none":
         _check_from_scratch(norm, trainable_layers)
         return
-    find_weights(weights, backbone, variant)
+    find_weights(weights, str(backbone), variant)
     if weights in PUBLISHED:
         resolve_norm(norm, variant, weights, None)
+
+
+def _check_name(key: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
+
+
+def _check_own_backbone(weights: str, trainable_layers: int | None, load: bool) -> None:
+    """Raise InstsegError where an option asks something of our ResNets, and the backbone is another network."""
+    if trainable_layers is not None:
+        raise InstsegError(
+            f"model.trainable_layers: expected null, as the backbone is not one of {', '.join(BACKBONES)} and decides "
+            f"by itself which layers are trained, found {trainable_layers}"
+        )
+    if load and weights in ("coco", "imagenet"):
+        raise InstsegError(
+            "model.weights: expected none, or the path of weights trained with this backbone, as the backbone is not "
+            f"one of {', '.join(BACKBONES)}, found {weights}"
+        )
 
 
 def _check_from_scratch(norm: str, trainable_layers: int | None) -> None:

@@ -7,14 +7,15 @@ rounding, results are torchvision's.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.resnet import BasicBlock as TorchvisionBasicBlock
 from torchvision.models.resnet import Bottleneck as TorchvisionBottleneck
+from torchvision.models.resnet import ResNet
 from torchvision.ops import FrozenBatchNorm2d
+
+from instseg.models.names import STRIDES
 
 
 def normed(convolution: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
@@ -57,16 +58,24 @@ class Bottleneck(TorchvisionBottleneck):
 
 
 class Body(IntermediateLayerGetter):
-    """The layers of a ResNet up to the last stage in ``return_layers``."""
+    """The layers of a ResNet up to its last stage, as a ``FeatureBackbone``.
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return name in ``return_layers`` -> (B, C, H / stride, W / stride) of images (B, 3, H, W)."""
-        stages = OrderedDict[str, Tensor]()
+    Args:
+        resnet: torchvision's, of any width.
+    """
+
+    def __init__(self, resnet: ResNet) -> None:
+        super().__init__(resnet, {f"layer{stage}": str(stage) for stage in (1, 2, 3, 4)})
+        self.channels, self.strides = [resnet.inplanes // 2**halved for halved in (3, 2, 1, 0)], STRIDES
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the map of each stage, (B, C, H / stride, W / stride), of images (B, 3, H, W)."""
+        stages = []
         for name, module in self.items():
             if name == "conv1":
                 x = normed(module, self["bn1"], x)
             elif name != "bn1":
                 x = module(x)
             if name in self.return_layers:
-                stages[self.return_layers[name]] = x
+                stages.append(x)
         return stages

@@ -23,7 +23,7 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, MaskR
 
 from instseg.core.errors import InstsegError
 from instseg.core.locks import made_once
-from instseg.models.backbones import HALF
+from instseg.models.names import HALF
 
 StateDict = dict[str, Tensor]
 
@@ -39,6 +39,7 @@ COCO_ROWS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["c
 COCO_V1_DIGEST = "bf2d0c1e"  # first digits of the sha256 of the published v1 file
 BACKGROUND = "__background__"
 BODY = "backbone.body."
+PYRAMID_NORM = "backbone.fpn.inner_blocks.0.1."
 FROZEN_EPS = 1e-5  # torchvision's FrozenBatchNorm2d
 DOWNLOAD_TIMEOUT_SECONDS = 30.0
 
@@ -59,10 +60,11 @@ class WeightsFile:
 
     @property
     def norm(self) -> str:
-        """Norm of the backbone: gn, bn or frozen_bn."""
-        if BODY + "bn1.running_mean" not in self.state_dict:
+        """Norm of pyramid and heads, or of the backbone where these have none: gn, bn or frozen_bn."""
+        first = PYRAMID_NORM if PYRAMID_NORM + "weight" in self.state_dict else BODY + "bn1."
+        if first + "running_mean" not in self.state_dict:
             return "gn"
-        return "bn" if BODY + "bn1.num_batches_tracked" in self.state_dict else "frozen_bn"
+        return "bn" if first + "num_batches_tracked" in self.state_dict else "frozen_bn"
 
     @property
     def architecture(self) -> str:
@@ -209,7 +211,7 @@ def _parse(content: object, source: str) -> WeightsFile:
     if isinstance(state, Mapping) and "conv1.weight" in state:
         body = {BODY + key: value for key, value in state.items() if not key.startswith("fc.")}
         return WeightsFile(source, body, backbone_only=True)
-    if not isinstance(state, Mapping) or BODY + "conv1.weight" not in state:
+    if not isinstance(state, Mapping) or not any(str(key).startswith(BODY) for key in state):
         raise InstsegError(
             f"model.weights={source!r}: expected a Mask R-CNN or ResNet state dict in torchvision's naming"
         )

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import GROUPS, MULTIRUN, check_stored_overrides, key_of, quoted, typed_values
+from instseg.core.overrides import MULTIRUN, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.differences import CHANGES_NOTHING
 from instseg.runs.external_launch import external_launch
 from instseg.sweeps.records import SweepFolder, newest_sweep
@@ -47,7 +47,7 @@ def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
         _check_may_change(argument, folder)
     replaced = {"hydra.sweep.dir", *map(key_of, added)}
     stored = [a for a in command if key_of(a) not in replaced and a not in flags]
-    check_stored_overrides([a for a in stored if a not in overrides], GROUPS, str(folder.info_file), is_sweep=True)
+    check_stored_overrides([a for a in stored if a not in overrides], str(folder.info_file), is_sweep=True)
     multirun = [a for a in stored if a in MULTIRUN]
     stored = [a for a in stored if a not in MULTIRUN]
     return [*multirun, *flags, *stored, *added, quoted("hydra.sweep.dir", folder.path)]

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.errors import InstsegError
 from instseg.core.locks import lock_if_free
-from instseg.core.overrides import GROUPS, check_stored_overrides, quoted
+from instseg.core.overrides import check_stored_overrides, quoted
 from instseg.runs.stored_overrides import last_alive
 from instseg.sweeps.command_line import ChosenStrategy, chosen_strategy, command_of, info_of, jobs_at_once, space_of
 from instseg.sweeps.ending import ended, explain_interruption, in_words, tell_end
@@ -164,7 +164,7 @@ class RecordingSweeper(Sweeper):
         if not run_dir or not last_alive(Path(run_dir)):
             return []
         where = str(self.folder.job_file(job.number))
-        return check_stored_overrides([quoted("resume", run_dir)], GROUPS, where)
+        return check_stored_overrides([quoted("resume", run_dir)], where)
 
     def _tell(self, strategy: Strategy, job: Job) -> None:
         record = self.folder.read(job.number)

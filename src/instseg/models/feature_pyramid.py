@@ -1,0 +1,49 @@
+"""The feature pyramid (Lin et al., 2017) on any backbone; parameter names are torchvision's."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
+
+from instseg.models.backbones import build_backbone, norm_layer
+from instseg.models.feature_backbone import FeatureBackbone
+
+
+class FeaturePyramid(nn.Module):
+    """A backbone and its pyramid: the levels "0" to "3" with the strides of the stages, and "pool" with twice the last.
+
+    Args:
+        body: the backbone.
+        channels: of each level.
+        norm: of the pyramid, one of ``NORMS``; None leaves it without normalisation, as torchvision's first Mask R-CNN.
+    """
+
+    def __init__(self, body: FeatureBackbone, channels: int, norm: str | None) -> None:
+        super().__init__()
+        self.body, self.out_channels = body, channels
+        layer = norm_layer(norm) if norm else None
+        self.fpn = FeaturePyramidNetwork(list(body.channels), channels, LastLevelMaxPool(), layer)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return level -> (B, channels, H / stride, W / stride) of images (B, 3, H, W)."""
+        stages = OrderedDict((str(level), features) for level, features in enumerate(self.body(images)))
+        levels: dict[str, Tensor] = self.fpn(stages)
+        return levels
+
+
+def build_pyramid(
+    backbone: str | FeatureBackbone, norm: str, trainable_layers: int, channels: int, pyramid_norm: str | None
+) -> FeaturePyramid:
+    """Build a pyramid on one of our ResNets or on a backbone of the user's own.
+
+    Args:
+        backbone: one of ``BACKBONES``, or a network.
+        norm: of a ResNet, one of ``NORMS``.
+        trainable_layers: stages of a ResNet that are trained, from the last one.
+        channels: of each level.
+        pyramid_norm: of the pyramid, one of ``NORMS``, or None.
+    """
+    body = build_backbone(backbone, norm, trainable_layers) if isinstance(backbone, str) else backbone
+    return FeaturePyramid(body, channels, pyramid_norm)
