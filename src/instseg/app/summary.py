@@ -42,8 +42,9 @@ def print_summary(metrics: Mapping[str, float], data: InstanceDataModule, run_di
 
 def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModule) -> Table:
     table = Table(title=f"Average precision on {prefix} (IoU 0.50:0.95)", title_justify="left")
-    for column, justify in (("category", "left"), ("mask AP", "right"), ("box AP", "right"), ("instances", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("category")
+    for column in ("mask AP", "box AP", "instances"):
+        table.add_column(column, justify="right")
     counts = data.prepared.indices[prefix].instances_per_category()
     for name, count in zip(data.categories.names, counts, strict=True):
         table.add_row(

@@ -36,7 +36,7 @@ def note_failure(kind: str, message: str, value: float | None = None) -> None:
         message: its text.
         value: the monitored metric, of a trial that was pruned.
     """
-    if NOTE_VARIABLE in os.environ and not rank_zero_only.rank:  # type: ignore[attr-defined]
+    if NOTE_VARIABLE in os.environ and not getattr(rank_zero_only, "rank", 0):
         text = message.encode(errors="backslashreplace").decode()  # a file's name in it may not be UTF-8
         write_record(Path(os.environ[NOTE_VARIABLE]), FailureNote(kind=kind, message=text, value=value))
 

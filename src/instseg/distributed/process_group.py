@@ -8,7 +8,7 @@ from typing import Any
 
 import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
-from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 
 def ddp(timeout_minutes: float, **options: Any) -> DDPStrategy:

@@ -85,7 +85,7 @@ class StoreBoard:
     """Notes in the store that torchrun's agent keeps for each attempt: no other command writes there."""
 
     def __init__(self) -> None:
-        from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+        from torch._C._distributed_c10d import PrefixStore, TCPStore
 
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         self.store = PrefixStore("instseg", TCPStore(address, port, is_master=False, wait_for_workers=False))

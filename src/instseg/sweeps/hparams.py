@@ -54,10 +54,10 @@ def _write_job(folder: Path, row: Row, values: dict[str, float | str], info: Swe
     started = _timestamp(row)
     best, tested = f"best {info.metric}", f"test/{info.metric.removeprefix('val/')}"
     known = {name: value for name, value in ((best, row.metric), (tested, row.tested)) if value is not None}
-    for part in summary.hparams(values, known):  # type: ignore[no-untyped-call]
+    for part in summary.hparams(values, known):
         writer.add_summary(part, walltime=started)
     for name in known if not _link_curves(folder, row) else [best]:
-        written = summary.scalar(name, known[name])  # type: ignore[no-untyped-call]
+        written = summary.scalar(name, known[name])
         writer.add_summary(written, global_step=0, walltime=started + row.record.seconds)
     writer.close()
 

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch._C._distributed_c10d import TCPStore
 
 from instseg.distributed.failure_note import NOTE_VARIABLE
 from instseg.distributed.interruption import InterruptedTogether, TerminatedTogether

@@ -79,8 +79,8 @@ class _Sheet:
     def _letters(self, title: str, below: str) -> Image:
         self.title.set_text(_one_line(title))
         self.below.set_text(_one_line(below))
-        self.canvas.draw()  # type: ignore[no-untyped-call]
-        return np.asarray(self.canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+        self.canvas.draw()
+        return np.asarray(self.canvas.buffer_rgba())[..., :3]
 
 
 def _place(page: Image, panel: Image, left: int, room_px: int) -> None:
