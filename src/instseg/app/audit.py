@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from instseg.app.audit_settings import build_audit_options
-from instseg.app.build_data import build_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.record import write_record
+from instseg.app.record import build_recorded_dataset
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.page import write_audit_page
 from instseg.audit.report import write_audit_json
@@ -33,8 +32,7 @@ def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
 
 @rank_zero_only
 def _audit(config: RunConfig, job: Job) -> None:
-    prepared = build_dataset(config)
-    write_record(config, job, prepared)
+    prepared = build_recorded_dataset(config, job)
     page = config.folder / "audit.html"
     report = audit_dataset(prepared, build_audit_options(config), thorough=True, folder=config.folder)
     report = illustrate(report, prepared)

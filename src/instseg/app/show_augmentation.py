@@ -8,10 +8,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.markup import escape
 
-from instseg.app.build_data import build_datamodule, build_dataset
+from instseg.app.build_data import build_datamodule
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.record import write_record
+from instseg.app.record import build_recorded_dataset
 from instseg.audit.augmentation_sheet import draw_augmentation_sheet
 from instseg.visualization.sheets import write_image
 
@@ -29,8 +29,7 @@ def show_augmentation(config: RunConfig, job: Job) -> Mapping[str, float]:
 
 @rank_zero_only
 def _show(config: RunConfig, job: Job) -> None:
-    prepared = build_dataset(config)
-    write_record(config, job, prepared)
+    prepared = build_recorded_dataset(config, job)
     sheet = config.folder / "augmentation.png"
     write_image(sheet, draw_augmentation_sheet(build_datamodule(config, prepared).train_dataset()))
     Console().print(f"augmentation:    {escape(str(sheet))}", highlight=False, soft_wrap=True)

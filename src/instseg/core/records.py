@@ -80,10 +80,7 @@ def read_plain(path: Path, kind: type[Plain], remedy: str) -> Plain:
     Raises:
         RecordError: the file is missing or damaged.
     """
-    try:
-        return msgspec.convert(_containers(_read_bytes(path, remedy)), kind)
-    except INVALID as error:
-        raise _explained(error, str(path), remedy) from error
+    return convert_plain(_parsed(_read_bytes(path, remedy), str(path), remedy), kind, str(path), remedy)
 
 
 def read_plain_yaml(path: Path, kind: type[Plain], remedy: str) -> Plain:
@@ -102,10 +99,7 @@ def read_plain_yaml(path: Path, kind: type[Plain], remedy: str) -> Plain:
     except NOT_YAML as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RecordError(f"{path}: expected yaml, found a damaged file ({reason}); {remedy}") from error
-    try:
-        return msgspec.convert(content, kind)
-    except INVALID as error:
-        raise _explained(error, str(path), remedy) from error
+    return convert_plain(content, kind, str(path), remedy)
 
 
 def _read_bytes(path: Path, remedy: str) -> bytes:
@@ -129,17 +123,16 @@ def parse_record(content: bytes | str, kind: type[Kind], where: str, remedy: str
     Raises:
         RecordError: the text is no such record.
     """
+    return convert_record(_parsed(content, where, remedy), kind, where, remedy)
+
+
+def _parsed(content: bytes | str, where: str, remedy: str) -> object:
+    """Parse strict json. Not by msgspec: names of files that are no UTF-8 hold lone surrogates, which it refuses."""
     try:
-        containers = _containers(content)
+        text = content if isinstance(content, str) else content.decode("utf-8")
+        return json.loads(text, parse_constant=_refused, parse_float=_finite)
     except INVALID as error:
         raise _explained(error, where, remedy) from error
-    return convert_record(containers, kind, where, remedy)
-
-
-def _containers(content: bytes | str) -> object:
-    """Parse strict json. Not by msgspec: names of files that are no UTF-8 hold lone surrogates, which it refuses."""
-    text = content if isinstance(content, str) else content.decode("utf-8")
-    return json.loads(text, parse_constant=_refused, parse_float=_finite)
 
 
 def _finite(text: str) -> float:
@@ -162,11 +155,8 @@ def convert_record(content: object, kind: type[Kind], where: str, remedy: str) -
     Raises:
         RecordError: the containers hold no such record.
     """
-    try:
-        check_version(msgspec.convert(content, _Version).version, kind, where, remedy)
-        return msgspec.convert(content, kind)
-    except (*INVALID, *OF_FOREIGN_VALUES) as error:
-        raise _explained(error, where, remedy) from error
+    check_version(convert_plain(content, _Version, where, remedy).version, kind, where, remedy)
+    return convert_plain(content, kind, where, remedy)
 
 
 def convert_plain(content: object, kind: type[Plain], where: str, remedy: str) -> Plain:
