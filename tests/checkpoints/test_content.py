@@ -8,7 +8,8 @@ import torch
 from described import entry
 
 from instseg import __version__
-from instseg.checkpoints.content import DescribeCheckpoint, load_trained_model
+from instseg.checkpoints import files
+from instseg.checkpoints.content import DescribeCheckpoint, load_trained_model, read_metrics
 from instseg.checkpoints.description import FORMAT
 from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.core.categories import Categories
@@ -74,6 +75,15 @@ def test_a_checkpoint_remembers_what_it_was_measured_at(tmp_path):
     write_checkpoint(tmp_path / "best.ckpt")
     about = torch.load(tmp_path / "best.ckpt", weights_only=True)["instseg"]
     assert (about["format"], about["metrics"]) == (FORMAT, {"val/segm_map": 0.5})
+
+
+def test_the_metrics_of_a_checkpoint_are_read_without_the_bytes_of_its_tensors(tmp_path, monkeypatch):
+    path, read = tmp_path / "best.ckpt", []
+    write_checkpoint(path)
+    crc = files._crc
+    monkeypatch.setattr(files, "_crc", lambda file, record: read.append(record.filename) or crc(file, record))
+    assert read_metrics(path) == {"val/segm_map": 0.5}
+    assert any(name.endswith("data.pkl") for name in read) and not any("/data/" in name for name in read)
 
 
 def test_prediction_options_may_change_after_training_and_others_may_not(tmp_path):
