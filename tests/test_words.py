@@ -31,8 +31,8 @@ WRONG_WORDS = {
 HOOKS = re.compile(r"on_|(training|validation|test|predict)_step$|(setup|teardown|forward|backward|plugin_\w+)$")
 """Methods whose parameters are given by Lightning, torch or Hydra, and are described there."""
 
-MAX_ANY_PER_1000_LINES = 3.0
-MAX_IGNORES_PER_1000_LINES = 0.5
+MAX_ANY_PER_1000_LINES = 1.0
+MAX_IGNORES_PER_1000_LINES = 0.1
 
 QUESTIONS_LEFT = ""
 ARGS_LEFT = "distributed"

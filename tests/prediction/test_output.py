@@ -19,12 +19,16 @@ from instseg.core.errors import InstsegError
 from instseg.data.reading.images import read_image
 from instseg.data.transforms.resize import Resize
 from instseg.prediction import output as prediction_output
+from instseg.prediction.output import OutputOptions
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary
 
 
-def write_predictions(predictor: Predictor, source: object, output: Path, **options: object) -> PredictSummary:
-    return prediction_output.write_predictions(predictor, source, output, all_writers(), **options)
+def write_predictions(
+    predictor: Predictor, source: object, output: Path, console: Console | None = None, **options: object
+) -> PredictSummary:
+    chosen = OutputOptions(**options)
+    return prediction_output.write_predictions(predictor, source, output, all_writers(), chosen, console=console)
 
 
 @pytest.fixture
@@ -137,7 +141,10 @@ def test_a_list_of_sources_is_named_from_the_folder_they_share(predictor, photos
 def test_a_run_in_every_format_names_the_model_and_keeps_the_folders_of_the_source(predictor, photos, tmp_path, quiet):
     identity = {"checkpoint": "/runs/best.ckpt", "run": "things_small/2026-01-31", "epoch": 3}
     output = tmp_path / "out"
-    write_predictions(predictor, photos, output, save=list(all_writers()), identity=identity, console=quiet)
+    options = OutputOptions(save=list(all_writers()))
+    prediction_output.write_predictions(
+        predictor, photos, output, all_writers(), options, identity=identity, console=quiet
+    )
     record = json.loads((output / "prediction_run.json").read_text())
     assert record["state"] == "done" and record["model"].items() >= identity.items()
     assert record["model"]["category_names"] == list(CATEGORIES.names)

@@ -16,7 +16,7 @@ from instseg.app.job import current_job
 from instseg.app.memory import keep_freed_memory
 from instseg.core.files import absolute_path
 from instseg.data.transforms.resize import Resize
-from instseg.prediction.output import write_predictions
+from instseg.prediction.output import OutputOptions, write_predictions
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.writers.writer import Writer
 
@@ -44,12 +44,14 @@ def predict(composed: DictConfig) -> int:
         list(config.source),
         absolute_path(config.output),
         build_writers(config.writers),
-        save=config.save,
-        score_threshold=config.score_threshold,
-        categories=config.categories,
-        limit=config.limit,
-        batch_size=config.batch_size,
-        overwrite=config.overwrite,
+        OutputOptions(
+            save=config.save,
+            score_threshold=config.score_threshold,
+            categories=config.categories,
+            limit=config.limit,
+            batch_size=config.batch_size,
+            overwrite=config.overwrite,
+        ),
         identity=trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")},
         console=console,
     )

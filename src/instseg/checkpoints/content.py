@@ -29,6 +29,7 @@ from instseg.checkpoints.description import (
 from instseg.checkpoints.files import load_checkpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.core.records import convert_plain
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.models.builder import options_of, with_overrides
 from instseg.models.known import OWN_BUILDERS, Builders, build_network, find_builder
@@ -58,13 +59,12 @@ class DescribeCheckpoint(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, object]) -> None:
         """Add the entry."""
-        augmentation = self.config["augmentation"]
-        assert isinstance(augmentation, Mapping)
+        remedy = "a config of augmentation has both, see conf/augmentation"
         description = CheckpointDescription(
             written_by=__version__,
             packages=self._packages,
             categories=list(self.categories.names),
-            preprocessing=Preprocessing(augmentation["min_size"], augmentation["max_size"]),
+            preprocessing=convert_plain(self.config.get("augmentation"), Preprocessing, "augmentation", remedy),
             config=self.config,
             data_fingerprint=self.data_fingerprint,
             metrics=finite(trainer.callback_metrics),

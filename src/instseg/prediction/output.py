@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,22 +29,38 @@ from instseg.prediction.writers.writer import PredictionRun, Writer
 DEFAULT_SAVE = ("overlays", "coco", "csv")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """Options of a prediction run.
+
+    Args:
+        save: one or more names of writers.
+        score_threshold: instances below are in none of the outputs; 0..1.
+        categories: only these names; None: all.
+        limit: only the first so many files; None: all.
+        batch_size: images at a time in the network.
+        overwrite: replace what an earlier run left in the output folder.
+    """
+
+    save: object = DEFAULT_SAVE
+    score_threshold: float = 0.5
+    categories: Sequence[str] | None = None
+    limit: int | None = None
+    batch_size: int = 1
+    overwrite: bool = False
+
+
 def write_predictions(
     predictor: Predictor,
     source: Source,
     output: Path,
     writers: Mapping[str, Writer],
+    options: OutputOptions,
     *,
-    save: object = DEFAULT_SAVE,
-    score_threshold: float = 0.5,
-    categories: Sequence[str] | None = None,
-    limit: int | None = None,
-    batch_size: int = 1,
-    overwrite: bool = False,
     identity: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> PredictSummary:
-    """Predict every image of the source and write what was found into ``output``, in the formats of ``save``.
+    """Predict every image of the source and write what was found into ``output``, in the formats that are chosen.
 
     Files are named relative to the source folder, or to the folder that all files have in common; images and labels
     keep its folders. Memory grows with the detections, not with the images. Ctrl-C writes what is there.
@@ -53,12 +70,7 @@ def write_predictions(
         source: an image, a folder, a glob, or several of these.
         output: the folder that everything is written to.
         writers: name -> writer of every format there is.
-        save: one or more names of ``writers``.
-        score_threshold: instances below are in none of the outputs; 0..1.
-        categories: only these names; None: all.
-        limit: only the first so many files.
-        batch_size: images at a time in the network.
-        overwrite: replace what an earlier run left in ``output``.
+        options: what to save, and of what.
         identity: plain containers that say what the model is, to stand beside its predictions.
         console: where the progress is shown.
 
@@ -67,21 +79,18 @@ def write_predictions(
 
     Raises:
         InstsegError: before any work when the source has no image, a category or writer is not known, or ``output``
-            holds an earlier run and ``overwrite`` is false; later when ``output`` cannot be written to.
+            holds an earlier run that may not be replaced; later when ``output`` cannot be written to.
     """
-    names = checked_names(save, writers)
-    chosen = [writers[name] for name in names]
+    chosen = {name: writers[name] for name in checked_names(options.save, writers)}
     known = [writer.writes for writer in writers.values()]
-    folder = PredictionFolder(output, [writer.writes for writer in chosen], known, overwrite)
-    paths = _sources(source, folder, limit)
-    wanted = select_names(predictor.categories.names, categories, "categories")
-    model = _identity(identity or {}, predictor.categories, score_threshold)
+    folder = PredictionFolder(output, [writer.writes for writer in chosen.values()], known, options.overwrite)
+    paths = _sources(source, folder, options.limit)
+    model = _identity(identity or {}, predictor.categories, options.score_threshold)
     run = PredictionRun(output.absolute(), _root(source, paths), predictor.categories, model)
     record = PredictionRecord(
-        writes=folder.writes, save=list(names), image_folder=as_text(run.image_folder), model=model
+        writes=folder.writes, save=list(chosen), image_folder=as_text(run.image_folder), model=model
     )
-    threads = WriterThreads(run, chosen)
-    images = _images(predictor, paths, run.image_folder, batch_size, score_threshold, wanted)
+    images, threads = _images(predictor, paths, run.image_folder, options), WriterThreads(run, list(chosen.values()))
     with _progress(console or Console()) as progress, threads:
         task = progress.add_task("predict", total=len(paths))
 
@@ -142,20 +151,19 @@ def _identity(model: Mapping[str, object], categories: Categories, score_thresho
     }
 
 
-def _images(
-    predictor: Predictor,
-    paths: Sequence[Path],
-    root: Path,
-    batch_size: int,
-    score_threshold: float,
-    names: Sequence[str],
+def _images(predictor: Predictor, paths: Sequence[Path], root: Path, options: OutputOptions) -> Iterator[LoadedImage]:
+    """Return every readable image with those of its instances that are wanted."""
+    names = select_names(predictor.categories.names, options.categories, "categories")
+    return _predicted(predictor, paths, root, options, [predictor.categories.label(name) for name in names])
+
+
+def _predicted(
+    predictor: Predictor, paths: Sequence[Path], root: Path, options: OutputOptions, wanted: Sequence[int]
 ) -> Iterator[LoadedImage]:
-    """Yield every readable image with those of its instances that are wanted."""
-    wanted = [predictor.categories.label(name) for name in names]
     files = [Path(os.path.relpath(path, root)).as_posix() for path in paths]
     stems = unique_stems(files)
-    for _, pixels, prediction in predictor.predict_files(paths, batch_size):
-        chosen = prediction.select((prediction.scores >= score_threshold) & np.isin(prediction.labels, wanted))
+    for _, pixels, prediction in predictor.predict_files(paths, options.batch_size):
+        chosen = prediction.select((prediction.scores >= options.score_threshold) & np.isin(prediction.labels, wanted))
         position = prediction.image_id - 1
         yield LoadedImage(PredictedImage(files[position], stems[position], chosen), pixels)
 
