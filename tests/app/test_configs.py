@@ -159,6 +159,7 @@ def test_predict_composes():
         (["batch_size=0"], "batch_size=0: expected a whole number >= 1"),
         (["batch_size=two"], "batch_size=two: expected a whole number"),
         (["seed=-1"], "seed=-1: expected a whole number >= 0"),
+        (["+metrics.loss_mask={_target_: torchmetrics.MeanMetric}"], "metrics.loss_mask: expected .* val/loss_mask is"),
         (["train_fraction=0"], "train_fraction=0: expected a number > 0"),
         (["trainer.devices=null"], r"trainer\.devices=None: expected a whole number or a text or a list"),
         (["num_workers=many"], "num_workers=many: expected auto"),

@@ -47,8 +47,9 @@ def test_a_number_has_the_name_of_its_metric_and_a_mapping_has_names_of_its_own(
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"a": 1.0}, "metrics.second: expected a name of its own, found a, which is taken"),
+        ({"a": 1.0}, "metrics.second: expected .* found a, which is also the name of a number of metrics.first$"),
         (torch.zeros(3), r"metrics.second: expected a number for second, found a tensor of shape \(3,\)"),
+        ({"loss": 1.0}, "metrics.second: .* found loss, which is also the name of a loss of the network$"),
         ({"b": "high"}, "metrics.second: expected a number for b, found str"),
     ],
 )
@@ -56,7 +57,7 @@ def test_what_is_no_number_or_has_no_name_of_its_own_is_refused(said, message):
     metrics = MetricSet({"first": Says({"a": 1.0}), "second": Says(said)})
     metrics.update([], [])
     with pytest.raises(InstsegError, match=message):
-        metrics.compute()
+        metrics.compute(losses=["loss"])
 
 
 def test_what_is_no_metric_is_refused_with_its_name():

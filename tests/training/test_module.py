@@ -6,14 +6,24 @@ import torch
 from perfect_network import CATEGORIES, LOSS_NAMES, PerfectNetwork, batch
 from torch import nn
 from torch.utils.data import DataLoader
+from torchmetrics import Metric
 
 from instseg.checkpoints.content import finite
+from instseg.core.errors import InstsegError
 from instseg.core.types import Batch
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.callbacks import Throughput, training_tiles
 from instseg.training.finite import NonFiniteLossError
 from instseg.training.module import InstanceSegmentationModule
 from instseg.training.tensorboard import read_scalars
+
+
+class Zero(Metric):
+    def update(self, predictions, ground_truth) -> None:
+        pass
+
+    def compute(self) -> float:
+        return 0.0
 
 
 def module_of(network: nn.Module) -> InstanceSegmentationModule:
@@ -84,3 +94,17 @@ def test_a_loss_that_is_no_number_stops_with_step_terms_and_image_ids(tmp_path):
 def test_training_tiles_show_the_image_without_its_padding():
     (tile,) = training_tiles(batch(), CATEGORIES)
     assert tile.shape[1] == 2 * tile.shape[0]
+
+
+def test_a_metric_that_has_the_name_of_a_loss_stops_the_run_before_its_first_step(tmp_path):
+    taken = LOSS_NAMES[0]
+    module = InstanceSegmentationModule(
+        PerfectNetwork(),
+        module_of(PerfectNetwork()).build_optimizer,
+        module_of(PerfectNetwork()).build_scheduler,
+        metrics={taken: Zero()},
+    )
+    trainer = trainer_of(tmp_path, max_epochs=1, num_sanity_val_steps=1)
+    with pytest.raises(InstsegError, match=f"metrics.{taken}: .* found {taken}, which is also the name of a loss"):
+        trainer.fit(module, loader(batch()), loader(batch()))
+    assert trainer.global_step == 0

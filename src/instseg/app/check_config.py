@@ -28,6 +28,7 @@ from instseg.core.segmenter import Devices
 from instseg.models.builder import options_of
 from instseg.prediction.writers.choice import checked_names
 
+LOSS = r"loss\w*"  # names of a network's losses, and of their sum
 OWN_TRAINER_KEYS = ("checkpoint_every_minutes",)  # stand with Lightning's, which does not know them
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
@@ -120,13 +121,19 @@ def _check_values(config: RunConfig) -> None:
     if config.trainer.max_steps == -1 and config.trainer.max_epochs in (-1, None):
         raise InstsegError("trainer.max_epochs or trainer.max_steps must be given: the schedule needs to know the end")
     _check_monitor(config.monitor.metric, config.monitor.mode, config.metrics)
+    for name, node in config.metrics.items():
+        if node is not None and re.fullmatch(LOSS, name):
+            raise InstsegError(
+                f"metrics.{name}: expected a name that does not begin with loss, because val/{name} is the log of a "
+                "loss of the network; give the metric another name"
+            )
 
 
 def _check_monitor(metric: str, mode: str, own: Collection[str]) -> None:
     """Check the monitored metric; only of the built-in numbers is it known which mode is better, not of ``own``."""
     if metric.partition("/")[2].partition("/")[0] in own:
         return
-    if not re.fullmatch(r"val/(loss\w*|(segm|bbox)_ma[pr].*|mean_mask_iou)", metric):
+    if not re.fullmatch(rf"val/({LOSS}|(segm|bbox)_ma[pr].*|mean_mask_iou)", metric):
         raise InstsegError(
             f"monitor.metric={metric}: expected val/segm_map, val/bbox_map_50, val/segm_map/<category>, val/loss, …"
         )

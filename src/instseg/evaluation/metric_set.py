@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from torch import Tensor, nn
@@ -51,18 +51,25 @@ class MetricSet(nn.Module):
         for metric in self._metrics:
             metric.update(predictions, ground_truth)
 
-    def compute(self) -> dict[str, Number]:
+    def compute(self, losses: Collection[str] = ()) -> dict[str, Number]:
         """Return name -> number of all metrics; every rank must call it.
 
+        Args:
+            losses: names that are taken, because the losses of the network are logged under them.
+
         Raises:
-            InstsegError: a metric gives no number, or two give one of the same name.
+            InstsegError: a metric gives no number, or one whose name is taken; the message names both owners.
         """
         table: dict[str, Number] = {}
+        owners = dict.fromkeys(losses, "a loss of the network")
         for name, metric in zip(self.names, self._metrics, strict=True):
             for key, value in _named(name, metric.compute()).items():
-                if key in table:
-                    raise InstsegError(f"metrics.{name}: expected a name of its own, found {key}, which is taken")
-                table[key] = value
+                if key in owners:
+                    raise InstsegError(
+                        f"metrics.{name}: expected names that nothing else is logged under, found {key}, which is also "
+                        f"the name of {owners[key]}"
+                    )
+                table[key], owners[key] = value, f"a number of metrics.{name}"
         return table
 
     def reset(self) -> None:

@@ -137,5 +137,6 @@ class InstanceSegmentationModule(pl.LightningModule):
 
     def _log_metrics(self, stage: str) -> None:
         losses = self.mean_losses.compute(self.device)
-        values = {**losses, "loss": sum(losses.values()), **self.metrics.compute()}
+        values: dict[str, Tensor | float] = {**losses, "loss": sum(losses.values())}
+        values |= self.metrics.compute(values)
         self.log_dict({f"{stage}/{name}": torch.as_tensor(v, dtype=torch.float32) for name, v in values.items()})
