@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from instseg.core.errors import InstsegError
 from instseg.data.builtin.coco4 import prepare_coco4
 from instseg.data.builtin.openimages_download import prepare_openimages
 from instseg.data.builtin.shapes import prepare_shapes
+from instseg.data.fetch.connection import ConnectionOptions
 from instseg.data.fetch.dataset_root import local_root
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.openimages.reader import OpenImagesReader
@@ -108,15 +109,11 @@ def shapes(*, name: str, cache_dir: str, **options: object) -> PreparedDataset:
     return folder(name=name, reader=CocoReader, root=str(root), cache_dir=cache_dir)
 
 
-class DownloadOptions(TypedDict, total=False):
+class DownloadOptions(ConnectionOptions, total=False):
     """The options that all downloads have."""
 
     num_images: Mapping[str, int]
     seed: int
-    num_threads: int
-    num_retries: int
-    timeout_seconds: float
-    backoff_seconds: float
 
 
 class Coco4Options(DownloadOptions, total=False):

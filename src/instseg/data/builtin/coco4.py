@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 from urllib.parse import quote
 
 from PIL import Image
@@ -32,6 +33,7 @@ from instseg.data.builtin.coco4_selection import (
     read_unfinished_selection,
     select_from_archive,
 )
+from instseg.data.fetch.connection import Connection, ConnectionOptions
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download, DownloadReport
 
@@ -48,10 +50,7 @@ def prepare_coco4(
     num_images: Mapping[str, int] | None = None,
     seed: int = 0,
     base_url: str = BASE_URL,
-    num_threads: int = 16,
-    num_retries: int = 5,
-    timeout_seconds: float = 30.0,
-    backoff_seconds: float = 1.0,
+    **connection: Unpack[ConnectionOptions],
 ) -> Path:
     """Download the selection unless its folder is complete; a second call resumes an interrupted one.
 
@@ -65,10 +64,7 @@ def prepare_coco4(
         num_images: split -> number of images.
         seed: of the choice.
         base_url: COCO's server or a mirror.
-        num_threads: as for ``download_files``.
-        num_retries: as for ``download_files``.
-        timeout_seconds: as for ``download_files``.
-        backoff_seconds: as for ``download_files``.
+        connection: keywords of ``Connection``.
 
     Returns:
         The folder. Once it is complete no request is made.
@@ -77,18 +73,13 @@ def prepare_coco4(
         InstsegError: a category does not exist, there are fewer images than requested, or the archive or an image
             cannot be downloaded.
     """
+    server = Connection(**connection)
     recipe = _check_recipe(categories, NUM_IMAGES if num_images is None else num_images, seed)
     folder = cache_dir / f"coco4-{recipe.fingerprint()}"
     if _is_complete(folder, recipe):
         return folder
     base_url = base_url.rstrip("/")
-    fetch = partial(
-        download_files,
-        num_threads=num_threads,
-        num_retries=num_retries,
-        timeout_seconds=timeout_seconds,
-        backoff_seconds=backoff_seconds,
-    )
+    fetch = partial(download_files, num_threads=server.num_threads, **server.retries)
     with exclusive_lock(cache_dir / "downloads" / "lock"):
         selection = _read_selection(folder, recipe)
         if selection is None:

@@ -25,6 +25,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
@@ -43,7 +44,7 @@ from instseg.data.builtin.openimages_selection import (
     write_classes,
 )
 from instseg.data.builtin.openimages_server import ANNOTATIONS_URL, IMAGES_URL, OpenImagesServer
-from instseg.data.fetch.http_ranges import Retries
+from instseg.data.fetch.connection import Connection, ConnectionOptions
 from instseg.data.fetch.remote_zip import ABSENT
 
 METHOD = "classes in turns, by sha256 of the id's first digit and of the id"  # another method, another folder
@@ -62,10 +63,7 @@ def prepare_openimages(
     masks: bool = True,
     annotations_url: str = ANNOTATIONS_URL,
     images_url: str = IMAGES_URL,
-    num_threads: int = 16,
-    num_retries: int = 5,
-    timeout_seconds: float = 30.0,
-    backoff_seconds: float = 1.0,
+    **connection: Unpack[ConnectionOptions],
 ) -> Path:
     """Download the selection unless its folder is complete; a second call resumes an interrupted one.
 
@@ -80,10 +78,7 @@ def prepare_openimages(
         masks: use masks; otherwise boxes.
         annotations_url: server of the tables and masks, or a mirror.
         images_url: server of the images, or a mirror.
-        num_threads: as for ``download_files``.
-        num_retries: as for ``download_files``.
-        timeout_seconds: as for ``download_files``.
-        backoff_seconds: as for ``download_files``.
+        connection: keywords of ``Connection``.
 
     Returns:
         The folder. Once it is complete no request is made.
@@ -92,14 +87,14 @@ def prepare_openimages(
         InstsegError: a class does not exist or has no masks, there are fewer images than requested, or a file cannot
             be downloaded or written.
     """
+    requests = Connection(**connection)
     recipe = _check_recipe(categories, num_images, seed, masks)
     splits = tuple(split for split, _ in recipe.num_images)
     layout = Layout(cache_dir / f"openimages-{recipe.fingerprint()}", splits, masks)
     if layout.is_complete():
         return layout.folder
     downloads = cache_dir / "downloads" / "openimages"
-    retries = Retries(num_retries=num_retries, timeout_seconds=timeout_seconds, backoff_seconds=backoff_seconds)
-    server = OpenImagesServer(annotations_url.rstrip("/"), images_url.rstrip("/"), downloads, num_threads, retries)
+    server = OpenImagesServer(annotations_url.rstrip("/"), images_url.rstrip("/"), downloads, requests)
     try:
         with exclusive_lock(downloads / "lock"):
             _prepare(layout, recipe, server)

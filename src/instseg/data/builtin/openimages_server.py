@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from instseg.core.errors import InstsegError
 from instseg.data.builtin.openimages_layout import OFFICIAL, Layout
+from instseg.data.fetch.connection import Connection
 from instseg.data.fetch.download import download_files
-from instseg.data.fetch.http_ranges import Retries
 from instseg.data.fetch.jobs import Download, DownloadFailure
 from instseg.data.fetch.remote_zip import RemoteZip, fetch_zip_members
 from instseg.data.reading.images import read_image
@@ -31,15 +31,13 @@ class OpenImagesServer:
         annotations_url: server of the tables and masks.
         images_url: server of the images.
         downloads: folder of the official files.
-        num_threads: parallel downloads.
-        retries: as for ``download_files``.
+        connection: to both servers.
     """
 
     annotations_url: str
     images_url: str
     downloads: Path
-    num_threads: int
-    retries: Retries
+    connection: Connection
 
     def fetch_files(self, files: Mapping[str, Callable[[Path], None]], title: str) -> list[Path]:
         """Download official files.
@@ -58,7 +56,12 @@ class OpenImagesServer:
             Download(f"{self.annotations_url}/{file}", self.downloads / PurePosixPath(file).name, validate=check)
             for file, check in files.items()
         ]
-        self.check(download_files(jobs, title=title, num_threads=self.num_threads, **self.retries).failures, title)
+        self.check(
+            download_files(
+                jobs, title=title, num_threads=self.connection.num_threads, **self.connection.retries
+            ).failures,
+            title,
+        )
         return [job.path for job in jobs]
 
     def fetch_images(self, layout: Layout, split: str, image_ids: Sequence[str]) -> list[DownloadFailure]:
@@ -81,7 +84,9 @@ class OpenImagesServer:
             for image_id in image_ids
         ]
         title = f"Open Images {split} images"
-        return download_files(jobs, title=title, num_threads=self.num_threads, **self.retries).failures
+        return download_files(
+            jobs, title=title, num_threads=self.connection.num_threads, **self.connection.retries
+        ).failures
 
     def fetch_masks(self, layout: Layout, mask_paths: Mapping[str, Sequence[str]]) -> list[DownloadFailure]:
         """Fetch masks from their archives, of which there is one for each first digit of the image ids.
@@ -99,7 +104,9 @@ class OpenImagesServer:
                 wanted.setdefault((split, path[0]), []).append(path)
         archives = [self._archive(layout, *key, paths) for key, paths in sorted(wanted.items())]
         title = "Open Images masks"
-        return fetch_zip_members(archives, title=title, num_threads=self.num_threads, **self.retries).failures
+        return fetch_zip_members(
+            archives, title=title, num_threads=self.connection.num_threads, **self.connection.retries
+        ).failures
 
     def _archive(self, layout: Layout, split: str, digit: str, mask_paths: Sequence[str]) -> RemoteZip:
         folder = f"{OFFICIAL[split]}-masks"
