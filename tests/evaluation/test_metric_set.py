@@ -69,3 +69,17 @@ def test_the_states_of_its_metrics_move_with_it():
     metrics = MetricSet({"images": Says(None)}).to("meta")
     assert metrics.of_kind(Says).images.device.type == "meta"
     assert metrics.of_kind(CocoMaskMetrics) is None
+
+
+def test_numbers_of_the_same_name_are_found_before_any_image():
+    metrics = MetricSet({"coco": CocoMaskMetrics(CATEGORIES), "segm_map": Says(0.5)})
+    with pytest.raises(InstsegError, match=r"metrics\.segm_map: .* found segm_map, .* a number of metrics\.coco"):
+        metrics.check_names()
+
+
+def test_the_trial_of_the_names_leaves_no_trace():
+    metrics = MetricSet({"coco": CocoMaskMetrics(CATEGORIES), "images": Says(None)})
+    metrics.check_names()
+    metrics.update([prediction(1, [LEFT])], [truth(1, [RIGHT])])
+    table = metrics.compute()
+    assert (table["num_images"], int(table["images"]), table["segm_map"]) == (1, 1, pytest.approx(0))

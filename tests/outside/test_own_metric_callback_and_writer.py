@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typed_commands import Command, Done
+from typed_commands import QUICK, Command, Done
 
 HERE = Path(__file__).parent
 
@@ -59,3 +59,14 @@ def test_the_writer_is_chosen_by_its_name_beside_ours(run, place):
     assert len(lines) == 3 and all(line.endswith(": an empty scene") for line in lines)
     typed("predict.py", "writers=mine", "save=coco", "overwrite=true", *options)
     assert not (place / "out/captions.txt").exists(), "a run replaces all that an earlier one wrote"
+
+
+def test_a_metric_under_the_name_of_another_is_an_error_before_the_training(place):
+    arguments = [
+        *(f"--config-dir={HERE / 'conf'}", "+metrics.segm_map._target_=count_error.CountError", *QUICK),
+        *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
+        *(f"outputs={place}/refused", f"cache_dir={place}/data"),
+    ]
+    ended = Command(arguments, {"PYTHONPATH": str(HERE)}).wait()
+    assert ended.code != 0 and "metrics.segm_map: expected names that nothing else is logged under" in ended.output
+    assert not list((place / "refused").rglob("events.out.tfevents.*")), "nothing was logged yet"

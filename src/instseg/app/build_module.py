@@ -28,7 +28,9 @@ def build_module(config: RunConfig, model: InstanceSegmenter, *callbacks: Callba
     """
     optimizer, scheduler = build_optimizer(config.optimizer), build_scheduler(config.scheduler)
     metrics = {name: _metric(name, node, model.categories) for name, node in config.metrics.items() if node is not None}
-    return InstanceSegmentationModule(model, optimizer, scheduler, config.batch_size, metrics, callbacks)
+    module = InstanceSegmentationModule(model, optimizer, scheduler, config.batch_size, metrics, callbacks)
+    module.metrics.check_names()
+    return module
 
 
 def build_optimizer(node: Node) -> Callable[[nn.Module, int], Optimizer]:

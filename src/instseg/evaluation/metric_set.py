@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import GroundTruth, Prediction
 
 Number = float | Tensor
@@ -71,6 +73,19 @@ class MetricSet(nn.Module):
                     )
                 table[key], owners[key] = value, f"a number of metrics.{name}"
         return table
+
+    def check_names(self) -> None:
+        """Measure one tiny image and forget it, so that what ``compute`` refuses is refused before any work.
+
+        Raises:
+            InstsegError: as ``compute``.
+        """
+        box, label, rle = np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([1]), bitmask_to_rle(np.ones((1, 1), np.uint8))
+        truth = GroundTruth(1, (1, 1), box, label, np.array([1.0]), np.array([False]), [rle])
+        prediction = Prediction(1, (1, 1), box.astype(np.float32), label, np.array([1.0], np.float32), [rle])
+        self.update([prediction], [truth])
+        self.compute()
+        self.reset()
 
     def reset(self) -> None:
         """Forget all images."""
