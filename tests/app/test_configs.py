@@ -2,6 +2,7 @@
 
 import inspect
 from copy import deepcopy
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.reading.readers import make_reader
+from instseg.data.splits.splits import Selection
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.distributed.rank_launcher import RankCommand
 from instseg.runs.folders import find_checkpoint
@@ -78,7 +80,7 @@ def test_every_dataset_has_a_reader_that_takes_its_options(path, tmp_path):
     config = composed_whole(path, tmp_path)
     if "reader" in config.dataset:
         options = build({**read_run_config(config).dataset, "_target_": "builtins.dict"})
-        shared = inspect.signature(sources.folder).parameters
+        shared = {*inspect.signature(sources.folder).parameters, *(field.name for field in fields(Selection))}
         own = {key: value for key, value in options.items() if key not in shared}
         assert make_reader(options["reader"], tmp_path, own, tmp_path).root == tmp_path
     else:

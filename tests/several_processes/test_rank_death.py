@@ -1,4 +1,4 @@
-"""When a rank dies the others end in seconds, with its name, and the training goes on from the last checkpoint."""
+"""When a rank dies the others end in seconds, with its name, and the training resumes from the last checkpoint."""
 
 import os
 import signal

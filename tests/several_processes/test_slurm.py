@@ -1,4 +1,4 @@
-"""On a SLURM of one node: ranks share a run, a requeued job goes on in its folder, the jobs of a sweep are SLURM's."""
+"""On a SLURM of one node: ranks share a run, a requeued job resumes in its folder, the jobs of a sweep are SLURM's."""
 
 import json
 import subprocess

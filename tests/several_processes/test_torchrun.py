@@ -1,4 +1,4 @@
-"""torchrun itself: its ranks share a run, and go on in it when it starts them again."""
+"""torchrun itself: its ranks share a run, and resume in it when it starts them again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The search: trials are jobs, it learns from what it is told, and goes on after it was killed."""
+"""The search: trials are jobs, it learns from what it is told, and resumes after it was killed."""
 
 import math
 from types import SimpleNamespace

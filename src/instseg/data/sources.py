@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Unpack
 
@@ -28,19 +29,8 @@ def folder(
     reader: Callable[..., LabelReader],
     root: str,
     cache_dir: str,
-    categories: str | Sequence[str] | None = None,
-    rename: Mapping[str, str] | None = None,
-    drop: str | Sequence[str] | None = None,
-    max_images: Mapping[str, int | None] | None = None,
-    empty_ratio: float | None = None,
-    split_ratio: Mapping[str, float | None] | None = None,
-    group_by: str | None = "similar",
-    folds: int | None = None,
-    fold: int = 0,
-    splits_file: str | None = None,
-    seed: int = 0,
     exif: str = "auto",
-    **reader_options: object,
+    **options: object,
 ) -> PreparedDataset:
     """Prepare a folder of images with labels in some format, here or elsewhere.
 
@@ -49,48 +39,34 @@ def folder(
         reader: makes the format's reader from the root and the options of the format.
         root: folder, archive or address of the labels.
         cache_dir: the folder for downloads and indices.
-        categories: those to keep, None for all; a single one may come without a list. Here and in the next two a
-            number stands for the name that it spells.
-        rename: old -> new category name.
-        drop: categories to leave out; a single one may come without a list.
-        max_images: split -> number of images to keep.
-        empty_ratio: images without instances to keep, for each image with some.
-        split_ratio: split -> fraction of the images, where the labels have no splits.
-        group_by: ``similar``, or a regular expression whose groups of images are never divided.
-        folds: number of folds for cross-validation.
-        fold: the fold to validate on, from 0.
-        splits_file: file that lists the images of each split.
-        seed: of everything random.
         exif: frame in which the labels were drawn: ``auto``, ``upright`` or ``stored``.
-        reader_options: those of the format, see conf/dataset.
+        options: those of ``Selection``, and those of the format, see conf/dataset. A single name of ``categories`` and
+            ``drop`` may come without a list, and a number stands for the name that it spells.
 
     Raises:
         InstsegError: an option is wrong, or the labels are of no use.
     """
     if exif not in EXIF_FRAMES:
         raise InstsegError(f"dataset.exif={exif}: expected one of {', '.join(EXIF_FRAMES)}")
-    selection = Selection(
-        categories=_names(categories),
-        rename=rename,
-        drop=_names(drop),
-        max_images=max_images,
-        empty_ratio=empty_ratio,
-        split_ratio=split_ratio,
-        group_by=group_by,
-        folds=folds,
-        fold=fold,
-        splits_file=splits_file,
-        seed=seed,
-    )
+    known = [field.name for field in fields(Selection)]
+    selection = _selection({option: value for option, value in options.items() if option in known})
+    of_format = {option: value for option, value in options.items() if option not in known}
     cache = Path(cache_dir).expanduser()
     try:
-        labels = make_reader(reader, local_root(root, cache), reader_options, cache)
+        labels = make_reader(reader, local_root(root, cache), of_format, cache)
         return prepare_dataset(labels, selection, cache, name, exif)
     except PermissionError as error:
         raise InstsegError(f"dataset.root={root}: not allowed to read or write {error.filename}") from error
 
 
-def _names(wanted: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def _selection(options: Mapping[str, object]) -> Selection:
+    """Make the selection of its options, which checks their types."""
+    lists = {option: _names(options[option]) for option in ("categories", "drop") if option in options}
+    make: Callable[..., Selection] = Selection
+    return make(**{**options, **lists})
+
+
+def _names(wanted: object) -> tuple[object, ...] | None:
     """Return the names as a tuple, None for none."""
     if wanted is None:
         return None

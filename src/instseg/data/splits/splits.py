@@ -32,6 +32,19 @@ class Selection:
 
     ``drop`` and ``rename`` speak of the names in the labels, ``categories`` of the names that result.
 
+    Args:
+        categories: those to keep.
+        max_images: split -> number of images to keep.
+        empty_ratio: images without instances to keep, for each image with some.
+        split_ratio: split -> fraction of the images, where the labels have no splits.
+        seed: of everything random.
+        rename: old -> new category name.
+        drop: categories to leave out.
+        group_by: ``similar``, or a regular expression whose groups of images are never divided.
+        folds: number of folds for cross-validation.
+        fold: the fold to validate on, from 0.
+        splits_file: file that lists the images of each split.
+
     Raises:
         InstsegError: a value is impossible.
     """
