@@ -367,3 +367,10 @@ def test_the_half_wide_backbone_has_no_published_weights():
     for weights in ("imagenet", "coco"):
         with pytest.raises(InstsegError, match="resnet18_half"):
             build_mask_rcnn(3, backbone="resnet18_half", weights=weights)
+
+
+@pytest.mark.parametrize("entry", [["car"], {"categories": "car"}, {"categories": [1]}, 7])
+def test_a_checkpoint_with_odd_names_of_categories_is_refused(tmp_path, entry):
+    torch.save({"state_dict": {"model.x": torch.zeros(1)}, "instseg": entry}, tmp_path / "odd.ckpt")
+    with pytest.raises(InstsegError, match=r"model\.weights=.*odd\.ckpt.*expected .*, found .*; use another file"):
+        read_weights(tmp_path / "odd.ckpt", "resnet18", "v1")

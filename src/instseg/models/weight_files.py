@@ -16,6 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
+import msgspec
 import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
@@ -23,6 +24,7 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, MaskR
 
 from instseg.core.errors import InstsegError
 from instseg.core.locks import made_once
+from instseg.core.records import convert_plain
 from instseg.models.names import HALF
 
 StateDict = dict[str, Tensor]
@@ -200,11 +202,20 @@ def _load(path: Path, url: str | None) -> object:
         ) from error
 
 
+class _Described(msgspec.Struct):
+    """Part of what a checkpoint of this package says about itself."""
+
+    categories: list[str] | None = None
+
+
 def _parse(content: object, source: str) -> WeightsFile:
     """Recognise a state dict, torchvision's training checkpoint or this package's checkpoint."""
     state, names = content, None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        names = content.get("instseg", {}).get("categories")
+        described = convert_plain(
+            content.get("instseg", {}), _Described, f"model.weights={source!r}", "use another file"
+        )
+        names = described.categories
         state = {k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")}
     elif isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         state = content["model"]
