@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from instseg.app.audit_settings import build_audit_options
+from instseg.app.build_data import build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.record import build_recorded_dataset
 from instseg.audit.dataset import audit_dataset
 from instseg.audit.page import write_audit_page
 from instseg.audit.report import write_audit_json

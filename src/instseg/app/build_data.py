@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from instseg.app.config import RunConfig
 from instseg.app.instantiate import build, of_kind
+from instseg.app.job import Job
+from instseg.app.record import write_record
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.prepared import PreparedDataset
 from instseg.data.transforms.augmentation import Augmentation
@@ -12,6 +14,18 @@ from instseg.data.transforms.augmentation import Augmentation
 def build_dataset(config: RunConfig) -> PreparedDataset:
     """Prepare the data set: read, select, split and index its labels, or open them again."""
     return of_kind(build(config.dataset), PreparedDataset, "dataset")
+
+
+def build_recorded_dataset(config: RunConfig, job: Job) -> PreparedDataset:
+    """Prepare the data set of a run that looks at nothing else, and write its record.
+
+    Args:
+        config: of the run.
+        job: with the overrides that composed it.
+    """
+    prepared = build_dataset(config)
+    write_record(config, job, prepared)
+    return prepared
 
 
 def build_datamodule(config: RunConfig, prepared: PreparedDataset) -> InstanceDataModule:

@@ -5,23 +5,10 @@ from __future__ import annotations
 from omegaconf import OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from instseg.app.build_data import build_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.data.prepared import PreparedDataset
 from instseg.runs.environment import record_start
-
-
-def build_recorded_dataset(config: RunConfig, job: Job) -> PreparedDataset:
-    """Prepare the data set of a run that looks at nothing else, and write its record.
-
-    Args:
-        config: of the run.
-        job: with the overrides that composed it.
-    """
-    prepared = build_dataset(config)
-    write_record(config, job, prepared)
-    return prepared
 
 
 @rank_zero_only

@@ -8,10 +8,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.markup import escape
 
-from instseg.app.build_data import build_datamodule
+from instseg.app.build_data import build_datamodule, build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.record import build_recorded_dataset
 from instseg.audit.augmentation_sheet import draw_augmentation_sheet
 from instseg.visualization.sheets import write_image
 
