@@ -1,4 +1,4 @@
-"""The note that a command leaves for the process that started it: why it failed."""
+"""The note on its failure that a command leaves for the process that started it."""
 
 from __future__ import annotations
 

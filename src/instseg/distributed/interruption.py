@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM: received at once, obeyed where nothing is lost."""
+"""Ctrl-C and SIGTERM of a scheduler: noted at once, obeyed where no work is lost."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class StoppedTogether:
 
 
 class InterruptedTogether(StoppedTogether, KeyboardInterrupt):
-    """All ranks stop because of Ctrl-C."""
+    """Stop of all ranks after Ctrl-C."""
 
 
 class TerminatedTogether(StoppedTogether, SIGTERMException):
-    """All ranks stop because of a scheduler."""
+    """Stop of all ranks after a signal of a scheduler."""
 
 
 class Interruption:
@@ -37,7 +37,7 @@ class Interruption:
         self._handle(self._remember)
 
     def obey_at_once(self) -> None:
-        """Obey signals as they arrive from now on: there is nothing to lose."""
+        """Obey signals at once from here: no unsaved work can be lost."""
         self._handle(self._obey)
 
     def _handle(self, handler: Callable[[int, FrameType | None], None]) -> None:

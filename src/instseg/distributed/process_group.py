@@ -22,7 +22,7 @@ def ddp(timeout_minutes: float, **options: Any) -> DDPStrategy:
 
 
 class RestartableDDP(DDPStrategy):
-    """DDP whose ranks do not find the addresses of dead ones after torchrun has restarted them.
+    """DDP whose restarted ranks do not read the addresses of dead ones from the store of torchrun.
 
     torchrun's agent keeps one store for all attempts, in which torch looks up the same keys each time: the first rank
     to arrive would find the others' addresses of the last attempt there, and wait for them until the timeout.

@@ -1,4 +1,4 @@
-"""Failing together: a rank that dies ends the others within a second, with a message that names it.
+"""Common failure of ranks: one that dies ends the others within a second, with a message that names it.
 
 Left alone, the others wait in their next collective operation for its timeout, half an hour. Every rank holds a
 connection to the first one, which the system closes whenever and however the rank ends: nothing has to be sent in
@@ -35,7 +35,7 @@ DONE, FAILED, ENDED = "done", "failed", "ended"
 CONNECT_SECONDS = 60.0
 WITHOUT_REASON = "killed, or by an error of its own"
 CAUSE_SECONDS = 2.0
-"""An error may only be the echo of another rank's death: it is held back this long, for the message to arrive."""
+"""Seconds that an error is held back: it may follow from the death of another rank, whose message is on its way."""
 MESSAGE_BYTES = 65536
 
 EndProcess = Callable[[str, bool], None]
@@ -43,14 +43,14 @@ EndProcess = Callable[[str, bool], None]
 
 
 class Member(Protocol):
-    """One rank's end of the connections between the ranks."""
+    """The side of one rank of the connections between the ranks."""
 
     def leave(self, reason: str | None) -> None:
-        """Say that this rank ends: in order (None), or for a reason."""
+        """Announce the end of this rank: in order (None), or for a reason."""
 
 
 class FirstRank:
-    """The first rank's end: it is connected to all others, and announces to them that one has died.
+    """The side of the first rank, which is connected to all others and announces to them that one has died.
 
     Args:
         listener: the socket that the others connect to.
@@ -96,14 +96,14 @@ class FirstRank:
         self.end_process(message, False)
 
     def leave(self, reason: str | None) -> None:
-        """Say to all ranks that this one ends: in order (None), or for a reason."""
+        """Announce the end of this rank to all others: in order (None), or for a reason."""
         self.is_done = True
         for connection in self.names:
             _send(connection, DONE if reason is None else f"{ENDED} {describe_rank(0)} has ended: {reason}")
 
 
 class OtherRank:
-    """The end of every other rank: its connection to the first one.
+    """The side of every other rank: its connection to the first one.
 
     Args:
         address: of the first rank.
@@ -126,7 +126,7 @@ class OtherRank:
             self.end_process(message or f"rank 0 has ended: {WITHOUT_REASON}", bool(message))
 
     def leave(self, reason: str | None) -> None:
-        """Say to the first rank that this one ends: in order (None), or for a reason."""
+        """Announce the end of this rank to the first one: in order (None), or for a reason."""
         self.is_done = True
         _send(self.connection, DONE if reason is None else f"{FAILED} {reason}")
 
@@ -171,11 +171,11 @@ class RankWatch(Callback):
             self.member = connect(lambda message, is_reported: _end_process(trainer, message, is_reported))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave at once: what Lightning does next may wait for the others."""
+        """End the process at once: the next steps of Lightning may wait for other ranks."""
         self.leave(exception)
 
     def leave(self, exception: BaseException | None) -> None:
-        """Tell the others, once, that this rank ends, and why unless they end together: done, or as agreed."""
+        """Announce the end of this rank once, with the reason unless all ranks end together."""
         if self.member is None or self.has_left:
             return
         if exception is None or isinstance(exception, StoppedTogether):
@@ -190,7 +190,7 @@ class RankWatch(Callback):
 
 @contextmanager
 def watched_ranks(watch: RankWatch) -> Iterator[None]:
-    """Enclose everything that the ranks of a trainer with this callback do: one that dies inside ends the others."""
+    """Run the ranks of a trainer with this callback in a context in which the death of one ends the others."""
     try:
         yield
     except BaseException as error:
@@ -219,7 +219,7 @@ def _how_to_resume(trainer: Trainer) -> str:
 
 
 def _end_process(trainer: Trainer, message: str, is_reported: bool) -> None:
-    """End now: the main thread may be in a collective operation that nothing interrupts."""
+    """End the process at once: the main thread may be in a collective operation that nothing interrupts."""
     kind = re.search(r"has ended: (\w+): ", message)
     note_failure(kind[1] if kind else RANK_ENDED, message)
     if not is_reported and (trainer.global_rank <= 1 or trainer.local_rank == 0):

@@ -1,4 +1,4 @@
-"""Starting the other ranks of this machine, each by a command of its own."""
+"""Launcher of the other ranks of this machine, each by its own command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RankCommand:
 
 
 class RankLauncher(_SubprocessScriptLauncher):
-    """Lightning's launcher of processes, which replays ``sys.argv``; this one is told what to start."""
+    """Launcher of processes by a given command; Lightning's own repeats ``sys.argv``."""
 
     def __init__(self, rank: RankCommand, replaced: _SubprocessScriptLauncher) -> None:
         super().__init__(replaced.cluster_environment, replaced.num_processes, replaced.num_nodes)
@@ -45,7 +45,12 @@ class RankLauncher(_SubprocessScriptLauncher):
 
 
 def start_ranks_with(trainer: Trainer, rank: RankCommand) -> None:
-    """Have the trainer start its other ranks, where it starts any, by a given command."""
+    """Make a trainer that starts its other ranks start them by a given command.
+
+    Args:
+        trainer: the trainer.
+        rank: the command.
+    """
     launcher = trainer.strategy.launcher
     if isinstance(launcher, _SubprocessScriptLauncher):
         trainer.strategy._launcher = RankLauncher(rank, launcher)

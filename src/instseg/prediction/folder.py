@@ -1,4 +1,4 @@
-"""The folder that predictions go to: who owns it, and what of it an earlier run may lose."""
+"""The output folder of predictions: its owner, and the files of an earlier run that may be removed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 
 class PredictionRecord(Record, frozen=True, kw_only=True):
-    """The content of ``prediction_run.json``: which model predicted what, and how the run ended."""
+    """The content of ``prediction_run.json``: the model, the predicted files, and the end of the run."""
 
     state: Literal["running", "done", "interrupted"] = "running"
     writes: list[str]
@@ -40,7 +40,7 @@ class PredictionRecord(Record, frozen=True, kw_only=True):
 
 
 class PredictionFolder:
-    """Two runs never mix, and nothing that is not a prediction is ever removed.
+    """An output folder of one run at a time, in which only predictions are ever removed.
 
     ``prediction_run.json`` is written before anything else and says what the run makes, so that even a run that was
     killed is known again: its state stays ``running``.
@@ -73,7 +73,7 @@ class PredictionFolder:
             )
 
     def _made_earlier(self, known: Collection[str]) -> list[str]:
-        """Return the names in the record of an earlier run, as far as they are known and still there.
+        """Return the names in the record of an earlier run that are known and exist.
 
         A damaged record names nothing: the folder then has an owner that cannot be told, and nothing of it is removed.
         """
@@ -84,12 +84,12 @@ class PredictionFolder:
         return [name for name in made if name in known and (self.path / name).exists()]
 
     def contains(self, path: Path) -> bool:
-        """Return whether a file is something that this or an earlier run made."""
+        """Tell whether a file was made by this or an earlier run."""
         own = {(self.path / name).absolute() for name in (*self.writes, *self.earlier)}
         return not own.isdisjoint(path.absolute().parents)
 
     def claim(self, record: PredictionRecord) -> None:
-        """Remove what the earlier run made, and record whose the folder is from now on."""
+        """Remove the files of the earlier run, and record this run as the owner of the folder."""
         for name in self.earlier:
             if (self.path / name).is_dir():
                 shutil.rmtree(self.path / name)
@@ -98,7 +98,7 @@ class PredictionFolder:
         self.update(record)
 
     def update(self, record: PredictionRecord) -> None:
-        """Record how far the run is, or how it ended."""
+        """Record the progress of the run, or its end."""
         try:
             write_record(self.path / RECORD, record)
         except OSError as error:

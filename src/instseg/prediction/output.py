@@ -1,4 +1,4 @@
-"""A whole prediction run: every image of a source predicted, and what was found written in the chosen formats."""
+"""A prediction run: every image of a source is predicted, and the predictions are written in the chosen formats."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def write_predictions(
     identity: Mapping[str, object] | None = None,
     console: Console | None = None,
 ) -> PredictSummary:
-    """Predict every image of the source and write what was found into ``output``, in the formats that are chosen.
+    """Predict every image of the source and write the predictions into ``output``, in the chosen formats.
 
     Files are named relative to the source folder, or to the folder that all files have in common; images and labels
     keep its folders. Memory grows with the detections, not with the images. Ctrl-C writes what is there.
@@ -171,7 +171,7 @@ def _predicted(
 def _finish(
     threads: WriterThreads, folder: PredictionFolder, record: PredictionRecord, predictor: Predictor, interrupted: bool
 ) -> PredictSummary:
-    """Write what belongs to the whole run, unless nothing could be read."""
+    """Write the files of the whole run, unless no image could be read."""
     num_images = len(threads.images)
     found = Counter(predictor.categories.name(int(label)) for i in threads.images for label in i.prediction.labels)
     counts = dict(found.most_common())

@@ -1,4 +1,4 @@
-"""One picture an instance: where it is in the image, and close up, with its category and score on top."""
+"""One picture for each instance: its place in the image and a close-up, under its category and score."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from instseg.visualization.sheets import write_image
 from instseg.visualization.text import Colour
 
 WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100
-"""Of every picture, whatever the image's size: the letters are as large in all of them."""
+"""Size of every picture, for any size of the image: the text is equally large in all of them."""
 TOP_PX, GAP_PX = 76, 8  # for the letters; around the panels
 WHOLE_PX, CLOSE_UP_PX = 620, 436  # widths of the panels
-MAX_LETTERS, MAX_LETTERS_BELOW = 60, 140  # of a category; of the line below it
-CLOSE_UP_MARGIN = 0.2  # of the instance's longer side, all around
+MAX_LETTERS, MAX_LETTERS_BELOW = 60, 140  # in the category; in the line below it
+CLOSE_UP_MARGIN = 0.2  # fraction of the longer side of the instance, on every side
 MIN_CLOSE_UP_PX = 24  # of the image
 BRIGHTNESS_AROUND = 0.55
 NOT_IN_NAMES = re.compile(r"[^\w-]+")
-"""What a file is not called after: separators, and what other systems do not allow."""
+"""Characters that are replaced in the name of a file: separators, and those that some systems do not allow."""
 SUBPIXEL_BITS = 4  # of the coordinates that OpenCV draws at
 
 
 class InstancePictures(Writer):
-    """``instances/<image>/01_car_0.98.jpg``, … in the order of the scores."""
+    """Writer of ``instances/<image>/01_car_0.98.jpg``, … in the order of the scores."""
 
     writes = "instances"
 
     def add(self, image: LoadedImage) -> None:
+        """Write a picture of each instance of an image."""
         found = image.prediction
         sheet = _Sheet(image.pixels)
         digits = max(2, len(str(len(found))))
@@ -52,7 +53,7 @@ class InstancePictures(Writer):
 
 
 class _Sheet:
-    """A page that shows one instance of an image after the other: letters by matplotlib, below them two panels."""
+    """A page that is drawn for each instance of an image: text by matplotlib, and two panels below it."""
 
     def __init__(self, image: Image) -> None:
         figure = Figure(figsize=(WIDTH_PX / DPI, TOP_PX / DPI), dpi=DPI)
@@ -67,7 +68,7 @@ class _Sheet:
     def draw(
         self, polygons: Sequence[Polygon], box: NDArray[np.float64], colour: Colour, title: str, below: str
     ) -> Image:
-        """The instance (polygons and box xyxy in px of the image) in its own colours, all else darker and gray."""
+        """Draw an instance, given in px of the image, in its own colours, with all else darker and gray."""
         x1, y1, x2, y2 = region = _close_up(box, self.region)
         close_up = _fitted(self.image[y1:y2, x1:x2], CLOSE_UP_PX)
         page = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
@@ -84,14 +85,14 @@ class _Sheet:
 
 
 def _place(page: Image, panel: Image, left: int, room_px: int) -> None:
-    """Below the letters, in the middle of its room."""
+    """Paste a panel below the text, centred in its space."""
     height, width = panel.shape[:2]
     left += (room_px - width) // 2
     page[TOP_PX : TOP_PX + height, left : left + width] = panel
 
 
 def _one_line(text: str) -> str:
-    """Without what has no letter, line breaks among it, and no longer than the page is wide."""
+    """Return the text with spaces for line breaks and unprintable characters, cut to the width of the page."""
     return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_LETTERS_BELOW])
 
 
@@ -108,7 +109,7 @@ def _highlighted(part: Image, region: NDArray[np.int64], polygons: Sequence[Poly
 
 
 def _close_up(box: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The square around a box with its margin, cut at the edges of the image."""
+    """Return the square around a box with its margin, clipped to the image."""
     centre = (box[:2] + box[2:]) / 2
     half = max(float((box[2:] - box[:2]).max()) * (0.5 + CLOSE_UP_MARGIN), MIN_CLOSE_UP_PX / 2)
     square = np.concatenate([np.floor(centre - half), np.ceil(centre + half)])
@@ -117,7 +118,7 @@ def _close_up(box: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.
 
 
 def _fitted(part: Image, width_px: int) -> Image:
-    """Scaled to the largest size within a panel."""
+    """Return the image, scaled to the largest size that fits a panel."""
     scale = min((HEIGHT_PX - TOP_PX - GAP_PX) / part.shape[0], width_px / part.shape[1])
     size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
     return cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""LabelMe: one json an image, that opens with it, to be corrected and trained on.
+"""LabelMe: one json for each image, to be corrected in LabelMe and trained on.
 
-An image on which nothing was found gets a json without shapes: it was looked at.
+An image without predictions gets a json without shapes, which says that it was processed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
 
 LABELME_VERSION = "5.5.0"
-"""The version of LabelMe whose files these are; it says so for every other major version that opens them."""
+"""Version of LabelMe whose format this is; LabelMe shows it to users of another major version."""
 
 
 class LabelMe(Writer):
-    """Polygons, because LabelMe's own bitmaps have no points to drag; a hole is joined to what is around it by a seam.
+    """Writer of polygons, since LabelMe's bitmaps have no points to drag; a hole is joined to its border by a seam.
 
-    Parts of one instance share a ``group_id``. The score stands in the ``description``, where it is seen beside the
-    shape, and as a number in ``score``; the model in ``instseg``. LabelMe keeps both keys when it saves.
+    Parts of one instance share a ``group_id``. The score is in the ``description``, which LabelMe shows beside the
+    shape, and as a number in ``score``; the model is in ``instseg``. LabelMe keeps both keys when it saves.
     """
 
     writes = "labelme"
 
     def add(self, image: LoadedImage) -> None:
+        """Write the json of an image."""
         path = self.path / f"{image.stem}.json"
         height, width = image.prediction.image_size
         content = {
@@ -41,7 +42,7 @@ class LabelMe(Writer):
         write_json(path, content, indent=2)
 
     def _image_path(self, image: LoadedImage) -> str:
-        """Return the path from the json to the image, as LabelMe wants it; absolute where they lie on two drives."""
+        """Return the path from the json to the image, as LabelMe needs it; absolute if they are on two drives."""
         file = self.run.image_folder / image.file
         try:
             path = os.path.relpath(file, (self.path / image.stem).parent)

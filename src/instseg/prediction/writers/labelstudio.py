@@ -1,4 +1,4 @@
-"""Label Studio: a file of tasks with the predictions in them, the labelling setup to paste, and how to import both."""
+"""Label Studio: a file of tasks with predictions, the labelling setup to paste, and how to import both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from instseg.core.types import ImageSize, Polygon
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
 
-LABELS, IMAGE = "label", "image"  # what the labelling setup calls its tags
+LABELS, IMAGE = "label", "image"  # names of the tags in the labelling setup
 
 
 class Region(TypedDict):
@@ -35,16 +35,17 @@ class Region(TypedDict):
 
 
 class LabelStudio(Writer):
-    """One polygon an instance, in percent of the image as Label Studio has it; parts and holes are joined by seams."""
+    """Writer of one polygon for each instance, in percent of the image; parts and holes are joined by seams."""
 
     writes = "labelstudio"
 
     def start(self, run: PredictionRun) -> None:
-        """Begin the results of each image."""
+        """Start with no results."""
         super().start(run)
         self.results: dict[str, list[Region]] = {}
 
     def add(self, image: LoadedImage) -> None:
+        """Note the polygons of an image."""
         found = image.prediction
         self.results[image.file] = [
             _region(
@@ -59,13 +60,16 @@ class LabelStudio(Writer):
         ]
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write the tasks, the labelling setup and the instructions."""
         write_json(self.path / "tasks.json", [self._task(image) for image in images])
         write_text_atomically(self.path / "label_config.xml", _label_config(self.run))
         write_text_atomically(self.path / "HOW_TO_IMPORT.txt", _how_to(self.run))
 
     def _task(self, image: PredictedImage) -> dict[str, object]:
-        """Label Studio sorts tasks by the score of the prediction: the mean over the instances. Where nothing was
-        found there is no prediction, because an empty one is refused by some of its versions."""
+        """Return the task of an image, with the mean score of its instances, by which Label Studio can sort.
+
+        An image without instances has no prediction: some versions refuse an empty one.
+        """
         result = self.results[image.file]
         prediction = {
             "model_version": self.run.model_version,

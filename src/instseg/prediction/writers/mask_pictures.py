@@ -1,4 +1,4 @@
-"""Masks as PNG files of the image's size: numbered instances, black and white, or in colours on black."""
+"""Masks as PNG files of the size of the image: numbered instances, black and white, or in colours on black."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from instseg.prediction.writers.writer import PredictionRun, Writer
 
 
 class Masks(Writer):
-    """One PNG an image whose pixel value k is instance k, and ``masks.json``, which names the values.
+    """Writer of one PNG for each image, whose pixel value k is instance k, and of ``masks.json``.
 
     Value 1 has the best score and lies on top, 0 is the background. The palette shows each value in a colour of its
     own; programs read the values. An instance that others cover altogether has no pixel, and is not in the json::
@@ -31,11 +31,12 @@ class Masks(Writer):
     writes = "masks"
 
     def start(self, run: PredictionRun) -> None:
-        """Begin the visible values of each image."""
+        """Start with no visible values."""
         super().start(run)
         self.visible: dict[str, set[int]] = {}
 
     def add(self, image: LoadedImage) -> None:
+        """Write the mask of an image."""
         self.visible[image.file] = set(np.unique(image.values).tolist())
         mask = PilImage.fromarray(image.values)
         if image.values.dtype == np.uint8:
@@ -43,6 +44,7 @@ class Masks(Writer):
         _write_png(self.path / f"{image.stem}.png", mask)
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write ``masks.json``."""
         entries = {image.file: self._entry(image) for image in images}
         write_json(self.path / "masks.json", {"image_folder": str(self.run.image_folder), "images": entries}, indent=1)
         if crowded := sum(len(image.prediction) > MAX_8_BIT for image in images):
@@ -59,21 +61,23 @@ class Masks(Writer):
 
 
 class BinaryMasks(Writer):
-    """One PNG an image: 255 where any instance is, 0 elsewhere."""
+    """Writer of one PNG for each image: 255 on any instance, 0 elsewhere."""
 
     writes = "binary"
 
     def add(self, image: LoadedImage) -> None:
+        """Write the mask of an image."""
         white = (image.values > 0).astype(np.uint8) * np.uint8(255)
         _write_png(self.path / f"{image.stem}.png", PilImage.fromarray(white))
 
 
 class ColouredMasks(Writer):
-    """One RGB PNG an image: every instance in a colour of its own, that of its value in ``masks``, on black."""
+    """Writer of one RGB PNG for each image: instances on black, in the colours of their values in ``masks``."""
 
     writes = "rgb"
 
     def add(self, image: LoadedImage) -> None:
+        """Write the mask of an image."""
         coloured = _colours(len(image.prediction))[image.values]
         _write_png(self.path / f"{image.stem}.png", PilImage.fromarray(coloured))
 

@@ -11,9 +11,12 @@ MAX_JPEG_SIDE_PX = 65_000
 
 
 class Overlays(Writer):
+    """Writer of ``overlays/<image>.jpg``; PNG where JPEG allows no such size."""
+
     writes = "overlays"
 
     def add(self, image: LoadedImage) -> None:
+        """Write the overlay of an image."""
         drawn = draw_prediction(image.pixels, image.prediction, self.run.categories, score_threshold=0.0)
         extension = ".png" if max(drawn.shape) > MAX_JPEG_SIDE_PX else ".jpg"
         write_image(self.path / f"{image.stem}{extension}", drawn)

@@ -1,4 +1,4 @@
-"""An image with what was found on it, as every writer is given it."""
+"""A predicted image in the form that every writer receives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ more. A mask comes out of the network at 28 x 28, so a hundredth of its side is 
 
 @dataclass(frozen=True, slots=True)
 class PredictedImage:
-    """An image without its pixels, and what was found on it (upright frame, best score first)."""
+    """An image without its pixels, and its instances (upright frame, best score first)."""
 
     file: str  # relative to the image folder, with /
     stem: str  # the same without extension, or with it where another image has the same: what its files are called
@@ -30,7 +30,7 @@ class PredictedImage:
 
 
 class LoadedImage:
-    """A predicted image while its pixels are there, with what several formats need, made once.
+    """A predicted image with its pixels, and with data that several formats need, computed once.
 
     Args:
         predicted: the image and what was found on it.
@@ -43,7 +43,7 @@ class LoadedImage:
 
     @cached_property
     def polygons(self) -> list[list[Polygon]]:
-        """The parts of each instance, largest first, as few points as show its shape; holes joined by seams."""
+        """Parts of each instance, largest first, simplified; holes are joined by seams."""
         return [
             bitmask_to_polygons(
                 rle_to_bitmask(rle), max(TOLERANCE_PX, TOLERANCE_FRACTION * float(max(box[2:] - box[:2])))

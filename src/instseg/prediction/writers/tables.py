@@ -13,11 +13,12 @@ from instseg.prediction.writers.writer import Writer
 
 
 class CocoJson(Writer):
-    """A COCO data set of the images, to train on or to open in other tools; its annotations are COCO results."""
+    """Writer of a COCO dataset, to train on or to open in other tools; its annotations are COCO results."""
 
     writes = "predictions.json"
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write the dataset."""
         names = {image.prediction.image_id: image.file for image in images}
         coco = predictions_to_coco([image.prediction for image in images], names, self.run.categories)
         origin = {"image_folder": str(self.run.image_folder), "model": dict(self.run.identity)}
@@ -26,11 +27,12 @@ class CocoJson(Writer):
 
 
 class Csv(Writer):
-    """One row an instance: file, category, score, box and mask area in px."""
+    """Writer of one row for each instance: file, category, score, box and mask area in px."""
 
     writes = "predictions.csv"
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write the table."""
         with (
             replacing(self.path) as scratch,
             scratch.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,

@@ -16,7 +16,7 @@ NUM_THREADS, MAX_WAITING = 2, 4
 
 
 class WriterThreads:
-    """A context in which images are added one after the other; at most a few wait with their pixels.
+    """A context in which images are added one after the other; only a few are held with their pixels.
 
     Leaving it waits for them.
 
@@ -33,7 +33,7 @@ class WriterThreads:
         for writer in writers:
             writer.start(run)
         self.images: list[PredictedImage] = []
-        """What was added so far, without the pixels."""
+        """The images added so far, without their pixels."""
         self._pool = ThreadPoolExecutor(NUM_THREADS)
         self._waiting: deque[Future[None]] = deque()
 
@@ -41,7 +41,7 @@ class WriterThreads:
         return self
 
     def add(self, image: LoadedImage) -> None:
-        """Give an image to all writers; waits while too many others do."""
+        """Hand an image to all writers; wait while too many images are being written."""
         while len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft().result()  # raises what went wrong
         self._waiting.append(self._pool.submit(self._add, image))
@@ -59,7 +59,7 @@ class WriterThreads:
                 future.result()
 
     def finish(self) -> list[str]:
-        """Write what belongs to the whole run, and return what the user should know about the files."""
+        """Write the files of the whole run, and return notes on them for the user."""
         with self._writing():
             for writer in self.writers:
                 writer.finish(self.images)

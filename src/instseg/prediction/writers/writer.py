@@ -45,7 +45,7 @@ class Writer:
         """Remember the run; a writer that collects something for ``finish`` begins it here."""
         self.run = run
         self.notes: list[str] = []
-        """What the user should know about the files, printed once at the end."""
+        """Notes on the files for the user, printed once at the end."""
 
     @property
     def path(self) -> Path:
@@ -53,7 +53,7 @@ class Writer:
         return self.run.output / self.writes
 
     def add(self, image: LoadedImage) -> None:
-        """Write what belongs to this image alone."""
+        """Write the files of one image."""
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
-        """Write what belongs to the whole run; ``images`` are those that were added, in the order of the source."""
+        """Write the files of the whole run; ``images`` are the added ones, in the order of the source."""

@@ -1,4 +1,4 @@
-"""Ultralytics YOLO segmentation: a folder that trains as it is. Its labels have no scores, a table beside them has."""
+"""Ultralytics YOLO segmentation: a folder ready for training, and a table of the scores, which its labels lack."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ SCORE_COLUMNS = ("image", "line", "category", "score")
 
 
 class Yolo(Writer):
-    """``images/`` (links to the images), ``labels/``, ``data.yaml`` and ``scores.csv``.
+    """Writer of ``images/`` (links to the images), ``labels/``, ``data.yaml`` and ``scores.csv``.
 
-    A label is one line an instance, ``class x y x y …`` relative to the image, parts and holes joined by seams, in
-    the order of the scores; the file is empty where nothing was found. Ultralytics finds the label of an image by
-    writing ``labels`` for ``images`` in its path, so the images must be seen to lie here.
+    A label has one line for each instance, ``class x y x y …`` relative to the image, parts and holes joined by seams,
+    in the order of the scores; an image without instances has an empty file. Ultralytics finds the label of an image by
+    replacing ``images`` with ``labels`` in its path, so the images must have a path here.
     """
 
     writes = "yolo"
 
     def add(self, image: LoadedImage) -> None:
+        """Write the label of an image, and link the image."""
         name = _without_folders_of_that_name(image.stem)
         size = image.prediction.image_size[::-1]
         lines = []
@@ -45,6 +46,7 @@ class Yolo(Writer):
         _link(file, self.path / "images" / f"{name}{file.suffix}")
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write ``data.yaml`` and the table of the scores."""
         names = dict(enumerate(self.run.categories.names))
         content = {"train": "images", "val": "images", "names": names, "instseg": dict(self.run.identity)}
         text = "# Predictions that nobody has corrected yet. There is no split: let val name other images.\n"
@@ -75,7 +77,7 @@ def _without_folders_of_that_name(stem: str) -> str:
 
 
 def _link(file: Path, link: Path) -> None:
-    """Make a symbolic link, else another name of the same file, else a copy, where the system allows no better."""
+    """Make a symbolic link, else a hard link, else a copy, whichever the system allows first."""
     link.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
         link.symlink_to(file.resolve())
