@@ -79,7 +79,8 @@ def _file_findings(
     listed = list_images(tables)
     copies = identical_files(listed.paths)
     named = ([listed.split_name(n) for n in group] for group in copies)
-    fixed = folder and write_fixed_splits(folder / "splits_without_copies.json", prepared, named)
+    lists, order = prepared.split_lists(), list(prepared.indices)
+    fixed = folder and write_fixed_splits(folder / "splits_without_copies.json", lists, order, named)
     return [*copy_findings(listed, copies, fixed), *(similar_findings(listed, copies) if thorough else [])]
 
 

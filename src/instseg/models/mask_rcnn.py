@@ -19,22 +19,19 @@ from instseg.models.builder import Options, model_builder
 from instseg.models.feature_backbone import FeatureBackbone
 from instseg.models.feature_pyramid import build_pyramid
 from instseg.models.heads import build_roi_heads, build_rpn
+from instseg.models.mask_rcnn_choices import check_choices, check_sync_norm, resolve_norm, weights_name
 from instseg.models.mask_rcnn_options import (
     PREDICTION_OPTIONS,
     AnchorOptions,
     BoxOptions,
     MaskOptions,
     RpnOptions,
-    check_choices,
     read_groups,
-    resolve_norm,
-    weights_name,
 )
 from instseg.models.names import STAGES, STRIDES
 from instseg.models.postprocess import detections_to_predictions
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
-from instseg.models.sync_norm import check_sync_norm
 from instseg.models.weight_files import read_weights
 from instseg.models.weights import WeightsReport, apply_weights, report_without_weights
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TypeVar
 
 from instseg.core.errors import InstsegError
-from instseg.models.feature_backbone import check_feature_backbone
-from instseg.models.names import BACKBONES, NORMS, STAGES, STRIDES
+from instseg.models.names import STRIDES
 from instseg.models.option_keys import check_keys
-from instseg.models.weight_files import WeightsFile, find_weights
 
 PREDICTION_OPTIONS = (
     "rpn.pre_nms_top_n_test", "rpn.post_nms_top_n_test", "rpn.nms_threshold", "rpn.score_threshold",
     "box.score_threshold", "box.nms_threshold", "box.detections_per_image",
 )  # fmt: skip
 """Options that may change after training."""
-VARIANTS = ("v1", "v2")
-PUBLISHED = ("none", "coco", "imagenet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,127 +145,3 @@ def read_groups(
         read_options(BoxOptions, box, "model.box"),
         read_options(MaskOptions, mask, "model.mask"),
     )
-
-
-def weights_name(weights: str | Path | None) -> str:
-    """Return the option as a text; None, which is null in a config, means "none"."""
-    return "none" if weights is None else str(weights)
-
-
-def check_choices(
-    backbone: object,
-    variant: str,
-    norm: str,
-    weights: str,
-    trainable_layers: int | None,
-    fpn_channels: int,
-    load: bool,
-) -> None:
-    """Check names and combinations of options, before any download.
-
-    Args:
-        backbone: one of ``BACKBONES``, or a ``FeatureBackbone``.
-        variant: one of ``VARIANTS``.
-        norm: "auto" or one of ``NORMS``.
-        weights: one of ``PUBLISHED``, a path or a URL.
-        trainable_layers: number of stages that are trained, or None.
-        fpn_channels: width of the pyramid.
-        load: False skips the checks of weights that are to be read.
-
-    Raises:
-        InstsegError: a name is unknown, or a combination is impossible.
-    """
-    if isinstance(backbone, str):
-        _check_name("backbone", backbone, BACKBONES)
-    else:
-        check_feature_backbone(backbone)
-        _check_own_backbone(weights, trainable_layers, load)
-    for key, value, known in (
-        ("variant", variant, VARIANTS),
-        ("norm", norm, ("auto", *NORMS)),
-    ):
-        _check_name(key, value, known)
-    if trainable_layers not in (None, *range(len(STAGES) + 1)):
-        raise InstsegError(f"model.trainable_layers={trainable_layers} must be null or lie in 0..{len(STAGES)}")
-    if not isinstance(fpn_channels, int) or fpn_channels < 1:
-        raise InstsegError(f"model.fpn_channels={fpn_channels} must be a whole number from 1")
-    if not load:
-        return
-    if weights == "none":
-        _check_from_scratch(norm, trainable_layers)
-        return
-    find_weights(weights, str(backbone), variant)
-    if weights in PUBLISHED:
-        resolve_norm(norm, variant, weights, None)
-
-
-def _check_name(key: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
-
-
-def _check_own_backbone(weights: str, trainable_layers: int | None, load: bool) -> None:
-    """Raise InstsegError where an option asks something of our ResNets, and the backbone is another network."""
-    if trainable_layers is not None:
-        raise InstsegError(
-            f"model.trainable_layers: expected null, as the backbone is not one of {', '.join(BACKBONES)} and decides "
-            f"by itself which layers are trained, found {trainable_layers}"
-        )
-    if load and weights in ("coco", "imagenet"):
-        raise InstsegError(
-            "model.weights: expected none, or the path of weights trained with this backbone, as the backbone is not "
-            f"one of {', '.join(BACKBONES)}, found {weights}"
-        )
-
-
-def _check_from_scratch(norm: str, trainable_layers: int | None) -> None:
-    if norm == "frozen_bn":
-        raise InstsegError(
-            "model.norm=frozen_bn keeps the statistics of trained weights, and model.weights=none has none: use gn"
-        )
-    if trainable_layers is not None and trainable_layers < len(STAGES):
-        raise InstsegError(
-            f"model.trainable_layers={trainable_layers} with model.weights=none would freeze random layers: "
-            "use 5 or null"
-        )
-
-
-def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None) -> str:
-    """Return the norm that an option stands for, one of ``NORMS``.
-
-    Args:
-        norm: the option; "auto" follows the weights.
-        variant: one of ``VARIANTS``.
-        weights: the option, as ``weights_name`` returns it.
-        file: the weights, if they have been read.
-
-    Raises:
-        InstsegError: the weights were trained with another norm.
-    """
-    if norm == "auto":
-        return _norm_of_weights(variant, weights, file)
-    if weights in ("coco", "imagenet") or file is not None:
-        trained = file.norm if file is not None else "bn"
-        if (norm == "gn") != (trained == "gn"):
-            raise InstsegError(
-                f"model.norm={norm} does not go with model.weights={weights}, trained with {trained}: "
-                "use model.norm=auto"
-            )
-    if norm == "frozen_bn" and variant == "v2" and (weights == "imagenet" or (file is not None and file.backbone_only)):
-        raise InstsegError(
-            f"model.norm=frozen_bn with model.variant=v2 would freeze norms of the heads that model.weights={weights} "
-            "does not hold: use model.norm=bn, model.norm=sync_bn or model.variant=v1"
-        )
-    return norm
-
-
-def _norm_of_weights(variant: str, weights: str, file: WeightsFile | None) -> str:
-    if weights == "none":
-        return "gn"
-    if weights in ("coco", "imagenet") or (file is not None and file.backbone_only):
-        return "frozen_bn" if variant == "v1" else "bn"
-    if file is None:
-        raise InstsegError(
-            f"model.norm=auto follows the file model.weights={weights}, which load=False does not read: name the norm"
-        )
-    return file.norm
