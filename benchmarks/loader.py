@@ -40,6 +40,7 @@ from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
 from comparing import Row, alternately, compared, figure, main
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.types import Batch, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.dataset import InstanceDataset, SampleKey, collate
@@ -49,7 +50,6 @@ from instseg.data.transforms.augmentation import Augmentation
 # isort: split
 import albumentations as A  # after instseg, which keeps it from asking the network for a newer version
 
-CONF = Path(__file__).parents[1] / "conf"
 MIN_SIZE, MAX_SIZE, SEED = 800, 1333, 0
 PHOTO_SIZES: tuple[ImageSize, ...] = ((480, 640), (1024, 1024))
 KINDS: tuple[Kind, ...] = ("polygons", "bitmaps", "overlapping bitmaps")
@@ -61,7 +61,7 @@ MIN_IOU, MAX_BOX_ERROR_PX = 0.93, 4.0  # mean of the masks, most of the boxes; 1
 def augmentation(name: str = "flip_crop") -> Augmentation:
     """A group of ``conf/`` as it is composed for training, but that keeps instances of which little is visible."""
     changes = [f"augmentation.{key}" for key in (f"min_size={MIN_SIZE}", f"max_size={MAX_SIZE}", "min_visibility=0")]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = compose("train", [f"augmentation={name}", *changes])
     made: Augmentation = instantiate(config.augmentation, _convert_="all")
     return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,18 +14,18 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
 from instseg.core.types import BOX_MASK_SIZE, Instances
 from instseg.data.transforms.augmentation import Augmentation
 
-CONF = Path(__file__).parents[1] / "conf"
-GROUPS = sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml"))
+GROUPS = sorted(path.stem for path in (CONFIG_DIR / "augmentation").glob("*.yaml"))
 SIZE = (60, 80)
 
 
 @cache
 def composed(name: str) -> DictConfig:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return compose("train", overrides=[f"augmentation={name}"])
 
 

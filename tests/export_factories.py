@@ -13,6 +13,7 @@ from hydra.utils import get_class
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_to_box
 from instseg.core.types import ImageSize, Prediction
@@ -34,12 +35,11 @@ PIXEL = drawn("........", "........", "..#.....", "........", "........", ".....
 SIZE = (6, 8)
 
 AnyWriter = TypeVar("AnyWriter", bound=Writer)
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def all_writers() -> dict[str, Writer]:
     """Build every writer of the configuration."""
-    nodes = yaml.safe_load((CONF / "writers/default.yaml").read_text())
+    nodes = yaml.safe_load((CONFIG_DIR / "writers/default.yaml").read_text())
     return {name: get_class(node["_target_"])() for name, node in nodes.items()}
 
 

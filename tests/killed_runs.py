@@ -19,11 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.run import run as run_stage
 from instseg.core.errors import InstsegError
 from instseg.training.tensorboard import read_scalars
 
-CONF = Path(__file__).parents[1] / "conf"
 SHORT = (
     "trainer.accelerator=cpu", "trainer.devices=1", "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
     "trainer.enable_progress_bar=false", "trainer.num_sanity_val_steps=0",
@@ -91,7 +91,7 @@ def run(folder: Path, *overrides: str, kill: str | None = None, resume: bool = F
 @functools.cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
     """Compose the settings that several runs share; each run changes its own copy, in its process."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return compose("train", overrides=[*SHORT, *overrides])
 
 

@@ -18,17 +18,16 @@ from msgspec.structs import replace
 from omegaconf import DictConfig
 
 import instseg.app.command  # noqa: F401  (the run_folder resolver)
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.overrides import quoted
 from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def swept(folder: Path, train: Callable[[Any], float | None], *typed: str) -> SweepFolder:
     """Run ``train.py <typed>`` with another training function; the sweep's folder, also where it ends in an error."""
     GlobalHydra.instance().clear()
     version.setbase("1.3")
-    hydra = Hydra.create_main_hydra2("train", create_config_search_path(str(CONF)))
+    hydra = Hydra.create_main_hydra2("train", create_config_search_path(str(CONFIG_DIR)))
     sweep = folder / "sweeps" / "one"
     places = [quoted("outputs", folder), quoted("hydra.sweep.dir", sweep), "hydra.mode=MULTIRUN"]
     with pytest.MonkeyPatch.context() as patch:

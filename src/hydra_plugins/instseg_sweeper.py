@@ -10,7 +10,7 @@ class InstsegSweeper(RecordingSweeper):
 
     def explain(self, error: Exception) -> str:
         """Say why the config of a job could not be composed."""
-        from instseg.app.command import CONFIG_DIR
+        from instseg.app.conf_folder import CONFIG_DIR
         from instseg.app.suggestions import explain
 
         return explain(error, "train", list(self.config.hydra.overrides.task), CONFIG_DIR)

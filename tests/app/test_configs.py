@@ -16,6 +16,7 @@ from instseg.app.build_model import build_model
 from instseg.app.build_trainer import build_trainer
 from instseg.app.check_config import checked_run_config
 from instseg.app.check_parts import check_parts
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import read_run_config
 from instseg.app.instantiate import build
 from instseg.core.categories import Categories
@@ -27,14 +28,13 @@ from instseg.data.transforms.augmentation import Augmentation
 from instseg.distributed.rank_launcher import RankCommand
 from instseg.runs.folders import find_checkpoint
 
-CONF = Path(__file__).parents[2] / "conf"
 OTHERS = {"hydra", "writers"}  # writers are a group of predict.yaml, and are composed with it
-GROUPED = sorted(p.relative_to(CONF) for p in CONF.glob("*/*.yaml") if p.parent.name not in OTHERS)
+GROUPED = sorted(p.relative_to(CONFIG_DIR) for p in CONFIG_DIR.glob("*/*.yaml") if p.parent.name not in OTHERS)
 
 
 @cache
 def composed_once(name: str, overrides: tuple[str, ...]):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return compose(name, overrides=list(overrides))
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 from instseg.app.check_config import checked_predict_config
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.suggestions import explain
 from instseg.core.errors import InstsegError
 
-CONF = Path(__file__).parents[2] / "conf"
-
 
 def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return compose("predict", overrides=["source=photos", "checkpoint=latest", *overrides])
 
 
@@ -34,7 +31,7 @@ def test_a_source_is_one_text_or_several_and_may_be_called_like_a_number():
 def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has():
     with pytest.raises(ConfigCompositionException) as caught:
         composed("min_score=0.7")
-    assert "Did you mean score_threshold?" in explain(caught.value, "predict", (), CONF)
+    assert "Did you mean score_threshold?" in explain(caught.value, "predict", (), CONFIG_DIR)
 
 
 @pytest.mark.parametrize(

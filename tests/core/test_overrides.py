@@ -1,17 +1,15 @@
 """Overrides: quoted so that Hydra reads the same, and accepted from a file only where they can name no code."""
 
-from pathlib import Path
-
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from omegaconf import OmegaConf
 
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import LAUNCHER_KEYS, MULTIRUN, VALUE_KEYS, check_stored_overrides, quoted, typed_values
 
-CONF = Path(__file__).parents[2] / "conf"
 VALUES = ["/a/b", "a, b", "a=b", "[a] {b} (c)", "'a'", 'say "b"', "it's", "\\", '\\"', "a\\b\\\\c", "", "ä#%:$"]
 
 ATTACKS = [
@@ -104,8 +102,8 @@ def test_flags_are_no_values_and_a_path_may_be_typed_without_quotes():
 
 
 def test_what_is_no_group_is_a_value_of_train_yaml():
-    keys = OmegaConf.load(CONF / "train.yaml").keys() - {"defaults", "hydra"}
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    keys = OmegaConf.load(CONFIG_DIR / "train.yaml").keys() - {"defaults", "hydra"}
+    groups = {path.name for path in CONFIG_DIR.iterdir() if path.is_dir()}
     assert keys == set(VALUE_KEYS) and not groups & keys
 
 

@@ -19,6 +19,7 @@ from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
 from instseg.app.build_trainer import build_trainer
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import read_run_config
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
@@ -32,13 +33,12 @@ from instseg.profiling.profile import Profile
 from instseg.profiling.recorder import IMAGE, STEP, Clock, Recorder
 from instseg.profiling.report import print_profile
 
-CONF = Path(__file__).parents[2] / "conf"
 ONLY_IN_EVALUATION = {part.DETECTIONS, part.PASTE, part.UPDATE, part.COMPUTE}
 ONLY_IN_TRAINING = {part.BACKWARD, part.OPTIMIZER}
 
 
 def composed(folder: Path, *overrides: str):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = compose("train", overrides=["debug=profile", *overrides])
     OmegaConf.update(config, "run_dir", str(folder))
     return config

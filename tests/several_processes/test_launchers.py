@@ -9,7 +9,7 @@ import pytest
 from hydra.errors import MissingConfigException
 from typed_commands import QUICK, ROOT
 
-from instseg.app.command import CONFIG_DIR
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.suggestions import explain
 
 TINY = (*QUICK, "dataset.num_images={train: 4, val: 2, test: 2}", "batch_size=2", "trainer.max_epochs=1")

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from instseg.app.arguments import complete_command
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.suggestions import explain
 from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import gpus_of_a_job, num_slots
@@ -33,7 +33,6 @@ from instseg.sweeps.failures import is_disk_full
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HYDRA_VERSION = "1.3"
-CONFIG_DIR = Path(__file__).parents[3] / "conf"
 
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("device_slots", num_slots, replace=True)
