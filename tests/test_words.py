@@ -50,6 +50,13 @@ def docstrings() -> Iterator[tuple[Path, str, str]]:
                 yield path, getattr(node, "name", path.stem), text
 
 
+@cache
+def prose() -> list[tuple[Path, ast.Constant]]:
+    """List the texts that are sentences, such as docstrings and messages."""
+    constants = ((path, node) for path in FILES for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+    return [(path, node) for path, node in constants if is_prose(node.value)]
+
+
 def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
     """Yield the functions of a module and the methods of its classes that are meant to be called from outside."""
     for node in body:
@@ -99,9 +106,8 @@ def test_docstrings_and_messages_use_the_words_of_the_field(wrong):
     pattern = re.compile(rf"\b{wrong}\b", re.IGNORECASE)
     found = [
         (path, f"line {node.lineno}: {match[0]!r}, write {WRONG_WORDS[wrong]}")
-        for path in FILES
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Constant) and is_prose(node.value) and (match := pattern.search(node.value))
+        for path, node in prose()
+        if (match := pattern.search(node.value))
     ]
     assert lines(found) == []
 
