@@ -22,9 +22,9 @@ from processes import private_mb
 from torch import Tensor
 
 from instseg.app.memory import keep_freed_memory
-from instseg.audit.audit_options import AuditOptions
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.thumbnails import illustrate
+from instseg.auditing.audit_options import AuditOptions
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.thumbnails import illustrate
 from instseg.core.categories import Categories
 from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule

@@ -12,11 +12,11 @@ from instseg.app.audit_settings import build_audit_options
 from instseg.app.build_data import build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.page import write_audit_page
-from instseg.audit.report import write_audit_json
-from instseg.audit.terminal import print_audit
-from instseg.audit.thumbnails import illustrate
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.page import write_audit_page
+from instseg.auditing.report import write_audit_json
+from instseg.auditing.terminal import print_audit
+from instseg.auditing.thumbnails import illustrate
 
 
 def audit(config: RunConfig, job: Job) -> Mapping[str, float]:

@@ -6,7 +6,7 @@ import msgspec
 
 from instseg.app.config import Node, RunConfig
 from instseg.app.known_builders import model_builder_of
-from instseg.audit.audit_options import AuditOptions
+from instseg.auditing.audit_options import AuditOptions
 from instseg.core.errors import InstsegError
 from instseg.models.builder import options_of
 

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from instseg.app.audit_settings import build_audit_options
 from instseg.app.config import RunConfig
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.terminal import print_short
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.terminal import print_short
 from instseg.data.prepared import PreparedDataset
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from instseg.app.build_data import build_datamodule, build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.audit.augmentation_sheet import draw_augmentation_sheet
+from instseg.auditing.augmentation_sheet import draw_augmentation_sheet
 from instseg.visualization.sheets import write_image
 
 

@@ -13,9 +13,9 @@ from factories import SHARED, make_picture, write_picture
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image as PilImage
 
-from instseg.audit.copies import TAIL_BYTES, identical_files
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.report import Severity
+from instseg.auditing.copies import TAIL_BYTES, identical_files
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.report import Severity
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
 

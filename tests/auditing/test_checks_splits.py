@@ -9,8 +9,8 @@ from audit.made import labelled, one_car_each
 from factories import rectangle
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from instseg.audit.checks_splits import error_bar
-from instseg.audit.report import Severity
+from instseg.auditing.checks_splits import error_bar
+from instseg.auditing.report import Severity
 from instseg.core.errors import InstsegError
 
 CAR = ("car", rectangle(10, 10, 50, 40))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.audit.crossings import count_crossings
-from instseg.audit.report import AuditFinding, Severity
-from instseg.audit.tables import SplitTable, Tables, polygons_of, worst_instances
+from instseg.auditing.crossings import count_crossings
+from instseg.auditing.report import AuditFinding, Severity
+from instseg.auditing.tables import SplitTable, Tables, polygons_of, worst_instances
 from instseg.core.text import plural
 
 ROUNDING_PX = 0.01  # of coordinates that are written with two decimals

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from instseg.audit.audit_options import AuditOptions
-from instseg.audit.checks_exif import exif_findings
-from instseg.audit.checks_images import copy_findings, list_images, similar_findings
-from instseg.audit.checks_model import model_findings
-from instseg.audit.checks_reading import lost_images, num_lost, reading_findings
-from instseg.audit.checks_shapes import shape_findings, thorough_shape_findings
-from instseg.audit.checks_splits import split_findings
-from instseg.audit.copies import identical_files
-from instseg.audit.fixed_splits import write_fixed_splits
-from instseg.audit.report import AuditFinding, AuditReport, Severity, SplitFacts
-from instseg.audit.tables import SplitTable, Tables, read_tables
+from instseg.auditing.audit_options import AuditOptions
+from instseg.auditing.checks_exif import exif_findings
+from instseg.auditing.checks_images import copy_findings, list_images, similar_findings
+from instseg.auditing.checks_model import model_findings
+from instseg.auditing.checks_reading import lost_images, num_lost, reading_findings
+from instseg.auditing.checks_shapes import shape_findings, thorough_shape_findings
+from instseg.auditing.checks_splits import split_findings
+from instseg.auditing.copies import identical_files
+from instseg.auditing.fixed_splits import write_fixed_splits
+from instseg.auditing.report import AuditFinding, AuditReport, Severity, SplitFacts
+from instseg.auditing.tables import SplitTable, Tables, read_tables
 from instseg.data.prepared import FINDINGS, PreparedDataset
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.findings_file import read_findings

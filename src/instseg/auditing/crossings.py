@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.audit.ranges import ranges
+from instseg.auditing.ranges import ranges
 
 PAIRS_AT_ONCE = 2_000_000
 MAX_PAIRS = 20_000_000

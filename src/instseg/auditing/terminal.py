@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from instseg.audit.report import AuditFinding, AuditReport, Severity, spread
+from instseg.auditing.report import AuditFinding, AuditReport, Severity, spread
 from instseg.core.text import list_names, plural
 from instseg.data.reading.labels import UNSPLIT
 

@@ -6,8 +6,8 @@ import pytest
 from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, write_picture
 
-from instseg.audit.checks_reading import ADVICE, spot_of
-from instseg.audit.report import Severity
+from instseg.auditing.checks_reading import ADVICE, spot_of
+from instseg.auditing.report import Severity
 from instseg.data.index.build import note_unlabelled
 from instseg.data.reading.findings import KINDS, Findings
 from instseg.data.reading.labels import Labels

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from instseg.audit.overrides import override, sayable
-from instseg.audit.report import AuditFinding, Severity, Spot
-from instseg.audit.tables import SplitTable, Tables
+from instseg.auditing.overrides import override, sayable
+from instseg.auditing.report import AuditFinding, Severity, Spot
+from instseg.auditing.tables import SplitTable, Tables
 from instseg.core.text import plural
 
 FEW_TRAINING_INSTANCES = 10

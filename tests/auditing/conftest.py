@@ -10,10 +10,10 @@ import pytest
 from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import write_json, write_picture
 
-from instseg.audit.audit_options import AuditOptions
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.report import AuditFinding, AuditReport
-from instseg.audit.thumbnails import illustrate
+from instseg.auditing.audit_options import AuditOptions
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.report import AuditFinding, AuditReport
+from instseg.auditing.thumbnails import illustrate
 from instseg.core.types import CocoDict
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
-from instseg.audit.tables import Tables
+from instseg.auditing.report import MAX_SPOTS, AuditFinding, Severity, Spot
+from instseg.auditing.tables import Tables
 from instseg.data.reading.findings import KINDS, LEFT_OUT, Findings
 
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")

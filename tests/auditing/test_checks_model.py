@@ -10,8 +10,8 @@ from audit.made import audited_for, labelled, one_car_each
 from factories import SHARED, rectangle
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.report import Severity
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.report import Severity
 from instseg.data import sources
 from instseg.data.formats.labelme.reader import LabelmeReader
 

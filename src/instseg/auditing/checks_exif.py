@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from instseg.audit.audit_options import AuditOptions
-from instseg.audit.report import MAX_SPOTS, AuditFinding, Severity, Spot
-from instseg.audit.tables import Tables
+from instseg.auditing.audit_options import AuditOptions
+from instseg.auditing.report import MAX_SPOTS, AuditFinding, Severity, Spot
+from instseg.auditing.tables import Tables
 from instseg.data.reading.findings import Findings
 
 Names = Mapping[str, list[str]]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from instseg.audit import crossings
-from instseg.audit.crossings import count_crossings
+from instseg.auditing import crossings
+from instseg.auditing.crossings import count_crossings
 
 BOW_TIE = polygon((0, 0), (10, 10), (10, 0), (0, 10))
 FIVE_POINTED = star(0, 0, 10)[::2][[0, 2, 4, 1, 3]]  # drawn in one go, every second tip

@@ -16,7 +16,7 @@ from PIL import Image as PilImage
 from rich.console import Console
 from rich.progress import track
 
-from instseg.audit.report import AuditReport, Spot, Thumbnail
+from instseg.auditing.report import AuditReport, Spot, Thumbnail
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle

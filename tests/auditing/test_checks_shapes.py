@@ -7,8 +7,8 @@ import pytest
 from audit.made import labelled, one_car_each
 from factories import drawn, polygon, rectangle, star, uncompressed
 
-from instseg.audit import crossings
-from instseg.audit.report import Severity
+from instseg.auditing import crossings
+from instseg.auditing.report import Severity
 
 CAR = rectangle(10, 10, 50, 40)
 

@@ -9,7 +9,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
-from instseg.audit.anchors import best_ious, shifted, suggest_sizes
+from instseg.auditing.anchors import best_ious, shifted, suggest_sizes
 
 STRIDES = (4, 8, 16, 32, 64)
 DEFAULT = [[32.0], [64.0], [128.0], [256.0], [512.0]]

@@ -13,13 +13,13 @@ from audit.made import audited_for, labelled, one_car_each
 from factories import SHARED, rectangle
 from rich.console import Console
 
-from instseg.audit import dataset as audit_module
-from instseg.audit.charts import category_bars, histogram
-from instseg.audit.dataset import audit_dataset
-from instseg.audit.page import audit_page, write_audit_page
-from instseg.audit.report import MAX_SPOTS, Severity, report_to_dict, write_audit_json
-from instseg.audit.terminal import print_audit, print_short
-from instseg.audit.thumbnails import illustrate
+from instseg.auditing import dataset as audit_module
+from instseg.auditing.charts import category_bars, histogram
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.page import audit_page, write_audit_page
+from instseg.auditing.report import MAX_SPOTS, Severity, report_to_dict, write_audit_json
+from instseg.auditing.terminal import print_audit, print_short
+from instseg.auditing.thumbnails import illustrate
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader

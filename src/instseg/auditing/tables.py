@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.audit.ranges import ranges
-from instseg.audit.report import MAX_SPOTS, Spot
+from instseg.auditing.ranges import ranges
+from instseg.auditing.report import MAX_SPOTS, Spot
 from instseg.data.index.columns import Index
 from instseg.data.transforms.resize import Resize
 

@@ -8,7 +8,7 @@ import pytest
 from augmenting import GROUPS, configured
 from factories import write_coco_folder
 
-from instseg.audit.augmentation_sheet import TILE_PX, draw_augmentation_sheet
+from instseg.auditing.augmentation_sheet import TILE_PX, draw_augmentation_sheet
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.dataset import InstanceDataset, SampleKey

@@ -7,11 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.audit.anchors import LEEWAY, best_ious, shifted, suggest_sizes
-from instseg.audit.audit_options import AuditOptions
-from instseg.audit.overrides import override
-from instseg.audit.report import AuditFinding, Severity
-from instseg.audit.tables import SplitTable, Tables, worst_images, worst_instances
+from instseg.auditing.anchors import LEEWAY, best_ious, shifted, suggest_sizes
+from instseg.auditing.audit_options import AuditOptions
+from instseg.auditing.overrides import override
+from instseg.auditing.report import AuditFinding, Severity
+from instseg.auditing.tables import SplitTable, Tables, worst_images, worst_instances
 from instseg.core.segmenter import AnchorGrid
 from instseg.core.text import plural
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from factories import coco_annotation, coco_dict, coco_image, rectangle
 
-from instseg.audit.audit_options import AuditOptions
+from instseg.auditing.audit_options import AuditOptions
 from instseg.core.types import CocoDict, ImageSize
 from instseg.models.mask_rcnn import build_mask_rcnn
 

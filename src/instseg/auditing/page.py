@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from instseg.audit.charts import category_bars, histogram, legend
-from instseg.audit.page_style import SCRIPT, STYLE
-from instseg.audit.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
+from instseg.auditing.charts import category_bars, histogram, legend
+from instseg.auditing.page_style import SCRIPT, STYLE
+from instseg.auditing.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
 from instseg.core.atomic import write_text_atomically
 from instseg.core.text import plural
 
