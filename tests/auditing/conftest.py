@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
+from auditing.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import write_json, write_picture
 
 from instseg.auditing.audit_options import AuditOptions

@@ -6,7 +6,7 @@ import shlex
 
 import numpy as np
 import pytest
-from audit.made import audited_for, labelled, one_car_each
+from auditing.made import audited_for, labelled, one_car_each
 from factories import SHARED, rectangle
 from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
+from auditing.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, write_picture
 
 from instseg.auditing.checks_reading import ADVICE, spot_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from audit.made import labelled, one_car_each
+from auditing.made import labelled, one_car_each
 from factories import drawn, polygon, rectangle, star, uncompressed
 
 from instseg.auditing import crossings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from audit.made import labelled, one_car_each
+from auditing.made import labelled, one_car_each
 from factories import rectangle
 from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -8,7 +8,7 @@ import shutil
 import zlib
 
 import pytest
-from audit.made import IMAGE_SIZE, audited_for, labelled, one_car_each
+from auditing.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import SHARED, make_picture, write_picture
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image as PilImage

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from audit.made import audited_for, labelled, one_car_each
+from auditing.made import audited_for, labelled, one_car_each
 from factories import SHARED, rectangle
 from rich.console import Console
 

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from audit.made import IMAGE_SIZE, labelled, one_car_each
+from auditing.made import IMAGE_SIZE, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, uncompressed
 from PIL import Image as PilImage
 
