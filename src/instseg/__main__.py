@@ -1,17 +1,18 @@
-"""``python -m instseg train …`` and ``python -m instseg predict …``: as ``train.py`` and ``predict.py``."""
+"""The command ``instseg``, or ``python -m instseg``: see ``instseg --help``."""
 
-import sys
-
-from instseg.app.command import COMMANDS, run_command
+from instseg.app.verbs import run_verb
 from instseg.core.command_line import typed_arguments
+from instseg.core.errors import InstsegError
 
 
 def main() -> None:
-    """Run the command that the first argument names."""
-    name, *arguments = typed_arguments() or [""]
-    if name not in COMMANDS:
-        sys.exit(f"usage: python -m instseg {{{','.join(COMMANDS)}}} [key=value …]")
-    run_command(name, arguments)
+    """Run the command as it is typed in a terminal."""
+    try:
+        run_verb(typed_arguments())
+    except InstsegError as error:
+        from instseg.app.command import stop
+
+        stop(str(error))
 
 
 if __name__ == "__main__":

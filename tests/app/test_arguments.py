@@ -82,7 +82,7 @@ def test_a_training_is_not_resumed_from_the_best_checkpoint(tmp_path):
 
 def test_the_one_before_the_last_is_said_to_be_used_by_itself(tmp_path):
     run = made_run(tmp_path, "my shapes_small", "a", checkpoints=("last.ckpt", "previous.ckpt"))
-    with pytest.raises(InstsegError, match=r"previous\.ckpt by itself where .*: python train\.py 'resume=/.*/a'$"):
+    with pytest.raises(InstsegError, match=r"previous\.ckpt by itself where .*: instseg train 'resume=/.*/a'$"):
         complete_arguments([f"resume={run}/checkpoints/previous.ckpt"])
 
 

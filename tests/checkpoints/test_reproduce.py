@@ -89,7 +89,7 @@ def test_what_was_typed_is_found_in_the_manifest_where_the_process_was_killed_wh
 
 
 @pytest.mark.parametrize(("overrides", "said"), [
-    ("- dataset=coco", r"no metrics\.json, so it has not ended.*: python train\.py resume="),
+    ("- dataset=coco", r"no metrics\.json, so it has not ended.*: instseg train resume="),
     ("- stage=test", "has measured a checkpoint"),
 ])  # fmt: skip
 def test_a_run_with_nothing_to_compare_is_refused_before_any_work(tmp_path, overrides, said):

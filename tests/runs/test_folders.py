@@ -32,15 +32,16 @@ def test_a_resumed_run_stays_in_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize(("program", "variables"), [
-    ("python", {}),
-    ("torchrun …", {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}),
-    ("srun python", {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}),
+    ("instseg", {}),
+    ("torchrun … -m instseg", {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}),
+    ("srun python -m instseg", {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "1"}),
 ])  # fmt: skip
 def test_the_command_that_resumes_a_run_is_complete(monkeypatch, program, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["/usr/bin/instseg"])
     external_launch.cache_clear()
-    assert resume_command(Path("/runs/a b")) == f"{program} train.py 'resume=/runs/a b'"
+    assert resume_command(Path("/runs/a b")) == f"{program} train 'resume=/runs/a b'"
     external_launch.cache_clear()
 
 

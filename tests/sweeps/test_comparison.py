@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from detections import CATEGORIES, LEFT, RIGHT, prediction, truth
 
+from instseg.app.compare import compare as run_compare
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
-from instseg.sweeps.comparison import Difference, compare, draw, interval, main
+from instseg.sweeps.comparison import Difference, compare, draw, interval
 
 NUM_IMAGES = 20
 NAMES = [f"photo_{i}.jpg" for i in range(NUM_IMAGES)]
@@ -80,7 +81,7 @@ def test_two_images_are_too_few():
 def test_the_command_takes_two_run_folders(tmp_path, capsys):
     for name, found in (("a", 18), ("b", 6)):
         write_image_results(tmp_path / name / FILE_NAME, results(found))
-    main([str(tmp_path / "a"), str(tmp_path / "b"), "--metric", "segm_map/car"])
+    run_compare([str(tmp_path / "a"), str(tmp_path / "b"), "metric=segm_map/car"])
     printed = capsys.readouterr().out
     assert f"{tmp_path / 'a'} against {tmp_path / 'b'}: better by 0." in printed
     assert "on the same 20 test images" in printed
@@ -88,5 +89,5 @@ def test_the_command_takes_two_run_folders(tmp_path, capsys):
 
 def test_a_run_that_was_never_tested_is_refused_with_the_command_that_tests_it(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(InstsegError, match=rf"train\.py stage=test checkpoint={re.escape(str(tmp_path / 'a'))}"):
-        main([str(tmp_path / "a"), str(tmp_path / "a")])
+    with pytest.raises(InstsegError, match=rf"instseg test checkpoint={re.escape(str(tmp_path / 'a'))}"):
+        run_compare([str(tmp_path / "a"), str(tmp_path / "a")])

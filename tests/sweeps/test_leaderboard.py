@@ -13,9 +13,9 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.util.tensor_util import make_ndarray
 from torch.utils.tensorboard import SummaryWriter
 
+from instseg.app.leaderboard import leaderboard
 from instseg.core.errors import InstsegError
 from instseg.sweeps import hparams
-from instseg.sweeps.leaderboard import main
 from instseg.sweeps.ranking import leaves, ranked, short
 from instseg.sweeps.records import SweepFolder, newest_sweep
 
@@ -49,7 +49,7 @@ def test_done_jobs_come_first_by_the_metric_then_those_given_up_then_the_rest(fo
 
 
 def test_the_command_prints_a_table_the_reasons_and_where_the_files_are(folder, capsys):
-    main([str(folder.path)])
+    leaderboard([str(folder.path)])
     printed = capsys.readouterr().out
     assert "segm_map of 6 jobs: 3 done, 1 pruned, 1 failed, 1 open" in printed
     assert "job 4 failed: diverged: nan" in printed
@@ -59,7 +59,7 @@ def test_the_command_prints_a_table_the_reasons_and_where_the_files_are(folder, 
 
 
 def test_the_csv_has_a_line_for_each_job_with_all_digits(folder):
-    main([str(folder.path)])
+    leaderboard([str(folder.path)])
     first, *_ = rows = list(csv.DictReader((folder.path / "leaderboard.csv").open()))
     assert len(rows) == 6
     assert first == {
@@ -70,8 +70,8 @@ def test_the_csv_has_a_line_for_each_job_with_all_digits(folder):
 
 
 def test_tensorboard_finds_hyperparameters_and_metrics_of_each_job(folder):
-    main([str(folder.path)])
-    main([str(folder.path)])  # again: nothing is there twice
+    leaderboard([str(folder.path)])
+    leaderboard([str(folder.path)])  # again: nothing is there twice
     events = EventMultiplexer().AddRunsFromDirectory(str(folder.path / "tensorboard")).Reload()
     assert len(events.Runs()) == 4
     best = "001 lr=0.001 model=small"
@@ -91,7 +91,7 @@ def test_tensorboard_shows_the_curves_of_each_job_beside_its_values(folder):
         run.add_scalar("val/segm_map", value, step)
     run.add_scalar("test/segm_map", 0.25, 20)
     run.close()
-    main([str(folder.path)])
+    leaderboard([str(folder.path)])
     job = EventAccumulator(str(folder.path / "tensorboard" / "001 lr=0.001 model=small")).Reload()
     assert [event.step for event in job.Scalars("val/segm_map")] == [10, 20]
     assert job.Scalars("best val/segm_map")[-1].value == pytest.approx(0.3)
@@ -120,7 +120,7 @@ def test_no_fold_is_called_the_best_because_each_has_other_images(tmp_path, caps
     folder.write_info(info(strategy="kfold", options={"folds": 2}, values=["fold"]))
     for fold, metric in enumerate((0.3, 0.5)):
         folder.write(record(fold, {"fold": fold}, metric))
-    main([str(tmp_path)])
+    leaderboard([str(tmp_path)])
     printed = capsys.readouterr().out
     assert "mean val/segm_map over the folds: 0.400" in printed
     assert "best run" not in printed and "best two" not in printed
@@ -136,7 +136,7 @@ def test_the_newest_sweep_is_found(tmp_path, folder):
 
 def test_a_folder_of_no_sweep_is_refused(tmp_path):
     with pytest.raises(InstsegError, match="expected the folder of a sweep"):
-        main([str(tmp_path)])
+        leaderboard([str(tmp_path)])
 
 
 def test_values_and_keys_are_shown_short():

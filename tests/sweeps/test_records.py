@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from mutating import NUM_MUTATIONS, read_damaged_files
 from sweeping import info, record, swept
 
+from instseg.app.leaderboard import leaderboard
 from instseg.core.errors import InstsegError
 from instseg.core.records import RecordError
-from instseg.sweeps.leaderboard import _table, main, strategy_of
+from instseg.sweeps.leaderboard import _table, strategy_of
 from instseg.sweeps.optuna_search import JOURNAL, OptunaSearch
 from instseg.sweeps.ranking import ranked
 from instseg.sweeps.records import Job, JobRecord, Outcome, SweepFolder
@@ -102,17 +103,17 @@ def test_the_file_of_a_sweep_that_names_code_is_of_an_older_version_and_refused(
     }
     folder.info_file.write_text(json.dumps(old))
     with pytest.raises(RecordError, match=r"sweep\.json: field version: expected 2, found 1; .*start it again"):
-        main([str(folder.path)])
+        leaderboard([str(folder.path)])
     folder.info_file.write_text(json.dumps(old | {"version": 2}))
     with pytest.raises(RecordError, match=r"sweep\.json: field strategy: expected `str \| null`, found `object`"):
-        main([str(folder.path)])
+        leaderboard([str(folder.path)])
 
 
 @pytest.mark.parametrize("name", ["os.system", "instseg.sweeps.kfold.KFold", "", "KFold", "__init__"])
 def test_a_strategy_is_one_of_ours_by_its_name(name, folder):
     folder.write_info(info(strategy=name, values=["fold"]))
     with pytest.raises(InstsegError, match=r"sweep\.json: strategy: expected one of grid, optuna, .*, found"):
-        main([str(folder.path)])
+        leaderboard([str(folder.path)])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_strategy_is_one_of_ours_by_its_name(name, folder):
 def test_options_are_those_of_the_strategy_and_have_its_types(options, message, folder):
     folder.write_info(info(strategy="kfold", options=options, values=["fold"]))
     with pytest.raises(InstsegError, match=message):
-        main([str(folder.path)])
+        leaderboard([str(folder.path)])
 
 
 @pytest.mark.parametrize("line", [EVIL, "hydra.searchpath=[/tmp/evil]", "model=${oc.env:X}", "--config-dir=/tmp/evil"])
@@ -166,7 +167,7 @@ def test_a_strategy_from_outside_runs_because_a_config_names_it_and_its_file_doe
     folder = swept(tmp_path, lambda config: float(config.seed), place, "sweep=mine", "seed=1,2")
     assert "mine has seen 2 jobs" in capsys.readouterr().out
     assert folder.read_info().strategy is None and "my_strategies" not in folder.info_file.read_text()
-    main([str(folder.path)])
+    leaderboard([str(folder.path)])
     printed = capsys.readouterr().out
     assert "a strategy of your own, which its file does not name" in printed and "best run" not in printed
 

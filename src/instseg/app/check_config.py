@@ -23,6 +23,7 @@ from instseg.app.config import (
 )
 from instseg.app.known_builders import model_builder_of
 from instseg.app.stage_names import MEASURING, STAGE_NAMES
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import Devices
 from instseg.models.builder import options_of
@@ -100,7 +101,9 @@ def _check_call(path: str, node: Mapping[str, object]) -> None:
 
 def _check_stage(config: RunConfig) -> None:
     if config.stage not in STAGE_NAMES:
-        raise InstsegError(f"stage={config.stage}: expected one of {', '.join(STAGE_NAMES)}; predictions: predict.py")
+        raise InstsegError(
+            f"stage={config.stage}: expected one of {', '.join(STAGE_NAMES)}; predictions: {typed_command('predict')}"
+        )
     if config.resume and config.stage != "fit":
         raise InstsegError(f"resume={config.resume} resumes a training; it does not fit stage={config.stage}")
     if config.reproduce and (config.resume or config.stage != "fit"):

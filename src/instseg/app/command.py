@@ -22,7 +22,9 @@ from rich.markup import escape
 
 from instseg.app.arguments import complete_command
 from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.flags import parse_arguments
 from instseg.app.suggestions import explain
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import gpus_of_a_job, num_slots
 from instseg.runs.folders import remove_unused_folders, run_folder
@@ -34,9 +36,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HYDRA_VERSION = "1.3"
 
+
+def example(verb: str, arguments: str, purpose: str) -> str:
+    """Return a line of the help: a command, and what it is for.
+
+    Args:
+        verb: of the command.
+        arguments: of the verb.
+        purpose: in a few words.
+    """
+    return f"{typed_command(verb)} {arguments}".ljust(58) + purpose
+
+
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("device_slots", num_slots, replace=True)
 OmegaConf.register_new_resolver("gpus_of_a_job", gpus_of_a_job, replace=True)
+OmegaConf.register_new_resolver("typed_command", typed_command, replace=True)  # these three: for --help
+OmegaConf.register_new_resolver("example", example, replace=True)
+OmegaConf.register_new_resolver("conf_folder", lambda: str(CONFIG_DIR), replace=True)
 
 
 def train(config: DictConfig) -> float | None:
@@ -70,7 +87,7 @@ def run_command(name: str, arguments: Sequence[str]) -> None:
         version.setbase(HYDRA_VERSION)
         parser = get_args_parser()
         _run_hydra(
-            args=parser.parse_args(completed),
+            args=parse_arguments(parser, name, completed),
             args_parser=parser,
             task_function=COMMANDS[name],
             config_path=str(CONFIG_DIR),
@@ -93,23 +110,24 @@ def friendly_errors(name: str, arguments: Sequence[str] = ()) -> Iterator[None]:
     try:
         yield
     except InstsegError as error:  # a loader process wraps the message into its traceback
-        _stop(str(error).rpartition("InstsegError: ")[2].strip())
+        stop(str(error).rpartition("InstsegError: ")[2].strip())
     except KeyboardInterrupt:
         remove_unused_folders()
         raise
     except (HydraException, OmegaConfBaseException) as error:  # some of which are OSErrors
-        _stop(explain(error, name, arguments, CONFIG_DIR))
+        stop(explain(error, name, arguments, CONFIG_DIR))
     except OSError as error:
         if not is_disk_full(error):
             raise
-        _stop(f"the disk is full: {error}")
+        stop(f"the disk is full: {error}")
 
 
 def _is_job_of_a_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _stop(message: str) -> None:
+def stop(message: str) -> None:
+    """End the process with a message, exit code 1, and without the folders that it has made in vain."""
     remove_unused_folders()
     Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
     sys.exit(1)

@@ -22,12 +22,12 @@ from instseg.app.job import Job
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.distributed.failure_note import NOTE_VARIABLE, RANK_ENDED, read_failure_note
-from instseg.distributed.rank_launcher import RankCommand
+from instseg.distributed.rank_launcher import RankCommand, same_imports
 from instseg.runs.external_launch import ranks_are_started_externally
 from instseg.runs.outcome import read_metrics
 from instseg.sweeps.failures import ProcessDiedError, Pruned
 
-TRAIN = (sys.executable, "-m", "instseg", "train")
+TRAIN = (sys.executable, "-P", "-m", "instseg", "train")
 RANK_JOB = "train_ddp_process_"  # the job's name in the ranks that this package starts
 OF_THE_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra/launcher", "hydra.launcher", "hydra.run.dir")
 GROUPS_OF_THE_SWEEP = ("launcher", "sweep")
@@ -125,7 +125,9 @@ def run_in_own_processes(job: Job, config: RunConfig) -> float | None:
         )
     note = config.folder / ".failure.json"
     note.unlink(missing_ok=True)  # of an attempt that was killed before it was read
-    process = subprocess.Popen(command_of_job(job, config), env={**os.environ, NOTE_VARIABLE: str(note)})
+    process = subprocess.Popen(
+        command_of_job(job, config), env={**os.environ, **same_imports(), NOTE_VARIABLE: str(note)}
+    )
     code = _wait(process)
     if code:
         raise _failure(note, code, config.folder)

@@ -28,6 +28,7 @@ from instseg.app.own_process import (
 )
 from instseg.app.show_augmentation import show_augmentation
 from instseg.app.train import fit_and_test
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import take_slot
 from instseg.distributed.failure_note import note_failure
@@ -109,7 +110,7 @@ def _check_start(job: Job) -> None:
     if job.is_sweep and ranks_are_started_externally() and "SUBMITIT_FOLDER" not in os.environ:
         raise InstsegError(
             "torchrun and srun start the processes of one run; a sweep starts those of each job itself: "
-            "python train.py -m …, or launcher=slurm"
+            f"{typed_command('train')} -m …, or launcher=slurm"
         )
 
 

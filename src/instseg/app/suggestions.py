@@ -85,15 +85,24 @@ def _quoted_twice(override: str) -> str:
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
-    """Name the closest known keys: the same leaf elsewhere, else a similar spelling of the whole or its root."""
+    close = closest_keys(name, known)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def closest_keys(name: str, known: Sequence[str]) -> list[str]:
+    """Return the closest known keys: the same leaf elsewhere, else a similar spelling of the whole or its root.
+
+    Args:
+        name: a key that there is not.
+        known: all keys.
+    """
     first, _, leaf = name.partition(".")[0], *name.rpartition(".")[1:]
     leaf = ALIASES.get(leaf, leaf)
     known = [key for key in known if ".suggested" not in key]
     close = [key for key in known if key == ALIASES.get(name)]
     close = close or [key for key in known if key.rpartition(".")[2] == leaf and key != name][:3]
     close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.65)
-    close = close or difflib.get_close_matches(first, [key for key in known if "." not in key], n=1)
-    return f" Did you mean {' or '.join(close)}?" if close else ""
+    return close or difflib.get_close_matches(first, [key for key in known if "." not in key], n=1)
 
 
 def _in_other_options(name: str, conf: Path) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.command_line import typed_command
 from instseg.data.datamodule import InstanceDataModule
 
 
@@ -76,7 +77,7 @@ def _places(run_dir: Path) -> str:
 
 def _next_commands(run_dir: Path, stage: str) -> str:
     commands = {
-        "predict": f"python predict.py {shlex.quote(f'checkpoint={run_dir}')} source=my_images/ output=out/",
+        "predict": f"{typed_command('predict')} {shlex.quote(f'checkpoint={run_dir}')} source=my_images/ output=out/",
         "look": f"tensorboard --logdir {shlex.quote(str(run_dir.parents[1]))}",
     }
     return "\n".join(f"{title + ':':<17}{command}" for title, command in commands.items() if stage == "fit")

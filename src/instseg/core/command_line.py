@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[3]
+"""The folder of ``train.py`` and ``predict.py``, where the package has not been installed as a wheel."""
 
 
 def program() -> str:
@@ -13,3 +18,21 @@ def program() -> str:
 def typed_arguments() -> list[str]:
     """Return the arguments as they were typed, before anything is inherited."""
     return sys.argv[1:]
+
+
+def typed_command(verb: str, launcher: str = "") -> str:
+    """Return the start of a command in the form that this process was started in, to be printed for the user.
+
+    ``python train.py stage=test`` in a checkout, ``instseg test`` or ``python -m instseg test`` elsewhere.
+
+    Args:
+        verb: of the command ``instseg``, such as ``test``.
+        launcher: of the ranks, such as ``srun python``; none for a single process.
+    """
+    python, path = launcher or "python", Path(program())
+    if path.name in ("train.py", "predict.py") and path.absolute().parent == CHECKOUT:
+        script = path.with_name("predict.py" if verb == "predict" else "train.py")
+        stage = "" if verb in ("train", "predict") else f" stage={verb.replace('-', '_')}"
+        return f"{python} {shlex.quote(str(script))}{stage}"
+    is_module = path.parts[-2:] == ("instseg", "__main__.py")
+    return f"{python} -m instseg {verb}" if launcher or is_module else f"instseg {verb}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,17 @@ class RankLauncher(_SubprocessScriptLauncher):
             WORLD_SIZE=str(self.num_processes * self.num_nodes),
         )
         for local_rank in range(1, self.num_processes):
-            variables = {**os.environ, "LOCAL_RANK": str(local_rank)}
+            variables = {**os.environ, **same_imports(), "LOCAL_RANK": str(local_rank)}
             process = subprocess.Popen(self.rank.command(local_rank), env=variables, cwd=self.rank.cwd)
             self.procs.append(process)
+
+
+def same_imports() -> dict[str, str]:
+    """Return the environment variable that lets a child of this process import what this one can, and no more.
+
+    The child is started by ``python -P``, without the folder that it is started in: a ``random.py`` there is not ours.
+    """
+    return {"PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in sys.path if Path(place).exists())}
 
 
 def start_ranks_with(trainer: Trainer, rank: RankCommand) -> None:

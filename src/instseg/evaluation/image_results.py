@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from instseg.core.atomic import replacing
 from instseg.core.categories import Categories
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.evaluation.columns_file import MAX_INTEGER, Columns, Row, read_columns, split_rows
 from instseg.evaluation.image_record import ImageRecord, Overlaps
@@ -88,7 +90,7 @@ def read_image_results(path: Path) -> ImageResults:
     Raises:
         InstsegError: the file is missing, damaged or of a later version.
     """
-    remedy = f"test again:  python train.py stage=test checkpoint={path.parent}"
+    remedy = f"test again:  {typed_command('test')} {shlex.quote(f'checkpoint={path.parent}')}"
     if not path.is_file():
         raise InstsegError(f"{path}: no such file. Every test writes one; for an older run {remedy}")
     columns = read_columns(path, FORMAT, remedy)

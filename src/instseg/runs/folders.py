@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.ownership import OWNER_FILE
@@ -127,7 +128,7 @@ def find_checkpoint(where: str, outputs: Path) -> Path:
 
 def resume_command(run: Path) -> str:
     """Return the shell command that resumes a run, for whatever started the ranks of this one."""
-    program = "python"
+    launcher = ""
     if ranks_are_started_externally():
-        program = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun python"
-    return f"{program} train.py {shlex.quote(f'resume={run}')}"
+        launcher = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun python"
+    return f"{typed_command('train', launcher)} {shlex.quote(f'resume={run}')}"

@@ -1,22 +1,17 @@
 """The comparison of two runs, with the interval that chance allows.
 
-    python -m instseg.sweeps.comparison RUN OTHER_RUN
-
 Both must have been tested on the same images. AP is computed again and again on images drawn with replacement, the
 same ones for both runs; how its difference varies says how far it can be trusted (paired bootstrap, Efron, 1979).
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.special import ndtr, stdtrit
 
 from instseg.core.errors import InstsegError
@@ -190,25 +185,3 @@ def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
     )
     verdict = "" if difference.is_clear else " As the interval holds 0, it may be chance."
     return f"{one} against {other}: {difference}. {figures}, interval of {100 * LEVEL:g} %.{verdict}"
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compare the two runs that the arguments name, by default those of this process."""
-    parser = argparse.ArgumentParser(prog="python -m instseg.sweeps.comparison", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run", type=Path, help="a run folder, such as outputs/shapes_small/2026-01-31_12-00-00")
-    parser.add_argument("other", type=Path, help="the run to compare it with")
-    parser.add_argument(
-        "--metric", default="segm_map", help="segm_map (default), segm_map_50, segm_map/car, bbox_map, …"
-    )
-    parser.add_argument("--resamples", type=int, default=RESAMPLES, help=f"default {RESAMPLES}")
-    given = parser.parse_args(arguments)
-    difference = compare_runs(given.run, given.other, given.metric, given.resamples)
-    text = sentence(difference, given.metric, str(given.run), str(given.other))
-    Console(soft_wrap=True, highlight=False).print(text, markup=False)
-
-
-if __name__ == "__main__":
-    from instseg.sweeps.commands import run_command
-
-    run_command(main)

@@ -1,14 +1,11 @@
 """The leaderboard of a sweep, now or at its end.
 
-    python -m instseg.sweeps.leaderboard [SWEEP_FOLDER]
-
 A table in the terminal; in the sweep's folder ``leaderboard.csv``, ``leaderboard.png`` and a TensorBoard folder that
 shows the jobs' curves together and, in its HPARAMS tab, their values. May be called while the sweep is running.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +21,7 @@ from instseg.sweeps.comparison import sentence
 from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values
 from instseg.sweeps.ranking import Row, compare_records, leaves, ranked, short, write_csv
-from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepFolder, SweepInfo, newest_sweep
+from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepFolder, SweepInfo
 from instseg.sweeps.strategies import build_strategy
 from instseg.sweeps.strategy import Strategy
 
@@ -146,18 +143,3 @@ def _best_two(rows: Sequence[Row], info: SweepInfo) -> list[str]:
     except InstsegError as error:
         return [f"The best two, {names[0]} and {names[1]}, are not compared on test images: {error}"]
     return [f"The best two: {sentence(found, metric, *names)}"]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Show the leaderboard of the sweep that the arguments name, by default those of this process."""
-    parser = argparse.ArgumentParser(prog="python -m instseg.sweeps.leaderboard", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("sweep", type=Path, nargs="?", help="its folder; default: the newest one below outputs/sweeps")
-    given = parser.parse_args(arguments)
-    show_leaderboard(SweepFolder(given.sweep or newest_sweep(Path("outputs"))))
-
-
-if __name__ == "__main__":
-    from instseg.sweeps.commands import run_command
-
-    run_command(main)

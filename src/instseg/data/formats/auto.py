@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
 from instseg.data.formats.coco import reader as coco
@@ -65,7 +66,8 @@ def recognise_format(root: Path) -> tuple[str, str]:
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
     raise InstsegError(
         f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {list_names(names)}. If the "
-        "labels lie deeper, give that folder; images without labels are labelled by predict.py … save=[labelme]"
+        "labels lie deeper, give that folder; images without labels are labelled by "
+        f"{typed_command('predict')} … save=[labelme]"
     )
 
 

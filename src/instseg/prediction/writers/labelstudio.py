@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.categories import category_colour
+from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
 from instseg.core.polygons import join_polygons
 from instseg.core.types import ImageSize, Polygon
@@ -131,6 +132,6 @@ def _how_to(run: PredictionRun) -> str:
 
            and save it without Sync, which would make tasks of its own.
         4. Import tasks.json. Every task shows its predictions; correct them and submit.
-        5. Export as JSON and train: python train.py dataset=labelstudio dataset.root=…
+        5. Export as JSON and train: {typed_command("train")} dataset=labelstudio dataset.root=…
         """
     )

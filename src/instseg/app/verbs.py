@@ -1,0 +1,131 @@
+"""The command ``instseg``: its verbs, one line each in a table, and what it says about itself.
+
+Imports neither torch nor Hydra: the list of the verbs is printed at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from instseg import __version__
+from instseg.core.errors import InstsegError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command, and the function that does it."""
+
+    summary: str
+    example: str
+    """The arguments that it may have."""
+    run: Callable[[Sequence[str]], None]
+    composes: str | None = None
+    """The config that Hydra composes from its arguments; None for a verb with arguments of its own."""
+
+
+def _composing(config_name: str, summary: str, example: str, *fixed: str) -> Verb:
+    """Describe a verb whose arguments are flags and overrides, with overrides that it adds."""
+
+    def run(arguments: Sequence[str]) -> None:
+        from instseg.app.command import run_command
+
+        run_command(config_name, [*fixed, *arguments])
+
+    return Verb(summary, example, run, config_name)
+
+
+def _stage(verb: str, summary: str, example: str) -> Verb:
+    """Describe a verb that runs one stage of what ``train`` composes."""
+    stage = verb.replace("-", "_")
+    composing = _composing("train", summary, example, f"stage={stage}")
+
+    def run(arguments: Sequence[str]) -> None:
+        other = next((argument for argument in arguments if argument.startswith("stage=")), None)
+        if other:
+            raise InstsegError(f"{other}: instseg {verb} is stage={stage}; leave it out, or use instseg train {other}")
+        if {"-h", "--help"} & {*arguments}:
+            print(f"instseg {verb}: {summary}\n\n  instseg {verb} {example}\n\nIt takes what instseg train takes.\n")
+        composing.run(arguments)
+
+    return Verb(summary, example, run, composing.composes)
+
+
+def _compare(arguments: Sequence[str]) -> None:
+    from instseg.app.compare import compare
+
+    compare(arguments)
+
+
+def _leaderboard(arguments: Sequence[str]) -> None:
+    from instseg.app.leaderboard import leaderboard
+
+    leaderboard(arguments)
+
+
+VERBS: Mapping[str, Verb] = {
+    "train": _composing("train", "train on labelled images, then test", "dataset=auto dataset.root=my_folder"),
+    "test": _stage("test", "measure a checkpoint on the test images", "checkpoint=latest"),
+    "validate": _stage("validate", "measure a checkpoint on the validation images", "checkpoint=latest"),
+    "audit": _stage("audit", "say what is wrong or doubtful about labels", "dataset=auto dataset.root=my_folder"),
+    "show-augmentation": _stage("show-augmentation", "draw images as the network will see them", "augmentation=strong"),
+    "predict": _composing("predict", "find objects in images", "checkpoint=latest source=images/ output=out/"),
+    "compare": Verb("tell whether one run is better than another", "RUN OTHER_RUN", _compare),
+    "leaderboard": Verb("rank the jobs of a sweep", "[SWEEP_FOLDER]", _leaderboard),
+}
+"""Verb -> what it does; one line for each."""
+
+OTHER_NAMES = {"fit": "train", "val": "validate", "eval": "test", "evaluate": "test", "detect": "predict",
+               "infer": "predict", "augment": "show-augmentation", "check": "doctor"}  # fmt: skip
+"""Names that these verbs have elsewhere."""
+
+
+def run_verb(arguments: Sequence[str]) -> None:
+    """Run the verb that the first argument names, or print what there is.
+
+    Args:
+        arguments: those of this process.
+
+    Raises:
+        InstsegError: there is no such verb; the message has the closest one.
+    """
+    name, *others = arguments or ["--help"]
+    if name in ("--help", "-h", "help"):
+        print(overview())
+    elif name == "--version":
+        print(f"instseg {__version__} (Python {platform.python_version()})")
+    elif name in ("-sc", "--shell-completion"):
+        from instseg.app.completion import complete
+
+        complete(others, {name: verb.composes for name, verb in VERBS.items()})
+    elif name in VERBS:
+        VERBS[name].run(others)
+    else:
+        raise InstsegError(_unknown(name))
+
+
+def overview() -> str:
+    """Return the list of the verbs, with two examples."""
+    width = max(map(len, VERBS))
+    listed = "\n".join(f"  {name:<{width}}  {verb.summary}" for name, verb in VERBS.items())
+    examples = "\n".join(f"  instseg {name} {VERBS[name].example}" for name in ("train", "predict"))
+    return f"""Train instance segmentation on your own images, and use what was trained.
+
+{examples}
+
+Commands, each with --help:
+
+{listed}
+
+instseg --version; shell completion: eval "$(instseg -sc install=bash)" """.rstrip()
+
+
+def _unknown(name: str) -> str:
+    if "=" in name or name.startswith("-"):
+        return f"{name}: a command comes first, as in: instseg train {name}. Commands: {', '.join(VERBS)}"
+    known = {verb: verb for verb in VERBS} | OTHER_NAMES
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.5)
+    meant = f" Did you mean instseg {known[close[0]]}?" if close else ""
+    return f"instseg {name}: there is no such command.{meant} Commands: {', '.join(VERBS)}"
