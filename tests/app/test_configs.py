@@ -23,7 +23,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.reading.readers import make_reader
-from instseg.data.splits.splits import Selection
+from instseg.data.splits.selection import Selection
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.distributed.rank_launcher import RankCommand
 from instseg.runs.folders import find_checkpoint

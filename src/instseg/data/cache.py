@@ -19,7 +19,7 @@ from instseg.data.prepared import FINDINGS, SPLITS_FILE, PreparedDataset
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.findings_file import read_findings, write_findings
 from instseg.data.reading.frames import files_changed
-from instseg.data.splits.splits import SPLITS
+from instseg.data.splits.selection import SPLITS
 from instseg.data.splits.splits_file import read_splits_file, write_splits_file
 
 log = logging.getLogger(__name__)

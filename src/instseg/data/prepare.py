@@ -25,7 +25,7 @@ from instseg.data.cache import State, find_prepared, open_prepared, write_record
 from instseg.data.index.layout import INDEX_VERSION
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.readers import LabelReader, identity_of
-from instseg.data.splits.splits import Selection
+from instseg.data.splits.selection import Selection
 
 
 def prepare_dataset(

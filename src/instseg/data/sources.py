@@ -18,7 +18,7 @@ from instseg.data.formats.openimages.reader import OpenImagesReader
 from instseg.data.prepare import prepare_dataset
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.readers import LabelReader, make_reader
-from instseg.data.splits.splits import Selection
+from instseg.data.splits.selection import Selection
 
 EXIF_FRAMES = ("auto", "upright", "stored")
 

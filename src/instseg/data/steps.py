@@ -15,12 +15,12 @@ from instseg.data.index.build import note_unlabelled, write_index
 from instseg.data.index.columns import Index
 from instseg.data.reading.coco_text import write_coco
 from instseg.data.reading.findings import KINDS, Findings
-from instseg.data.reading.frames import decide_frames, read_photos, unusable_files
+from instseg.data.reading.frames import decide_frames, read_headers, unusable_files
 from instseg.data.reading.labels import Labels, without_dangling
 from instseg.data.reading.readers import LabelReader
 from instseg.data.splits.divide import divide, file_names
 from instseg.data.splits.select import limit_images, rename_categories, select_categories
-from instseg.data.splits.splits import Selection
+from instseg.data.splits.selection import Selection
 from instseg.data.splits.splits_file import UNUSED
 
 log = logging.getLogger(__name__)
@@ -113,14 +113,14 @@ def split(selected: SelectedLabels) -> SplitLabels:
 def index(divided: SplitLabels) -> IndexedLabels:
     """Read the headers of all images, decide on the frames of their labels, and write the index of each split."""
     parts = divided.parts
-    photos = {name: read_photos(p.coco["images"], p.image_root, f"Reading {name}") for name, p in parts.items()}
-    everything = [photo for some in photos.values() for photo in some]
+    images = {name: read_headers(p.coco["images"], p.image_root, f"Reading {name}") for name, p in parts.items()}
+    everything = [image for some in images.values() for image in some]
     is_upright = decide_frames(everything, divided.request.exif)
     for name, part in parts.items():
         coco, root, folder = part.coco, part.image_root, divided.request.folder
         log.info("indexing %s: %d images, %d annotations", name, len(coco["images"]), len(coco["annotations"]))
         found = divided.findings[name]
-        write_index(coco, photos[name], root, divided.categories, folder / name, is_upright, found)
+        write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found)
         write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
         _check_not_empty(Index(folder / name), name, root, divided.findings)
     return IndexedLabels(tuple(parts), divided.split_lists, divided.notes, divided.findings, unusable_files(everything))

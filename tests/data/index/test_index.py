@@ -36,7 +36,7 @@ from instseg.data.index.columns import Index
 from instseg.data.reading import frames
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.findings_file import read_findings, write_findings
-from instseg.data.reading.frames import decide_frames, read_photos
+from instseg.data.reading.frames import decide_frames, read_headers
 from instseg.data.reading.images import read_image
 from instseg.data.reading.labels import without_dangling
 
@@ -48,9 +48,9 @@ def build(tmp_path: Path, coco: CocoDict, categories: Categories | None = None) 
     """Index a dictionary whose images lie in ``tmp_path``; also the findings."""
     findings = Findings()
     coco = without_dangling(coco, findings)
-    photos = read_photos(coco["images"], tmp_path)
+    images = read_headers(coco["images"], tmp_path)
     folder = tmp_path / f"index{len(list(tmp_path.glob('index*')))}"
-    write_index(coco, photos, tmp_path, categories or tiny_categories(), folder, decide_frames(photos), findings)
+    write_index(coco, images, tmp_path, categories or tiny_categories(), folder, decide_frames(images), findings)
     return Index(folder), dict(findings.names)
 
 
@@ -474,8 +474,8 @@ def test_the_truth_of_real_labels_is_that_of_pycocotools(tmp_path, split):
     loaded, root = labels.coco, labels.image_root
     names = tuple(category["name"] for category in loaded["categories"])
     findings = Findings()
-    photos = read_photos(loaded["images"], root)
-    write_index(loaded, photos, root, Categories(names), tmp_path / "i", decide_frames(photos), findings)
+    images = read_headers(loaded["images"], root)
+    write_index(loaded, images, root, Categories(names), tmp_path / "i", decide_frames(images), findings)
     index, reference = Index(tmp_path / "i"), COCO(where)
     assert findings.names == {}
     for i in range(len(index)):

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instseg.core.errors import InstsegError
+from instseg.data.splits.name_groups import group_names
+from instseg.data.splits.ratio_and_folds import fold_images, split_images
 from instseg.data.splits.select import limit_images, rename_categories, select_categories, select_images
-from instseg.data.splits.splits import Selection, fold_images, group_names, split_images
+from instseg.data.splits.selection import Selection
 from instseg.data.splits.splits_file import apply_splits_file
 
 SQUARE = rectangle(2, 2, 9, 9)

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instseg.core.errors import InstsegError
-from instseg.data.splits.stratify import divide, part_sizes
+from instseg.data.splits.stratify import part_sizes, stratify
 
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
 def divided(labels, ratios=RATIOS, groups=None, order=None) -> list[str]:
     """Each letter is a category: ``"ac"`` is an image with an a and a c, ``""`` one without instances."""
-    return divide(labels, ratios, groups or range(len(labels)), order or range(len(labels)))
+    return stratify(labels, ratios, groups or range(len(labels)), order or range(len(labels)))
 
 
 def count(labels, parts, category) -> Counter[str]:

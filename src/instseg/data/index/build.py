@@ -21,7 +21,7 @@ from instseg.core.types import CocoAnnotation, CocoDict, ImageSize, Polygon, Rle
 from instseg.data.index.writer import IndexWriter
 from instseg.data.reading.coco_text import whole
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.frames import Photo, labelled_frame
+from instseg.data.reading.frames import ListedImage, labelled_frame
 from instseg.data.reading.images import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import MAX_COORDINATE_PX, Labels
 
@@ -67,11 +67,11 @@ def _image_files(folder: str) -> list[str]:
 
 def write_index(
     coco: CocoDict,
-    images: Iterable[Photo],
+    images: Iterable[ListedImage],
     image_root: Path,
     categories: Categories,
     folder: Path,
-    is_upright: Callable[[Photo], bool],
+    is_upright: Callable[[ListedImage], bool],
     findings: Findings,
 ) -> None:
     """Write the index of one split.
@@ -91,26 +91,26 @@ def write_index(
         if annotation["category_id"] in id_to_label:
             annotations[annotation["image_id"]].append(annotation)
     with IndexWriter(folder, image_root, categories) as writer:
-        for photo in images:
-            frame = labelled_frame(photo, is_upright, findings)
+        for image in images:
+            frame = labelled_frame(image, is_upright, findings)
             if frame is None:
                 continue
             image_size, upright = frame
-            _note_exif(photo, upright, findings)
-            writer.add_image(photo.entry["id"], photo.entry["file_name"], image_size, upright)
-            for annotation in annotations[photo.entry["id"]]:
-                name = f"annotation {annotation['id']} of {photo.entry['file_name']}"
+            _note_exif(image, upright, findings)
+            writer.add_image(image.entry["id"], image.entry["file_name"], image_size, upright)
+            for annotation in annotations[image.entry["id"]]:
+                name = f"annotation {annotation['id']} of {image.entry['file_name']}"
                 label = id_to_label[annotation["category_id"]]
                 _add_instance(writer, whole(annotation), label, name, image_size, findings)
 
 
-def _note_exif(photo: Photo, upright: bool, findings: Findings) -> None:
+def _note_exif(image: ListedImage, upright: bool, findings: Findings) -> None:
     """Note images that are turned, and those whose size leaves the frame open; ``ignores_exif`` names the others."""
-    if photo.header is not None and photo.header.orientation != 1:
+    if image.header is not None and image.header.orientation != 1:
         if upright:
-            findings.add("exif_applied", photo.entry["file_name"])
-        if photo.labelled_upright is None:
-            findings.add("exif_undecided", photo.entry["file_name"])
+            findings.add("exif_applied", image.entry["file_name"])
+        if image.labelled_upright is None:
+            findings.add("exif_undecided", image.entry["file_name"])
 
 
 def _add_instance(

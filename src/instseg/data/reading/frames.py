@@ -26,8 +26,11 @@ MIN_IMAGES_FOR_PROGRESS_BAR = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """Image entry of the labels and the header of its file; ``error`` instead of a header where it cannot be used."""
+class ListedImage:
+    """Image that the labels list, with the header of its file, or the ``error`` that came in place of a header.
+
+    Both are None where there is no such file.
+    """
 
     entry: CocoImage
     path: Path
@@ -60,7 +63,7 @@ class Photo:
         return {header.displayed_size: True, header.size: False}.get(declared)
 
 
-def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading") -> list[Photo]:
+def read_headers(images: list[CocoImage], image_root: Path, what: str = "Reading") -> list[ListedImage]:
     """Read the header of every image file; only those that seem damaged are decoded, to see whether they can be.
 
     Args:
@@ -72,25 +75,25 @@ def read_photos(images: list[CocoImage], image_root: Path, what: str = "Reading"
         The images in their order, each with a header or the reason why there is none.
     """
 
-    def read(entry: CocoImage) -> Photo:
+    def read(entry: CocoImage) -> ListedImage:
         path = image_root / entry["file_name"]
         try:
             if not path.is_file():
-                return Photo(entry, path, None)
+                return ListedImage(entry, path, None)
             header = read_image_header(path)
             if seems_damaged(path):
                 read_image(path)
-            return Photo(entry, path, header)
+            return ListedImage(entry, path, header)
         except (InstsegError, OSError, ValueError) as error:  # OSError: a name that no file system takes
-            return Photo(entry, path, None, str(error))
+            return ListedImage(entry, path, None, str(error))
 
     hidden = len(images) < MIN_IMAGES_FOR_PROGRESS_BAR
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        photos = pool.map(read, images)
-        return list(track(photos, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
+        listed = pool.map(read, images)
+        return list(track(listed, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
 
 
-def decide_frames(images: Iterable[Photo], exif: str = "auto") -> Callable[[Photo], bool]:
+def decide_frames(images: Iterable[ListedImage], exif: str = "auto") -> Callable[[ListedImage], bool]:
     """Return the function that tells of each image whether its labels are in the upright frame.
 
     Args:
@@ -99,20 +102,20 @@ def decide_frames(images: Iterable[Photo], exif: str = "auto") -> Callable[[Phot
             its source whose size decides it, else upright.
     """
     votes: defaultdict[str, int] = defaultdict(int)
-    for photo in images:
-        votes[photo.source] += {True: 1, False: -1, None: 0}[photo.labelled_upright]
+    for image in images:
+        votes[image.source] += {True: 1, False: -1, None: 0}[image.labelled_upright]
 
-    def is_upright(photo: Photo) -> bool:
+    def is_upright(image: ListedImage) -> bool:
         if exif != "auto":
             return exif == "upright"
-        shown = photo.labelled_upright
-        return votes[photo.source] >= 0 if shown is None else shown
+        own_vote = image.labelled_upright
+        return votes[image.source] >= 0 if own_vote is None else own_vote
 
     return is_upright
 
 
 def labelled_frame(
-    image: Photo, is_upright: Callable[[Photo], bool], findings: Findings
+    image: ListedImage, is_upright: Callable[[ListedImage], bool], findings: Findings
 ) -> tuple[ImageSize, bool] | None:
     """Return the size (height, width) of an image in the frame of its labels, and whether that is the upright one.
 
@@ -138,13 +141,13 @@ def labelled_frame(
     return size, upright
 
 
-def unusable_files(photos: Iterable[Photo]) -> dict[str, int | None]:
+def unusable_files(images: Iterable[ListedImage]) -> dict[str, int | None]:
     """Return when each unusable file was changed last, to see later whether it has been replaced.
 
     Returns:
         Path -> time of the last change (ns), None where there is no file.
     """
-    return {str(photo.path.absolute()): _mtime(photo.path) for photo in photos if not photo.usable}
+    return {str(image.path.absolute()): _mtime(image.path) for image in images if not image.usable}
 
 
 def files_changed(last_changes: Mapping[str, int | None]) -> bool:

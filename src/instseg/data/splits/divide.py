@@ -9,15 +9,10 @@ from instseg.core.types import CocoDict
 from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.reading.labels import UNSPLIT, Labels
 from instseg.data.splits.merge import merge_labels
+from instseg.data.splits.name_groups import SIMILAR, group_names
 from instseg.data.splits.near_duplicates import group_similar
-from instseg.data.splits.splits import (
-    SIMILAR,
-    SPLITS,
-    Selection,
-    fold_images,
-    group_names,
-    split_images,
-)
+from instseg.data.splits.ratio_and_folds import fold_images, split_images
+from instseg.data.splits.selection import SPLITS, Selection
 from instseg.data.splits.splits_file import apply_splits_file
 
 LARGE_GROUP = 1 / 3

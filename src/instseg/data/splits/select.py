@@ -1,6 +1,6 @@
 """The selection of categories and images: pure functions from COCO dictionaries to COCO dictionaries.
 
-Every random choice depends on the seed and the file names, not on the order in the json: see ``splits``.
+Every random choice depends on the seed and the file names, not on the order in the json: see ``ratio_and_folds``.
 """
 
 from __future__ import annotations

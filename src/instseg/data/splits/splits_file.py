@@ -14,7 +14,7 @@ from instseg.core.text import list_names
 from instseg.core.types import CocoDict
 from instseg.data.reading.option_values import given_path
 from instseg.data.splits.select import select_images
-from instseg.data.splits.splits import SPLITS
+from instseg.data.splits.selection import SPLITS
 
 UNUSED = "unused"
 """The list of images that belong to no split on purpose."""

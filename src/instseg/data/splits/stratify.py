@@ -18,7 +18,7 @@ MAX_SPARED = 0.5
 """Fraction of a part that may go to images it has only so that no category is missing, beyond the category's own."""
 
 
-def divide(
+def stratify(
     labels: Sequence[Collection[str]], ratios: Mapping[str, float], groups: Sequence[Hashable], order: Sequence[int]
 ) -> list[str]:
     """Return the part of each of N images, in sizes as the ratios and alike in categories.

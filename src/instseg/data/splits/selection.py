@@ -1,29 +1,19 @@
-"""The options of a selection, and the division by ratio and by folds, from COCO dictionaries to COCO dictionaries.
-
-Every choice is seeded and depends on file names, not on the order in the json, so it is the same tomorrow and
-on another machine, and stays nearly the same when a few images are added.
-"""
+"""The options that all datasets share: which categories and images are used, and how they are divided into splits."""
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import CocoDict
 from instseg.data.reading.option_values import given_path, typed
-from instseg.data.splits.select import seeded_order, select_images
-from instseg.data.splits.stratify import divide
+from instseg.data.splits.name_groups import SIMILAR, compile_pattern
+from instseg.data.splits.ratio_and_folds import check_folds
 
 SPLITS = ("train", "val", "test")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
-MAX_FOLDS = 1000
-SIMILAR = "similar"
-"""The value of ``dataset.group_by`` that keeps near-duplicate images together; any other is a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +78,9 @@ class Selection:
 
     def _check_division(self) -> None:
         if self.group_by is not None and self.group_by != SIMILAR:
-            _compiled(self.group_by)
+            compile_pattern(self.group_by)
         if self.folds is not None:
-            _check_folds(self.folds, self.fold)
+            check_folds(self.folds, self.fold)
         elif self.fold:
             raise InstsegError(f"dataset.fold={self.fold} needs dataset.folds, the number of parts: expected 2 or more")
         if self.folds is not None and self.splits_file is not None:
@@ -116,98 +106,3 @@ class Selection:
             if ratios.get(split) == 0:
                 raise InstsegError(f"dataset.split_ratio.{split} must be more than 0: the labels have no such split")
         return {split: ratio for split, ratio in ratios.items() if ratio}
-
-
-def split_images(
-    coco: CocoDict, ratios: Mapping[str, float], seed: int, groups: Mapping[str, str] | None = None
-) -> dict[str, CocoDict]:
-    """Divide into named parts by their ratios, alike in categories: see ``stratify.divide``.
-
-    A crowd does not count as an instance.
-
-    Args:
-        coco: the labels.
-        ratios: part -> its size on any scale, above 0.
-        seed: of the division.
-        groups: file name -> group, which is not divided; an image that is not in it stands alone.
-
-    Raises:
-        InstsegError: there are fewer groups than parts.
-    """
-    images, names = coco["images"], {category["id"]: str(category["name"]) for category in coco["categories"]}
-    shows: defaultdict[int, set[str]] = defaultdict(set)
-    for annotation in coco["annotations"]:
-        if not annotation.get("iscrowd"):
-            shows[annotation["image_id"]].add(names[annotation["category_id"]])
-    ranks = {image["id"]: rank for rank, image in enumerate(seeded_order(images, seed))}
-    parts = divide(
-        [shows[image["id"]] for image in images],
-        ratios,
-        [_group_of(image["file_name"], groups or {}) for image in images],
-        [ranks[image["id"]] for image in images],
-    )
-    ids: dict[str, list[int]] = {name: [] for name in ratios}
-    for image, part in zip(images, parts, strict=True):
-        ids[part].append(image["id"])
-    return {name: select_images(coco, part) for name, part in ids.items()}
-
-
-def _group_of(file_name: str, groups: Mapping[str, str]) -> tuple[bool, str]:
-    return (True, groups[file_name]) if file_name in groups else (False, file_name)
-
-
-def fold_images(
-    coco: CocoDict, folds: int, fold: int, seed: int, groups: Mapping[str, str] | None = None
-) -> dict[str, CocoDict]:
-    """Take one of several parts of about equal size as ``val``, all others as ``train``: each image is once in ``val``.
-
-    Args:
-        coco: the labels.
-        folds: number of parts.
-        fold: the part that is ``val``, from 0.
-        seed: of the division.
-        groups: as in ``split_images``.
-
-    Raises:
-        InstsegError: as ``split_images``; fewer than two folds, or a fold that is not among them.
-    """
-    _check_folds(folds, fold)
-    parts = split_images(coco, {f"fold {i}": 1.0 for i in range(folds)}, seed, groups)
-    val = parts[f"fold {fold}"]
-    in_val = {image["id"] for image in val["images"]}
-    return {"train": select_images(coco, [i["id"] for i in coco["images"] if i["id"] not in in_val]), "val": val}
-
-
-def _check_folds(folds: int, fold: int) -> None:
-    if not 2 <= folds <= MAX_FOLDS:
-        raise InstsegError(f"dataset.folds={folds}: expected 2 or more, up to {MAX_FOLDS}, or null for none")
-    if not 0 <= fold < folds:
-        raise InstsegError(f"dataset.fold={fold}: expected 0 to {folds - 1}, as dataset.folds={folds}")
-
-
-def group_names(file_names: Iterable[str], pattern: str) -> dict[str, str]:
-    r"""Return file name -> group, for the names in which the pattern is found.
-
-    The group is what the parentheses of the pattern enclose, all of them together, or without any the whole match:
-    ``(.*)_\d+`` keeps the frames of a video together, ``^[^/]+`` the files of a folder.
-
-    Args:
-        file_names: of all images.
-        pattern: a regular expression.
-
-    Raises:
-        InstsegError: it is no regular expression.
-    """
-    compiled = _compiled(pattern)
-    found = ((name, compiled.search(name)) for name in file_names)
-    return {name: "\0".join(part or "" for part in match.groups() or (match[0],)) for name, match in found if match}
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise InstsegError(
-            f"dataset.group_by={pattern}: no regular expression ({error}); expected one such as '(.*)_[0-9]+', "
-            f"{SIMILAR} to keep near-duplicate images together, or null"
-        ) from error
