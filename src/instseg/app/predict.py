@@ -10,9 +10,9 @@ from rich.console import Console
 
 from instseg.app.build_model import build_trained_model
 from instseg.app.check_config import checked_predict_config
-from instseg.app.config import Node
+from instseg.app.config import Node, PredictConfig
 from instseg.app.instantiate import build, of_kind
-from instseg.app.job import current_job
+from instseg.app.job import Job, current_job
 from instseg.app.memory import keep_freed_memory
 from instseg.core.files import absolute_path
 from instseg.data.transforms.resize import Resize
@@ -32,10 +32,7 @@ def predict(composed: DictConfig) -> int:
     """
     warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts are drawn as boxes
     config = checked_predict_config(composed)
-    trained = build_trained_model(config, current_job())
-    min_size = config.min_size or trained.min_size
-    max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
-    predictor = Predictor(trained.model, Resize(min_size, max_size), config.device)
+    predictor, identity = build_predictor(config, current_job())
     if predictor.device.type == "cpu":
         keep_freed_memory()
     console = Console()
@@ -52,11 +49,31 @@ def predict(composed: DictConfig) -> int:
             batch_size=config.batch_size,
             overwrite=config.overwrite,
         ),
-        identity=trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")},
+        identity=identity,
         console=console,
     )
     summary.print(console)
     return summary.exit_code
+
+
+def build_predictor(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+    """Build the model at work.
+
+    Args:
+        config: which model, on which device, and in which size it sees images.
+        job: with the options of the model that are overridden.
+
+    Returns:
+        The model, and plain containers that say which it is.
+
+    Raises:
+        InstsegError: the checkpoint, an option or the device cannot be used.
+    """
+    trained = build_trained_model(config, job)
+    min_size = config.min_size or trained.min_size
+    max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
+    predictor = Predictor(trained.model, Resize(min_size, max_size), config.device)
+    return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
 def build_writers(nodes: Mapping[str, Node | None]) -> dict[str, Writer]:

@@ -85,7 +85,7 @@ def write_predictions(
     known = [writer.writes for writer in writers.values()]
     folder = PredictionFolder(output, [writer.writes for writer in chosen.values()], known, options.overwrite)
     paths = _sources(source, folder, options.limit)
-    model = _identity(identity or {}, predictor.categories, options.score_threshold)
+    model = run_identity(identity or {}, predictor.categories, options.score_threshold)
     run = PredictionRun(output.absolute(), _root(source, paths), predictor.categories, model)
     record = PredictionRecord(
         writes=folder.writes, save=list(chosen), image_folder=as_text(run.image_folder), model=model
@@ -140,8 +140,14 @@ def _root(source: Source, paths: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([path.absolute().parent for path in paths]))
 
 
-def _identity(model: Mapping[str, object], categories: Categories, score_threshold: float) -> dict[str, object]:
-    """Return the model as plain containers, with the time and the score threshold of this run."""
+def run_identity(model: Mapping[str, object], categories: Categories, score_threshold: float) -> dict[str, object]:
+    """Return the model as plain containers, with the time and the score threshold of a run.
+
+    Args:
+        model: what it was trained as, such as its checkpoint and epoch.
+        categories: names of its labels.
+        score_threshold: instances below are left out.
+    """
     return {
         **model,
         "instseg": __version__,

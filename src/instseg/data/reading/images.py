@@ -81,9 +81,25 @@ def read_image(path: str | Path, rotate: bool = True) -> Image:
         InstsegError: it is no image or not a whole one, with the file and the reason.
     """
     with _opened(path) as image:
-        header = _header(image)
-        upright = _turned(image, header.orientation, rotate)
-        return np.array(_to_rgb(upright))
+        return image_pixels(image, rotate)
+
+
+def image_pixels(image: PilImage.Image, rotate: bool = True) -> Image:
+    """Decode an image that is open.
+
+    Args:
+        image: of Pillow, from a file or made in memory.
+        rotate: apply the EXIF orientation.
+
+    Returns:
+        As ``read_image``.
+
+    Raises:
+        InstsegError: its pixels are of a kind whose range is not known.
+    """
+    header = _header(image)
+    upright = _turned(image, header.orientation, rotate)
+    return np.array(_to_rgb(upright))
 
 
 def read_image_header(path: str | Path) -> ImageHeader:
@@ -174,8 +190,8 @@ def _orientation(image: PilImage.Image) -> int:
 
 def _late_png_exif(image: PilImage.Image) -> bytes:
     """EXIF that stands behind the pixels of a PNG. Hops from chunk to chunk, where Pillow would decode the file."""
-    if image.format != "PNG" or not isinstance(image, ImageFile):
-        return b""
+    if image.format != "PNG" or not isinstance(image, ImageFile) or not image.filename:
+        return b""  # without a name: it was opened from memory
     with Path(os.fsdecode(image.filename)).open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:

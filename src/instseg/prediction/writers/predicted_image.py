@@ -43,13 +43,8 @@ class LoadedImage:
 
     @cached_property
     def polygons(self) -> list[list[Polygon]]:
-        """Parts of each instance, largest first, simplified; holes are joined by seams."""
-        return [
-            bitmask_to_polygons(
-                rle_to_bitmask(rle), max(TOLERANCE_PX, TOLERANCE_FRACTION * float(max(box[2:] - box[:2])))
-            )
-            for rle, box in zip(self.prediction.rles, self.prediction.boxes, strict=True)
-        ]
+        """Parts of each instance, as ``prediction_polygons``."""
+        return prediction_polygons(self.prediction)
 
     @cached_property
     def values(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -61,6 +56,14 @@ class LoadedImage:
             x1, y1, x2, y2 = map(int, rle_to_box(rle))
             values[y1:y2, x1:x2][rle_to_bitmask(rle)[y1:y2, x1:x2] == 1] = value
         return values
+
+
+def prediction_polygons(prediction: Prediction) -> list[list[Polygon]]:
+    """Return the parts of each instance, largest first, simplified; holes are joined by seams."""
+    return [
+        bitmask_to_polygons(rle_to_bitmask(rle), max(TOLERANCE_PX, TOLERANCE_FRACTION * float(max(box[2:] - box[:2]))))
+        for rle, box in zip(prediction.rles, prediction.boxes, strict=True)
+    ]
 
 
 def unique_stems(files: Sequence[str]) -> list[str]:

@@ -1,0 +1,142 @@
+"""A trained model for use from Python: images of any kind in, results out."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+from torch import Tensor
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image
+from instseg.data.reading.images import find_images
+from instseg.prediction.output import run_identity
+from instseg.prediction.predictor import Predictor
+from instseg.prediction.result import Result, Results
+from instseg.prediction.saving import ModelFacts
+from instseg.prediction.source_image import ImageLike, SourceImage, source_image, source_images
+from instseg.prediction.writers.writer import Writer
+
+NUM_DECODING_THREADS = 4
+NUM_NAMES_SHOWN = 5
+
+
+class Model:
+    """A trained model; ``instseg.load`` makes it.
+
+    Args:
+        predictor: the network at work.
+        identity: plain containers that say which model it is.
+        make_writers: makes the writers of all formats there are, by name.
+    """
+
+    def __init__(
+        self, predictor: Predictor, identity: Mapping[str, object], make_writers: Callable[[], Mapping[str, Writer]]
+    ) -> None:
+        self._predictor, self.identity, self._make_writers = predictor, dict(identity), make_writers
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the categories; label 1 is the first."""
+        return self._predictor.categories.names
+
+    @property
+    def device(self) -> str:
+        """The device that it works on, such as cpu or cuda:0."""
+        return str(self._predictor.device)
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a text is one image, though it has letters
+        self,
+        images: str | os.PathLike[str] | PilImage.Image | NDArray[np.generic] | Tensor,
+        *,
+        score_threshold: float = 0.5,
+        batch_size: int = 1,
+    ) -> Result: ...
+
+    @overload
+    def predict(self, images: Iterable[ImageLike], *, score_threshold: float = 0.5, batch_size: int = 1) -> Results: ...
+
+    def predict(
+        self, images: ImageLike | Iterable[ImageLike], *, score_threshold: float = 0.5, batch_size: int = 1
+    ) -> Result | Results:
+        """Find the instances on an image, or on each of several.
+
+        Arrays are RGB: an image that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
+
+        Args:
+            images: a path, a Pillow image, an array (H, W, 3) or (H, W) of uint8, of uint16 or of floats from 0 to 1, a
+                tensor (3, H, W) of the same, or a list of these, mixed as you like.
+            score_threshold: instances with a lower score are left out, 0 to 1.
+            batch_size: images at once in the network.
+
+        Returns:
+            One result, or for a list as many as it has images, in its order.
+
+        Raises:
+            InstsegError: an image cannot be read or is none, named by its file or position.
+        """
+        if isinstance(images, str | os.PathLike | PilImage.Image | Tensor) or hasattr(images, "__array__"):
+            (result,) = self._results([source_image(images)], score_threshold, 1)
+            return result
+        return self._results(source_images(images), score_threshold, batch_size)
+
+    def predict_folder(
+        self, folder: str | os.PathLike[str], *, score_threshold: float = 0.5, batch_size: int = 1
+    ) -> Results:
+        """Find the instances on all images of a folder and of the folders in it, sorted as a person counts.
+
+        Args:
+            folder: a folder, or a pattern such as ``images/*.jpg``.
+            score_threshold: as of ``predict``.
+            batch_size: as of ``predict``.
+
+        Raises:
+            InstsegError: there is no image, or one cannot be read.
+        """
+        return self._results(source_images(find_images(os.fspath(folder))), score_threshold, batch_size)
+
+    def _results(self, sources: Sequence[SourceImage], score_threshold: float, batch_size: int) -> Results:
+        if not 0 <= score_threshold <= 1:
+            raise InstsegError(f"score_threshold={score_threshold}: expected a number from 0 to 1")
+        if batch_size < 1:
+            raise InstsegError(f"batch_size={batch_size}: expected at least 1")
+        categories = self._predictor.categories
+        facts = ModelFacts(categories, run_identity(self.identity, categories, score_threshold), self._make_writers)
+        results = Results()
+        for chosen, images in _read_ahead(sources, batch_size):
+            ids = range(len(results) + 1, len(results) + 1 + len(images))
+            for source, found in zip(chosen, self._predictor.predict_images(images, ids), strict=True):
+                results.append(Result(source, found.select(found.scores >= score_threshold), facts))
+        return results
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.categories[:NUM_NAMES_SHOWN]) + (", …" if len(self.categories) > NUM_NAMES_SHOWN else "")
+        count = "1 category" if len(self.categories) == 1 else f"{len(self.categories)} categories"
+        origin = self.identity.get("checkpoint") or self.identity.get("weights")
+        return f"Model({origin}, {count}: {names}, on {self.device})"
+
+
+def _read_ahead(sources: Sequence[SourceImage], batch_size: int) -> Iterator[tuple[Sequence[SourceImage], list[Image]]]:
+    """Yield batches; the next one is decoded in threads while the network works."""
+    with ThreadPoolExecutor(NUM_DECODING_THREADS) as pool:
+        waiting: deque[tuple[Sequence[SourceImage], list[Future[Image]]]] = deque()
+        for start in range(0, len(sources), batch_size):
+            chosen = sources[start : start + batch_size]
+            waiting.append((chosen, [pool.submit(source.pixels) for source in chosen]))
+            if len(waiting) > 1:
+                yield _decoded(*waiting.popleft())
+        while waiting:
+            yield _decoded(*waiting.popleft())
+
+
+def _decoded(
+    chosen: Sequence[SourceImage], pixels: Sequence[Future[Image]]
+) -> tuple[Sequence[SourceImage], list[Image]]:
+    return chosen, [future.result() for future in pixels]

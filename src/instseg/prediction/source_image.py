@@ -1,0 +1,103 @@
+"""Images as users give them: paths, Pillow images, arrays and tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+from torch import Tensor
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image
+from instseg.data.reading.arrays import CHANNELS, array_to_image
+from instseg.data.reading.images import image_pixels, read_image
+
+ImageLike = str | os.PathLike[str] | PilImage.Image | NDArray[np.generic] | Tensor
+"""One image: a path, an image of Pillow, an array (H, W[, C]) in RGB order, or a tensor ([C, ]H, W)."""
+EXPECTED = "expected a path, a Pillow image, an array (height, width, 3) in RGB order, a tensor (3, height, width)"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An image to predict on: a file, which is read whenever its pixels are needed, or pixels in memory."""
+
+    name: str
+    """Of its file, or of the one that it is written to."""
+    path: Path | None
+    memory: Image | None = None
+
+    def pixels(self) -> Image:
+        """Return uint8 (H, W, 3) RGB, upright."""
+        if self.memory is not None:
+            return self.memory
+        return read_image(self.path or self.name)
+
+
+def source_image(given: object, number: int = 1) -> SourceImage:
+    """Turn what a user gives as one image into one.
+
+    Args:
+        given: an ``ImageLike``.
+        number: its position among the images, from 1: the name of one that has no file.
+
+    Raises:
+        InstsegError: it is no image; the message says what was expected.
+    """
+    if isinstance(given, str | os.PathLike):
+        return _from_path(given)
+    return SourceImage(f"image_{number}.png", None, _pixels(given))
+
+
+def source_images(given: Iterable[object]) -> list[SourceImage]:
+    """Turn several images, of mixed kinds, into as many; an error names the position of the image.
+
+    Raises:
+        InstsegError: they are no list, or one of them is no image.
+    """
+    if isinstance(given, Mapping | bytes) or not isinstance(given, Iterable):
+        raise InstsegError(f"image: {EXPECTED}, or a list of these, found {type(given).__name__}")
+    entries, images = list(given), list[SourceImage]()
+    for number, entry in enumerate(entries, start=1):
+        try:
+            images.append(source_image(entry, number))
+        except InstsegError as error:
+            raise InstsegError(f"image {number} of {len(entries)}: {error}") from error
+    return images
+
+
+def _from_path(given: str | os.PathLike[str]) -> SourceImage:
+    path = Path(given).expanduser().absolute()
+    if path.is_dir():
+        raise InstsegError(f"{given}: a folder, expected an image; for all images in it: model.predict_folder(…)")
+    if not path.is_file():
+        remedy = "; a URL has to be downloaded first" if "://" in str(given) else f" in {Path.cwd()}"
+        raise InstsegError(f"{given}: no such file{remedy if not Path(given).is_absolute() else ''}")
+    return SourceImage(path.name, path)
+
+
+def _pixels(given: object) -> Image:
+    if isinstance(given, PilImage.Image):
+        return image_pixels(given)
+    if isinstance(given, Tensor):
+        return array_to_image(_channels_last(given))
+    if isinstance(given, np.ndarray) or hasattr(given, "__array__"):
+        return array_to_image(np.asarray(given))
+    raise InstsegError(f"{EXPECTED}, found {type(given).__name__}")
+
+
+def _channels_last(tensor: Tensor) -> NDArray[np.generic]:
+    """Return a tensor, whose channels come first, as an array."""
+    values = tensor.detach().cpu()
+    if values.is_floating_point():
+        values = values.float()  # NumPy has no bfloat16
+    if values.ndim != 3:
+        return values.numpy()
+    if values.shape[0] not in CHANNELS:
+        remedy = "; the channels come last here: image.permute(2, 0, 1)" if values.shape[2] in CHANNELS else ""
+        raise InstsegError(f"{tensor.dtype} tensor of {tuple(tensor.shape)}: expected (3, height, width){remedy}")
+    return values.permute(1, 2, 0).numpy()
