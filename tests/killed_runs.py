@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
 import os
@@ -39,6 +40,7 @@ SHORT = (
 """Three epochs of four steps, each followed by a validation of three batches, of all parts of a network in small."""
 EVERY_STEP = "trainer.checkpoint_every_minutes=1e-9"
 MEASURED_TIME = "images_per_second"
+MEASURED_TIMES = (MEASURED_TIME, "elapsed_seconds")
 
 
 class KillAt(Callback):
@@ -128,7 +130,14 @@ def left_by(folder: Path) -> dict[str, Any]:
         "best": best["state_dict"],
         "curves": scalars,
         "metrics": metrics,
+        "history": _history(folder),
     }
+
+
+def _history(folder: Path) -> list[dict[str, str]]:
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if name not in MEASURED_TIMES} for row in rows]
 
 
 def assert_equal(ours: Any, theirs: Any, where: str = "") -> None:

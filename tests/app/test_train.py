@@ -1,5 +1,6 @@
 """The commands of the README, typed as a user types them, on a few generated pictures."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -36,11 +37,29 @@ def test_a_run_owns_a_folder_that_the_last_line_names_and_that_holds_everything(
     assert trained.parent == place / "outputs" / "shapes_small"
     expected = {
         ".hydra", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "manifest.json", "metrics.json",
-        "curves.png", "train.log", "splits.json", "findings.json", "pictures/train_batch.png",
+        "curves.png", "history.csv", "train.log", "splits.json", "findings.json", "pictures/train_batch.png",
         "pictures/val_predictions_00.png", "pictures/test_predictions_00.png",
     }  # fmt: skip
     assert not {name for name in expected if not (trained / name).exists()}
     assert list(trained.glob("events.out.tfevents.*"))
+
+
+def test_each_validation_is_a_row_of_the_history_and_a_line_of_the_log(trained):
+    with (trained / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["step"]) for row in rows] == [("1", "2"), ("2", "4")]
+    assert all(float(row[name]) > 0 for row in rows for name in ("train/loss", "val/loss", "lr", "images_per_second"))
+    log = (trained / "train.log").read_text()
+    assert [f"{number}/2" in log for number in (1, 2)] == [True, True]
+    assert log.count("mask AP") == 1
+
+
+def test_the_best_checkpoint_holds_weights_and_the_last_one_what_a_training_resumes_from_besides(trained):
+    best, last = (trained / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+    weights = torch.load(best, weights_only=True)["state_dict"].values()
+    num_bytes = sum(weight.numel() * weight.element_size() for weight in weights)
+    assert num_bytes < best.stat().st_size < 1.05 * num_bytes + 200_000
+    assert last.stat().st_size > 2 * best.stat().st_size
 
 
 def test_metrics_are_flat_and_hold_losses_and_average_precision_of_val_and_test(trained):

@@ -189,7 +189,7 @@ def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():
 
 
 def test_a_format_without_the_state_of_the_training_predicts_and_does_not_resume():
-    with pytest.raises(InstsegError, match=r"format 1, from which a training cannot resume.*model\.weights=last\.ckpt"):
+    with pytest.raises(InstsegError, match=r"no state of a training.*format 1.*model\.weights=last\.ckpt"):
         check(resumable(format=1, training=None))
 
 

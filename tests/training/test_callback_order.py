@@ -18,6 +18,7 @@ from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.averaging import AverageOfEpochs, ExponentialAverage
 from instseg.training.callbacks import CurvePlotter, Throughput
 from instseg.training.coordinated_stop import StopTogether
+from instseg.training.history import History
 from instseg.training.module import InstanceSegmentationModule
 
 CONFIG = {"augmentation": {"min_size": 32, "max_size": 64}, "model": {}}
@@ -60,6 +61,7 @@ def train(folder: Path, order: int, average: pl.Callback):
         StopTogether(),
         Throughput(),
         CurvePlotter(folder),
+        History(folder, "val/loss", "min"),
         CountsBatches(),
         average,
     ]
@@ -83,7 +85,7 @@ def train(folder: Path, order: int, average: pl.Callback):
 def plain(value: object) -> object:
     """A checkpoint without what differs from run to run: times, paths and the sizes of event files."""
     if isinstance(value, dict):
-        left_out = {"images_per_second", "events", "random", "pytorch-lightning_version"}
+        left_out = {"images_per_second", "elapsed_seconds", "seconds", "events", "random", "pytorch-lightning_version"}
         return {Path(str(k)).name: plain(v) for k, v in sorted(value.items(), key=str) if k not in left_out}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]

@@ -13,6 +13,7 @@ from instseg.checkpoints.random_states import RandomStates
 from instseg.core.records import Record, convert_plain, convert_record
 
 ENTRY, WEIGHTS = "instseg", "state_dict"
+TRAINING = "training"  # part of the entry, in a checkpoint to resume from
 FORMAT = 2
 """2: what a training needs to resume exactly lies beside what describes the model. 1 predicts, and cannot resume."""
 REMEDY = "use another checkpoint, or start a training from its weights with model.weights=PATH"
@@ -147,9 +148,9 @@ def as_entry(description: CheckpointDescription) -> dict[str, object]:
     entry |= {"format": FORMAT, "version": entry.pop("written_by")}
     entry["preprocessing"] = msgspec.structs.asdict(description.preprocessing)
     if description.training is None:
-        del entry["training"]
+        del entry[TRAINING]
     else:
-        entry["training"] = plain_training(description.training)
+        entry[TRAINING] = plain_training(description.training)
     return entry
 
 

@@ -25,7 +25,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from instseg import __version__
-from instseg.checkpoints.description import ENTRY, FORMAT
+from instseg.checkpoints.description import ENTRY, FORMAT, TRAINING
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
@@ -40,6 +40,10 @@ TENSORS = "/data/"  # in the names of records that hold the bytes of a tensor
 LOCAL_HEADER = struct.Struct("<26x2H")  # of a zip record: at its end the lengths of name and extra field
 
 
+RESUME_ONLY = ("callbacks", "loops", "optimizer_states", "lr_schedulers", "averaging_state", "current_model_state")
+"""Entries that a training resumes from, twice the size of the weights with AdamW, and nothing else reads."""
+
+
 class DamagedCheckpointError(InstsegError):
     """A checkpoint file whose bytes are not those that were written."""
 
@@ -50,6 +54,9 @@ class DiskFullError(InstsegError):
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Atomic reading and writing of Lightning's checkpoints: a crash or a full disk never harms the one before.
+
+    A checkpoint that a training cannot resume from, such as ``best.ckpt``, is written without the state of optimizer,
+    schedule, loops and callbacks: it holds what predicting needs. ``LastCheckpoint`` writes those to resume from.
 
     ``last.ckpt`` is kept as ``previous.ckpt`` when the next one is written, if it is known to be good: it was read or
     written here.
@@ -70,6 +77,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             DiskFullError: there is no room for it.
         """
         path = Path(path).absolute()
+        if not _can_resume(checkpoint):
+            checkpoint = {key: value for key, value in checkpoint.items() if key not in RESUME_ONLY}
         with _explaining_full_disk(path):
             _check_room(path, checkpoint)
             with replacing(path, sync=True) as scratch:
@@ -97,6 +106,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         checkpoint = load_checkpoint(Path(path))
         self._good.add(Path(path).absolute())
         return checkpoint
+
+
+def _can_resume(checkpoint: Mapping[str, object]) -> bool:
+    entry = checkpoint.get(ENTRY)
+    return isinstance(entry, Mapping) and TRAINING in entry
 
 
 def _check_room(path: Path, checkpoint: Mapping[str, object]) -> None:

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.checkpoints.description import (
+    TRAINING,
     TrainingState,
     add_to_entry,
     plain_training,
@@ -162,7 +163,7 @@ class LastCheckpoint(Callback):
             start = DataStart(self._saving.epochs, self._saving.batches * data.batch_size)
             checkpoint[type(data).__qualname__] = msgspec.structs.asdict(start)
             set_progress(checkpoint, self._saving)
-            add_to_entry(checkpoint, {"training": plain_training(self._saving)})
+            add_to_entry(checkpoint, {TRAINING: plain_training(self._saving)})
 
     def _is_late(self, trainer: Trainer, batch_idx: int) -> bool:
         """Tell whether the last checkpoint is old. Ranks, whose clocks differ, agree on it, and not in each step."""

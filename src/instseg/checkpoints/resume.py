@@ -46,8 +46,9 @@ class Resumable:
         about = self.description
         if about.training is None:
             raise InstsegError(
-                f"{self.path} was written by instseg {about.written_by} in format {about.version}, from which a "
-                f"training cannot resume. Its weights can be used: model.weights={self.path}"
+                f"{self.path} holds no state of a training to resume from: it is a best.ckpt, or of an early format "
+                f"(instseg {about.written_by}, format {about.version}). Its weights can be used: "
+                f"model.weights={self.path}"
             )
         return about.training
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 MAX_NAME_BYTES = 255  # of file systems
@@ -49,3 +50,20 @@ def plural(count: int, noun: str) -> str:
         noun: in the singular, whose plural ends in s.
     """
     return f"{count:,} {noun}" + "s" * (count != 1)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a clock shows it: ``0:42``, ``12:05``, ``3:02:11``; a dash where it is not finite.
+
+    Args:
+        seconds: how long; from ten hours rounded to minutes, ``27 h 46``, from two days to hours, ``3 d 4 h``.
+    """
+    if not math.isfinite(seconds):
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours >= 10:
+        return f"{hours} h {minutes:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -65,8 +65,8 @@ class InstanceSegmentationModule(pl.LightningModule):
         """Return the callbacks that belong to this module."""
         return self.callbacks
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss, the sum of the network's terms.
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the loss, the sum of the network's terms, and its mean over all ranks for the callbacks.
 
         Raises:
             NonFiniteLossError: this loss, or on a GPU that of the step before, is NaN or infinite.
@@ -79,7 +79,7 @@ class InstanceSegmentationModule(pl.LightningModule):
         self.log_dict({f"train/{k}": v for k, v in zip(losses, values, strict=True)}, batch_size=len(batch))
         self.log("train/loss", total, batch_size=len(batch), prog_bar=True)
         self.log("lr", lr, batch_size=len(batch))
-        return loss
+        return {"loss": loss, "mean_loss": total}
 
     def _mean_over_ranks(self, values: Tensor) -> Tensor:
         """Return means over all ranks, in one exchange; Lightning's ``sync_dist`` needs two for each value."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from pytorch_lightning import Trainer
@@ -44,3 +45,22 @@ def _epochs(trainer: Trainer) -> _Counts:
 
 def _batches(trainer: Trainer) -> _Counts:
     return cast("_Counts", trainer.fit_loop.epoch_loop.batch_progress.current)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The part of a training that is done."""
+
+    epochs: float  # done, 0.5 in the middle of the first
+    all_epochs: float
+    steps: int  # of the optimizer
+    all_steps: float  # infinite where nothing but time ends the training
+
+
+def progress_of(trainer: Trainer) -> Progress:
+    """Return how much of a training is done."""
+    epochs, batches = steps_done(trainer)
+    of_epoch = max(1.0, float(trainer.num_training_batches))
+    all_steps = float(trainer.estimated_stepping_batches)
+    all_epochs = all_steps * trainer.accumulate_grad_batches / of_epoch
+    return Progress(epochs + batches / of_epoch, all_epochs, trainer.global_step, all_steps)
