@@ -1,4 +1,7 @@
-"""RPN and RoI heads from their options."""
+"""Building of the RPN and of the RoI heads from their options, and the two heads that differ from torchvision's.
+
+The losses are not here but in ``rpn`` and ``roi_heads``.
+"""
 
 from __future__ import annotations
 
@@ -81,11 +84,11 @@ class MaskPredictor(MaskRCNNPredictor):
         height, width = x.shape[2:]
         at_once = max(MIN_ROIS_AT_ONCE, -(-len(x) // 8))
         parts = []
-        for part, own in zip(torch.split(x, at_once), torch.split(labels, at_once), strict=True):
+        for part, part_labels in zip(torch.split(x, at_once), torch.split(labels, at_once), strict=True):
             fourfold = F.relu(F.conv2d(part, weight, bias), inplace=True)
             hidden = fourfold.permute(0, 2, 3, 1).reshape(len(part), height * width * 4, upsample.out_channels)
-            of_category = logits.weight[own].flatten(1)[:, :, None]
-            parts.append(torch.bmm(hidden, of_category).add(logits.bias[own, None, None]))
+            of_category = logits.weight[part_labels].flatten(1)[:, :, None]
+            parts.append(torch.bmm(hidden, of_category).add(logits.bias[part_labels, None, None]))
         pixels = torch.cat(parts).view(-1, height, width, 2, 2)
         return pixels.transpose(2, 3).reshape(-1, height * 2, width * 2)
 

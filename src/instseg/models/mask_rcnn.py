@@ -133,11 +133,11 @@ class MaskRCNN(GeneralizedRCNN):
         """
         if self.training and targets is None:
             raise ValueError("training needs targets")
-        images_in = self.transform(images, image_sizes)
-        wanted = None if targets is None else [_as_dict(target) for target in targets]
-        features = self.backbone(images_in.tensors)
-        proposals, rpn_losses = self.rpn(images_in, features, wanted)
-        detections, roi_losses = self.roi_heads(features, proposals, image_sizes, wanted)
+        normalized = self.transform(images, image_sizes)
+        target_dicts = None if targets is None else [_as_dict(target) for target in targets]
+        features = self.backbone(normalized.tensors)
+        proposals, rpn_losses = self.rpn(normalized, features, target_dicts)
+        detections, roi_losses = self.roi_heads(features, proposals, image_sizes, target_dicts)
         return {**roi_losses, **rpn_losses}, detections
 
     def compile_dense_part(self) -> None:

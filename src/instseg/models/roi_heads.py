@@ -27,7 +27,7 @@ class SampledRois:
     instances: list[Tensor]  # int64 (S_i,) the matched instance of the image
     labels: list[Tensor]  # int64 (S_i,) 0 is background
     positive: list[Tensor]  # int64 (P_i,) rows of the S_i that are not background
-    regression_targets: list[Tensor]  # (S_i, 4)
+    target_deltas: list[Tensor]  # (S_i, 4) from a RoI to the box of its instance, as the head predicts them
 
     @property
     def rows(self) -> Tensor:
@@ -67,9 +67,9 @@ class RoIHeads(TorchvisionRoIHeads):
         if targets is None:
             logits, deltas = self.box_outputs(features, proposals, image_shapes)
             return self.detect(features, image_shapes, proposals, logits, deltas), {}
-        return self.detect_and_score(features, proposals, image_shapes, targets)
+        return self.detect_with_losses(features, proposals, image_shapes, targets)
 
-    def detect_and_score(
+    def detect_with_losses(
         self,
         features: Features,
         proposals: list[Tensor],
@@ -88,8 +88,9 @@ class RoIHeads(TorchvisionRoIHeads):
         logits, deltas = self.box_outputs(features, sampled.candidates, image_shapes)
         losses = self.losses(features, image_shapes, sampled, logits[sampled.rows], deltas[sampled.rows], targets)
         num_candidates = [len(boxes) for boxes in sampled.candidates]
-        own = [torch.arange(len(boxes), device=logits.device) for boxes in proposals]
-        rows = offset_indices(own, num_candidates)
+        # The proposals come first among the candidates of an image; the boxes of the targets after them do not count.
+        rows_of_images = [torch.arange(len(boxes), device=logits.device) for boxes in proposals]
+        rows = offset_indices(rows_of_images, num_candidates)
         return self.detect(features, image_shapes, proposals, logits[rows], deltas[rows]), losses
 
     def sample(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> SampledRois:
@@ -105,13 +106,17 @@ class RoIHeads(TorchvisionRoIHeads):
         instances, labels = self.assign_targets_to_proposals(candidates, boxes, [t["labels"] for t in targets])
         positives, negatives = self.fg_bg_sampler(labels)
         chosen = [torch.cat(rows).sort().values for rows in zip(positives, negatives, strict=True)]
-        positive = [torch.searchsorted(rows, own) for rows, own in zip(chosen, positives, strict=True)]
+        positive = [torch.searchsorted(rows, found) for rows, found in zip(chosen, positives, strict=True)]
         instances = [index[rows] for index, rows in zip(instances, chosen, strict=True)]
         labels = [label[rows] for label, rows in zip(labels, chosen, strict=True)]
         rois = [candidate[rows] for candidate, rows in zip(candidates, chosen, strict=True)]
         # An image without instances has no box to regress to: all its RoIs are background, which has no box loss.
-        matched = [own[index] if len(own) else roi for own, index, roi in zip(boxes, instances, rois, strict=True)]
-        return SampledRois(candidates, chosen, rois, instances, labels, positive, self.box_coder.encode(matched, rois))
+        matched_boxes = [
+            true_boxes[index] if len(true_boxes) else roi
+            for true_boxes, index, roi in zip(boxes, instances, rois, strict=True)
+        ]
+        target_deltas = self.box_coder.encode(matched_boxes, rois)
+        return SampledRois(candidates, chosen, rois, instances, labels, positive, target_deltas)
 
     def box_outputs(
         self, features: Features, rois: list[Tensor], image_shapes: list[ImageSize]
@@ -161,8 +166,8 @@ class RoIHeads(TorchvisionRoIHeads):
         """
         loss_classifier, loss_box = box_losses(class_logits, deltas, sampled)
         rois, labels_of_images, matched = (
-            [own[rows] for own, rows in zip(every, sampled.positive, strict=True)]
-            for every in (sampled.rois, sampled.labels, sampled.instances)
+            [values[rows] for values, rows in zip(values_of_images, sampled.positive, strict=True)]
+            for values_of_images in (sampled.rois, sampled.labels, sampled.instances)
         )
         labels = torch.cat(labels_of_images)
         instances = offset_indices(matched, [len(target["labels"]) for target in targets])
@@ -211,11 +216,11 @@ def box_losses(class_logits: Tensor, deltas: Tensor, sampled: SampledRois) -> tu
     Returns:
         Loss of the classes and of the boxes.
     """
-    labels, wanted = torch.cat(sampled.labels), torch.cat(sampled.regression_targets)
+    labels, target_deltas = torch.cat(sampled.labels), torch.cat(sampled.target_deltas)
     positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
-    own = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
-    distance = F.smooth_l1_loss(own, wanted[positive], beta=1 / 9, reduction="sum")
-    return F.cross_entropy(class_logits, labels), distance / labels.numel()
+    deltas_of_label = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
+    summed = F.smooth_l1_loss(deltas_of_label, target_deltas[positive], beta=1 / 9, reduction="sum")
+    return F.cross_entropy(class_logits, labels), summed / labels.numel()
 
 
 def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: int) -> Tensor:

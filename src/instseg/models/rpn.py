@@ -106,15 +106,16 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
             level: int64 (K,) level of each box.
             image_sizes: (height, width) px of the images without the padding.
         """
-        boxes = torch.stack([clip_boxes_to_image(own, size) for own, size in zip(boxes, image_sizes, strict=True)])
+        boxes = torch.stack([clip_boxes_to_image(b, size) for b, size in zip(boxes, image_sizes, strict=True)])
         is_large = ((boxes[:, :, 2:] - boxes[:, :, :2]) >= self.min_size).all(2)
         rows_of_images = columns_where(is_large & (scores >= self.score_thresh))
         inside, likely = (
-            [own[rows] for own, rows in zip(every, rows_of_images, strict=True)] for every in (boxes, scores)
+            [values[rows] for values, rows in zip(values_of_images, rows_of_images, strict=True)]
+            for values_of_images in (boxes, scores)
         )
         levels = [level[rows] for rows in rows_of_images]
         kept = nms_in_groups(inside, likely, levels, self.nms_thresh)
-        return [own[rows[: self.post_nms_top_n()]] for own, rows in zip(inside, kept, strict=True)]
+        return [clipped[rows[: self.post_nms_top_n()]] for clipped, rows in zip(inside, kept, strict=True)]
 
     def losses(
         self, levels: list[Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]
@@ -129,14 +130,14 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
         self.fg_bg_sampler.repeatable = not self.training
         labels, matched_boxes = self.assign_targets_to_anchors(anchors, targets)
         positive, negative = (
-            offset_indices(rows, [len(own) for own in anchors]) for rows in self.fg_bg_sampler(labels)
+            offset_indices(rows, [len(boxes) for boxes in anchors]) for rows in self.fg_bg_sampler(labels)
         )
         sampled = torch.cat([positive, negative])
         objectness, deltas = self._head_at(levels, sampled, len(anchors[0]))
-        wanted = self.box_coder.encode_single(torch.cat(matched_boxes)[positive], torch.cat(anchors)[positive])
-        distance = F.smooth_l1_loss(deltas[: len(positive)], wanted, beta=1 / 9, reduction="sum")
+        target_deltas = self.box_coder.encode_single(torch.cat(matched_boxes)[positive], torch.cat(anchors)[positive])
+        summed = F.smooth_l1_loss(deltas[: len(positive)], target_deltas, beta=1 / 9, reduction="sum")
         loss_objectness = F.binary_cross_entropy_with_logits(objectness, torch.cat(labels)[sampled])
-        return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": distance / len(sampled)}
+        return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": summed / len(sampled)}
 
     def _head_at(self, levels: list[Tensor], chosen: Tensor, num_anchors: int) -> tuple[Tensor, Tensor]:
         """Return logits (R,) and deltas (R, 4) of chosen anchors, int64 (R,) indices into those of the whole batch."""
@@ -153,7 +154,7 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
             inside = inside[:, :, 1:-1, 1:-1]
             convolution = layer[0]
             hidden = F.relu(F.conv2d(hidden, convolution.weight, convolution.bias)) * inside
-        own = torch.arange(len(chosen), device=chosen.device)
-        logits = self.head.cls_logits(hidden).flatten(1)[own, shape]
-        deltas = self.head.bbox_pred(hidden).view(len(chosen), per_pixel, 4)[own, shape]
+        rows_of_chosen = torch.arange(len(chosen), device=chosen.device)
+        logits = self.head.cls_logits(hidden).flatten(1)[rows_of_chosen, shape]
+        deltas = self.head.bbox_pred(hidden).view(len(chosen), per_pixel, 4)[rows_of_chosen, shape]
         return full_precision(logits), full_precision(deltas)

@@ -21,7 +21,7 @@ from instseg.data.reading.images import read_image
 
 
 class ImageResize(Protocol):
-    """The resize to the size that the network was trained at; ``data.transforms.augmentation.Resize`` is one."""
+    """The resize to the size that the network was trained at; ``data.transforms.resize.Resize`` is one."""
 
     def __call__(self, image: Image) -> Image:
         """Return the image, (H, W, 3) uint8 RGB, in the network frame."""

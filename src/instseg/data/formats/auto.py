@@ -37,13 +37,17 @@ FORMATS: dict[str, tuple[ModuleType, type[LabelReader]]] = {
     "yolo": (yolo, yolo.YoloReader),
     "via": (via, via.ViaReader),
 }
-"""Name as in ``dataset=<name>`` -> the module that recognises it, its reader."""
+"""Name, as in ``dataset=<name>`` -> its module and its reader.
+
+The module has ``recognise(root: Path) -> str | None``: a phrase about the label files at ``root``, such as
+"3 COCO json", or None where they are of another format.
+"""
 
 READERS_VERSION = sum(reader.VERSION for _, reader in FORMATS.values())
-"""Of what reads any of the formats: it rises with the version of each."""
+"""Version of a reader of any of the formats: it rises with the version of each."""
 
 MORE_GENERAL = {"labelstudio": "coco", "voc": "mask_folder", "openimages": "mask_folder", "yolo": "mask_folder"}
-"""Format -> another that its folders may be taken for too, and that says less."""
+"""Format -> a more general one that recognises its folders too; the more general one gives way."""
 
 
 def recognise_format(root: Path) -> tuple[str, str]:

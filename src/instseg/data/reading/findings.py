@@ -1,4 +1,8 @@
-"""Everything that was left out or repaired while labels were read: counted and named, never silent."""
+"""Everything that was left out or repaired while labels were read: counted and named, never silent.
+
+To find the code behind a kind, search for its name in quotes: the readers in ``formats`` add most of them, and
+``index.build`` and ``reading.frames`` those that hold for every format. Advice for users: ``auditing.checks_reading``.
+"""
 
 from __future__ import annotations
 

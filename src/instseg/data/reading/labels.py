@@ -1,4 +1,4 @@
-"""The result of every reader of a label format: COCO dictionaries by split, whose images start from one folder."""
+"""The labels of a split as every reader returns them, and the builder that collects them as a COCO dictionary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNSPLIT = "all"
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The labels of one split, and the folder that their file names start from."""
+    """The labels of one split, and the folder that the file names of its images are relative to."""
 
     coco: CocoDict
     image_root: Path
@@ -30,7 +30,10 @@ class Labels:
 
 @dataclass(slots=True)
 class LabelsBuilder:
-    """Collector of the images and instances of one split; ids count from 1, categories are numbered when asked for."""
+    """Collector of the images and instances of one split.
+
+    Ids count from 1. A reader adds instances by the name of their category; ``coco`` numbers the categories.
+    """
 
     images: list[CocoImage] = field(default_factory=list)
     annotations: list[CocoAnnotation] = field(default_factory=list)

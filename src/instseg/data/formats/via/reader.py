@@ -103,7 +103,7 @@ class _Collector:
     def __init__(self, home: Path, findings: Mapping[str, Findings]) -> None:
         self.home, self.findings = home, findings
         self.finder = ImageFinder(home)
-        self.listed: defaultdict[str, dict[str, _Listed]] = defaultdict(dict)  # split -> image -> …
+        self.listed: defaultdict[str, dict[str, _Listed]] = defaultdict(dict)  # split -> image -> its entry
 
     def add_file(self, file: Path) -> None:
         """Read the entries of one VIA file."""
@@ -138,14 +138,14 @@ class _Collector:
         old = self.listed[split].setdefault(new.image, new)
         if old is new or old.entry.regions == new.entry.regions:
             return
-        used, unused = sorted((old, new), key=self._is_right, reverse=True)
+        used, unused = sorted((old, new), key=self._rank, reverse=True)
         self.listed[split][new.image] = used
         numbers = (
             f"{plural(len(used.entry.regions), 'region')} used from {used.file.name}, not {len(unused.entry.regions)}"
         )
         self.findings[split].add("image_labelled_twice", f"{new.image} ({numbers} in {unused.file.name})")
 
-    def _is_right(self, listed: _Listed) -> tuple[bool, int]:
+    def _rank(self, listed: _Listed) -> tuple[bool, int]:
         """Return a sort key, larger is better: VIA keeps the entry of a replaced image, with its former size."""
         return self._has_size(listed.image, listed.entry.num_bytes), len(listed.entry.regions)
 
