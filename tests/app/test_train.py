@@ -91,16 +91,6 @@ def test_stage_test_measures_the_checkpoint_again_with_the_same_result(trained, 
     assert {name: after[name] for name in tested} == pytest.approx({name: before[name] for name in tested}, abs=1e-5)
 
 
-def test_resume_goes_on_in_the_same_folder_and_ends_where_an_uninterrupted_run_ends(trained, place):
-    before = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
-    resumed = run(place, "train.py", *TINY, "trainer.max_epochs=3", f"resume={trained}").last_line
-    assert resumed == trained
-    after = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
-    assert (before["epoch"], after["epoch"]) == (1, 2)
-    assert after["global_step"] == 6
-    assert len(json.loads((trained / "manifest.json").read_text())["starts"]) == 2
-
-
 def test_predict_turns_the_checkpoint_into_pictures_and_files(trained, place):
     photos = next((place / "data").glob("shapes_*")) / "test"
     (place / "broken.jpg").write_bytes(b"no photo")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
-from torchvision.models.detection import maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
+from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from instseg.core.box_masks import bitmask_to_box_mask
@@ -23,7 +23,7 @@ from instseg.models.postprocess import detections_to_predictions
 
 NUM_CLASSES = 4
 SIZES = [(96, 128), (96, 110)]  # the second image is padded
-ARCHITECTURES = ["resnet18", "resnet50", "resnet50_v2"]
+ARCHITECTURES = ["resnet18", "resnet50_v2"]  # basic blocks with v1 heads, bottlenecks with v2 heads
 REFERENCE_OPTIONS: dict[str, Any] = {
     "min_size": 96,  # with these two torchvision leaves the size as it is
     "max_size": 128,
@@ -48,8 +48,7 @@ def build_reference(architecture: str) -> nn.Module:
             backbone_name="resnet18", weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5
         )
         return TorchvisionMaskRCNN(backbone, NUM_CLASSES, **REFERENCE_OPTIONS)
-    build = maskrcnn_resnet50_fpn_v2 if architecture == "resnet50_v2" else maskrcnn_resnet50_fpn
-    return build(weights=None, weights_backbone=None, num_classes=NUM_CLASSES, **REFERENCE_OPTIONS)
+    return maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=NUM_CLASSES, **REFERENCE_OPTIONS)
 
 
 def sharpen(model: nn.Module) -> None:
