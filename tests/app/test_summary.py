@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from perfect_network import PerfectNetwork, batch
 
 from instseg.app.summary import print_summary
 from instseg.core.categories import Categories
+from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.image_results import ImageResults, write_image_results
 
 NAMES = ("[/x]", "[red]car")
 
@@ -56,3 +60,15 @@ def test_the_last_checkpoint_is_named_where_there_is_no_best(tmp_path, capsys):
     assert "checkpoints/last.ckpt" in capsys.readouterr().out
     print_summary({}, data_of(), run_folder(tmp_path / "b", "best.ckpt", "last.ckpt"), "fit")
     assert "last.ckpt" not in capsys.readouterr().out
+
+
+def test_the_end_of_a_training_and_the_interval_of_its_average_precision_are_printed(tmp_path, capsys):
+    folder = run_folder(tmp_path, "best.ckpt")
+    perfect = batch().ground_truth[0]
+    records = [ImageRecord.build(PerfectNetwork().predict(batch(i))[0], replace(perfect, image_id=i)) for i in range(4)]
+    write_image_results(folder / "test_images.npz", ImageResults(records, list("abcd"), Categories(("car", "person"))))
+    print_summary({"test/segm_map": 1.0}, data_of(), folder, "fit", "Done: 3 of 3 epochs in 0:29.")
+    printed = capsys.readouterr().out
+    assert "Done: 3 of 3 epochs in 0:29." in printed
+    assert "test mask AP 1.000, 95 % interval 1.000 to 1.000 (4 images)" in printed
+    assert "val mask AP" not in printed

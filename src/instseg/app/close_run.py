@@ -15,13 +15,14 @@ from instseg.data.datamodule import InstanceDataModule
 
 
 @rank_zero_only
-def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str, float]) -> None:
+def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str, float], ending: str = "") -> None:
     """Write ``metrics.json``, compare with the run that this one repeats, and print the summary.
 
     Args:
         config: of the run.
         data: that it trained or measured on.
         metrics: all that it measured, by their logged names.
+        ending: why and when a training ended; empty where nothing was trained.
     """
     write_json(config.folder / "metrics.json", dict(sorted(metrics.items())), indent=2)
     if config.reproduce:
@@ -29,4 +30,4 @@ def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str,
         comparison = compare_runs(original, config.folder)
         print_comparison(comparison, original, Console())
         write_comparison(comparison, original, config.folder / "reproduce.json")
-    print_summary(metrics, data, config.folder, config.stage)
+    print_summary(metrics, data, config.folder, config.stage, ending)

@@ -13,11 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.core.command_line import typed_command
+from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
+from instseg.evaluation.image_results import read_image_results
+from instseg.sweeps.comparison import MIN_IMAGES, ap_interval
 
 
 @rank_zero_only
-def print_summary(metrics: Mapping[str, float], data: InstanceDataModule, run_dir: Path, stage: str) -> None:
+def print_summary(
+    metrics: Mapping[str, float], data: InstanceDataModule, run_dir: Path, stage: str, ending: str = ""
+) -> None:
     """Print AP per category, where everything lies and what to type next; the last line is the run folder.
 
     Args:
@@ -25,16 +30,14 @@ def print_summary(metrics: Mapping[str, float], data: InstanceDataModule, run_di
         data: that was measured on.
         run_dir: the run folder.
         stage: that has been run.
+        ending: why and when a training ended; empty where nothing was trained.
     """
     prefix = "val" if stage == "validate" else "test"
-    index = data.prepared.indices[prefix]
-    console = Console()
+    console = Console(highlight=False)
     if any(name.startswith(f"{prefix}/") for name in metrics):  # without a test nothing was measured
         console.print(_ap_table(metrics, prefix, data))
-        if len(index) < 100:
-            console.print(
-                f"[yellow]note:[/] measured on {len(index)} images: differences of a few hundredths are chance.",
-            )
+    lines = [ending, *(_with_interval(run_dir, split, metrics) for split in ("val", "test"))]
+    console.print("\n".join(filter(None, lines)), markup=False)
     console.print(
         f"\n{_places(run_dir)}\n{_next_commands(run_dir, stage)}", markup=False, highlight=False, soft_wrap=True
     )
@@ -58,6 +61,19 @@ def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModul
     return table
 
 
+def _with_interval(run_dir: Path, split: str, metrics: Mapping[str, float]) -> str:
+    """Return the mask AP of a split with its interval; empty where it was not measured, or its images not kept."""
+    file = run_dir / f"{split}_images.npz"
+    if f"{split}/segm_map" not in metrics or not file.is_file():
+        return ""
+    results = read_image_results(file)
+    images = plural(len(results.records), "image")
+    if len(results.records) < MIN_IMAGES:
+        return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f} on {images}, too few to say how sure it is"
+    low, high = ap_interval(results, "segm_map")
+    return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f}, 95 % interval {low:.3f} to {high:.3f} ({images})"
+
+
 def _number(metrics: Mapping[str, float], key: str) -> str:
     value = metrics.get(key, math.nan)
     return "–" if math.isnan(value) else f"{value:.3f}"
@@ -68,6 +84,7 @@ def _places(run_dir: Path) -> str:
     places = {
         "best checkpoint" if best else "last checkpoint": f"checkpoints/{'best' if best else 'last'}.ckpt",
         "metrics": "metrics.json",
+        "history": "history.csv",
         "curves": "curves.png",
         "pictures": "pictures",
         "log": "train.log",

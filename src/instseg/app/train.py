@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
-
-from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
@@ -17,6 +14,7 @@ from instseg.app.open_run import OpenRun, opened
 from instseg.checkpoints.content import DescribeCheckpoint, finite, read_metrics
 from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.runs.folders import BEST, LAST, resume_command
+from instseg.training.ending import ending_of
 from instseg.training.module import InstanceSegmentationModule
 
 log = logging.getLogger(__name__)
@@ -36,11 +34,12 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
         module = _module(run)
         try:
             metrics = _fit(run, module)
+            ending = ending_of(run.trainer)
             metrics |= _test(run, module)
         except (SystemExit, KeyboardInterrupt):
-            _explain_interruption(config.folder)
+            _explain_interruption(run)
             raise
-        close_run(config, run.data, metrics)
+        close_run(config, run.data, metrics, str(ending))
     return metrics
 
 
@@ -48,7 +47,7 @@ def _module(run: OpenRun) -> InstanceSegmentationModule:
     trained = run.resumed.description.model_config if run.resumed else None
     model = build_model(run.config.model, run.data.categories, trained)
     if run.trainer.is_global_zero and (report := weights_summary(model)) is not None:
-        log.info("%s", report)
+        log.info("weights  none: it learns from scratch" if report.is_from_scratch else report)
     if run.config.compile:
         compile_dense_part(model)
     return build_module(run.config, model, _description(run, model))
@@ -78,11 +77,13 @@ def _test(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
     return metrics | finite(run.trainer.callback_metrics)
 
 
-@rank_zero_only
-def _explain_interruption(folder: Path) -> None:
-    last = folder / "checkpoints" / LAST
+def _explain_interruption(run: OpenRun) -> None:
+    if not run.trainer.is_global_zero:
+        return
+    last = run.config.folder / "checkpoints" / LAST
     if last.is_file():
-        log.info("Interrupted. Everything up to here is in %s", last)
-        log.info("Resume with: %s", resume_command(folder))
+        log.info("%s", ending_of(run.trainer, "Interrupted after"))
+        log.info("Everything up to here is in %s", last)
+        log.info("Resume with: %s", resume_command(run.config.folder))
     else:
         log.info("Interrupted before the first checkpoint was written.")

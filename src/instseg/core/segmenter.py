@@ -102,6 +102,11 @@ class WeightsSummary(Protocol):
         """True where every tensor of the network was taken over."""
         ...
 
+    @property
+    def is_from_scratch(self) -> bool:
+        """True where none was."""
+        ...
+
 
 @runtime_checkable
 class StartsFromWeights(Protocol):

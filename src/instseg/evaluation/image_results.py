@@ -19,6 +19,7 @@ from instseg.evaluation.columns_file import MAX_INTEGER, Columns, Row, read_colu
 from instseg.evaluation.image_record import ImageRecord, Overlaps
 
 FILE_NAME = "test_images.npz"
+VALIDATION_FILE_NAME = "val_images.npz"  # of the best validation
 FORMAT = 1
 Column = NDArray[np.generic]
 

@@ -46,6 +46,11 @@ class WeightsReport:
         """True if no tensor and no row of the model is new."""
         return not (self.new or self.transferred or self.new_categories)
 
+    @property
+    def is_from_scratch(self) -> bool:
+        """True if every tensor is new."""
+        return not (self.loaded or self.transferred)
+
     def __rich__(self) -> Table:
         table = Table(
             "part", "loaded", "transferred", "new", title=escape(f"weights: {self.source}"), title_justify="left"

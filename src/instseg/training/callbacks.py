@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -10,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.core.categories import Categories
+from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Image, Prediction
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.reading.images import read_image
-from instseg.evaluation.image_record import ImageRecord
-from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
+from instseg.evaluation.image_results import FILE_NAME, VALIDATION_FILE_NAME, ImageResults, write_image_results
 from instseg.evaluation.metric_set import MetricSet
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.tensorboard import read_scalars, tensorboard_of
@@ -154,28 +156,51 @@ def _split(trainer: Trainer) -> str:
 
 
 class ImageResultsWriter(Callback):
-    """Writer of the detections of a test on each image, from which two runs are compared image by image.
+    """Writer of the detections on each image, of a test and of the best validation.
+
+    Two runs are compared image by image by those of the test; both give AP its interval.
 
     Args:
-        folder: for ``image_results.FILE_NAME``.
+        folder: for the files.
+        monitor: name of the metric that decides which validation is the best.
+        mode: min or max, which of its values is better.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path | str, monitor: str, mode: str) -> None:
+        self.folder, self.monitor, self.sign = Path(folder), monitor, 1 if mode == "max" else -1
+        self._best = -math.inf
+
+    def state_dict(self) -> dict[str, object]:
+        """Return what a resumed run needs to know."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Resume: only a better validation is written."""
+        self._best = convert_plain(state_dict["best"], float, f"state of {type(self).__name__}", "use last.ckpt")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the images of a validation that is the best so far, and of one that is all that is done."""
+        value = self.sign * float(trainer.callback_metrics.get(self.monitor, math.nan))
+        if trainer.sanity_checking or not (value > self._best or trainer.state.fn == TrainerFn.VALIDATING):
+            return
+        self._best = value
+        self._write(trainer, pl_module, "val", VALIDATION_FILE_NAME)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the images that the COCO metrics measured, if they are among the metrics."""
-        coco = _metrics(pl_module).of_kind(CocoMaskMetrics)
-        if coco is not None:
-            self._write(trainer, coco.measured)
+        """Write the images of the test."""
+        self._write(trainer, pl_module, "test", FILE_NAME)
 
     @rank_zero_only
-    def _write(self, trainer: Trainer, records: list[ImageRecord]) -> None:
+    def _write(self, trainer: Trainer, module: LightningModule, split: str, name: str) -> None:
+        """Write the images that the COCO metrics measured, if they are among the metrics."""
+        coco = _metrics(module).of_kind(CocoMaskMetrics)
+        if coco is None:
+            return
         data = _data(trainer)
-        index = data.prepared.indices["test"]
+        index = data.prepared.indices[split]
         names = {index.image_id(i): index.file_name(i) for i in range(len(index))}
-        file_names = [names[record.image_id] for record in records]
-        write_image_results(self.folder / FILE_NAME, ImageResults(records, file_names, data.categories))
+        file_names = [names[record.image_id] for record in coco.measured]
+        write_image_results(self.folder / name, ImageResults(coco.measured, file_names, data.categories))
 
 
 class Throughput(Callback):
