@@ -52,5 +52,5 @@ def test_shell_completion_knows_the_options():
 
 def test_a_command_that_stops_before_any_work_leaves_no_folder(tmp_path):
     done = Command([f"outputs={tmp_path}/outputs", "batch_size=0"]).wait()
-    assert "batch_size=0: expected a whole number >= 1" in done.output
+    assert "batch_size=0: expected a whole number from 1 upwards" in done.output
     assert not list(tmp_path.glob("outputs/*/*"))

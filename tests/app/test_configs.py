@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from instseg.app.build_model import build_model
 from instseg.app.build_trainer import build_trainer
 from instseg.app.check_config import checked_run_config
+from instseg.app.check_machine import check_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import read_run_config
@@ -45,6 +46,10 @@ def composed(tmp_path, *overrides: str, name: str = "train"):
     return config
 
 
+def check(config) -> None:
+    check_machine(checked_run_config(config))
+
+
 def option(path: Path) -> str:
     return f"{path.parent}={path.stem}"
 
@@ -62,9 +67,9 @@ def test_every_option_composes_and_passes_the_checks(path, tmp_path):
     config = composed_whole(path, tmp_path)
     if path.stem == "gpu" and not torch.cuda.is_available():
         with pytest.raises(InstsegError, match="finds no GPU"):
-            checked_run_config(config)
+            check(config)
     else:
-        checked_run_config(config)
+        check(config)
     OmegaConf.to_container(config, resolve=True)
 
 
@@ -158,13 +163,13 @@ def test_predict_composes():
             r"optimizer\.weight_decai: there is no such key\. Did you mean .*weight_decay",
         ),
         (["+bach_size=4"], "bach_size: there is no such key. Did you mean batch_size"),
-        (["batch_size=0"], "batch_size=0: expected a whole number >= 1"),
+        (["batch_size=0"], "batch_size=0: expected a whole number from 1 upwards"),
         (["batch_size=two"], "batch_size=two: expected a whole number"),
-        (["seed=-1"], "seed=-1: expected a whole number >= 0"),
+        (["seed=-1"], "seed=-1: expected a whole number from 0 to 4294967295"),
         (["+metrics.loss_mask={_target_: torchmetrics.MeanMetric}"], "metrics.loss_mask: expected .* val/loss_mask is"),
-        (["train_fraction=0"], "train_fraction=0: expected a number > 0"),
+        (["train_fraction=0"], "train_fraction=0: expected a number above 0 and up to 1"),
         (["trainer.devices=null"], r"trainer\.devices=None: expected a whole number or a text or a list"),
-        (["num_workers=many"], "num_workers=many: expected auto"),
+        (["num_workers=many"], "num_workers=many: expected a whole number from 0 upwards, or auto"),
         (["dataset=coco"], r"a value is needed for dataset\.root"),
         (["checkpoint=best.ckpt"], r"To resume its training use resume=best\.ckpt"),
         (["stage=test", "resume=auto"], "does not fit stage=test"),
@@ -175,4 +180,4 @@ def test_predict_composes():
 )
 def test_what_cannot_work_stops_before_any_work_and_says_what_was_meant(overrides, message, tmp_path):
     with pytest.raises(InstsegError, match=message):
-        checked_run_config(composed(tmp_path, *overrides))
+        check(composed(tmp_path, *overrides))

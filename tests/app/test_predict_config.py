@@ -41,9 +41,9 @@ def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has(
         ("save=[overlays,mask]", "no writer mask. Did you mean masks"),
         ("save=[]", "expected one or more of overlays"),
         ("save=null", "expected one or more of overlays"),
-        ("score_threshold=-1", "score_threshold=-1: expected a number >= 0"),
+        ("score_threshold=-1", "score_threshold=-1: expected a number from 0 to 1"),
         ("score_threshold=high", "score_threshold=high: expected a number"),
-        ("score_threshold=2", "score_threshold=2: expected a number <= 1"),
+        ("score_threshold=2", "score_threshold=2: expected a number from 0 to 1"),
         ("+scor_threshold=1", "scor_threshold: there is no such key. Did you mean score_threshold"),
     ],
 )

@@ -13,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
-from instseg.app.check_config import OWN_TRAINER_KEYS
+from instseg.app.check_machine import OWN_TRAINER_KEYS
 from instseg.app.config import Node, RunConfig, TrainerConfig
 from instseg.app.instantiate import build, of_kind
 from instseg.checkpoints.files import AtomicCheckpointIO

@@ -1,14 +1,16 @@
-"""The composed config as typed values. Beyond this file nobody sees a config of Hydra or OmegaConf."""
+"""The composed config as typed values. Beyond this file nobody sees a config of Hydra or OmegaConf.
+
+Their types are here, their ranges in ``value_ranges``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Meta
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,8 +19,6 @@ from instseg.core.errors import InstsegError
 Node = dict[str, object]
 """A part of the config as plain containers, such as ``{"_target_": "instseg…", "lr": 0.001}``."""
 
-AtLeastOne = Annotated[int, Meta(ge=1)]
-Fraction = Annotated[float, Meta(gt=0, le=1)]
 INVALID = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<key>.*)`", re.DOTALL)
 IN_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false",
             "object": "keys and values", "array": "a list"}  # fmt: skip
@@ -55,12 +55,12 @@ class TrainerConfig(msgspec.Struct, frozen=True):
 
     accelerator: str
     devices: int | str | list[int]
-    num_nodes: AtLeastOne
+    num_nodes: int
     strategy: str | Node
     precision: int | str
     max_epochs: int | None
     max_steps: int
-    checkpoint_every_minutes: Annotated[float, Meta(gt=0)] | None
+    checkpoint_every_minutes: float | None
     enable_progress_bar: bool
     profiler: str | None
 
@@ -83,12 +83,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     resume: Name | None
     reproduce: Name | None
     retry_failed: bool
-    batch_size: AtLeastOne
+    batch_size: int
     num_workers: int | str
     compile: bool
-    train_fraction: Fraction
-    overfit_images: AtLeastOne | None
-    seed: Annotated[int, Meta(ge=0, lt=2**32)]
+    train_fraction: float
+    overfit_images: int | None
+    seed: int
     monitor: Monitor
     audit: AuditConfig
     outputs: Name
@@ -119,13 +119,13 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     save: str | list[str]
     writers: dict[str, Node | None]
     overwrite: bool
-    score_threshold: Annotated[float, Meta(ge=0, le=1)]
+    score_threshold: float
     categories: str | list[str] | None
-    batch_size: AtLeastOne
+    batch_size: int
     device: str
-    limit: AtLeastOne | None
-    min_size: AtLeastOne | None
-    max_size: AtLeastOne | None
+    limit: int | None
+    min_size: int | None
+    max_size: int | None
     outputs: Name
     resolved: Node
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from instseg.app.build_model import build_trained_model
 from instseg.app.check_config import checked_predict_config
+from instseg.app.check_machine import check_calls
 from instseg.app.config import Node, PredictConfig
 from instseg.app.instantiate import build, of_kind
 from instseg.app.job import Job, current_job
@@ -32,6 +33,7 @@ def predict(composed: DictConfig) -> int:
     """
     warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts are drawn as boxes
     config = checked_predict_config(composed)
+    check_calls(config.resolved)
     predictor, identity = build_predictor(config, current_job())
     if predictor.device.type == "cpu":
         keep_freed_memory()

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from instseg.app.audit import audit
 from instseg.app.check_config import checked_run_config
+from instseg.app.check_machine import check_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.config import Name, RunConfig
 from instseg.app.evaluate import evaluate
@@ -67,6 +68,7 @@ def run(composed: DictConfig) -> float | None:
     take_a_device(job)
     with one_job(job):
         config = _resumed_if_begun(checked_run_config(composed))
+        check_machine(config)
         _quiet_libraries(config)
         if needs_own_processes(job, config.trainer):
             return run_in_own_processes(job, config)
