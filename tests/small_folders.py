@@ -23,7 +23,7 @@ from labelstudio_exports import annotation, brush, polygon, region, task
 from mask_pictures import VOC_PALETTE, numbered, write_mask
 from voc_files import write_xml
 
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.splits.select import select_images
 
 Maker = Callable[[Path], int]

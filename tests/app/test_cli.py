@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
         ),
         ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
         ("photo.jpg", "'photo.jpg' is not of the form key=value"),
-        ("outputs=a=b [c]", "a folder's, is quoted twice: 'outputs=\"a=b [c]\"'"),
+        ("dataset.name=a=b [c]", "a folder's, is quoted twice: 'dataset.name=\"a=b [c]\"'"),
     ],
 )
 def test_a_misspelt_override_is_answered_with_what_was_meant(argument, message):

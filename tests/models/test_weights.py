@@ -15,7 +15,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
-from torchvision.models.detection import maskrcnn_resnet50_fpn
+from torchvision.models.detection import (
+    MaskRCNN_ResNet50_FPN_V2_Weights,
+    MaskRCNN_ResNet50_FPN_Weights,
+    maskrcnn_resnet50_fpn,
+)
 from torchvision.models.detection._utils import overwrite_eps
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -24,6 +28,7 @@ from instseg.core.errors import InstsegError
 from instseg.models import weight_files
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.models.weight_files import COCO_ROWS, coco_category_names, download, read_weights
+from instseg.models.weight_names import COCO_URLS
 
 TRUNCATED = (Path(__file__).parents[2] / "../shared/data/corrupt_weights/resnet18-f37072fd.pth").resolve()
 SMALL: dict[str, Any] = {
@@ -98,6 +103,11 @@ def published(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> dict
     path = save_hashed(state, root, "maskrcnn_coco")
     monkeypatch.setitem(weight_files.COCO_URLS, ("resnet18", "v1"), f"{address}/{path.name}")
     return state
+
+
+def test_the_addresses_of_published_weights_are_those_that_torchvision_knows() -> None:
+    known = (MaskRCNN_ResNet50_FPN_Weights.COCO_V1.url, MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.url)
+    assert tuple(COCO_URLS.values()) == known
 
 
 def test_coco_has_eighty_named_categories() -> None:
@@ -293,7 +303,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pyte
     assert not Path("ran").exists()
 
 
-WAYS_OUT = r"(?s)Ways out: .*model\.weights=<path>.*model\.weights=imagenet or model\.weights=none"
+WAYS_OUT = r"(?s)Ways out: .*; or name another file of weights$"
 
 
 def test_a_truncated_file_is_named_with_the_ways_out(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.core.segmenter import InstanceSegmenter, as_module, weights_summary
 from instseg.models.known import build_network
-from instseg.models.weight_files import coco_category_names
+from instseg.models.weight_files import WeightsUnavailableError, coco_category_names
 from instseg.runs.folders import find_checkpoint
 
 COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at
@@ -30,7 +30,12 @@ def build_model(
     """
     if trained is not None:
         overrides |= {key: trained[key] for key in model_builder_of(node).resolved if key in trained}
-    return build_network({**node, **overrides}, categories, builders_of(node), "model", load=trained is None)
+    try:
+        return build_network({**node, **overrides}, categories, builders_of(node), "model", load=trained is None)
+    except WeightsUnavailableError as error:
+        if "weights" in overrides:  # those that a command must have
+            raise
+        raise InstsegError(f"{error}, with model.weights=PATH; or train with model.weights=none") from error
 
 
 def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:

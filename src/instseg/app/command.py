@@ -21,9 +21,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from instseg.app.arguments import complete_command
+from instseg.app.check_config import checked_predict_config, checked_run_config
+from instseg.app.check_places import check_predict_places, check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.flags import parse_arguments
 from instseg.app.suggestions import explain
+from instseg.app.text_arguments import as_texts
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import gpus_of_a_job, num_slots
@@ -58,17 +61,19 @@ OmegaConf.register_new_resolver("conf_folder", lambda: str(CONFIG_DIR), replace=
 
 def train(config: DictConfig) -> float | None:
     """Run the stage of a composed config; the monitored metric, for sweeps."""
-    from instseg.app.run import run  # torch is imported here
-
     with friendly_errors("train"):
+        check_run_places(checked_run_config(config))
+        from instseg.app.run import run  # torch is imported here
+
         return run(config)
 
 
 def predict(config: DictConfig) -> None:
     """Find objects in images, and end the process with the exit code of that."""
-    from instseg.app.predict import predict  # torch is imported here
-
     with friendly_errors("predict"):
+        check_predict_places(checked_predict_config(config))
+        from instseg.app.predict import predict  # torch is imported here
+
         sys.exit(predict(config))
 
 
@@ -83,7 +88,8 @@ def run_command(name: str, arguments: Sequence[str]) -> None:
         arguments: what follows the program's name.
     """
     with friendly_errors(name, arguments):
-        completed = complete_command(arguments) if name == "train" else list(arguments)
+        arguments = as_texts(arguments)
+        completed = complete_command(arguments) if name == "train" else arguments
         version.setbase(HYDRA_VERSION)
         parser = get_args_parser()
         _run_hydra(

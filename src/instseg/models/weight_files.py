@@ -20,20 +20,14 @@ import msgspec
 import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
-from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, MaskRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
 from instseg.core.errors import InstsegError
 from instseg.core.locks import made_once
 from instseg.core.records import convert_plain
-from instseg.models.names import HALF
+from instseg.models.weight_names import COCO_URLS, check_weights, is_address
 
 StateDict = dict[str, Tensor]
-
-COCO_URLS: dict[tuple[str, str], str] = {
-    ("resnet50", "v1"): MaskRCNN_ResNet50_FPN_Weights.COCO_V1.url,
-    ("resnet50", "v2"): MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1.url,
-}
-"""(backbone, variant) -> URL of torchvision's Mask R-CNN weights trained on COCO."""
 
 COCO_ROWS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
 """Category of each of the 91 predictor rows: the background, 80 names, and "N/A" for ids COCO never used."""
@@ -114,39 +108,17 @@ def find_weights(weights: str, backbone: str, variant: str) -> str | Path:
     Raises:
         InstsegError: there is no such file, or no such weights are published.
     """
+    check_weights(weights, backbone, variant)
     if weights == "coco":
-        return _coco_url(backbone, variant)
+        return COCO_URLS[backbone, variant]
     if weights == "imagenet":
-        return _imagenet_url(backbone)
-    if urlparse(weights).scheme in ("http", "https"):
-        return weights
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise InstsegError(
-            f"model.weights={weights!r}: no such file; expected coco, imagenet, none, an http(s) URL or the path of a "
-            "file"
-        )
-    return path
+        url: str = get_model_weights(backbone).IMAGENET1K_V1.url
+        return url
+    return weights if is_address(weights) else Path(weights).expanduser()
 
 
-def _coco_url(backbone: str, variant: str) -> str:
-    if (backbone, variant) not in COCO_URLS:
-        ways_out = "Use model.weights=none." if backbone == HALF else "Or use model.weights=imagenet."
-        published = ", ".join(f"model.backbone={name} model.variant={kind}" for name, kind in COCO_URLS)
-        raise InstsegError(
-            f"model.weights=coco with model.backbone={backbone} model.variant={variant}: no such weights are "
-            f"published; there are {published}. {ways_out}"
-        )
-    return COCO_URLS[backbone, variant]
-
-
-def _imagenet_url(backbone: str) -> str:
-    if backbone == HALF:
-        raise InstsegError(
-            f"model.weights=imagenet: {backbone} has none; use model.weights=none, or model.backbone=resnet18"
-        )
-    url: str = get_model_weights(backbone).IMAGENET1K_V1.url
-    return url
+class WeightsUnavailableError(InstsegError):
+    """Weights that are named rightly, and cannot be downloaded or read."""
 
 
 def download(url: str, check_hash: bool = False) -> Path:
@@ -170,10 +142,9 @@ def _fetch(url: str, path: Path, check_hash: bool) -> None:
         with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS):
             torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
     except (OSError, HTTPException, RuntimeError, ValueError) as error:
-        raise InstsegError(
-            f"model.weights: {url} could not be downloaded: {error}\n"
-            f"Ways out: download it by hand to {path}; name another file with model.weights=<path>; "
-            f"or use model.weights=imagenet or model.weights=none."
+        raise WeightsUnavailableError(
+            f"the weights {url} could not be downloaded: {error}\nWays out: download them by hand to {path}; or name "
+            "another file of weights"
         ) from error
 
 
@@ -195,10 +166,9 @@ def _load(path: Path, url: str | None) -> object:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).strip().split("\n")[0]
         again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
-        raise InstsegError(
-            f"model.weights: {path} ({path.stat().st_size:,} bytes) cannot be read, most often because its download "
-            f"was cut short: {reason}\nWays out: {again}; name another file with model.weights=<path>; "
-            f"or use model.weights=imagenet or model.weights=none."
+        raise WeightsUnavailableError(
+            f"the weights {path} ({path.stat().st_size:,} bytes) cannot be read, most often because their download "
+            f"was cut short: {reason}\nWays out: {again}; or name another file of weights"
         ) from error
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
-from instseg.data.reading.images import Source, find_images
+from instseg.data.reading.image_files import Source, find_images
 from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable, as_text
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary

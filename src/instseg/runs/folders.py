@@ -61,6 +61,8 @@ def _new_folder(outputs: Path, name: str, suffix: str) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise InstsegError(f"outputs={outputs}: no folder can be made there: {error}") from error
         _created.append(folder)
         return folder
     raise InstsegError(f"{base}: a thousand runs started in this second")
@@ -100,12 +102,13 @@ def time_of_last_state(run: Path) -> float:
     return max((path.stat().st_mtime for path in saved_states(run)), default=0.0)
 
 
-def find_checkpoint(where: str, outputs: Path) -> Path:
+def find_checkpoint(where: str, outputs: Path, key: str = "checkpoint") -> Path:
     """Find a checkpoint: a .ckpt file itself, the best (else the last) of a run folder, or that of the newest run.
 
     Args:
         where: a file, a run folder, or ``latest``.
         outputs: the folder of all runs, for ``latest``.
+        key: that named it, for messages.
 
     Raises:
         InstsegError: there is none.
@@ -113,16 +116,16 @@ def find_checkpoint(where: str, outputs: Path) -> Path:
     if where == "latest":
         found = newest(runs_below(outputs), BEST, LAST)
         if found is None:
-            raise InstsegError(f"checkpoint=latest: no run with a checkpoint below {outputs.absolute()}")
+            raise InstsegError(f"{key}=latest: no run with a checkpoint below {outputs.absolute()}")
         return found
     path = Path(where).expanduser()
     if path.is_dir():
         inside = newest([path], BEST, LAST)
         if inside is None:
-            raise InstsegError(f"{path}: this folder has no checkpoints/{BEST} or {LAST}; is it a run folder?")
+            raise InstsegError(f"{key}={where}: this folder has no checkpoints/{BEST} or {LAST}; is it a run folder?")
         return inside
     if not path.is_file():
-        raise InstsegError(f"checkpoint={where}: no such file or run folder")
+        raise InstsegError(f"{key}={where}: no such file or run folder")
     return path
 
 

@@ -19,7 +19,8 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading import images
-from instseg.data.reading.images import find_images, read_image, read_image_header
+from instseg.data.reading.image_files import find_images
+from instseg.data.reading.images import read_image, read_image_header
 
 SHARED = (Path(__file__).parents[3] / "../shared/data").resolve()
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 import shutil
 import zipfile
@@ -25,6 +24,7 @@ from instseg.core.text import printable
 from instseg.data.fetch.archives import extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download
+from instseg.data.fetch.local_path import is_zip, local_path
 from instseg.data.fetch.remote_files import fetch_files, list_folder
 
 log = logging.getLogger(__name__)
@@ -49,15 +49,13 @@ def local_root(root: str, cache_dir: Path) -> Path:
     Raises:
         InstsegError: the root cannot be reached and has no copy, is not a zip, or has names that lead out of it.
     """
-    scheme = root.partition("://")[0].lower() if "://" in root else "file"
-    if scheme == "file":
-        path = Path(os.path.expanduser(root.removeprefix("file://")))  # noqa: PTH111  (~nobody stays as it is)
-        if not os.path.exists(path):  # noqa: PTH110  (raises for a name that is too long)
-            raise InstsegError(f"dataset.root: no such {'file' if _is_zip(path.name) else 'folder'}: {path}")
-        return _unpacked(path, _home(str(path.absolute()), cache_dir)) if _is_zip(path.name) else path
+    path = local_path(root)
+    if path is not None:
+        return _unpacked(path, _home(str(path.absolute()), cache_dir)) if is_zip(path.name) else path
+    scheme = root.partition("://")[0].lower()
     home = _home(root, cache_dir)
     with exclusive_lock(home / ".lock"):
-        if _is_zip(root.partition("?")[0]):
+        if is_zip(root.partition("?")[0]):
             archive = _fetch_archive(root, scheme, home)
             return _unpacked(archive, home)
         if scheme in ("http", "https"):
@@ -65,10 +63,6 @@ def local_root(root: str, cache_dir: Path) -> Path:
                 f"dataset.root={root}: over http(s) only a .zip can be read, because folders cannot be listed"
             )
         return _synchronised(root, home)
-
-
-def _is_zip(name: str) -> bool:
-    return name.lower().endswith(".zip")
 
 
 def _home(root: str, cache_dir: Path) -> Path:

@@ -22,7 +22,7 @@ from instseg.data.index.writer import IndexWriter
 from instseg.data.reading.coco_text import whole
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import ListedImage, labelled_frame
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import MAX_COORDINATE_PX, Labels
 
 MAX_NUMBER = MAX_COORDINATE_PX**2

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from instseg.core.errors import InstsegError
 from instseg.core.files import CACHE_TAG
 from instseg.core.text import list_names
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
 SPLIT_PATTERNS = {"train": r"train(ing)?", "val": r"val(id(ation)?)?", "test": r"test"}
 

@@ -1,4 +1,4 @@
-"""Find and read images as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
+"""Read images as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
 
 One decoder, Pillow. OpenCV gives the same pixels on plain JPEG and is 1.1 times as fast, which does not pay for a
 second route with its own ideas of palettes, alpha, CMYK and orientation.
@@ -6,11 +6,9 @@ second route with its own ideas of palettes, alpha, CMYK and orientation.
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +20,6 @@ from PIL.ImageFile import ImageFile
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize
-
-IMAGE_EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"}
-    | {".webp", ".gif", ".avif", ".jp2", ".ppm", ".pgm", ".heic", ".heif"}
-)
-"""Lower case. HEIC is listed so that a folder of phone images is answered with what to do, not with silence."""
 
 MAX_PIXELS = 600_000_000
 """1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
@@ -229,69 +221,3 @@ def _gray_from_16_bits(image: PilImage.Image) -> PilImage.Image:
         raise InstsegError(f"pixels run from {values.min()} to {values.max()}, expected 0 to 65535 (16 bits)")
     gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return PilImage.fromarray(gray).convert("RGB")
-
-
-Source = str | Path | Sequence[str | Path]
-"""A file, a folder, a glob pattern, or a list of these."""
-
-
-def find_images(source: Source) -> list[Path]:
-    """Return all images of a source, each once: folders recursively, sorted as a person counts (2 before 10).
-
-    A file named directly is taken whatever its extension; in folders and globs IMAGE_EXTENSIONS decide, in either case,
-    and hidden files and folders are skipped. The entries of a list keep their order.
-
-    Raises:
-        InstsegError: an entry does not exist or holds no image.
-    """
-    entries = [source] if isinstance(source, str | Path) else list(source)
-    if not entries:
-        raise InstsegError("source: expected a file, folder, glob or a list of these, found an empty list")
-    return list(dict.fromkeys(path for entry in entries for path in _find_entry(Path(entry).expanduser())))
-
-
-def _find_entry(entry: Path) -> list[Path]:
-    if entry.is_file():
-        return [entry]
-    if entry.is_dir():
-        found = list(_walk(entry))
-    elif glob.has_magic(str(entry)):
-        found = list(_match(str(entry)))
-    else:
-        raise InstsegError(f"source {entry}: no such file or folder")
-    if not found:
-        raise InstsegError(f"source {entry}: no image found; extensions are {' '.join(sorted(IMAGE_EXTENSIONS))}")
-    return sorted(set(found), key=natural_key)
-
-
-def _match(pattern: str) -> Iterator[Path]:
-    for path in map(Path, glob.iglob(pattern, recursive=True)):  # noqa: PTH207  (takes absolute patterns)
-        if path.is_dir():
-            yield from _walk(path)
-        elif path.suffix.lower() in IMAGE_EXTENSIONS:
-            yield path
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the images below a folder; links are followed, as datasets are often linked into place, no folder twice."""
-    entered: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        folders[:] = [] if real in entered else _not_hidden(folders)
-        if real not in entered:
-            yield from (Path(parent, name) for name in _not_hidden(names) if _has_image_extension(name))
-        entered.add(real)
-
-
-def _not_hidden(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not name.startswith(".")]
-
-
-def _has_image_extension(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS  # noqa: PTH122  (100,000 Paths take a second)
-
-
-def natural_key(path: Path) -> tuple[list[str | int], str]:
-    """Return a key that sorts numbers in names by value: img2 before img10, folder by folder."""
-    parts = re.split(r"(\d+)", str(path).casefold().replace(os.sep, "\0"))
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)

@@ -14,7 +14,7 @@ from instseg.core.files import mark_as_cache
 from instseg.core.text import is_file_name, usable_text
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
 
 class LabelmeImages:

@@ -19,7 +19,7 @@ from instseg.core.text import is_file_name, list_names, plural, usable_text
 from instseg.data.fetch.remote_files import Refused, fetch_files, file_place, list_folder
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, common_root, image_names, prefix_from
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.option_values import given_path
 
 ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")

@@ -25,7 +25,7 @@ from pathlib import PurePosixPath
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.folders import split_named
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
 IMAGE_WORDS = frozenset(
     {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "frames"}

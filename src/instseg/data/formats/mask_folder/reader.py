@@ -37,7 +37,7 @@ from instseg.data.formats.mask_folder.pairing import (
 from instseg.data.formats.mask_values import value_named
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_all_split, check_folder, image_names, sample_files, split_of_folders
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT, Labels
 from instseg.data.reading.option_values import given_path
 

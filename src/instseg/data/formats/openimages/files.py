@@ -12,7 +12,7 @@ from instseg.data.formats.image_labels import report_unlabelled
 from instseg.data.formats.openimages.tables import BOXES, SEGMENTATION, BoxRow, kind_of, read_boxes, read_masks
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder, split_named, split_of_folders, walk
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT
 
 MASK_NAME = re.compile(r"(?P<image>[^_]+)_(?P<kind>[a-z])(?P<class>[0-9a-z_]+)_(?P<box>[0-9a-f]{8})\.png")

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from instseg.core.files import read_lines
 from instseg.data.formats.voc.masks import class_names
 from instseg.data.reading.folders import SPLIT_PATTERNS, ImageFinder, split_of_folders, walk
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
 INSTANCE_FOLDERS = frozenset({"segmentationobject", "segmentationobjectpng"})
 CLASS_FOLDERS = frozenset({"segmentationclass", "segmentationclasspng"})

@@ -37,7 +37,7 @@ from instseg.data.reading.folders import (
     split_of_folders,
     walk,
 )
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT, Labels
 
 DIFFICULT = ("keep", "crowd")

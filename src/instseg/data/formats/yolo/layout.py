@@ -25,7 +25,7 @@ from instseg.data.formats.yolo.config import (
     read_config,
 )
 from instseg.data.reading.folders import check_all_split, check_folder, split_named, split_of_folders, walk
-from instseg.data.reading.images import IMAGE_EXTENSIONS
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT
 
 

@@ -1,0 +1,79 @@
+"""Checks that the files and folders that a config names are there, before anything slow is imported or made."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from instseg.app.config import Node, PredictConfig, RunConfig
+from instseg.core.errors import InstsegError
+from instseg.core.files import absolute_path
+from instseg.data.fetch.local_path import local_path
+from instseg.data.reading.image_files import check_source
+from instseg.models.weight_names import check_weights
+from instseg.runs.folders import find_checkpoint
+
+FOLDER_OF_LABELS = "instseg.data.sources.folder"
+MASK_RCNN = "instseg.models.mask_rcnn.build_mask_rcnn"
+
+
+def check_run_places(config: RunConfig) -> None:
+    """Check the data, the weights and the folders of ``train.py``.
+
+    Raises:
+        InstsegError: one of them is not there, or cannot be written to.
+    """
+    _check_folder("outputs", config.outputs)
+    _check_folder("cache_dir", config.cache_dir)
+    root = config.dataset.get("root")
+    if config.dataset.get("_target_") == FOLDER_OF_LABELS and isinstance(root, str):
+        local_path(root)
+    if config.stage == "fit" and not config.resume:
+        _check_weights(config.model)
+
+
+def check_predict_places(config: PredictConfig) -> None:
+    """Check the images, the model and the folders of ``predict.py``.
+
+    Raises:
+        InstsegError: one of them is not there, or cannot be written to.
+    """
+    check_source(config.source)
+    _check_folder("output", config.output)
+    if config.checkpoint:
+        find_checkpoint(config.checkpoint, absolute_path(config.outputs))
+    if config.weights in ("imagenet", "none"):
+        raise InstsegError(
+            f"weights={config.weights}: such a network finds nothing yet; use weights=coco, or checkpoint= for a model "
+            "of your own"
+        )
+    if config.weights:
+        _check_weights({**config.model, "weights": config.weights})
+
+
+def _check_weights(model: Node) -> None:
+    """Check the weights of a network of ours; what another one takes for weights is its own affair."""
+    weights, backbone, variant = (model.get(key) for key in ("weights", "backbone", "variant"))
+    if model.get("_target_") != MASK_RCNN or not isinstance(backbone, str) or weights in (None, "none"):
+        return
+    check_weights(str(weights), backbone, str(variant))
+
+
+def _check_folder(key: str, name: str) -> None:
+    """Raise InstsegError where a folder can neither be written to nor be made. Nothing is left behind."""
+    if not name:
+        raise InstsegError(f"{key}= is empty: expected a folder, such as {key}=my_folder")
+    folder = absolute_path(name)
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        raise InstsegError(f"{key}={name}: expected a folder, found the file {there}")
+    if not _is_writable(there):
+        raise InstsegError(f"{key}={name}: cannot be written to: {there} allows no new files. Choose another folder")
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,62 @@
+"""Arguments whose value is a name or a path: it reaches the config as the text that was typed, whatever it looks like.
+
+Hydra reads ``2024_01`` as the number 202401, ``a,b`` as two values, ``my {x}`` not at all. In quotes they are texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from instseg.core.errors import InstsegError
+from instseg.core.overrides import MULTIRUN, quoted
+
+TEXTS = (
+    "checkpoint", "resume", "reproduce", "outputs", "cache_dir", "run_dir", "source", "output", "weights", "device",
+    "categories", "dataset.root", "dataset.images", "dataset.image_folder", "dataset.splits_file", "dataset.group_by",
+    "dataset.categories", "dataset.drop", "model.weights",
+)  # fmt: skip
+"""Keys with a text, or with a list of texts."""
+
+READ_AS_TEXT = re.compile(
+    r"(?!(?:true|false|nan|inf)$)(?:[a-z_~/]|\.+/)[\w~/.:@+*?-]*|\.\.?|", re.IGNORECASE | re.ASCII
+)
+FUNCTION = re.compile(r"(choice|range|interval|glob|sort|shuffle|tag|extend_list|str)\(.*\)", re.DOTALL)
+INTERPOLATION = re.compile(r"\$\{[^${}]+\}")
+
+
+def as_texts(arguments: Sequence[str]) -> list[str]:
+    """Quote names and paths where Hydra would read something else than their text.
+
+    Args:
+        arguments: of the command, as they were typed.
+
+    Raises:
+        InstsegError: a name holds what starts an interpolation.
+    """
+    is_sweep = any(a in MULTIRUN or a.startswith("sweep=") for a in arguments)
+    return [_as_text(argument, is_sweep) for argument in arguments]
+
+
+def _as_text(argument: str, is_sweep: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in TEXTS or value == "null":
+        return argument
+    if "${" in INTERPOLATION.sub("", value):
+        raise InstsegError(f"{argument}: ${{ starts a reference to another key, and no name may hold it: rename it")
+    if value[:1] in ("'", '"') or FUNCTION.fullmatch(value) or (is_sweep and "," in value):
+        return argument
+    if value.startswith("[") and value.endswith("]"):
+        return f"{key}=[{_list(value[1:-1])}]"
+    return argument if READ_AS_TEXT.fullmatch(value) else quoted(key, value)
+
+
+def _list(entries: str) -> str:
+    """Quote the entries of a list, unless it holds quotes or lists already."""
+    if not entries.strip() or re.search(r"""["'\[\]{}]""", entries):
+        return entries
+    return ",".join(_quoted_entry(entry.strip()) for entry in entries.split(","))
+
+
+def _quoted_entry(entry: str) -> str:
+    return entry if entry == "null" or READ_AS_TEXT.fullmatch(entry) else quoted("", entry).removeprefix("=")

@@ -1,0 +1,55 @@
+"""Names of published weights, and the check of a name before anything is downloaded. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlparse
+
+from instseg.core.errors import InstsegError
+from instseg.models.names import HALF
+
+COCO_URLS: dict[tuple[str, str], str] = {
+    ("resnet50", "v1"): "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
+    ("resnet50", "v2"): "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth",
+}
+"""(backbone, variant) -> URL of torchvision's Mask R-CNN weights trained on COCO."""
+
+
+def check_weights(weights: str, backbone: str, variant: str) -> None:
+    """Check that weights are published, or that their file is there.
+
+    Args:
+        weights: coco, imagenet, a path or a URL.
+        backbone: name of the backbone, for published weights.
+        variant: of Mask R-CNN, for published weights.
+
+    Raises:
+        InstsegError: there is no such file, or no such weights are published.
+    """
+    if weights == "coco":
+        _check_coco(backbone, variant)
+    elif weights == "imagenet":
+        if backbone == HALF:
+            raise InstsegError(
+                f"model.weights=imagenet: {backbone} has none; use model.weights=none, or model.backbone=resnet18"
+            )
+    elif not is_address(weights) and not Path(weights).expanduser().is_file():
+        raise InstsegError(
+            f"model.weights={weights!r}: no such file; expected coco, imagenet, none, an http(s) URL, the path of a "
+            "file, a run folder, or latest"
+        )
+
+
+def is_address(weights: str) -> bool:
+    """Tell whether weights are named by a URL."""
+    return urlparse(weights).scheme in ("http", "https")
+
+
+def _check_coco(backbone: str, variant: str) -> None:
+    if (backbone, variant) not in COCO_URLS:
+        ways_out = "Use model.weights=none." if backbone == HALF else "Or use model.weights=imagenet."
+        published = ", ".join(f"model.backbone={name} model.variant={kind}" for name, kind in COCO_URLS)
+        raise InstsegError(
+            f"model.weights=coco with model.backbone={backbone} model.variant={variant}: no such weights are "
+            f"published; there are {published}. {ways_out}"
+        )
