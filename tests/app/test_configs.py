@@ -14,8 +14,7 @@ from omegaconf import OmegaConf
 
 from instseg.app.build_model import build_model
 from instseg.app.build_trainer import build_trainer
-from instseg.app.check_config import checked_run_config
-from instseg.app.check_machine import check_machine
+from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import read_run_config
@@ -46,10 +45,6 @@ def composed(tmp_path, *overrides: str, name: str = "train"):
     return config
 
 
-def check(config) -> None:
-    check_machine(checked_run_config(config))
-
-
 def option(path: Path) -> str:
     return f"{path.parent}={path.stem}"
 
@@ -67,9 +62,9 @@ def test_every_option_composes_and_passes_the_checks(path, tmp_path):
     config = composed_whole(path, tmp_path)
     if path.stem == "gpu" and not torch.cuda.is_available():
         with pytest.raises(InstsegError, match="finds no GPU"):
-            check(config)
+            checked_for_this_machine(config)
     else:
-        check(config)
+        checked_for_this_machine(config)
     OmegaConf.to_container(config, resolve=True)
 
 
@@ -180,4 +175,4 @@ def test_predict_composes():
 )
 def test_what_cannot_work_stops_before_any_work_and_says_what_was_meant(overrides, message, tmp_path):
     with pytest.raises(InstsegError, match=message):
-        check(composed(tmp_path, *overrides))
+        checked_for_this_machine(composed(tmp_path, *overrides))

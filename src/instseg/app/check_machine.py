@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from hydra.utils import get_object
+from omegaconf import DictConfig
 
-from instseg.app.check_config import check_keys
+from instseg.app.check_config import check_keys, checked_run_config
 from instseg.app.config import Node, RunConfig
 from instseg.app.known_builders import model_builder_of
 from instseg.core.errors import InstsegError
@@ -19,14 +20,16 @@ OWN_TRAINER_KEYS = ("checkpoint_every_minutes",)  # stand with Lightning's, whic
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
-def check_machine(config: RunConfig) -> None:
-    """Check what a run calls, and that this machine has the devices for it.
+def checked_for_this_machine(composed: DictConfig) -> RunConfig:
+    """Turn the composed config of ``train.py`` into typed values that can work with what is installed and built in.
 
     Raises:
         InstsegError: the first thing that cannot work, with key, expected and found.
     """
+    config = checked_run_config(composed)
     check_calls(config.resolved)
     _check_hardware(config)
+    return config
 
 
 def check_calls(config: Node) -> None:

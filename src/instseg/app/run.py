@@ -15,8 +15,7 @@ import torch.distributed as dist
 from omegaconf import DictConfig
 
 from instseg.app.audit import audit
-from instseg.app.check_config import checked_run_config
-from instseg.app.check_machine import check_machine
+from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.config import Name, RunConfig
 from instseg.app.evaluate import evaluate
@@ -67,8 +66,7 @@ def run(composed: DictConfig) -> float | None:
     job = current_job()
     take_a_device(job)
     with one_job(job):
-        config = _resumed_if_begun(checked_run_config(composed))
-        check_machine(config)
+        config = _resumed_if_begun(checked_for_this_machine(composed))
         _quiet_libraries(config)
         if needs_own_processes(job, config.trainer):
             return run_in_own_processes(job, config)
