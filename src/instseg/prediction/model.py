@@ -15,7 +15,7 @@ from torch import Tensor
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image
-from instseg.data.reading.images import find_images
+from instseg.data.reading.image_files import find_images
 from instseg.prediction.output import run_identity
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.result import Result, Results
