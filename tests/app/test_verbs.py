@@ -103,7 +103,8 @@ def test_in_any_folder_it_has_its_configs_and_names_itself_as_it_was_typed(tmp_p
         ("/home/me/train.py", "predict", "instseg predict"),
     ],
 )
-def test_a_command_is_printed_in_the_form_that_was_typed(program, verb, expected, monkeypatch):
+def test_a_command_is_printed_in_the_form_that_was_typed(program, verb, expected, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [program])
     assert typed_command(verb) == expected
 

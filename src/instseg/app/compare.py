@@ -11,8 +11,9 @@ from instseg.app.plain_arguments import parse_plain, plain_parser
 from instseg.sweeps.comparison import RESAMPLES, compare_runs, sentence
 
 DESCRIPTION = """\
-Tell whether one run is better than another, or whether it may be chance. Both must have been tested on the
-same images: AP is computed again and again on images drawn with replacement, the same for both runs."""
+Tell whether one run is better than another, or whether it may be chance. Both
+must have been tested on the same images: AP is computed again and again on
+images drawn with replacement, the same for both runs."""
 
 
 def compare(arguments: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ from instseg.sweeps.leaderboard import show_leaderboard
 from instseg.sweeps.records import SweepFolder, newest_sweep
 
 DESCRIPTION = """\
-Rank the jobs of a sweep, also while it runs. Prints a table and writes into the sweep's folder:
-leaderboard.csv, leaderboard.png, and tensorboard/ with the jobs' curves and, under HPARAMS, their values."""
+Rank the jobs of a sweep, also while it runs. Prints a table and writes into the
+sweep's folder: leaderboard.csv, leaderboard.png, and tensorboard/ with the
+jobs' curves and, under HPARAMS, their values."""
 
 
 def leaderboard(arguments: Sequence[str]) -> None:

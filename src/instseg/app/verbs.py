@@ -65,6 +65,12 @@ def _leaderboard(arguments: Sequence[str]) -> None:
     leaderboard(arguments)
 
 
+def _init(arguments: Sequence[str]) -> None:
+    from instseg.app.init import init
+
+    init(arguments)
+
+
 VERBS: Mapping[str, Verb] = {
     "train": _composing("train", "train on labelled images, then test", "dataset=auto dataset.root=my_folder"),
     "test": _stage("test", "measure a checkpoint on the test images", "checkpoint=latest"),
@@ -74,6 +80,7 @@ VERBS: Mapping[str, Verb] = {
     "predict": _composing("predict", "find objects in images", "checkpoint=latest source=images/ output=out/"),
     "compare": Verb("tell whether one run is better than another", "RUN OTHER_RUN", _compare),
     "leaderboard": Verb("rank the jobs of a sweep", "[SWEEP_FOLDER]", _leaderboard),
+    "init": Verb("write a small project to start from", "DIR root=my_folder", _init),
 }
 """Verb -> what it does; one line for each."""
 

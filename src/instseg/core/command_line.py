@@ -31,7 +31,8 @@ def typed_command(verb: str, launcher: str = "") -> str:
     """
     python, path = launcher or "python", Path(program())
     if path.name in ("train.py", "predict.py") and path.absolute().parent == CHECKOUT:
-        script = path.with_name("predict.py" if verb == "predict" else "train.py")
+        name = "predict.py" if verb == "predict" else "train.py"
+        script = name if Path.cwd() == CHECKOUT else path.with_name(name)
         stage = "" if verb in ("train", "predict") else f" stage={verb.replace('-', '_')}"
         return f"{python} {shlex.quote(str(script))}{stage}"
     is_module = path.parts[-2:] == ("instseg", "__main__.py")

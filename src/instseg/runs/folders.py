@@ -18,6 +18,7 @@ from instseg.runs.ownership import OWNER_FILE
 BEST, LAST = "best.ckpt", "last.ckpt"
 PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is damaged
 _created: list[Path] = []
+_created_above: list[Path] = []
 _begun_earlier: set[Path] = set()
 
 
@@ -55,6 +56,7 @@ def is_begun_earlier(run_dir: Path) -> bool:
 def _new_folder(outputs: Path, name: str, suffix: str) -> Path:
     """Make the folder exclusively: two runs that start in the same second get two folders."""
     base = outputs.absolute() / name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}{suffix}"
+    _created_above.extend(above for above in base.parents if not above.exists())
     for attempt in range(1000):
         folder = base if attempt == 0 else base.with_name(f"{base.name}-{attempt + 1}")
         try:
@@ -69,10 +71,13 @@ def _new_folder(outputs: Path, name: str, suffix: str) -> Path:
 
 
 def remove_unused_folders() -> None:
-    """Remove the folders of this process that hold nothing but the log of the failure."""
+    """Remove the folders of this process that hold nothing but the log of the failure, and what it made above them."""
     for folder in _created:
         if folder.is_dir() and {path.name for path in folder.iterdir()} <= {".hydra", "train.log", OWNER_FILE}:
             shutil.rmtree(folder)
+    for above in _created_above:
+        if above.is_dir() and not any(above.iterdir()):
+            above.rmdir()
 
 
 def folder_of(path: Path) -> Path:
