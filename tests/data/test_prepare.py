@@ -280,6 +280,22 @@ def test_images_that_a_limit_leaves_out_are_listed_as_unused_so_that_the_splits_
     }
 
 
+def test_images_that_a_splits_file_leaves_out_stay_listed_as_unused_however_often_the_splits_are_used_again(tmp_path):
+    write_split(tmp_path, "train", [f"{i}.png" for i in range(4)])
+    write_split(tmp_path, "val", ["8.png", "9.png"])
+    by_hand = {
+        "train": ["train/0.png", "train/1.png"],
+        "val": ["val/8.png"],
+        "unused": ["train/2.png", "train/3.png", "val/9.png"],
+    }
+    (tmp_path / "mine.json").write_text(json.dumps(by_hand))
+    before = prepared(tmp_path, splits_file=str(tmp_path / "mine.json"))
+    again = prepared(tmp_path, splits_file=str(before.folder / "splits.json"))
+    for dataset in (before, again):
+        written = json.loads((dataset.folder / "splits.json").read_text())
+        assert {split: sorted(names) for split, names in written.items()} == by_hand
+
+
 def test_every_image_is_val_in_one_of_the_folds_and_the_note_says_which(tmp_path):
     write_split(tmp_path, "everything", [f"{i}.png" for i in range(10)])
     folds = [prepared(tmp_path, folds=5, fold=fold) for fold in range(5)]

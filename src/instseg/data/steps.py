@@ -106,7 +106,8 @@ def split(selected: SelectedLabels) -> SplitLabels:
         name: Labels(_limited(part.coco, name, categories, selection), part.image_root)
         for name, part in divided.items()
     }
-    lists = _split_lists(file_names(divided), file_names(parts))
+    listed = selected.labels if selection.splits_file else divided  # a splits file may leave images out of all splits
+    lists = _split_lists(file_names(listed), file_names(parts))
     return SplitLabels(selected.request, parts, categories, lists, notes, selected.findings)
 
 
@@ -149,7 +150,7 @@ def _limited(coco: CocoDict, name: str, categories: Categories, selection: Selec
 
 
 def _split_lists(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the lists of ``dataset.splits_file``; images that a limit has left out are listed as unused."""
+    """Return the lists of ``dataset.splits_file``; images that are in no split are listed as unused."""
     unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
     return used | ({UNUSED: unused} if unused else {})
 
