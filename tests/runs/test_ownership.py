@@ -116,3 +116,26 @@ def test_whatever_is_wrong_with_an_owner_file_is_one_kind_of_error_or_no_owner(t
     path.write_text(json.dumps(good))
     tried, refused = read_damaged_files(path, lambda: read_owner(path))
     assert tried > 2000 and refused > 0.2 * tried
+
+
+@pytest.mark.parametrize("name", [OWNER_FILE, "config.yaml", "events.out.tfevents.1", ".hydra", "pictures/val.png"])
+@pytest.mark.parametrize("own", [refuse_if_owned, lambda run: sole_owner(run).__enter__()])
+def test_a_run_folder_is_not_written_through_links_that_lie_in_it(tmp_path, name, own):
+    (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "diary").write_text("dear diary")
+    (tmp_path / "run" / name).symlink_to(tmp_path / "diary")
+    with pytest.raises(InstsegError, match=f"{name}: expected a file or folder, found a link to .*diary"):
+        own(tmp_path / "run")
+    assert (tmp_path / "diary").read_text() == "dear diary"
+
+
+def test_checkpoints_may_lie_on_another_disk_and_a_pipe_is_not_waited_for(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "disk")
+    with sole_owner(tmp_path / "run"):
+        pass
+    (tmp_path / "run" / OWNER_FILE).unlink()
+    os.mkfifo(tmp_path / "run" / OWNER_FILE)
+    with pytest.raises(InstsegError, match="expected a file or folder, found a pipe or device"):
+        refuse_if_owned(tmp_path / "run")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,6 +53,31 @@ def read_json(path: Path) -> Any:
         raise InstsegError(f"{path}: no such file") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise InstsegError(f"{path}: not a json file: {error or type(error).__name__}") from error
+
+
+def check_no_links(folder: Path, allowed: Collection[str] = ()) -> None:
+    """Require plain files and folders below a folder that is about to be written to.
+
+    A folder that came from elsewhere may hold a link, through which a file outside of it would be replaced.
+
+    Args:
+        folder: need not exist.
+        allowed: names in it that may be links to folders.
+
+    Raises:
+        InstsegError: something else lies in it, such as a link or a pipe.
+    """
+    for where, folders, files in os.walk(folder):
+        if Path(where) == folder:
+            folders[:] = [name for name in folders if name not in allowed]
+        for path in (Path(where, name) for name in (*folders, *files)):
+            mode = path.lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                found = f"a link to {path.readlink()}" if stat.S_ISLNK(mode) else "a pipe or device"
+                raise InstsegError(
+                    f"{path}: expected a file or folder, found {found}, and nothing is written through it: replace it "
+                    "by a copy, or remove it"
+                )
 
 
 def read_lines(path: Path) -> list[str]:

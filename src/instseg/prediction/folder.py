@@ -91,7 +91,7 @@ class PredictionFolder:
     def claim(self, record: PredictionRecord) -> None:
         """Remove the files of the earlier run, and record this run as the owner of the folder."""
         for name in self.earlier:
-            if (self.path / name).is_dir():
+            if (self.path / name).is_dir() and not (self.path / name).is_symlink():
                 shutil.rmtree(self.path / name)
             else:
                 (self.path / name).unlink()

@@ -21,8 +21,10 @@ from typing import IO, NoReturn
 import msgspec
 
 from instseg.core.errors import InstsegError
+from instseg.core.files import check_no_links
 from instseg.core.records import INVALID, Record, convert_record, format_record
 
+MAY_BE_LINKS = ("checkpoints",)  # to a larger disk; files in there are only ever replaced, never written through
 OWNER_FILE = ".owner.json"
 REMEDY = "remove the file if no run writes to this folder"
 BEAT_SECONDS = 10.0
@@ -52,8 +54,10 @@ def sole_owner(run_dir: Path) -> Iterator[None]:
     """Own the folder inside the block.
 
     Raises:
-        InstsegError: a live run owns it, named by process, host and time; or its owner file is damaged.
+        InstsegError: a live run owns it, named by process, host and time; its owner file is damaged; or the folder
+            holds a link.
     """
+    check_no_links(run_dir, MAY_BE_LINKS)
     path = run_dir.absolute() / OWNER_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     owner = _refuse_if_seen_alive(path)
@@ -79,8 +83,9 @@ def refuse_if_owned(run_dir: Path) -> None:
     """Check, before anything is written to a folder, that no live process owns it.
 
     Raises:
-        InstsegError: one does, or its owner file is damaged.
+        InstsegError: one does, its owner file is damaged, or the folder holds a link.
     """
+    check_no_links(run_dir, MAY_BE_LINKS)
     path = run_dir.absolute() / OWNER_FILE
     owner = _refuse_if_seen_alive(path)
     if path.is_file():

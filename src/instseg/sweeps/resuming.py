@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.files import check_no_links
 from instseg.core.overrides import MULTIRUN, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.differences import CHANGES_NOTHING
 from instseg.runs.external_launch import external_launch
@@ -15,6 +16,8 @@ from instseg.sweeps.records import SweepFolder, newest_sweep
 
 OF_ONE_RUN = ("run_dir", "resume", "reproduce", "stage", "checkpoint")
 """Keys that decide what a command does, and with which run."""
+OWN_LINKS = ("tensorboard",)
+"""What the leaderboard replaces as a whole; it holds links to the curves of the jobs."""
 MAY_CHANGE = (
     "retry_failed", "launcher", "hydra", "sweep.num_trials", *(key for key in CHANGES_NOTHING if key not in OF_ONE_RUN),
 )  # fmt: skip
@@ -40,6 +43,7 @@ def complete_sweep_arguments(arguments: Sequence[str]) -> list[str]:
     folder = _resumed_sweep(arguments)
     if folder is None:
         return [*arguments, *_folder_of_this_launch(arguments)]
+    check_no_links(folder.path, OWN_LINKS)
     command = folder.read_info().command
     flags, overrides = _flags_and_overrides(arguments)
     added = [a for a in overrides if a not in command and not a.startswith("resume=")]
