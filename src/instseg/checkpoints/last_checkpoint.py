@@ -21,6 +21,7 @@ from instseg.checkpoints.description import (
     read_callback_states,
     read_description,
 )
+from instseg.checkpoints.kept_files import check_kept_files
 from instseg.checkpoints.training_state import arrive, capture, set_progress
 from instseg.data.dataset import DataStart
 from instseg.distributed.interruption import Interruption, StoppedTogether
@@ -31,6 +32,8 @@ from instseg.training.trainer_parts import callbacks_of, data_of, is_trial_run
 
 log = logging.getLogger(__name__)
 
+MAX_DEPTH = 20
+"""Of mappings within each other in the state of a callback; paths lie no deeper."""
 RANKS_COMPARE_EVERY = 10
 """Batches between two looks of several ranks at the clock."""
 
@@ -182,7 +185,10 @@ class LastCheckpoint(Callback):
             (now,) = (c.config for c in callbacks_of(trainer) if isinstance(c, DescribeCheckpoint))
             self._is_unchanged = not differences(about.config, now, CHANGES_NOTHING)
             moved = about.config.get("run_dir"), str(self.path.parents[1])
-            checkpoint["callbacks"] = _with_paths(read_callback_states(checkpoint, self.path), *moved)
+            stored = read_callback_states(checkpoint, self.path)
+            states = {str(_with_paths(key, *moved)): _with_paths(state, *moved) for key, state in stored.items()}
+            check_kept_files(callbacks_of(trainer), states, self.path)
+            checkpoint["callbacks"] = states
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the logged metrics, and that the training has ended where no setting has changed since."""
@@ -200,10 +206,10 @@ def _is_validation_of_training(trainer: Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
-def _with_paths(value: object, before: object, now: str) -> object:
+def _with_paths(value: object, before: object, now: str, depth: int = 0) -> object:
     """Replace the folder of a run, which may have been moved or copied, in the states of its callbacks."""
-    if isinstance(value, dict):
-        return {_with_paths(key, before, now): _with_paths(item, before, now) for key, item in value.items()}
+    if isinstance(value, dict) and depth < MAX_DEPTH:
+        return {_with_paths(k, before, now): _with_paths(item, before, now, depth + 1) for k, item in value.items()}
     if isinstance(value, str) and isinstance(before, str) and before and value.startswith(before):
         return now + value.removeprefix(before)
     return value

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
@@ -31,6 +32,10 @@ from instseg.visualization.sheets import contact_sheet, side_by_side, write_imag
 log = logging.getLogger(__name__)
 
 
+class _Shown(msgspec.Struct):
+    shown_training_batch: bool
+
+
 class PictureLogger(Callback):
     """Writer of ground truth beside prediction for the first images of each evaluation, and of one training batch.
 
@@ -51,7 +56,8 @@ class PictureLogger(Callback):
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Resume: the training batch is not shown again."""
-        self._shown_training_batch = bool(state_dict["shown_training_batch"])
+        state = convert_plain(state_dict, _Shown, "checkpoint, state of PictureLogger", "use another checkpoint")
+        self._shown_training_batch = state.shown_training_batch
 
     @rank_zero_only
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
