@@ -164,5 +164,23 @@ def test_pickled_code_is_not_run(tmp_path):
             return (pytest.fail, ("it was run",))
 
     torch.save({"instseg": {"format": FORMAT}, "code": Code()}, tmp_path / "code.ckpt")
-    with pytest.raises(DamagedCheckpointError, match="Weights only load failed"):
+    with pytest.raises(
+        DamagedCheckpointError,
+        match=r"found something else, _pytest\.\S+, which is never run",
+    ):
         load_checkpoint(tmp_path / "code.ckpt")
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [b".", b"\x80\x02R.", b"\x80\x02}]K\x01s.", b"\x80\x02K\x01Q.", b"\x80\x02ccollections\nOrderedDict\n)RK\x01b."],
+    ids=["nothing", "a call of nothing", "a list as a key", "no storage", "a state that is a number"],
+)
+def test_a_pickle_of_another_hand_with_right_checksums_is_one_kind_of_error(tmp_path, pickled):
+    path, changed = tmp_path / "whole.ckpt", tmp_path / "changed.ckpt"
+    torch.save({"instseg": {"format": FORMAT}}, path)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(changed, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, pickled if name.endswith("data.pkl") else whole.read(name))
+    with pytest.raises(DamagedCheckpointError, match=r"changed\.ckpt .* cannot be read"):
+        load_checkpoint(changed)

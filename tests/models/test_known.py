@@ -56,3 +56,14 @@ def test_a_network_is_rebuilt_where_the_weights_that_its_training_began_with_are
 def test_a_part_is_built_only_by_a_known_name_and_with_options_that_it_has(backbone, message):
     with pytest.raises(InstsegError, match=message):
         built_options({"_target_": MASK_RCNN, "backbone": backbone}, BUILDERS, "file", load=False)
+
+
+def test_options_nested_deeper_than_any_model_needs_are_refused():
+    deep: list[object] = []
+    circle: dict[str, object] = {}
+    circle["again"] = circle
+    for _ in range(3000):
+        deep = [deep]
+    for options in ({"backbone": deep}, {"backbone": circle}, {"box": {"a": [deep]}}):
+        with pytest.raises(InstsegError, match=r"a\.ckpt: model\..*: expected at most 20 lists and mappings"):
+            built_options({"_target_": MASK_RCNN, **options}, {}, "a.ckpt", load=False)

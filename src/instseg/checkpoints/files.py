@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pickle
 import shutil
 import struct
 import zipfile
@@ -29,6 +28,7 @@ from instseg.checkpoints.description import ENTRY, FORMAT, TRAINING
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
+from instseg.core.torch_files import TorchFileError, load_torch_file
 from instseg.runs.folders import LAST, PREVIOUS
 
 FULL = (*DISK_FULL, errno.EFBIG)
@@ -160,10 +160,9 @@ def load_checkpoint(path: Path, mmap: bool = False, verify_tensors: bool = True)
         raise InstsegError(f"checkpoint: no such file: {path}")
     verify(path, verify_tensors)
     try:
-        checkpoint: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedCheckpointError(f"{path} ({path.stat().st_size} bytes) cannot be read: {reason}") from error
+        checkpoint = load_torch_file(path, mmap)
+    except TorchFileError as error:
+        raise DamagedCheckpointError(f"{path} ({path.stat().st_size} bytes) cannot be read: {error}") from error
     if not isinstance(checkpoint, dict) or ENTRY not in checkpoint:
         raise InstsegError(
             f"{path} is no checkpoint of instseg; plain weights are used with model.weights={path} in training"

@@ -17,6 +17,8 @@ Builders = Mapping[str, Callable[..., object]]
 """Name, as in ``_target_``, to what builds a network, or a part of one such as a backbone."""
 
 MASK_RCNN = "instseg.models.mask_rcnn.build_mask_rcnn"
+MAX_DEPTH = 20
+"""Of lists and mappings within each other, in the options of a model."""
 OWN_BUILDERS: Builders = {MASK_RCNN: build_mask_rcnn}
 
 
@@ -71,13 +73,17 @@ def built_options(model_config: Options, builders: Builders, source: str, *, loa
     return {key: _part(value, f"model.{key}", builders, source, load) for key, value in options.items()}
 
 
-def _part(value: object, key: str, builders: Builders, source: str, load: bool) -> object:
+def _part(value: object, key: str, builders: Builders, source: str, load: bool, depth: int = 0) -> object:
     """Return an option's value, built where it is a mapping that names a builder."""
+    if depth > MAX_DEPTH:
+        raise InstsegError(f"{source}: {key[:80]}…: expected at most {MAX_DEPTH} lists and mappings within each other")
     if isinstance(value, list):
-        return [_part(item, f"{key}.{index}", builders, source, load) for index, item in enumerate(value)]
+        return [_part(item, f"{key}.{index}", builders, source, load, depth + 1) for index, item in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
-    options = {str(k): _part(item, f"{key}.{k}", builders, source, load) for k, item in value.items() if k != TARGET}
+    options = {
+        str(k): _part(item, f"{key}.{k}", builders, source, load, depth + 1) for k, item in value.items() if k != TARGET
+    }
     if TARGET not in value:
         return options
     builder = builder_of(_find(value, builders, source))

@@ -6,7 +6,6 @@ Files are read with ``weights_only=True``, so that a file of weights can run no 
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -25,9 +24,11 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 from instseg.core.errors import InstsegError
 from instseg.core.locks import made_once
 from instseg.core.records import convert_plain
+from instseg.core.torch_files import TorchFileError, load_torch_file
 from instseg.models.weight_names import COCO_URLS, check_weights, is_address
 
 StateDict = dict[str, Tensor]
+REMEDY = "use another file"
 
 COCO_ROWS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
 """Category of each of the 91 predictor rows: the background, 80 names, and "N/A" for ids COCO never used."""
@@ -161,14 +162,12 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
 
 def _load(path: Path, url: str | None) -> object:
     try:
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
-        return content
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().split("\n")[0]
+        return load_torch_file(path)
+    except TorchFileError as error:
         again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
         raise WeightsUnavailableError(
             f"the weights {path} ({path.stat().st_size:,} bytes) cannot be read, most often because their download "
-            f"was cut short: {reason}\nWays out: {again}; or name another file of weights"
+            f"was cut short: {error}\nWays out: {again}; or name another file of weights"
         ) from error
 
 
@@ -180,24 +179,22 @@ class _Described(msgspec.Struct):
 
 def _parse(content: object, source: str) -> WeightsFile:
     """Recognise a state dict, torchvision's training checkpoint or this package's checkpoint."""
-    state, names = content, None
+    where, state, names = f"model.weights={source!r}", content, None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        described = convert_plain(
-            content.get("instseg", {}), _Described, f"model.weights={source!r}", "use another file"
-        )
-        names = described.categories
-        state = {k.removeprefix("model."): v for k, v in content["state_dict"].items() if k.startswith("model.")}
+        names = convert_plain(content.get("instseg", {}), _Described, where, REMEDY).categories
+        own = convert_plain(content["state_dict"], StateDict, where, REMEDY)
+        state = {key.removeprefix("model."): value for key, value in own.items() if key.startswith("model.")}
     elif isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         state = content["model"]
     if isinstance(state, Mapping) and "conv1.weight" in state:
-        body = {BODY + key: value for key, value in state.items() if not key.startswith("fc.")}
+        own = convert_plain(state, StateDict, where, REMEDY)
+        body = {BODY + key: value for key, value in own.items() if not key.startswith("fc.")}
         return WeightsFile(source, body, backbone_only=True)
     if not isinstance(state, Mapping) or not any(str(key).startswith(BODY) for key in state):
-        raise InstsegError(
-            f"model.weights={source!r}: expected a Mask R-CNN or ResNet state dict in torchvision's naming"
-        )
-    named = {_new_name(key): value for key, value in state.items()}
-    num_rows = len(named.get("roi_heads.box_predictor.cls_score.bias", ()))
+        raise InstsegError(f"{where}: expected a Mask R-CNN or ResNet state dict in torchvision's naming")
+    named = {_new_name(key): value for key, value in convert_plain(state, StateDict, where, REMEDY).items()}
+    bias = named.get("roi_heads.box_predictor.cls_score.bias")
+    num_rows = 0 if bias is None else bias.numel()
     rows = (BACKGROUND, *names) if names else COCO_ROWS if num_rows == len(COCO_ROWS) else None
     if rows is not None and len(rows) != num_rows:
         raise InstsegError(
