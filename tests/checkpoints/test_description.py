@@ -82,6 +82,7 @@ def test_whatever_is_wrong_with_the_parts_beside_the_entry_is_one_kind_of_error(
         ({"epochs": -1}, "field training.epochs: expected"),
         ({"processes": 0}, "field training.processes: expected"),
         ({"events": {"events.out": -5}}, "field training.events"),
+        ({"epochs": 10**30}, "field training.epochs: expected"),
         ({"metrics": {"val/loss": 0.5}}, r"field training.metrics\[...\]: expected `Tensor`, found `float`"),
     ],
 )
@@ -97,3 +98,16 @@ def test_weights_counts_and_callbacks_of_another_type_are_named():
         read_step_counts({"global_step": "x"}, PATH)
     with pytest.raises(RecordError, match=r"last\.ckpt, entry callbacks: expected `object`, found `array`"):
         read_callback_states({"callbacks": []}, PATH)
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), 0.0, -5.0, 1e30, "64"])
+@pytest.mark.parametrize("side", ["min_size", "max_size"])
+def test_a_size_that_no_image_has_is_named(side, size):
+    sizes = {"min_size": 64.0, "max_size": 64.0} | {side: size}
+    with pytest.raises(RecordError, match=f"last.ckpt, entry instseg: field preprocessing.{side}: expected `float`"):
+        read_description({"instseg": entry(preprocessing=sizes)}, PATH)
+
+
+def test_more_categories_than_an_index_has_labels_are_refused():
+    with pytest.raises(RecordError, match="field categories: expected `array` of length <= 32767"):
+        read_description({"instseg": entry(categories=[str(number) for number in range(2**15)])}, PATH)

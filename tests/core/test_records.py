@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import msgspec
 import pytest
@@ -10,7 +11,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instseg.core.records import Record, RecordError, convert_record, parse_record, read_record, write_record
+from instseg.core.records import (
+    Record,
+    RecordError,
+    convert_plain,
+    convert_record,
+    parse_record,
+    read_plain,
+    read_plain_yaml,
+    read_record,
+    write_record,
+)
 
 
 class Shelf(Record, frozen=True, kw_only=True):
@@ -84,3 +95,25 @@ def test_a_tensor_in_the_place_of_a_mapping_is_refused():
 
     with pytest.raises(RecordError, match=r"shelf: expected a valid record, found a damaged one \('Tensor' object"):
         convert_record({"widths_mm": torch.ones(3)}, Named, "shelf", "build it anew")
+
+
+@pytest.mark.parametrize("read", [read_record, read_plain, read_plain_yaml])
+def test_a_pipe_a_device_and_a_file_larger_than_any_of_ours_are_refused_at_once(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**40)
+    for name, said in (("pipe", "a file"), ("device", "a file"), ("huge", r"at most \d+ bytes, found 1099511627776")):
+        with pytest.raises(RecordError, match=f"{name}: expected {said}.*build it anew"):
+            read(tmp_path / name, Shelf, "build it anew")
+
+
+def test_a_key_of_another_type_is_said_to_be_a_key():
+    with pytest.raises(RecordError, match="a key of its mapping: expected `str`, found `int`"):
+        convert_plain({5: 1.0}, dict[str, float], "metrics.json", "")
+    with pytest.raises(RecordError, match="a key of shelf: expected `str`, found `int`"):
+        convert_plain({"shelf": {5: 1.0}}, _Room, "room.json", "")
+
+
+class _Room(msgspec.Struct):
+    shelf: dict[str, float]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+from pathlib import Path
 
 import pytest
 from mutating import NUM_MUTATIONS
@@ -64,3 +66,10 @@ def test_whatever_is_wrong_with_the_files_of_hydra_is_one_kind_of_error(run):
             continue
         refused += 1
     assert refused > 0.2 * NUM_MUTATIONS // 2
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/nowhere")])
+def test_overrides_that_are_no_file_are_refused_and_not_taken_for_none(run, make):
+    make(run / OVERRIDES)
+    with pytest.raises(InstsegError, match=r"overrides\.yaml: expected a file"):
+        stored_overrides(run)

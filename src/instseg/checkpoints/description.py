@@ -19,14 +19,18 @@ FORMAT = 2
 REMEDY = "use another checkpoint, or start a training from its weights with model.weights=PATH"
 
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Side = Annotated[float, msgspec.Meta(ge=1, le=2**16)]
+"""A side of an image, px."""
+MAX_CATEGORIES = 2**15 - 1
+"""As many as an index has labels."""
 
 
 class Preprocessing(msgspec.Struct, frozen=True):
     """The resize that the network was trained with."""
 
-    min_size: float  # px of the shorter side
-    max_size: float  # px that the longer side may have
+    min_size: Side  # px of the shorter side
+    max_size: Side  # px that the longer side may have
 
 
 class TrainingState(msgspec.Struct, frozen=True):
@@ -49,7 +53,7 @@ class CheckpointDescription(Record, frozen=True):
     VERSION: ClassVar[int] = FORMAT
     READABLE: ClassVar[tuple[int, ...]] = (1,)
     written_by: str  # version of instseg
-    categories: list[str]
+    categories: Annotated[list[str], msgspec.Meta(max_length=MAX_CATEGORIES)]
     preprocessing: Preprocessing
     config: dict[str, object]  # resolved
     packages: dict[str, str] = msgspec.field(default_factory=dict)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import stat
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -25,7 +26,11 @@ NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, Recurs
 INVALID = (msgspec.MsgspecError, ValueError, RecursionError)
 OF_FOREIGN_VALUES = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors of values such as tensors, which msgspec takes for mappings where it expects one."""
+MAX_JSON_BYTES, MAX_YAML_BYTES = 2**30, 2**20
+"""More than any file of ours has. PyYAML reads a megabyte in some seconds."""
 MISMATCH = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.+)`)?", re.DOTALL)
+OUT_OF_RANGE = "Expected "  # such as "Expected `int` >= 0"
+OF_A_KEY = "key` in `"
 KINDS = re.compile(r"Expected (?P<expected>.+), got (?P<found>.+)", re.DOTALL)
 UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.+)`", re.DOTALL)
 ABSENT = re.compile(r"Object missing required field `(?P<name>.+)`")
@@ -95,15 +100,20 @@ def read_plain_yaml(path: Path, kind: type[Plain], remedy: str) -> Plain:
         RecordError: the file is missing or damaged.
     """
     try:
-        content = yaml.safe_load(_read_bytes(path, remedy))
+        content = yaml.safe_load(_read_bytes(path, remedy, MAX_YAML_BYTES))
     except NOT_YAML as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RecordError(f"{path}: expected yaml, found a damaged file ({reason}); {remedy}") from error
     return convert_plain(content, kind, str(path), remedy)
 
 
-def _read_bytes(path: Path, remedy: str) -> bytes:
+def _read_bytes(path: Path, remedy: str, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device read for ever
+            raise RecordError(f"{path}: expected a file, found a folder or device; {remedy}")
+        if found.st_size > max_bytes:
+            raise RecordError(f"{path}: expected at most {max_bytes} bytes, found {found.st_size}; {remedy}")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise RecordError(f"{path}: expected a file, found none; {remedy}") from error
@@ -225,7 +235,11 @@ def _explained(error: Exception, where: str, remedy: str) -> RecordError:
     elif unknown := UNKNOWN.fullmatch(what):
         inside = f"{inside}.{printable(unknown['name'])}".removeprefix(".")
         expected, found = "no such field", "one"
+    elif what.startswith(OUT_OF_RANGE):
+        expected, found = what.removeprefix(OUT_OF_RANGE), "another"
     else:
         expected, found = "a valid record", f"a damaged one ({what})"
-    field = f"field {inside}: " if inside else ""
+    inside, is_key = inside.removeprefix(OF_A_KEY), inside.startswith(OF_A_KEY)
+    inside = inside.removeprefix("$").removeprefix(".")
+    field = (f"a key of {inside or 'its mapping'}: " if is_key else f"field {inside}: ") if inside or is_key else ""
     return RecordError(f"{where}: {field}expected {expected}, found {found}; {remedy}")

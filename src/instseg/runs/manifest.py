@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -42,7 +43,7 @@ class RunStart(msgspec.Struct, frozen=True, kw_only=True):
     """UTC, ISO 8601."""
     command: list[str]
     """The program's name and its arguments."""
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
     data_fingerprint: str
     git: Git | None
     """None outside of a repository."""

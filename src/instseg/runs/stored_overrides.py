@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def stored_overrides(run: Path) -> list[str]:
         RecordError: the file holds something else than a list of overrides.
     """
     file = run / OVERRIDES
-    if not file.is_file():
+    if not os.path.lexists(file):
         return []
-    if file.stat().st_size:
+    if not file.is_file() or file.stat().st_size:
         return read_plain_yaml(file, list[str], REMEDY)
     return newest_start(run).command[1:] if (run / MANIFEST).is_file() else []
 
