@@ -117,3 +117,10 @@ def test_a_key_of_another_type_is_said_to_be_a_key():
 
 class _Room(msgspec.Struct):
     shelf: dict[str, float]
+
+
+@pytest.mark.parametrize("text", ["a: &a\n  b: *a\n", "a: &a [1]\nb: *a\n", "a: &a {b: 1}\nc:\n  <<: *a\n"])
+def test_an_alias_in_yaml_is_refused_because_it_may_stand_for_a_circle_or_for_more_than_memory_holds(text, tmp_path):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(RecordError, match=r"config\.yaml: expected yaml, found a damaged file \(an alias"):
+        read_plain_yaml(tmp_path / "config.yaml", dict[str, object], "build it anew")

@@ -100,11 +100,20 @@ def read_plain_yaml(path: Path, kind: type[Plain], remedy: str) -> Plain:
         RecordError: the file is missing or damaged.
     """
     try:
-        content = yaml.safe_load(_read_bytes(path, remedy, MAX_YAML_BYTES))
+        content: object = yaml.load(_read_bytes(path, remedy, MAX_YAML_BYTES), _NoAliases)
     except NOT_YAML as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RecordError(f"{path}: expected yaml, found a damaged file ({reason}); {remedy}") from error
     return convert_plain(content, kind, str(path), remedy)
+
+
+class _NoAliases(yaml.SafeLoader):
+    """SafeLoader that refuses aliases, with which a few lines stand for a circle or for more than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias, which nothing of ours writes")
+        return super().compose_node(parent, index)
 
 
 def _read_bytes(path: Path, remedy: str, max_bytes: int = MAX_JSON_BYTES) -> bytes:
