@@ -71,6 +71,12 @@ def _init(arguments: Sequence[str]) -> None:
     init(arguments)
 
 
+def _doctor(arguments: Sequence[str]) -> None:
+    from instseg.app.doctor import doctor
+
+    doctor(arguments)
+
+
 VERBS: Mapping[str, Verb] = {
     "train": _composing("train", "train on labelled images, then test", "dataset=auto dataset.root=my_folder"),
     "test": _stage("test", "measure a checkpoint on the test images", "checkpoint=latest"),
@@ -81,6 +87,7 @@ VERBS: Mapping[str, Verb] = {
     "compare": Verb("tell whether one run is better than another", "RUN OTHER_RUN", _compare),
     "leaderboard": Verb("rank the jobs of a sweep", "[SWEEP_FOLDER]", _leaderboard),
     "init": Verb("write a small project to start from", "DIR root=my_folder", _init),
+    "doctor": Verb("check this machine, with a remedy for what is wrong", "", _doctor),
 }
 """Verb -> what it does; one line for each."""
 
