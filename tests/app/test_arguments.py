@@ -46,6 +46,27 @@ def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_pa
     assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
 
 
+@pytest.mark.parametrize(
+    ("stored", "typed", "kept"),
+    [
+        (["trainer.max_epochs=50", "trainer.devices=4"], "trainer=cpu", ["trainer.max_epochs=50"]),
+        (["scheduler.warmup_steps=9", "scheduler.final_factor=0.1"], "scheduler=constant", []),
+        (["scheduler.warmup_steps=9"], "scheduler=warmup_multistep", ["scheduler.warmup_steps=9"]),
+        (["optimizer.momentum=0.8"], "optimizer=adamw", []),
+        (["dataset.root=here", "dataset.drop=[car]"], "dataset=labelme", []),
+    ],
+)
+def test_settings_of_a_run_stay_where_an_option_chosen_anew_leaves_them_open_and_others_are_named(
+    stored, typed, kept, tmp_path, capsys
+):
+    run = made_run(tmp_path, "coco_r50fpn", "a", *stored)
+    assert complete_arguments([quoted("resume", run), typed])[:-2] == kept
+    lost = [setting for setting in stored if setting not in kept]
+    assert capsys.readouterr().err.strip() == (
+        f"note: {typed} is chosen anew, without {', '.join(lost)} of the run" if lost else ""
+    )
+
+
 @pytest.mark.parametrize("name", ["a, b", "c=d", "[e] {f}", 'say "g"', "it's (h)", "back\\slash"])
 def test_a_run_is_resumed_whatever_the_name_of_its_folder_and_however_it_is_quoted(tmp_path, name):
     run = made_run(tmp_path / name, "shapes_small", "2026-01-01", "model=small")

@@ -6,9 +6,12 @@ Imports neither torch nor Lightning. Nothing writes to ``sys.argv``: the complet
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.option_files import has_key, sets_key
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.core.overrides import check_stored_overrides, key_of, quoted, typed_values
@@ -27,6 +30,7 @@ from instseg.runs.stored_overrides import (
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 
 NOT_INHERITED = ("resume", "reproduce", "retry_failed", "stage", "checkpoint", "outputs", "run_dir", "hydra", "sweep")
+CHOSEN_WHOLE = ("dataset", "model")
 PRUNING = "callbacks.pruning."  # the sweep adds it to its jobs anew
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of launchers
 UNSET = (None, "null", "")
@@ -104,19 +108,44 @@ def _before_overrides(added: Sequence[str], arguments: Sequence[str]) -> list[st
     return [*arguments[:first], *added, *arguments[first:]]
 
 
-def _inherited(run: Path, given: Iterable[str]) -> list[str]:
+def _inherited(run: Path, given: Mapping[str, str]) -> list[str]:
     """Select the stored overrides of a run that the given keys do not replace; none of them may name code."""
-    kept = [override for override in stored_overrides(run) if not _is_replaced(override, given)]
+    stored = stored_overrides(run)
+    kept = [override for override in stored if not _is_replaced(override, given)]
+    _tell_what_is_left_out(stored, kept, given)
     return check_stored_overrides(kept, str(run / OVERRIDES))
 
 
-def _is_replaced(override: str, given: Iterable[str]) -> bool:
-    """Tell whether the key, or the group around it, is given again or belongs to its own run alone."""
+def _tell_what_is_left_out(stored: Sequence[str], kept: Sequence[str], given: Mapping[str, str]) -> None:
+    """Say which settings of a run do not go with the options that are chosen anew."""
+    groups = {name.lstrip("+~"): value for name, value in given.items() if "." not in name}
+    for group, option in groups.items():
+        lost = [o for o in stored if o.startswith(f"{group}.") and o not in kept and key_of(o) not in given]
+        if lost and os.environ.get("RANK", "0") == "0":
+            print(f"note: {group}={option} is chosen anew, without {', '.join(lost)} of the run", file=sys.stderr)
+
+
+def _is_replaced(override: str, given: Mapping[str, str]) -> bool:
+    """Tell whether the key is given again, belongs to its own run alone, or does not go with a group chosen anew."""
     key = key_of(override)
     group = key.partition(".")[0]
     if key.startswith(PRUNING):
         return True
-    return group in NOT_INHERITED or any(name.lstrip("+~") in (key, group) for name in given)
+    names = {name.lstrip("+~"): value for name, value in given.items()}
+    if group in NOT_INHERITED or key in names:
+        return True
+    return group in names and not _goes_with(key, names[group])
+
+
+def _goes_with(key: str, option: str) -> bool:
+    """Tell whether a setting of a run stays where another option of its group is chosen.
+
+    It stays where the option has the key from the one that it starts from, as all trainers have max_epochs, and does
+    not where the option sets the key itself. Other data and another network are taken as they are.
+    """
+    group, _, rest = key.partition(".")
+    file, name = CONFIG_DIR / group / f"{option}.yaml", rest.partition(".")[0]
+    return group not in CHOSEN_WHOLE and file.is_file() and has_key(file, name) and not sets_key(file, name)
 
 
 def _with_path(arguments: Iterable[str], key: str, value: Path | str) -> list[str]:

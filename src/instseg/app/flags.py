@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.other_tools import OF_OTHER_TOOLS
 from instseg.app.suggestions import closest_keys, known_keys
 from instseg.core.errors import InstsegError
 
@@ -47,9 +48,12 @@ def _as_overrides(config_name: str, arguments: Sequence[str]) -> str:
     """Return the settings among the flags as overrides, ``--epochs 5`` as ``trainer.max_epochs=5``."""
     known = known_keys(config_name, (), CONFIG_DIR)
     meant = []
+    other = OF_OTHER_TOOLS[config_name]
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, _, value = argument.lstrip("-").partition("=")
-        keys = closest_keys(name.replace("-", "_"), known) if _is_unknown(argument) else []
+        name = name.replace("-", "_")
+        named = other.get(name, "").partition("=")[0]
+        keys = ([named] if named in known else closest_keys(name, known)) if _is_unknown(argument) else []
         is_value = "=" not in argument and "=" not in following and not following.startswith("-")
         meant += [shlex.quote(f"{keys[0]}={(following if is_value else value) or '…'}")] if keys else []
     return f"A setting has no dashes and an equals sign: {' '.join(meant) or 'key=value'}"

@@ -13,6 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 
+from instseg.app.option_files import has_key
+from instseg.app.other_tools import OF_OTHER_TOOLS, instead_of_option
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 
@@ -41,6 +43,8 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: 
         return f'This launcher needs a package: pip install "instseg[{PACKAGES_OF_LAUNCHERS[launcher]}]"'
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = str(error.missing_cfg_file).partition("/")
+        if instead := instead_of_option(config_name, group, option):
+            return f"{group}={option}: there is no such option. {instead}"
         options = ", ".join(error.options)
         return f"{group}={option}: there is no such option.{_meant(option, error.options)} Options: {options}"
     key = re.search(r"Could not override '([^']+)'|Could not find '([^']+)'", str(error))
@@ -62,6 +66,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Path) -> str:
+    if name in OF_OTHER_TOOLS[config_name]:
+        return f"{name}: there is no such key. Type {OF_OTHER_TOOLS[config_name][name]}"
     meant = _in_other_options(name, conf) or _meant(name, known_keys(config_name, arguments, conf))
     return f"{name}: there is no such key.{meant} See --help and --cfg job."
 
@@ -109,17 +115,8 @@ def _in_other_options(name: str, conf: Path) -> str:
     """Name the options of the key's group that have it, where the chosen one has not."""
     group, _, leaf = name.partition(".")
     files = sorted((conf / group).glob("*.yaml")) if leaf else []
-    having = [file.stem for file in files if _has_key(file, leaf)]
+    having = [file.stem for file in files if has_key(file, leaf)]
     return f" {group}={', '.join(having)} would have it." if having else ""
-
-
-def _has_key(file: Path, key: str) -> bool:
-    """Tell whether an option has a key at its top, its own or of the option that it starts from."""
-    text = file.read_text(encoding="utf-8")
-    parents = re.search(r"^defaults: \[(.*)\]", text, re.M)
-    bases = [file.with_name(f"{name.strip()}.yaml") for name in parents[1].split(",")] if parents else []
-    own = re.search(rf"^{re.escape(key)}:", text, re.M) is not None
-    return own or any(_has_key(base, key) for base in bases if base.is_file())
 
 
 def known_keys(config_name: str, arguments: Sequence[str], conf: Path) -> list[str]:

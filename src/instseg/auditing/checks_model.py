@@ -164,7 +164,7 @@ def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFindi
             f"images with more instances than the {limit.per_image} detections that an image can have",
             counts,
             spots,
-            f"{lost:,} instances can never be found, which lowers the recall.",
+            f"{plural(lost, 'instance')} can never be found, which lowers the recall.",
             (override(f"model.{limit.option}", needed),),
         )
     ]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+EXIT_INTERRUPTED = 130
 CHECKOUT = Path(__file__).parents[3]
 """The folder of ``train.py`` and ``predict.py``, where the package has not been installed as a wheel."""
 
@@ -13,6 +16,16 @@ CHECKOUT = Path(__file__).parents[3]
 def program() -> str:
     """Return the program's name as it was typed, such as ``train.py``."""
     return sys.argv[0]
+
+
+@contextmanager
+def quiet_interruption() -> Iterator[None]:
+    """End the process at Ctrl-C with one word, and the exit code that shells give it, in place of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def typed_arguments() -> list[str]:

@@ -43,13 +43,14 @@ def is_file_name(name: str) -> bool:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return the noun with its count: ``1 instance``, ``2 instances``.
+    """Return the noun with its count: ``1 instance``, ``2 instances``, ``3 categories``.
 
     Args:
         count: of the things.
         noun: in the singular, whose plural ends in s.
     """
-    return f"{count:,} {noun}" + "s" * (count != 1)
+    nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else nouns}"
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from PIL import Image as PilImage
 from torch import Tensor
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.core.types import Image
 from instseg.data.reading.image_files import find_images
 from instseg.prediction.output import run_identity
@@ -118,7 +119,7 @@ class Model:
 
     def __repr__(self) -> str:
         names = ", ".join(self.categories[:NUM_NAMES_SHOWN]) + (", …" if len(self.categories) > NUM_NAMES_SHOWN else "")
-        count = "1 category" if len(self.categories) == 1 else f"{len(self.categories)} categories"
+        count = plural(len(self.categories), "category")
         origin = self.identity.get("checkpoint") or self.identity.get("weights")
         return f"Model({origin}, {count}: {names}, on {self.device})"
 

@@ -15,6 +15,7 @@ import torch
 
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import InstanceSegmenter, as_module
+from instseg.core.text import plural
 from instseg.core.types import Image, ImageSize, Prediction
 from instseg.data.batches import unlabelled_batch
 from instseg.data.reading.images import read_image
@@ -66,8 +67,8 @@ class Predictor:
             return self.model.predict(replace(batch, images=batch.images.to(self.device)))
         except torch.OutOfMemoryError as error:
             raise InstsegError(
-                f"{self.device} has no memory for {len(images)} images of up to {max(batch.image_sizes)} px at once: "
-                "use a smaller batch_size or max_size, or device=cpu"
+                f"{self.device} has no memory for {plural(len(images), 'image')} of up to {max(batch.image_sizes)} px "
+                "at once: use a smaller batch_size or max_size, or device=cpu"
             ) from error
 
     def predict_files(

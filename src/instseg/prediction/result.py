@@ -19,6 +19,7 @@ from instseg.core.categories import select_names
 from instseg.core.coco_json import predictions_to_coco
 from instseg.core.errors import InstsegError
 from instseg.core.masks import rle_to_bitmask
+from instseg.core.text import plural
 from instseg.core.types import CocoDict, Image, ImageSize, Polygon, Prediction, Rle
 from instseg.prediction.output import DEFAULT_SAVE
 from instseg.prediction.saving import ModelFacts, save_predictions
@@ -187,7 +188,7 @@ class Result:
         scores = [f"{score:.2f}" for score in self.prediction.scores]
         if len(self) == 1:
             return f"1 instance: {counts} (score {scores[0]})"
-        return f"{len(self)} instances: {counts} (scores {max(scores)} to {min(scores)})"
+        return f"{plural(len(self), 'instance')}: {counts} (scores {max(scores)} to {min(scores)})"
 
     def _repr_png_(self) -> bytes:
         """Return the picture that a notebook shows."""
@@ -219,7 +220,7 @@ class Results(list[Result]):
         save_predictions(found, self[0].model, Path(folder), formats, overwrite)
 
     def __repr__(self) -> str:
-        images = "1 image" if len(self) == 1 else f"{len(self)} images"
+        images = plural(len(self), "image")
         shown = [f"  {result.source.name}: {result!r}" for result in self[:NUM_SHOWN]]
         more = [f"  … and {len(self) - NUM_SHOWN} more"] if len(self) > NUM_SHOWN else []
         return "\n".join([images, *shown, *more])

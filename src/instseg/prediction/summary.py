@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.text import plural
+
 NUM_UNREADABLE_SHOWN = NUM_CATEGORIES_SHOWN = 20
 
 
@@ -44,16 +46,17 @@ class PredictSummary:
         if len(self.unreadable) > NUM_UNREADABLE_SHOWN:
             console.print(f"  … and {len(self.unreadable) - NUM_UNREADABLE_SHOWN} more")
         if self.num_images:
-            console.print(self._table())
+            console.print(self._found())
             for note in self.notes:
                 console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
             for name in self.writes:
                 console.print(f"{name + ':':<18}{escape(str(self.output / name))}", highlight=False, soft_wrap=True)
 
-    def _table(self) -> Table:
-        images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
+    def _found(self) -> Table | str:
+        """Return the counts of instances as a table, or a sentence where there are none."""
+        images = plural(self.num_images, "image")
         if not self.num_instances:
-            return Table(title=f"{images}, nothing found; a lower score_threshold shows more", title_justify="left")
+            return f"{images}, nothing found; a lower score_threshold shows more"
         table = Table(title=images, title_justify="left")
         table.add_column("category")
         table.add_column("instances", justify="right")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.text import plural
 from instseg.profiling import profile as part
 from instseg.profiling.costs import costs
 from instseg.profiling.profile import Profile
@@ -70,7 +71,7 @@ def _image_table(profile: Profile) -> Table:
     once = ", ".join(f"{name} {_time(value)}" for name, value in profile.evaluation.items())
     table = _table(
         f"Evaluation: {_time(seconds)} an image, {1 / seconds:.3g} images/s",
-        f"mean of {profile.num_images} images; once per evaluation: {once}",
+        f"mean of {plural(profile.num_images, 'image')}; once per evaluation: {once}",
     )
     _add_rows(table, profile.image, inner=False)
     return table
@@ -99,9 +100,9 @@ def _add_rows(table: Table, seconds: Mapping[str, float], inner: bool) -> None:
 def _epoch(profile: Profile) -> str:
     """Return the time of an epoch as text, by steps, evaluation and checkpoints."""
     lines = [f"An epoch of this training takes about {_time(profile.epoch_seconds)}:"]
-    lines.append(f"  training     {_time(profile.training_seconds):>9}  {profile.steps_per_epoch:,} steps")
+    lines.append(f"  training     {_time(profile.training_seconds):>9}  {plural(profile.steps_per_epoch, 'step')}")
     if profile.num_images:
-        images = f"{profile.images_per_evaluation:,} images"
+        images = plural(profile.images_per_evaluation, "image")
         lines.append(f"  evaluation   {_time(profile.evaluation_seconds):>9}  {images}")
     lines.append(f"  checkpoints  {_time(profile.checkpoints_seconds):>9}")
     return "\n".join([*lines, _memory(profile.peak_bytes)])

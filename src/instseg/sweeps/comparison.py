@@ -21,6 +21,7 @@ from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image
 from instseg.runs.folders import folder_of
 
 RESAMPLES = 2000
+MAY_BE_CHANCE = "As the interval holds 0, it may be chance."
 LEVEL = 0.95
 MIN_IMAGES = 3
 MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
@@ -203,5 +204,5 @@ def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
     figures = (
         f"{metric} {difference.one:.3f} and {difference.other:.3f} on the same {difference.num_images} test images"
     )
-    verdict = "" if difference.is_clear else " As the interval holds 0, it may be chance."
+    verdict = "" if difference.is_clear else f" {MAY_BE_CHANCE}"
     return f"{one} against {other}: {difference}. {figures}, interval of {100 * LEVEL:g} %.{verdict}"

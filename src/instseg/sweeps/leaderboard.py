@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.sweeps.comparison import sentence
 from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values
@@ -91,7 +91,7 @@ def _title(rows: Sequence[Row], info: SweepInfo) -> str:
     counts = {state: sum(row.record.state == state for row in rows) for state in (DONE, PRUNED, FAILED)}
     others = len(rows) - sum(counts.values())
     said = ", ".join(f"{n} {state}" for state, n in [*counts.items(), ("open", others)] if n) or "no job yet"
-    return f"[bold]{escape(info.metric.removeprefix('val/'))} of {len(rows)} jobs:[/] {said}"
+    return f"[bold]{escape(info.metric.removeprefix('val/'))} of {plural(len(rows), 'job')}:[/] {said}"
 
 
 def _table(rows: Sequence[Row], info: SweepInfo) -> Table:

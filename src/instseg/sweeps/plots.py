@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from instseg.core.text import plural
 from instseg.sweeps.ranking import Row, short
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
 from instseg.visualization.curves import write_png
@@ -96,7 +97,7 @@ def _title(rows: Sequence[Row], info: SweepInfo) -> str:
     if best is None:
         return f"{sum(row.record.state == DONE for row in rows)} of {len(rows)} jobs are done"
     values = ", ".join(f"{key}={short(value)}" for key, value in best.record.values.items())
-    return f"best of {len(rows)} jobs: {info.metric} {best.metric:.3f} with {values}"
+    return f"best of {plural(len(rows), 'job')}: {info.metric} {best.metric:.3f} with {values}"
 
 
 def _legend(rows: Sequence[Row]) -> list[Line2D]:

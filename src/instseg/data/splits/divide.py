@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from instseg.core.text import plural
 from instseg.core.types import CocoDict
 from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.reading.labels import UNSPLIT, Labels
@@ -96,7 +97,7 @@ def _groups(whole: Labels, selection: Selection) -> tuple[dict[str, str], list[s
     sizes = Counter(groups.values())
     if not sizes or max(sizes.values()) == 1:
         return groups, []
-    notes = [f"{len(groups)} images {what}, in {len(sizes)} groups: each group stays in one split."]
+    notes = [f"{plural(len(groups), 'image')} {what}, in {plural(len(sizes), 'group')}: each group stays in one split."]
     if max(sizes.values()) > LARGE_GROUP * len(names):
         notes.append(
             f"One of these groups has {max(sizes.values())} of {len(names)} images: the splits cannot have the sizes "
