@@ -191,8 +191,8 @@ def _resumed_run(given: Mapping[str, str], outputs: Path) -> Path:
 def _newest_run(given: Mapping[str, str], outputs: Path) -> Path:
     runs = [run for run in trainings_below(outputs) if _is_meant(run, given)]
     if not runs:
-        asked = " ".join(f"{key}={given[key]}" for key in ("experiment", "dataset", "model") if key in given)
-        raise InstsegError(f"resume=auto: no run {asked} to resume below {outputs.absolute()}")
+        asked = "".join(f" {key}={given[key]}" for key in ("experiment", "dataset", "model") if key in given)
+        raise InstsegError(f"resume=auto: no run{asked} to resume below {outputs.absolute()}")
     return max(runs, key=last_alive)
 
 

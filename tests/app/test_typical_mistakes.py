@@ -1,0 +1,120 @@
+"""Sixty typical mistakes, each answered by a sentence that says what to type, before torch is imported."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hydra._internal.hydra import Hydra
+
+from instseg.app.command import run_command
+
+QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
+
+OF_TRAIN = {
+    "dataset=auto": "a value is needed for dataset.root, for example dataset.root=my_folder",
+    "dataset=auto dataset.root=nowhere": "dataset.root: no such folder: nowhere",
+    "dataset=auto dataset.root=2025": "dataset.root: no such folder: 2025",
+    "dataset=auto dataset.root=2024_02": "dataset.root: no such folder: 2024_02",
+    "dataset=auto dataset.root=nowhere.zip": "dataset.root: no such file: nowhere.zip",
+    "dataset=auto 'dataset.root=a,c'": "dataset.root: no such folder: a,c",
+    "dataset=auto 'dataset.root=my {y}'": "dataset.root: no such folder: my {y}",
+    "dataset=auto 'dataset.root=a${b'": "dataset.root=a${b: ${ starts a reference to another key",
+    "my_folder": "'my_folder' is not of the form key=value",
+    "dataset=photos": "there is no such option. For a folder of labels:",
+    "dataset=cocoo": "dataset=cocoo: there is no such option. Did you mean coco",
+    "model=best.ckpt": "For a file of weights: model.weights=best.ckpt",
+    "model=r50": "model=r50: there is no such option. Did you mean r50fpn?",
+    "model.weights=nowhere.pth": "model.weights='nowhere.pth': no such file; expected coco, imagenet, none",
+    "model.weights=photos": "model.weights=photos: this folder has no checkpoints/best.ckpt or last.ckpt",
+    "model.weights=latest outputs=empty": "model.weights=latest: no run with a checkpoint below",
+    "model=r18fpn model.weights=coco": "no such weights are published",
+    "checkpoint=latest": "checkpoint=latest is for stage=validate and stage=test",
+    "stage=test": "stage=test needs checkpoint=: a .ckpt, a run folder, or latest",
+    "stage=test checkpoint=nowhere": "checkpoint=nowhere: no such file or run folder",
+    "stage=train": "stage=train: expected one of fit, validate, test",
+    "resume=nowhere": "nowhere has neither checkpoints/last.ckpt nor previous.ckpt to resume from",
+    "resume=auto outputs=empty": "resume=auto: no run to resume below",
+    "optimizer=adam": "optimizer=adam: there is no such option. Did you mean adamw",
+    "optimizer.lr=-1": "optimizer.lr=-1: expected a number above 0 and up to 100",
+    "optimizer.lr=abc": "optimizer.lr=abc: expected a number above 0",
+    "optimizer.lr=nan": "optimizer.lr=nan: expected a number above 0",
+    "optimizer.weight_decay=-1": "optimizer.weight_decay=-1: expected a number from 0 upwards",
+    "scheduler.warmup_steps=-5": "scheduler.warmup_steps=-5: expected a whole number from 0 upwards",
+    "seed=1e3": "seed=1000.0: expected a whole number from 0 to 4294967295",
+    "seed=4294967296": "seed=4294967296: expected a whole number from 0 to 4294967295",
+    "trainer.max_epochs=0": "trainer.max_epochs=0: expected a whole number from 1 upwards, or -1, or null",
+    "trainer.precision=fp16": "trainer.precision=fp16: expected one of 32-true, bf16-mixed, 16-mixed",
+    "batch_size=0": "batch_size=0: expected a whole number from 1 upwards",
+    "num_workers=-1": "num_workers=-1: expected a whole number from 0 upwards, or auto",
+    "train_fraction=2": "train_fraction=2: expected a number above 0 and up to 1",
+    "augmentation.min_size=0": "augmentation.min_size=0: expected a whole number from 1 upwards",
+    "outputs=labels.json": "outputs=labels.json: no folder can be made there",
+    "lr0=0.01": "lr0: there is no such key. Type optimizer.lr=0.001",
+    "epochs=5": "epochs: there is no such key. Type trainer.max_epochs=10",
+    "--epochs 5": "--epochs: there is no such flag. A setting has no dashes and an equals sign: trainer.max_epochs=5",
+    "imgsz=640": "imgsz: there is no such key. Type augmentation.min_size=640",
+    "batch=4": "batch: there is no such key. Type batch_size=2",
+    "data=data.yaml": "data: there is no such key. Type dataset.root=FOLDER with dataset=auto",
+    "device=0": "device: there is no such key. Type trainer.devices=2 with trainer=gpu",
+    "project=runs": "project: there is no such key. Type outputs=FOLDER",
+}  # fmt: skip
+OF_PREDICT = {
+    "checkpoint=latest": "source= is needed: an image, a folder, a glob in quotes, or a list",
+    "source=photos": "give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both",
+    "checkpoint= source=photos": "give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both",
+    "photo.jpg": "'photo.jpg' is not of the form key=value. Images are given as source=a.jpg",
+    "checkpoint=nowhere.ckpt source=photos": "checkpoint=nowhere.ckpt: no such file or run folder",
+    "checkpoint=latest source=nowhere": "source nowhere: no such file or folder",
+    "checkpoint=latest source=2026": "source 2026: no such file or folder",
+    "checkpoint=latest source=empty": "source empty: no image found; extensions are",
+    "checkpoint=latest source=http://example.com/a.jpg": "expected a file or folder of this machine; download it first",
+    "checkpoint=latest source=photos output=": "output= is empty: expected a folder",
+    "checkpoint=latest source=photos output=labels.json": "expected a folder, found the file",
+    "checkpoint=latest source=photos score_threshold=2": "score_threshold=2: expected a number from 0 to 1",
+    "checkpoint=latest source=photos min_score=60": "min_score: there is no such key. Type score_threshold=0.5",
+    "checkpoint=latest source=photos conf=0.5": "conf: there is no such key. Type score_threshold=0.5",
+    "checkpoint=latest source=photos iou=0.5": "iou: there is no such key. Type model.box.nms_threshold=0.5",
+    "checkpoint=latest source=photos device=0": "device=0: expected auto, cpu, mps or cuda; for a GPU device=cuda:0",
+    "checkpoint=latest source=photos save=[png]": "save: there is no writer png",
+    "weights=imagenet source=photos": "weights=imagenet: such a network finds nothing yet; use weights=coco",
+    "model=best.ckpt source=photos": "For a file of weights: checkpoint=best.ckpt",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with some images, an empty folder, a file, and a run."""
+    root = tmp_path_factory.mktemp("world")
+    for folder in ("photos", "empty", "outputs/shapes_small/a/checkpoints"):
+        (root / folder).mkdir(parents=True)
+    for file in ("photos/1.jpg", "labels.json", "outputs/shapes_small/a/checkpoints/best.ckpt"):
+        (root / file).touch()
+    return root
+
+
+@pytest.fixture
+def without_torch(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder, where a command that is not refused fails at what would import torch."""
+    monkeypatch.chdir(world)
+    monkeypatch.setattr(Hydra, "get_mode", lambda *args, **kwargs: None)  # composes all once more to find out
+    for name in ("instseg.app.run", "instseg.app.predict"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "answer"),
+    [
+        *(("train", typed, answer) for typed, answer in OF_TRAIN.items()),
+        *(("predict", typed, answer) for typed, answer in OF_PREDICT.items()),
+    ],
+)
+@pytest.mark.usefixtures("without_torch")
+def test_a_typical_mistake_is_answered_before_torch_is_imported(command, typed, answer, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_command(command, [*shlex.split(typed), *QUIET])
+    assert ended.value.code == 1
+    assert answer in capsys.readouterr().err
