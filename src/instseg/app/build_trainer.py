@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
+from instseg.app.build_loggers import build_loggers
 from instseg.app.check_machine import OWN_TRAINER_KEYS
 from instseg.app.config import Node, RunConfig, TrainerConfig
 from instseg.app.instantiate import build, of_kind
@@ -42,7 +43,7 @@ def build_trainer(config: RunConfig, rank_command: RankCommand, *further: Callba
         trainer = make(
             **_trainer_arguments(config),
             callbacks=callbacks,
-            logger=[build(node) for node in config.logger.values() if node is not None] or False,
+            logger=build_loggers(config) or False,
             plugins=[AtomicCheckpointIO(), *cluster_environment()],
             default_root_dir=config.folder,
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from instseg.app.build_loggers import check_loggers
 from instseg.app.build_module import build_optimizer, build_scheduler
 from instseg.app.config import RunConfig
 from instseg.app.instantiate import build, of_kind
@@ -18,6 +19,7 @@ def check_parts(config: RunConfig) -> None:
     Raises:
         InstsegError: a part refuses its options.
     """
+    check_loggers(config)
     if not config.resume and config.stage == "fit":
         options = built_options(config.model, builders_of(config.model), "model", load=False)
         model_builder_of(config.model).check(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from instseg.app.build_loggers import log_settings
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
 from instseg.app.close_run import close_run
@@ -60,6 +61,8 @@ def _description(run: OpenRun, model: InstanceSegmenter) -> DescribeCheckpoint:
 
 def _fit(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
     start = run.resumed.path if run.resumed else None
+    if run.resumed is None:
+        log_settings(run.trainer, run.config)
     run.trainer.fit(module, datamodule=run.data, ckpt_path=start, weights_only=True)
     return finite(run.trainer.callback_metrics)
 
