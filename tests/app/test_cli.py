@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
             "dataset.root=x",
             "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, ",
         ),
-        ("epochs=10", "epochs: there is no such key. Did you mean trainer.max_epochs"),
+        ("epochs=10", "epochs: there is no such key. Type trainer.max_epochs=10"),
         ("photo.jpg", "'photo.jpg' is not of the form key=value"),
         ("dataset.name=a=b [c]", "a folder's, is quoted twice: 'dataset.name=\"a=b [c]\"'"),
     ],

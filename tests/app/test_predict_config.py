@@ -31,7 +31,7 @@ def test_a_source_is_one_text_or_several_and_may_be_called_like_a_number():
 def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has():
     with pytest.raises(ConfigCompositionException) as caught:
         composed("min_score=0.7")
-    assert "Did you mean score_threshold?" in explain(caught.value, "predict", (), CONFIG_DIR)
+    assert "Type score_threshold=0.5" in explain(caught.value, "predict", (), CONFIG_DIR)
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ def predictions_to_coco(
     categories: Categories,
     category_ids: Mapping[int, int] | None = None,
 ) -> CocoDict:
-    """Convert predictions to one dictionary that is both a COCO dataset and COCO results.
+    """Convert predictions to a COCO dataset whose annotations have scores.
 
-    ``COCO(path)`` reads the whole; ``COCO.loadRes`` and evaluation servers take its ``annotations`` list alone:
-    image_id, category_id, bbox (x, y, width, height in px), score, segmentation (RLE, counts as text).
+    Each has image_id, category_id, bbox (x, y, width, height in px), score, segmentation (RLE, counts as text), area of
+    the mask. As results for ``COCO.loadRes`` they are without bbox, which would decide on the sizes of the masks.
 
     Args:
         predictions: in the original frame.

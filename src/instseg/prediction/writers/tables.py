@@ -11,9 +11,11 @@ from instseg.core.files import write_json
 from instseg.prediction.writers.predicted_image import PredictedImage
 from instseg.prediction.writers.writer import Writer
 
+OF_RESULTS = ("image_id", "category_id", "segmentation", "score")
+
 
 class CocoJson(Writer):
-    """Writer of a COCO dataset, to train on or to open in other tools; its annotations are COCO results."""
+    """Writer of a COCO dataset, to train on or to open in other tools."""
 
     writes = "predictions.json"
 
@@ -24,6 +26,22 @@ class CocoJson(Writer):
         origin = {"image_folder": str(self.run.image_folder), "model": dict(self.run.identity)}
         coco["info"] = {**coco["info"], **origin}
         write_json(self.path, coco)
+
+
+class CocoResults(Writer):
+    """Writer of COCO results for ``COCO(labels).loadRes(file)``, which tells sizes by the area of the masks.
+
+    Without boxes: where a result has one, pycocotools takes the area of the box for the size of the mask.
+    """
+
+    writes = "results.json"
+
+    def finish(self, images: Sequence[PredictedImage]) -> None:
+        """Write the list of results."""
+        names = {image.prediction.image_id: image.file for image in images}
+        coco = predictions_to_coco([image.prediction for image in images], names, self.run.categories)
+        results = [{key: entry for key, entry in found.items() if key in OF_RESULTS} for found in coco["annotations"]]
+        write_json(self.path, results)
 
 
 class Csv(Writer):
