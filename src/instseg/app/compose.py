@@ -152,7 +152,7 @@ def _explained(name: str, overrides: Sequence[str]) -> Iterator[None]:
         raise
     except (HydraException, OmegaConfBaseException) as error:
         remove_unused_folders()
-        raise InstsegError(explain(error, name, overrides, CONFIG_DIR)) from error
+        raise InstsegError(explain(error, name, overrides, CONFIG_DIR)) from None  # which has all of its text
     except OSError as error:
         if not is_disk_full(error):
             raise
