@@ -27,10 +27,13 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from instseg.app.arguments import complete_arguments
+from instseg.app.check_config import checked_run_config
+from instseg.app.check_places import check_run_places
 from instseg.app.command import HYDRA_VERSION
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.job_log import logged
 from instseg.app.suggestions import explain
+from instseg.app.text_arguments import as_texts
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.runs.folders import remove_unused_folders, run_folder
@@ -56,7 +59,7 @@ def compose(name: str, overrides: Sequence[str], config_dir: ConfigDir = None) -
         InstsegError: there is no such key, option or folder.
     """
     with _hydra(name, overrides, config_dir) as hydra:
-        composed = hydra.compose_config(name, list(overrides), RunMode.RUN, from_shell=False)
+        composed = hydra.compose_config(name, as_texts(overrides), RunMode.RUN, from_shell=False)
         with open_dict(composed):
             del composed["hydra"]
         return composed
@@ -79,7 +82,9 @@ def run_stage(overrides: Sequence[str], config_dir: ConfigDir = None) -> Path:
     _check_overrides(overrides)
     run_folder.cache_clear()  # which names one folder in a process of one run
     with _left_as_found(), _hydra("train", overrides, config_dir) as hydra:
-        ended = hydra.run("train", _job, complete_arguments(overrides), with_log_configuration=False).return_value
+        ended = hydra.run(
+            "train", _job, complete_arguments(as_texts(overrides)), with_log_configuration=False
+        ).return_value
         if isinstance(ended, Exception):
             raise ended
         return Path(ended)
@@ -97,10 +102,11 @@ def _check_overrides(overrides: Sequence[object]) -> None:
 
 def _job(config: DictConfig) -> Path | Exception:
     """Run a stage; Hydra would print the errors that are raised here."""
-    from instseg.app.run import run  # torch is imported here
-
     folder = Path(str(config.run_dir))
     try:
+        check_run_places(checked_run_config(config))
+        from instseg.app.run import run  # torch is imported here
+
         with logged():
             run(config)
     except Exception as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.app.check_config import checked_predict_config
+from instseg.app.check_machine import check_calls
 from instseg.app.compose import ConfigDir, compose
 from instseg.app.job import Job
 from instseg.app.predict import build_predictor, build_writers
@@ -66,6 +67,7 @@ def _published(request: Request) -> Model:
 def _built(request: Request, which: str) -> Model:
     own = ("source=[]", quoted("device", request.device), which)
     config = checked_predict_config(compose("predict", [*request.overrides, *own], request.config_dir))
+    check_calls(config.resolved)
     folders = () if request.config_dir is None else (absolute_path(os.fspath(request.config_dir)),)
     predictor, identity = build_predictor(config, Job(overrides=request.overrides, config_dirs=folders))
     return Model(predictor, identity, lambda: build_writers(config.writers))
