@@ -12,9 +12,10 @@ from instseg.checkpoints.content import finite
 from instseg.core.errors import InstsegError
 from instseg.core.types import Batch
 from instseg.evaluation.metrics import CocoMaskMetrics
-from instseg.training.callbacks import Throughput, training_tiles
+from instseg.training.callbacks import Throughput
 from instseg.training.finite import NonFiniteLossError
 from instseg.training.module import InstanceSegmentationModule
+from instseg.training.pictures import training_tiles
 from instseg.training.tensorboard import read_scalars
 
 

@@ -6,134 +6,23 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 
-from instseg.core.categories import Categories
 from instseg.core.records import convert_plain
-from instseg.core.types import Batch, Image, Prediction
+from instseg.core.types import Batch
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.reading.images import read_image
 from instseg.evaluation.image_results import FILE_NAME, VALIDATION_FILE_NAME, ImageResults, write_image_results
 from instseg.evaluation.metric_set import MetricSet
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.tensorboard import read_scalars, tensorboard_of
 from instseg.training.trainer_parts import data_of, log_every_n_steps
 from instseg.visualization.curves import plot_curves
-from instseg.visualization.draw import draw_ground_truth, draw_prediction, draw_target
-from instseg.visualization.sheets import contact_sheet, side_by_side, write_image
 
 log = logging.getLogger(__name__)
-
-
-class _Shown(msgspec.Struct):
-    shown_training_batch: bool
-
-
-class PictureLogger(Callback):
-    """Writer of ground truth beside prediction for the first images of each evaluation, and of one training batch.
-
-    Args:
-        num_images: number of images of the validation (and test) split.
-        score_threshold: detections below it are not drawn.
-        folder: for PNGs of the last evaluation and of the training batch.
-    """
-
-    def __init__(self, num_images: int, score_threshold: float, folder: Path | str) -> None:
-        self.num_images, self.score_threshold, self.folder = num_images, score_threshold, Path(folder)
-        self._drawn: list[Image] = []
-        self._shown_training_batch = False
-
-    def state_dict(self) -> dict[str, object]:
-        """Return what a resumed run needs to know."""
-        return {"shown_training_batch": self._shown_training_batch}
-
-    def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Resume: the training batch is not shown again."""
-        state = convert_plain(state_dict, _Shown, "checkpoint, state of PictureLogger", "use another checkpoint")
-        self._shown_training_batch = state.shown_training_batch
-
-    @rank_zero_only
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Publish the first training batch."""
-        if self._shown_training_batch:
-            return
-        self._shown_training_batch = True
-        categories = _data(trainer).categories
-        tiles = training_tiles(batch, categories)
-        sheet = contact_sheet(tiles, columns=min(4, len(tiles)))
-        self._publish(trainer, "train/batch", sheet)
-
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the pictures of the last evaluation."""
-        self._drawn = []
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: object,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Draw images until there are enough."""
-        self._draw(trainer, _predictions(outputs), batch, _split(trainer))
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Publish the drawn images."""
-        self._publish_drawn(trainer, _split(trainer))
-
-    on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = on_validation_batch_end
-    on_test_epoch_end = on_validation_epoch_end
-
-    @rank_zero_only
-    def _draw(self, trainer: Trainer, predictions: Sequence[Prediction], batch: Batch, split: str) -> None:
-        data = _data(trainer)
-        index = data.prepared.indices[split]
-        for prediction, truth in zip(predictions, batch.ground_truth, strict=True):
-            if len(self._drawn) >= self.num_images:
-                return
-            position = index.index_of(truth.image_id)
-            image = read_image(index.path(position), rotate=index.rotate(position))
-            left = draw_ground_truth(image, truth, data.categories)
-            right = draw_prediction(image, prediction, data.categories, self.score_threshold)
-            self._drawn.append(side_by_side(left, right, height_px=480))
-
-    @rank_zero_only
-    def _publish_drawn(self, trainer: Trainer, split: str) -> None:
-        if trainer.sanity_checking:
-            return
-        for number, picture in enumerate(self._drawn):
-            self._publish(trainer, f"{split}/predictions/{number:02d}", picture)
-        self._drawn = []
-
-    def _publish(self, trainer: Trainer, tag: str, picture: Image) -> None:
-        write_image(self.folder / f"{tag.replace('/', '_')}.png", picture)
-        writer = tensorboard_of(trainer)
-        if writer is not None:
-            writer.add_image(tag, picture, trainer.global_step, dataformats="HWC")
-
-
-def training_tiles(batch: Batch, categories: Categories) -> list[Image]:
-    """Return the images of a batch as the model sees them, with the targets drawn on top.
-
-    Args:
-        batch: the images.
-        categories: names of the labels.
-    """
-    tiles = []
-    for image, (height, width), target in zip(batch.images, batch.image_sizes, batch.targets, strict=True):
-        pixels = image[:, :height, :width].permute(1, 2, 0).cpu().numpy()
-        tiles.append(draw_target(np.ascontiguousarray(pixels), target.to("cpu"), categories))
-    return tiles
 
 
 def _data(trainer: Trainer) -> InstanceDataModule:
@@ -147,18 +36,6 @@ def _metrics(module: LightningModule) -> MetricSet:
     if not isinstance(metrics, MetricSet):
         raise TypeError(f"expected the metrics of an InstanceSegmentationModule, found {type(metrics).__name__}")
     return metrics
-
-
-def _predictions(outputs: object) -> list[Prediction]:
-    """Return the predictions that an evaluation step of an InstanceSegmentationModule returned."""
-    if not isinstance(outputs, Mapping):
-        raise TypeError(f"expected the outputs of an InstanceSegmentationModule, found {type(outputs).__name__}")
-    predictions: list[Prediction] = outputs["predictions"]
-    return predictions
-
-
-def _split(trainer: Trainer) -> str:
-    return "test" if trainer.testing else "val"
 
 
 class ImageResultsWriter(Callback):
