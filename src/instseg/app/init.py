@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.plain_arguments import parse_plain, plain_parser
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 
@@ -36,8 +38,10 @@ def init(arguments: Sequence[str]) -> None:
     write_project(given.folder.expanduser(), given.root, given.format)
     edit = "" if given.root else "\n  write the folder of your labels into conf/dataset/my_data.yaml"
     Console(soft_wrap=True, highlight=False).print(
-        f"{given.folder}: a project with conf/, README.md and .gitignore. Next:\n\n  cd {given.folder}{edit}\n"
-        "  instseg audit --config-dir conf dataset=my_data\n  instseg train --config-dir conf experiment=first",
+        f"{given.folder}: a project with conf/, README.md and .gitignore. Next:\n\n"
+        f"  cd {shlex.quote(str(given.folder))}{edit}\n"
+        f"  {typed_command('audit')} --config-dir conf dataset=my_data\n"
+        f"  {typed_command('train')} --config-dir conf experiment=first",
         markup=False,
     )
 
