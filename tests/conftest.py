@@ -37,7 +37,7 @@ def each_config_file_is_parsed_once() -> Iterator[None]:
     parse, parsed = OmegaConf.load, {}
 
     def load(file: IO[str] | Path | str) -> object:
-        path = Path(file.name if hasattr(file, "name") else file)
+        path = Path(file if isinstance(file, str | Path) else file.name)
         state = path.stat()
         key = path, state.st_mtime_ns, state.st_size
         if key not in parsed:

@@ -1,6 +1,7 @@
 """A command that refers to a run inherits the overrides of that run."""
 
 import json
+import re
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -44,6 +45,15 @@ def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_pa
     run = made_run(tmp_path, "coco_r50fpn", "a", *started)
     typed = [quoted("resume", run), "trainer=cpu", "seed=4"]
     assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
+
+
+@pytest.mark.parametrize("line", ["hydra.searchpath=[file:///tmp/evil]", "hydra.run.dir=/etc", "hydra/launcher=joblib"])
+def test_what_configures_hydra_itself_is_refused_where_a_run_folder_says_it(tmp_path, line):
+    run = made_run(tmp_path, "coco_r50fpn", "a", "dataset=coco", line)
+    with pytest.raises(InstsegError, match=rf"overrides.yaml: '{re.escape(line)}': .*type it again"):
+        complete_arguments([f"resume={run}"])
+    key = line.partition("=")[0]
+    assert complete_arguments([f"resume={run}", f"{key}=x"]) == ["dataset=coco", quoted("resume", run), f"{key}=x"]
 
 
 @pytest.mark.parametrize(

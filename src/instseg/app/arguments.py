@@ -29,7 +29,7 @@ from instseg.runs.stored_overrides import (
 )
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 
-NOT_INHERITED = ("resume", "reproduce", "retry_failed", "stage", "checkpoint", "outputs", "run_dir", "hydra", "sweep")
+NOT_INHERITED = ("resume", "reproduce", "retry_failed", "stage", "checkpoint", "outputs", "run_dir", "sweep")
 CHOSEN_WHOLE = ("dataset", "model")
 PRUNING = "callbacks.pruning."  # the sweep adds it to its jobs anew
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of launchers
