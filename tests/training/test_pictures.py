@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +26,7 @@ def test_pictures_of_a_training_and_its_test_fit_into_their_bytes(validations, m
     assert logger._bytes + per_set <= 5e6, "and there is room for the pictures of the test"
     assert drawn[0] == 1
     assert len(drawn) == min(validations, 11)
-    assert max(b - a for a, b in zip(drawn[1:], drawn[2:], strict=False)) <= max(1, validations // 10)
+    assert max(b - a for a, b in pairwise(drawn[1:])) <= max(1, validations // 10)
 
 
 def test_a_resumed_logger_counts_on(tmp_path):

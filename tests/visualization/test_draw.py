@@ -16,7 +16,7 @@ from instseg.core.categories import Categories, category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import GroundTruth, Prediction, Rle, Target
-from instseg.visualization.curves import _panel_of, plot_curves
+from instseg.visualization.curves import _third_panel, plot_curves
 from instseg.visualization.draw import draw_ground_truth, draw_instances, draw_prediction, draw_target
 from instseg.visualization.sheets import contact_sheet, side_by_side, write_image
 from instseg.visualization.text import contrasting, draw_label, fitting, font_of
@@ -214,34 +214,17 @@ def test_pictures_are_written_whole(tmp_path, name):
 
 
 def test_curves_survive_single_points_gaps_and_nothing(tmp_path):
-    steps, nan = list(range(200)), math.nan
-    noisy = [nan if 50 < s < 90 else 2 / (s + 1) for s in steps]
-    scalars = {
-        "train/loss": (steps, noisy),
-        "train/loss_mask": (steps, [math.inf] * 200),
-        "val/loss": ([10], [1.5]),
-        "val/segm_map": ([10, 20], [nan, 0.3]),
-        **{f"val/segm_map/{n}": ([10], [0.1]) for n in range(30)},
-        "lr": (steps, [0.01] * 200),
-        "empty": ([], []),
-    }
-    for name, curves in {"all.png": scalars, "none.png": {}}.items():
-        plot_curves(curves, tmp_path / "plots" / name)
+    row = {"epoch": 1.0, "train/loss": 2.0, "val/loss": math.inf, "lr": 0.01, "val/loss_mask": 1.0}
+    many = {f"val/segm_map/{n}": 0.1 for n in range(30)}
+    histories = {"one.png": [row], "all.png": [row, {**row, **many, "epoch": 2.0, "val/segm_map": math.nan}] * 40}
+    for name, rows in {**histories, "none.png": []}.items():
+        plot_curves(rows, tmp_path / "plots" / name)
         with PilImage.open(tmp_path / "plots" / name) as image:
-            assert image.format == "PNG" and min(image.size) > 300
-    assert len(list((tmp_path / "plots").iterdir())) == 2
+            assert image.format == "PNG" and image.size == (1300, 800)
+    assert len(list((tmp_path / "plots").iterdir())) == 3
 
 
-def test_each_scalar_has_its_panel():
-    panels = {
-        "train/loss_rpn_box_reg": "train loss",
-        "val/loss": "val loss",
-        "val/segm_map_50": "AP",
-        "val/mean_mask_iou": "AP",
-        "val/bbox_map/car": "box AP per category",
-        "val/segm_map_small": "AP by size",
-        "val/segm_mar_small": "average recall",
-        "lr": "learning rate",
-        "images_per_second": "images_per_second",
-    }
-    assert {name: _panel_of(name) for name in panels} == panels
+def test_the_third_panel_tells_categories_apart_and_where_there_is_one_the_parts_of_the_loss():
+    row = {"val/segm_map/car": 0.1, "val/loss_mask": 1.0}
+    assert _third_panel([row]) == {"parts of the loss on val": {"val/loss_mask": "mask"}}
+    assert list(*_third_panel([{**row, "val/segm_map/dog": 0.1}]).values()) == ["val/segm_map/car", "val/segm_map/dog"]

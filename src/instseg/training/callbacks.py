@@ -18,8 +18,8 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.image_results import FILE_NAME, VALIDATION_FILE_NAME, ImageResults, write_image_results
 from instseg.evaluation.metric_set import MetricSet
 from instseg.evaluation.metrics import CocoMaskMetrics
-from instseg.training.tensorboard import read_scalars, tensorboard_of
-from instseg.training.trainer_parts import data_of, log_every_n_steps
+from instseg.training.history import History
+from instseg.training.trainer_parts import callbacks_of, data_of, log_every_n_steps
 from instseg.visualization.curves import plot_curves
 
 log = logging.getLogger(__name__)
@@ -112,9 +112,7 @@ class Throughput(Callback):
 
 
 class CurvePlotter(Callback):
-    """Writer of ``curves.png`` from the TensorBoard events of the run when training ends, also by Ctrl-C or an error.
-
-    The events are the only record of the values, so a resumed run draws its whole history.
+    """Writer of ``curves.png`` from the history of the run when training ends, also by Ctrl-C or an error.
 
     Args:
         folder: for ``curves.png``.
@@ -134,11 +132,7 @@ class CurvePlotter(Callback):
         self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
-        """Draw the curves of a trainer that has a TensorBoard logger."""
-        writer = tensorboard_of(trainer)
-        if writer is None:
-            return
-        writer.flush()
-        scalars = read_scalars(Path(writer.log_dir))
-        if scalars:
-            plot_curves(scalars, self.folder / "curves.png")
+        """Draw the curves of a trainer whose ``History`` has a validation."""
+        for callback in callbacks_of(trainer):
+            if isinstance(callback, History) and callback.rows:
+                plot_curves(callback.rows, self.folder / "curves.png")
