@@ -39,7 +39,7 @@ OF_TRAIN = {
     "resume=nowhere": "nowhere has neither checkpoints/last.ckpt nor previous.ckpt to resume from",
     "resume=auto outputs=empty": "resume=auto: no run to resume below",
     "optimizer=adam": "optimizer=adam: there is no such option. Did you mean adamw",
-    "optimizer.lr=-1": "optimizer.lr=-1: expected a number above 0 and up to 100",
+    "optimizer.lr=-1": "optimizer.lr=-1: expected a number above 0",
     "optimizer.lr=abc": "optimizer.lr=abc: expected a number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan: expected a number above 0",
     "optimizer.weight_decay=-1": "optimizer.weight_decay=-1: expected a number from 0 upwards",

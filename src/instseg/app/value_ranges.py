@@ -73,7 +73,7 @@ END = Numbers(1, is_whole=True, besides=(-1, None))
 PART_OF_EPOCH = Numbers(0, besides=(None,))
 
 RUN_VALUES: Mapping[str, Values] = {
-    "optimizer.lr": Numbers(0, 100, is_above=True),
+    "optimizer.lr": Numbers(0, is_above=True),
     "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.momentum": FRACTION,
     "optimizer.base_batch_size": COUNT,
