@@ -310,7 +310,7 @@ def test_photos_that_look_alike_stay_in_one_split_unless_that_is_switched_off(tm
     dataset = prepared(tmp_path)
     homes = {split for split in dataset.indices for name in file_names(dataset, split) if name in ("6.png", "7.png")}
     assert len(homes) == 1
-    assert dataset.notes[1] == "5 images look alike, in 1 groups: each group stays in one split."
+    assert dataset.notes[1] == "5 images look alike, in 1 group: each group stays in one split."
     assert "One of these groups has 5 of 12 images" in dataset.notes[2]
     assert len(prepared(tmp_path, group_by=None).notes) == 1
 

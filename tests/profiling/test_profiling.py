@@ -76,7 +76,8 @@ def parts(run) -> set[str]:
 
 def test_every_part_of_the_network_has_its_time_in_a_training_step(numbers, parts):
     wanted = {part.DATA, part.COPY, *parts, *ONLY_IN_TRAINING} - ONLY_IN_EVALUATION
-    assert wanted == {name for name, seconds in numbers["step"].items() if seconds > 0} - {part.OTHER}
+    timed = {name for name, seconds in numbers["step"].items() if seconds > 0} - {part.OTHER}
+    assert wanted == {name for name in timed if not name.startswith("callback ")}  # which are too quick to count on
 
 
 def test_and_so_has_every_part_of_an_evaluation(numbers, parts):
