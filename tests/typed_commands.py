@@ -19,6 +19,7 @@ from pathlib import Path
 from torch.distributed import TCPStore
 
 ROOT = Path(__file__).parents[1]
+OUTSIDE = ROOT / "tests" / "outside"
 TIMEOUT_SECONDS = 200
 QUICK = (
     "num_workers=0", "callbacks.progress=null", "callbacks.pictures=null", "callbacks.curves=null",
@@ -63,6 +64,12 @@ class Command:
         assert self.process.exitcode is not None, self.log.read_text()[-3000:]
         return Done(self.process.exitcode, self.log.read_text())
 
+    def succeed(self) -> Done:
+        """Wait for the good end of the command."""
+        done = self.wait()
+        assert done.code == 0, done.output[-3000:]
+        return done
+
 
 def _enter(script: str, arguments: list[str], environment: dict[str, str], log: str) -> None:
     os.setsid()
@@ -90,9 +97,12 @@ def wait_until(holds: Callable[[], object], command: Command) -> None:
 
 def train(*arguments: str) -> Done:
     """Run the command to its good end."""
-    done = Command(arguments).wait()
-    assert done.code == 0, done.output[-3000:]
-    return done
+    return Command(arguments).succeed()
+
+
+def with_own_files(script: str, *arguments: str) -> Command:
+    """Start a command with the files of ``tests/outside`` on the path and their ``--config-dir``."""
+    return Command([f"--config-dir={OUTSIDE / 'conf'}", *arguments], {"PYTHONPATH": str(OUTSIDE)}, script)
 
 
 def train_as_ranks(world_size: int, *arguments: str, attempt: int = 0) -> list[Done]:

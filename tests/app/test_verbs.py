@@ -100,7 +100,7 @@ def test_in_any_folder_it_has_its_configs_and_names_itself_as_it_was_typed(tmp_p
         (str(CHECKOUT / "predict.py"), "show-augmentation", f"python {CHECKOUT}/train.py stage=show_augmentation"),
         ("/usr/bin/instseg", "test", "instseg test"),
         ("/lib/instseg/__main__.py", "test", "python -m instseg test"),
-        ("/home/me/train.py", "predict", "instseg predict"),
+        ("/elsewhere/train.py", "predict", "instseg predict"),
     ],
 )
 def test_a_command_is_printed_in_the_form_that_was_typed(program, verb, expected, monkeypatch, tmp_path):

@@ -31,8 +31,8 @@ def test_checkpoints_in_the_own_folder_are_restored_also_where_that_is_a_link(fo
 
 
 @pytest.mark.parametrize("name", [
-    "/home/me", "/home/me/other.ckpt", "{}/../../other.ckpt", "{}/..", "{}", "{}/best", "{}/sub/best.ckpt",
-    "local:///home/me/other.ckpt", "memory://best.ckpt", "best.ckpt", "{}/a\0.ckpt",
+    "/elsewhere", "/elsewhere/other.ckpt", "{}/../../other.ckpt", "{}/..", "{}", "{}/best", "{}/sub/best.ckpt",
+    "local:///elsewhere/other.ckpt", "memory://best.ckpt", "best.ckpt", "{}/a\0.ckpt",
 ])  # fmt: skip
 @pytest.mark.parametrize("key", ["best_model_path", "kth_best_model_path", "last_model_path", "best_k_models"])
 def test_a_path_to_anywhere_else_is_refused(folder, name, key):

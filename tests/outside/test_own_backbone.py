@@ -7,20 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from typed_commands import QUICK, Command, Done
-
-HERE = Path(__file__).parent
-CONF = f"--config-dir={HERE / 'conf'}"
-
-
-def typed(script: str, *arguments: str) -> Done:
-    return Command([CONF, *arguments], {"PYTHONPATH": str(HERE)}, script=script).wait()
-
-
-def done(script: str, *arguments: str) -> Done:
-    ended = typed(script, *arguments)
-    assert ended.code == 0, ended.output[-3000:]
-    return ended
+from typed_commands import OUTSIDE, QUICK, Command, with_own_files
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +18,15 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(place) -> Path:
     """The folder of a training of one epoch, with a narrower backbone than the yaml says."""
-    return done(
-        *("train.py", "model=tiny_backbone", "model.backbone.width=8", *QUICK, "batch_size=2"),
-        *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
-        *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
-    ).last_line
+    return (
+        with_own_files(
+            *("train.py", "model=tiny_backbone", "model.backbone.width=8", *QUICK, "batch_size=2"),
+            *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
+            *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
+        )
+        .succeed()
+        .last_line
+    )
 
 
 def test_mask_rcnn_is_trained_and_tested_on_it(trained):
@@ -46,17 +37,17 @@ def test_mask_rcnn_is_trained_and_tested_on_it(trained):
 
 
 def test_it_resumes(trained):
-    done("train.py", f"resume={trained}", "trainer.max_epochs=2")
+    with_own_files("train.py", f"resume={trained}", "trainer.max_epochs=2").succeed()
     assert torch.load(trained / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
 
 
 def test_it_is_measured_again_from_its_checkpoint(trained, place):
-    done("train.py", "stage=test", f"checkpoint={trained}", f"outputs={place}/again")
+    with_own_files("train.py", "stage=test", f"checkpoint={trained}", f"outputs={place}/again").succeed()
 
 
 def test_it_predicts(trained, place):
     options = [f"checkpoint={trained}", f"source={place}/data", "limit=2", "device=cpu"]
-    done("predict.py", *options, f"output={place}/out", "model.box.score_threshold=0.1")
+    with_own_files("predict.py", *options, f"output={place}/out", "model.box.score_threshold=0.1").succeed()
     assert (place / "out/predictions.json").is_file()
 
 
@@ -68,13 +59,15 @@ def test_it_predicts(trained, place):
      ("model.weights=coco", "model.weights: expected none, or the path")],
 )  # fmt: skip
 def test_what_does_not_fit_is_an_error_before_any_work(place, option, message):
-    ended = typed("train.py", "model=tiny_backbone", option, f"outputs={place}/none", f"cache_dir={place}/none")
+    ended = with_own_files(
+        "train.py", "model=tiny_backbone", option, f"outputs={place}/none", f"cache_dir={place}/none"
+    ).wait()
     assert ended.code != 0 and message in ended.output, ended.output[-2000:]
     assert not list((place / "none").rglob("*.json"))
 
 
 def test_without_its_conf_folder_its_checkpoint_is_refused_with_the_way_to_name_it(trained, place):
     options = [f"checkpoint={trained}", f"source={place}/data", f"output={place}/none"]
-    ended = Command(options, {"PYTHONPATH": str(HERE)}, script="predict.py").wait()
+    ended = Command(options, {"PYTHONPATH": str(OUTSIDE)}, script="predict.py").wait()
     assert ended.code != 0 and "built by tiny_backbone.TinyBackbone, which is not known here" in ended.output
     assert "--config-dir=FOLDER" in ended.output

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from factories import write_picture
-from typed_commands import Command
-
-HERE = Path(__file__).parent
+from typed_commands import with_own_files
 
 
 @pytest.fixture(scope="module")
@@ -21,20 +19,21 @@ def run(tmp_path_factory) -> Path:
         write_picture(place / "labels" / name, (48, 64), seed)
     lines = [f"{name},{category},4,5,30,40" for name in names for category in ("cup", "plate")]
     (place / "labels/boxes.csv").write_text("\n".join([*lines, "0.png,cup,4"]))
-    arguments = [
-        *(f"--config-dir={HERE / 'conf'}", "dataset=box_table", "augmentation=fade"),
-        *(f"dataset.root={place}/labels", "model=small", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
-        *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
-        *(
-            "augmentation.min_size=48",
-            "augmentation.max_size=64",
-            f"outputs={place}/outputs",
-            f"cache_dir={place}/data",
-        ),
-    ]
-    done = Command(arguments, {"PYTHONPATH": str(HERE)}).wait()
-    assert done.code == 0, done.output[-3000:]
-    return done.last_line
+    return (
+        with_own_files(
+            *("train.py", "dataset=box_table", "augmentation=fade"),
+            *(f"dataset.root={place}/labels", "model=small", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
+            *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
+            *(
+                "augmentation.min_size=48",
+                "augmentation.max_size=64",
+                f"outputs={place}/outputs",
+                f"cache_dir={place}/data",
+            ),
+        )
+        .succeed()
+        .last_line
+    )
 
 
 def test_the_format_is_read_divided_and_audited_as_ours_are(run):

@@ -9,16 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typed_commands import QUICK, Command, Done
-
-HERE = Path(__file__).parent
-
-
-def typed(script: str, *arguments: str) -> Done:
-    """Run a command to its good end, with this folder on the path."""
-    done = Command([f"--config-dir={HERE / 'conf'}", *arguments], {"PYTHONPATH": str(HERE)}, script).wait()
-    assert done.code == 0, done.output[-3000:]
-    return done
+from typed_commands import QUICK, with_own_files
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +20,16 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(place) -> Path:
     """The folder of a training with the metric and the callback."""
-    return typed(
-        *("train.py", "metrics=mine", "callbacks=mine", "monitor.metric=val/count_error", "monitor.mode=min"),
-        *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
-        *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
-        *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
-    ).last_line
+    return (
+        with_own_files(
+            *("train.py", "metrics=mine", "callbacks=mine", "monitor.metric=val/count_error", "monitor.mode=min"),
+            *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
+            *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
+            *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
+        )
+        .succeed()
+        .last_line
+    )
 
 
 def test_the_metric_is_logged_under_its_name_beside_ours_and_can_choose_the_best_checkpoint(run):
@@ -52,21 +47,20 @@ def test_the_callback_takes_part_in_the_training(run):
 
 def test_the_writer_is_chosen_by_its_name_beside_ours(run, place):
     options = [f"checkpoint={run}", f"source={place}/data", f"output={place}/out", "limit=3", "device=cpu"]
-    typed("predict.py", "writers=mine", "save=[coco,captions]", "score_threshold=1", *options)
+    with_own_files("predict.py", "writers=mine", "save=[coco,captions]", "score_threshold=1", *options).succeed()
     names = {path.name for path in (place / "out").iterdir()}
     assert names == {"predictions.json", "captions.txt", "prediction_run.json"}
     lines = (place / "out/captions.txt").read_text().splitlines()
     assert len(lines) == 3 and all(line.endswith(": an empty scene") for line in lines)
-    typed("predict.py", "writers=mine", "save=coco", "overwrite=true", *options)
+    with_own_files("predict.py", "writers=mine", "save=coco", "overwrite=true", *options).succeed()
     assert not (place / "out/captions.txt").exists(), "a run replaces all that an earlier one wrote"
 
 
 def test_a_metric_under_the_name_of_another_is_an_error_before_the_training(place):
-    arguments = [
-        *(f"--config-dir={HERE / 'conf'}", "+metrics.segm_map._target_=count_error.CountError", *QUICK),
+    ended = with_own_files(
+        *("train.py", "+metrics.segm_map._target_=count_error.CountError", *QUICK),
         *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
         *(f"outputs={place}/refused", f"cache_dir={place}/data"),
-    ]
-    ended = Command(arguments, {"PYTHONPATH": str(HERE)}).wait()
+    ).wait()
     assert ended.code != 0 and "metrics.segm_map: expected names that nothing else is logged under" in ended.output
     assert not list((place / "refused").rglob("events.out.tfevents.*")), "nothing was logged yet"

@@ -8,22 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from typed_commands import QUICK, Command, Done
+from typed_commands import QUICK, Command, with_own_files
 
 from instseg.data.builtin.shapes_drawing import CATEGORIES
-
-HERE = Path(__file__).parent
-CONF = f"--config-dir={HERE / 'conf'}"
-
-
-def typed(script: str, *arguments: str) -> Done:
-    return Command([CONF, *arguments], {"PYTHONPATH": str(HERE)}, script=script).wait()
-
-
-def done(script: str, *arguments: str) -> Done:
-    ended = typed(script, *arguments)
-    assert ended.code == 0, ended.output[-3000:]
-    return ended
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +21,19 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(place) -> Path:
     """The folder of a training of twelve epochs."""
-    return done(
-        *("train.py", "model=toy", *QUICK, "dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=4"),
-        *("trainer.max_epochs=12", "trainer.accelerator=cpu", f"outputs={place}/outputs", f"cache_dir={place}/data"),
-    ).last_line
+    return (
+        with_own_files(
+            *("train.py", "model=toy", *QUICK, "dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=4"),
+            *(
+                "trainer.max_epochs=12",
+                "trainer.accelerator=cpu",
+                f"outputs={place}/outputs",
+                f"cache_dir={place}/data",
+            ),
+        )
+        .succeed()
+        .last_line
+    )
 
 
 def test_it_trains_is_validated_and_tested_with_losses_of_its_own_names(trained):
@@ -54,17 +50,19 @@ def test_it_trains_is_validated_and_tested_with_losses_of_its_own_names(trained)
 
 
 def test_it_resumes(trained):
-    done("train.py", f"resume={trained}", "trainer.max_epochs=13")
+    with_own_files("train.py", f"resume={trained}", "trainer.max_epochs=13").succeed()
     assert torch.load(trained / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 12
 
 
 def test_it_is_measured_again_from_its_checkpoint(trained, place):
-    done("train.py", "stage=test", f"checkpoint={trained}", f"outputs={place}/again")
+    with_own_files("train.py", "stage=test", f"checkpoint={trained}", f"outputs={place}/again").succeed()
 
 
 def test_it_predicts_with_an_option_that_may_change_after_training(trained, place):
     options = [f"checkpoint={trained}", f"source={place}/data", "limit=2", "device=cpu", "model=toy"]
-    done("predict.py", *options, f"output={place}/out", "model.score_threshold=0.3", "score_threshold=0.1")
+    with_own_files(
+        "predict.py", *options, f"output={place}/out", "model.score_threshold=0.3", "score_threshold=0.1"
+    ).succeed()
     assert (place / "out/predictions.json").is_file()
 
 
@@ -75,7 +73,9 @@ def test_it_predicts_with_an_option_that_may_change_after_training(trained, plac
 )  # fmt: skip
 def test_an_option_that_it_lacks_is_an_error_before_any_work(trained, place, script, option, message):
     predicts = [f"checkpoint={trained}", f"source={place}/data", f"output={place}/none"]
-    ended = typed(script, option, *(predicts if script == "predict.py" else ["model=toy", f"outputs={place}/none"]))
+    ended = with_own_files(
+        script, option, *(predicts if script == "predict.py" else ["model=toy", f"outputs={place}/none"])
+    ).wait()
     assert ended.code != 0 and message in ended.output, ended.output[-2000:]
     assert not list((place / "none").rglob("*.ckpt")) and not (place / "none/predictions.json").exists()
 
