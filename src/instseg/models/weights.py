@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
-from instseg.models.weight_files import BACKGROUND, BODY, StateDict, WeightsFile, read_weights
+from instseg.models.weight_files import BACKGROUND, BODY, StateDict, WeightsFile
 
 PREDICTORS = {  # module -> rows per category
     "roi_heads.box_predictor.cls_score": 1,
@@ -85,24 +84,6 @@ def _part(name: str) -> str:
     """Return the part that a tensor belongs to: backbone.body, backbone.fpn, rpn, roi_heads.box_head, ..."""
     first, second = name.split(".")[:2]
     return first if first == "rpn" else f"{first}.{second}"
-
-
-def load_weights(
-    model: nn.Module, weights: str | Path, categories: Categories | Sequence[str] | int, *, backbone: str, variant: str
-) -> WeightsReport:
-    """Read weights and copy them into the model; see ``apply_weights``.
-
-    Args:
-        model: the model.
-        weights: coco, imagenet, a path or a URL.
-        categories: the model's categories, or their number.
-        backbone: name of the backbone, for published weights.
-        variant: of Mask R-CNN, for published weights.
-
-    Raises:
-        InstsegError: the weights cannot be read, or do not fit the model.
-    """
-    return apply_weights(model, read_weights(weights, backbone, variant), categories)
 
 
 def apply_weights(model: nn.Module, file: WeightsFile, categories: Categories | Sequence[str] | int) -> WeightsReport:
