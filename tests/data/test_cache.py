@@ -101,6 +101,7 @@ def test_a_damaged_cache_is_built_again_with_a_sentence_that_names_the_file(tmp_
     path = before.folder / name
     whole = path.read_bytes()
     path.unlink() if content is None else path.write_bytes(content)
+    caplog.clear()
     with caplog.at_level(logging.WARNING, logger="instseg"):
         after = prepared(tmp_path)
     if content == b"{}" and name in ("findings.json", "splits.json"):
