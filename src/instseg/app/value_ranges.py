@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
 from instseg.core.errors import InstsegError
+from instseg.core.ranges import COUNT, COUNT_OR_NULL, FRACTION, NOT_NEGATIVE, Numbers, OneOf, Values
+from instseg.models.mask_rcnn_options import BUILDER, RANGES
 
-
-class Values(Protocol):
-    """Values that a key may have; the text of them follows the word "expected"."""
-
-    def __contains__(self, value: object) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Numbers between two limits.
-
-    Args:
-        low: smallest number.
-        high: largest number.
-        is_whole: only whole numbers.
-        is_above: ``low`` itself is too small.
-        besides: other values that have a meaning of their own, ``None`` being written null.
-    """
-
-    low: float
-    high: float = math.inf
-    is_whole: bool = False
-    is_above: bool = False
-    besides: tuple[object, ...] = ()
-
-    def __contains__(self, value: object) -> bool:
-        """Tell whether the value is one of these."""
-        if isinstance(value, bool) or not isinstance(value, int if self.is_whole else int | float):
-            return value in self.besides
-        is_within = self.low < value <= self.high if self.is_above else self.low <= value <= self.high
-        return (is_within and math.isfinite(value)) or value in self.besides
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.is_whole else "a number"
-        start = f"{kind} {'above' if self.is_above else 'from'} {self.low:.10g}"
-        end = "" if self.is_above else " upwards"
-        if math.isfinite(self.high):
-            end = f"{' and up' if self.is_above else ''} to {self.high:.10g}"
-        return start + end + "".join(f", or {'null' if other is None else other}" for other in self.besides)
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """A choice of texts, or of what is written like them."""
-
-    names: tuple[str, ...]
-
-    def __contains__(self, value: object) -> bool:
-        """Tell whether the value is one of these."""
-        return not isinstance(value, bool) and str(value) in self.names
-
-    def __str__(self) -> str:
-        return f"one of {', '.join(self.names)}"
-
-
-COUNT = Numbers(1, is_whole=True)
-COUNT_OR_NULL = Numbers(1, is_whole=True, besides=(None,))
-NOT_NEGATIVE = Numbers(0)
-POSITIVE = Numbers(0, is_above=True)
-FRACTION = Numbers(0, 1)
 END = Numbers(1, is_whole=True, besides=(-1, None))
 PART_OF_EPOCH = Numbers(0, besides=(None,))
 
-RUN_VALUES: Mapping[str, Values] = {
+RUN_VALUES: dict[str, Values] = {
     "optimizer.lr": Numbers(0, is_above=True),
     "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.momentum": FRACTION,
@@ -85,12 +24,6 @@ RUN_VALUES: Mapping[str, Values] = {
     "scheduler.gamma": Numbers(0, 1, is_above=True),
     "augmentation.min_size": COUNT,
     "augmentation.max_size": COUNT,
-    "model.trainable_layers": Numbers(0, 5, is_whole=True, besides=(None,)),
-    "model.rpn.nms_threshold": FRACTION,
-    "model.rpn.score_threshold": FRACTION,
-    "model.box.score_threshold": FRACTION,
-    "model.box.nms_threshold": FRACTION,
-    "model.box.detections_per_image": COUNT,
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps", "tpu")),
     "trainer.precision": OneOf(
         ("32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true", "32", "16", "64", "bf16")
@@ -121,18 +54,17 @@ RUN_VALUES: Mapping[str, Values] = {
 }
 """Dotted key of ``train.py`` -> its values. A key that the chosen options do not have is not asked for."""
 
-PREDICT_VALUES: Mapping[str, Values] = {
+PREDICT_VALUES: dict[str, Values] = {
     "score_threshold": FRACTION,
     "batch_size": COUNT,
     "limit": COUNT_OR_NULL,
     "min_size": COUNT_OR_NULL,
     "max_size": COUNT_OR_NULL,
-    **{key: values for key, values in RUN_VALUES.items() if key.startswith("model.")},
 }
 """The same of ``predict.py``."""
 
 
-def check_values(config: Mapping[str, object], table: Mapping[str, Values]) -> None:
+def check_values(config: Mapping[str, object], table: dict[str, Values]) -> None:
     """Check the values of a config that have a range.
 
     Args:
@@ -142,10 +74,16 @@ def check_values(config: Mapping[str, object], table: Mapping[str, Values]) -> N
     Raises:
         InstsegError: the first value that its key may not have.
     """
-    for key, values in table.items():
+    for key, values in (table | _values_of_model(config)).items():
         is_there, value = _look_up(config, key)
         if is_there and value not in values:
             raise InstsegError(f"{key}={'null' if value is None else value}: expected {values}")
+
+
+def _values_of_model(config: Mapping[str, object]) -> dict[str, Values]:
+    """Return dotted key -> values of a network of ours; another's options are its own to check."""
+    is_ours = _look_up(config, "model._target_") == (True, BUILDER)
+    return {f"model.{key}": values for key, values in RANGES.items()} if is_ours else {}
 
 
 def _look_up(config: Mapping[str, object], key: str) -> tuple[bool, object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import Devices
 from instseg.models.feature_backbone import check_feature_backbone
+from instseg.models.mask_rcnn_options import RANGES
 from instseg.models.names import BACKBONES, NORMS, STAGES
 from instseg.models.weight_files import WeightsFile, find_weights
 
@@ -53,8 +54,8 @@ def check_choices(
         ("norm", norm, ("auto", *NORMS)),
     ):
         _check_name(key, value, known)
-    if trainable_layers not in (None, *range(len(STAGES) + 1)):
-        raise InstsegError(f"model.trainable_layers={trainable_layers} must be null or lie in 0..{len(STAGES)}")
+    if trainable_layers not in RANGES["trainable_layers"]:
+        raise InstsegError(f"model.trainable_layers={trainable_layers}: expected {RANGES['trainable_layers']}")
     if not isinstance(fpn_channels, int) or fpn_channels < 1:
         raise InstsegError(f"model.fpn_channels={fpn_channels} must be a whole number from 1")
     if not load:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from instseg.core.errors import InstsegError
-from instseg.models.names import STRIDES
+from instseg.core.ranges import COUNT, FRACTION, Numbers, Values
+from instseg.models.names import STAGES, STRIDES
 from instseg.models.option_keys import check_keys
 
 PREDICTION_OPTIONS = (
@@ -15,6 +16,26 @@ PREDICTION_OPTIONS = (
     "box.score_threshold", "box.nms_threshold", "box.detections_per_image",
 )  # fmt: skip
 """Options that may change after training."""
+
+BUILDER = "instseg.models.mask_rcnn.build_mask_rcnn"
+"""The callable that takes these options, as ``model._target_`` names it: known without loading it."""
+
+RANGES: Mapping[str, Values] = {
+    "trainable_layers": Numbers(0, len(STAGES), is_whole=True, besides=(None,)),
+    "rpn.nms_threshold": FRACTION,
+    "rpn.score_threshold": FRACTION,
+    "rpn.fg_iou": FRACTION,
+    "rpn.bg_iou": FRACTION,
+    "rpn.positive_fraction": FRACTION,
+    "box.score_threshold": FRACTION,
+    "box.nms_threshold": FRACTION,
+    "box.detections_per_image": COUNT,
+    "box.fg_iou": FRACTION,
+    "box.bg_iou": FRACTION,
+    "box.positive_fraction": FRACTION,
+}
+"""Dotted key of an option -> its values, where they are fewer than ``NUMBERS``."""
+NUMBERS: Mapping[type, Values] = {int: Numbers(0, is_whole=True), float: Numbers(0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +136,12 @@ def read_options(kind: type[Options], given: object, key: str) -> Options:
 
 
 def _check_value(key: str, value: object, default: object) -> None:
-    """Raise InstsegError if ``value`` is not of the kind of ``default``; no number may be negative."""
-    accepted, wanted = {
-        int: (int, "a whole number from 0"),
-        float: (int | float, "a number from 0"),
-        tuple: (list | tuple, "a list"),
-    }.get(type(default), (object, ""))
-    if not isinstance(value, accepted) or (isinstance(value, int | float) and value < 0):
-        raise InstsegError(f"{key}={value!r} must be {wanted}")
+    """Raise InstsegError if ``value`` is out of its range, or no list where ``default`` is one."""
+    values = RANGES.get(key.removeprefix("model."), NUMBERS.get(type(default)))
+    if values is not None and value not in values:
+        raise InstsegError(f"{key}={value!r}: expected {values}")
+    if isinstance(default, tuple) and not isinstance(value, list | tuple):
+        raise InstsegError(f"{key}={value!r}: expected a list")
 
 
 def read_groups(

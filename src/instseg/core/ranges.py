@@ -1,0 +1,67 @@
+"""The values that an option may have, with the text that a message needs of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Values(Protocol):
+    """Values that a key may have; the text of them follows the word "expected"."""
+
+    def __contains__(self, value: object) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers between two limits.
+
+    Args:
+        low: smallest number.
+        high: largest number.
+        is_whole: only whole numbers.
+        is_above: ``low`` itself is too small.
+        besides: other values that have a meaning of their own, ``None`` being written null.
+    """
+
+    low: float
+    high: float = math.inf
+    is_whole: bool = False
+    is_above: bool = False
+    besides: tuple[object, ...] = ()
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether the value is one of these."""
+        if isinstance(value, bool) or not isinstance(value, int if self.is_whole else int | float):
+            return value in self.besides
+        is_within = self.low < value <= self.high if self.is_above else self.low <= value <= self.high
+        return (is_within and math.isfinite(value)) or value in self.besides
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.is_whole else "a number"
+        start = f"{kind} {'above' if self.is_above else 'from'} {self.low:.10g}"
+        end = "" if self.is_above else " upwards"
+        if math.isfinite(self.high):
+            end = f"{' and up' if self.is_above else ''} to {self.high:.10g}"
+        return start + end + "".join(f", or {'null' if other is None else other}" for other in self.besides)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A choice of texts, or of what is written like them."""
+
+    names: tuple[str, ...]
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether the value is one of these."""
+        return not isinstance(value, bool) and str(value) in self.names
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.names)}"
+
+
+NOT_NEGATIVE = Numbers(0)
+FRACTION = Numbers(0, 1)
+COUNT = Numbers(1, is_whole=True)
+COUNT_OR_NULL = Numbers(1, is_whole=True, besides=(None,))
