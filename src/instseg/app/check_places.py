@@ -8,7 +8,7 @@ from pathlib import Path
 from instseg.app.config import Node, PredictConfig, RunConfig
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
-from instseg.data.fetch.local_path import local_path
+from instseg.data.fetch.local_path import corrected_places, local_path
 from instseg.data.reading.image_files import check_source
 from instseg.models.weight_names import check_weights
 from instseg.runs.folders import find_checkpoint
@@ -28,6 +28,7 @@ def check_run_places(config: RunConfig) -> None:
     root = config.dataset.get("root")
     if config.dataset.get("_target_") == FOLDER_OF_LABELS and isinstance(root, str):
         local_path(root)
+        corrected_places(config.dataset.get("corrected"))
     if config.stage == "fit" and not config.resume:
         _check_weights(config.model)
 

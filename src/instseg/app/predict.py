@@ -15,6 +15,7 @@ from instseg.app.config import Node, PredictConfig
 from instseg.app.instantiate import build, of_kind
 from instseg.app.job import Job, current_job
 from instseg.app.memory import keep_freed_memory
+from instseg.app.train_again import how_to_train_again
 from instseg.core.files import absolute_path
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.output import OutputOptions, write_predictions
@@ -55,6 +56,8 @@ def predict(composed: DictConfig) -> int:
         console=console,
     )
     summary.print(console)
+    if summary.num_images and (advice := how_to_train_again(config)):
+        console.print(f"\n{advice}", markup=False, highlight=False, soft_wrap=True)
     return summary.exit_code
 
 

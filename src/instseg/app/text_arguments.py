@@ -14,7 +14,7 @@ from instseg.core.overrides import MULTIRUN, quoted
 TEXTS = (
     "checkpoint", "resume", "reproduce", "outputs", "cache_dir", "run_dir", "source", "output", "weights", "device",
     "categories", "dataset.root", "dataset.images", "dataset.image_folder", "dataset.splits_file", "dataset.group_by",
-    "dataset.categories", "dataset.drop", "model.weights",
+    "dataset.categories", "dataset.drop", "dataset.corrected", "model.weights",
 )  # fmt: skip
 """Keys with a text, or with a list of texts."""
 

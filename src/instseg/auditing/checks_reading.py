@@ -11,14 +11,23 @@ from instseg.data.reading.findings import KINDS, LEFT_OUT, Findings
 
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_FRACTION = 0.5
-WARNED_REPAIRS = ("box_only", "mask_semantic", "regions_as_instances")
-"""Repairs that change what is learnt: warnings."""
+WARNED = ("box_only", "mask_semantic", "regions_as_instances", "prediction_in_train", "prediction_in_any")
+"""Repairs and other findings that change what is learnt or measured: warnings."""
 HARMLESS = (
     *("image_unlabelled", "image_labelled_twice", "label_file_foreign", "task_skipped", "task_unlabelled"),
-    *("category_ignored", "shape_repeated"),
+    *("category_ignored", "shape_repeated", "prediction_left_out", "resembles_measured"),
 )
 """Kinds that most people leave out on purpose, or lose nothing by: remarks."""
+PREDICTIONS = (
+    "Correct them; where a prediction is right as it is, tick the box 'checked' in LabelMe, or set the star (ground "
+    "truth) in Label Studio. "
+)
 ADVICE = {
+    "prediction_in_train": PREDICTIONS + "dataset.predictions=leave_out trains without them.",
+    "prediction_in_any": PREDICTIONS + "A network that is measured on its own predictions is praised for its errors.",
+    "prediction_measured": PREDICTIONS + "dataset.predictions=any measures on them all the same.",
+    "prediction_left_out": PREDICTIONS,
+    "resembles_measured": "Nothing needs to be done: trained on, they would flatter the metrics.",
     "image_missing": "Copy the images to where they were sought, or delete their entries from the labels.",
     "image_unreadable": "Replace these files by intact copies; the next run uses them.",
     "image_size_differs": "The image was resized or replaced after it was labelled: restore the labelled one.",
@@ -64,7 +73,7 @@ def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str]) 
 
 
 def _severity(kind: str) -> Severity:
-    is_loud = (kind in LEFT_OUT and kind not in HARMLESS) or kind in WARNED_REPAIRS
+    is_loud = (kind in LEFT_OUT and kind not in HARMLESS) or kind in WARNED
     return Severity.WARNING if is_loud else Severity.INFO
 
 

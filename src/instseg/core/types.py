@@ -195,6 +195,8 @@ class CocoImage(TypedDict, total=False):
     height: int
     width: int
     source: str  # the set of labels that it came with, where there are several
+    is_prediction: bool  # its labels are as predict.py wrote them: nobody has changed one
+    instseg_digest: str  # of its labels, as predict.py wrote them: see ``core.prediction_mark``
 
 
 class CocoAnnotation(TypedDict, total=False):

@@ -11,7 +11,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,7 +29,12 @@ from instseg.data.splits.selection import Selection
 
 
 def prepare_dataset(
-    reader: LabelReader, selection: Selection, cache_dir: Path, name: str, exif: str = "auto"
+    reader: LabelReader,
+    selection: Selection,
+    cache_dir: Path,
+    name: str,
+    exif: str = "auto",
+    corrected: Sequence[LabelReader] = (),
 ) -> PreparedDataset:
     """Build the indices of a dataset unless the cache holds them.
 
@@ -41,13 +46,14 @@ def prepare_dataset(
         cache_dir: where the result is kept.
         name: of the dataset, the start of the folder's name.
         exif: the frame in which the labels were drawn, see ``decide_frames``.
+        corrected: readers of corrected predictions, which join train.
 
     Raises:
         InstsegError: the labels are of no use, with the folder and the reason.
     """
     indices = cache_dir.absolute() / "index"
     mark_as_cache(indices)  # first: it may lie below the labels' root
-    request = steps.Request(reader, list(reader.label_files()), selection, exif, indices)
+    request = steps.Request(reader, list(reader.label_files()), selection, exif, indices, tuple(corrected))
     folder = indices / f"{name}-{_key(request)}"
     found = find_prepared(folder)
     if found is not None:
@@ -57,8 +63,10 @@ def prepare_dataset(
 
 
 def _key(request: steps.Request) -> str:
-    files = sorted(_state(file) for file in {*request.label_files, *request.selection.files()})
+    added = [file for reader in request.corrected for file in reader.label_files()]
+    files = sorted(_state(file) for file in {*request.label_files, *added, *request.selection.files()})
     content = [INDEX_VERSION, identity_of(request.reader), files, asdict(request.selection), request.exif]
+    content += [identity_of(reader) for reader in request.corrected]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,8 @@ from instseg.data.builtin.openimages_download import prepare_openimages
 from instseg.data.builtin.shapes import prepare_shapes
 from instseg.data.fetch.connection import ConnectionOptions
 from instseg.data.fetch.dataset_root import local_root
+from instseg.data.fetch.local_path import corrected_places
+from instseg.data.formats.auto import AutoReader
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.openimages.reader import OpenImagesReader
 from instseg.data.prepare import prepare_dataset
@@ -30,6 +32,7 @@ def folder(
     root: str,
     cache_dir: str,
     exif: str = "auto",
+    corrected: object = None,
     **options: object,
 ) -> PreparedDataset:
     """Prepare a folder of images with labels in some format, here or elsewhere.
@@ -40,6 +43,7 @@ def folder(
         root: folder, archive or address of the labels.
         cache_dir: the folder for downloads and indices.
         exif: frame in which the labels were drawn: ``auto``, ``upright`` or ``stored``.
+        corrected: folders or files with corrected predictions, which join train; their format is recognised.
         options: those of ``Selection``, and those of the format, see conf/dataset. A single name of ``categories`` and
             ``drop`` may come without a list, and a number stands for the name that it spells.
 
@@ -54,7 +58,8 @@ def folder(
     cache = Path(cache_dir).expanduser()
     try:
         labels = make_reader(reader, local_root(root, cache), of_format, cache)
-        return prepare_dataset(labels, selection, cache, name, exif)
+        added = [AutoReader(local_root(place, cache), str(cache)) for place in corrected_places(corrected)]
+        return prepare_dataset(labels, selection, cache, name, exif, added)
     except PermissionError as error:
         raise InstsegError(f"dataset.root={root}: not allowed to read or write {error.filename}") from error
 

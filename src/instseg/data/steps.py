@@ -11,6 +11,7 @@ from pathlib import Path
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoDict
+from instseg.data.corrected import read_corrected
 from instseg.data.index.build import note_unlabelled, write_index
 from instseg.data.index.columns import Index
 from instseg.data.reading.coco_text import write_coco
@@ -19,7 +20,7 @@ from instseg.data.reading.frames import decide_frames, read_headers, unusable_fi
 from instseg.data.reading.labels import Labels, without_dangling
 from instseg.data.reading.readers import LabelReader
 from instseg.data.splits.divide import divide, file_names
-from instseg.data.splits.select import limit_images, rename_categories, select_categories
+from instseg.data.splits.select import limit_images, rename_added, rename_categories, select_categories
 from instseg.data.splits.selection import Selection
 from instseg.data.splits.splits_file import UNUSED
 
@@ -35,6 +36,7 @@ class Request:
     selection: Selection
     exif: str  # the frame in which the labels were drawn, see ``decide_frames``
     folder: Path  # where the indices are written
+    corrected: tuple[LabelReader, ...] = ()  # of corrected predictions, which join train
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class ReadLabels:
     request: Request
     labels: dict[str, Labels]
     findings: Mapping[str, Findings]  # split -> what was found; a defaultdict that the later steps add to
+    corrected: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class SelectedLabels:
     request: Request
     labels: dict[str, Labels]
     findings: Mapping[str, Findings]
+    corrected: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def read(request: Request) -> ReadLabels:
     findings: defaultdict[str, Findings] = defaultdict(Findings)
     labels = request.reader.read(findings)
     note_unlabelled(labels, request.label_files, findings)
-    return ReadLabels(request, labels, findings)
+    return ReadLabels(request, labels, findings, read_corrected(request.corrected, labels, findings))
 
 
 def select(read: ReadLabels) -> SelectedLabels:
@@ -94,19 +98,27 @@ def select(read: ReadLabels) -> SelectedLabels:
         raise InstsegError(f"{read.request.reader.root}: its labels name no image")
     renamed = rename_categories(checked, selection.rename, selection.drop)
     labels = {split: Labels(coco, read.labels[split].image_root) for split, coco in renamed.items()}
-    return SelectedLabels(read.request, labels, read.findings)
+    return SelectedLabels(read.request, labels, read.findings, _renamed_corrected(read.corrected, renamed, selection))
+
+
+def _renamed_corrected(corrected: Labels | None, others: Mapping[str, CocoDict], selection: Selection) -> Labels | None:
+    if corrected is None:
+        return None
+    known = {category["name"] for coco in others.values() for category in coco["categories"]}
+    return Labels(rename_added(corrected.coco, known, selection.rename, selection.drop), corrected.image_root)
 
 
 def split(selected: SelectedLabels) -> SplitLabels:
     """Divide the images into train, val and test, then keep the chosen categories and as many images as wanted."""
     selection = selected.request.selection
-    divided, notes = divide(selected.labels, selection)
+    divided, notes = divide(selected.labels, selection, selected.findings, selected.corrected)
     categories = _categories({name: part.coco for name, part in divided.items()}, selection)
     parts = {
         name: Labels(_limited(part.coco, name, categories, selection), part.image_root)
         for name, part in divided.items()
     }
-    listed = selected.labels if selection.splits_file else divided  # a splits file may leave images out of all splits
+    given = {**selected.labels, **({"corrected": selected.corrected} if selected.corrected else {})}
+    listed = given if selection.splits_file else divided  # a splits file may leave images out of all splits
     lists = _split_lists(file_names(listed), file_names(parts))
     return SplitLabels(selected.request, parts, categories, lists, notes, selected.findings)
 

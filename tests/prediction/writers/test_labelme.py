@@ -11,6 +11,7 @@ import pytest
 from export_factories import IDENTITY, PIXEL, RING, TWO_PARTS, export, predicted
 
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
+from instseg.core.prediction_mark import labelme_digest
 from instseg.prediction.writers.labelme import LabelMe
 
 
@@ -22,9 +23,10 @@ def test_a_json_has_what_labelme_asks_for_and_says_which_model_it_was(tmp_path):
     export(LabelMe, tmp_path, {"a.jpg": predicted(PIXEL)})
     content = written(tmp_path, "a.json")
     (shape,) = content.pop("shapes")
+    assert content.pop("instseg_digest") == labelme_digest([shape])
     assert content == {
         "version": "5.5.0",
-        "flags": {},
+        "flags": {"checked": False},  # a box to tick where the prediction is right as it is
         "imagePath": "../../my photos/a.jpg",
         "imageData": None,
         "imageHeight": 6,

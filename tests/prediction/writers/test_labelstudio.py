@@ -13,6 +13,7 @@ from export_factories import CATEGORIES, IDENTITY, PIXEL, RING, TWO_PARTS, expor
 
 from instseg.core.categories import Categories
 from instseg.core.masks import polygons_to_rle, rle_to_bitmask
+from instseg.core.prediction_mark import labelstudio_digest
 from instseg.prediction.writers.labelstudio import LabelStudio
 from instseg.prediction.writers.writer import PredictionRun
 
@@ -24,6 +25,7 @@ def tasks(folder: Path) -> list[dict[str, Any]]:
 def test_a_task_has_its_photo_and_one_prediction_of_polygons_in_percent(tmp_path):
     export(LabelStudio, tmp_path, {"more/a b.jpg": predicted(PIXEL)})
     (task,) = tasks(tmp_path)
+    assert task["data"].pop("instseg_digest") == labelstudio_digest(task["predictions"][0]["result"])
     assert task["data"] == {"image": "/data/local-files/?d=my%20photos/more/a%20b.jpg"}
     assert task["meta"] == {"instseg": IDENTITY}
     (prediction,) = task["predictions"]

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from export_factories import CATEGORIES, all_writers, export_run, predicted
 from factories import make_picture, polygon, star, write_picture
+from labelme_files import SIZE as LABELME_SIZE
+from labelme_files import shape as labelme_shape
+from labelme_files import write_labels
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from typed_commands import train
@@ -151,7 +154,7 @@ def test_a_turned_photo_is_read_upright_all_the_way_to_the_index(exported, tmp_p
     wanted = PREDICTIONS["a.jpg"]
     for name, reader, place in (("labelme", LabelmeReader, "labelme"), ("coco", CocoReader, "predictions.json")):
         places = {"root": str(exported / place), "cache_dir": str(tmp_path / "cache")}
-        prepared = folder(name=name, reader=reader, **places, group_by=None)
+        prepared = folder(name=name, reader=reader, **places, group_by=None, predictions="any")
         indices = [(index, i) for index in prepared.indices.values() for i in range(len(index))]
         index, i = next((index, i) for index, i in indices if index.file_name(i).endswith("a.jpg"))
         assert index.image_size(i) == SIZE
@@ -160,19 +163,26 @@ def test_a_turned_photo_is_read_upright_all_the_way_to_the_index(exported, tmp_p
         check_same(list(zip(names, masks, strict=True)), wanted)
 
 
-def test_what_was_predicted_is_corrected_and_trained_on(exported, tmp_path):
-    """photos -> labelme json -> a person deletes a wrong shape -> ``dataset=labelme`` -> a training."""
+def test_what_was_predicted_is_corrected_and_trained_on_with_the_earlier_labels(exported, tmp_path):
+    """photos -> labelme json -> a person deletes a wrong shape -> ``dataset.corrected`` -> a training."""
+    for seed in range(3):
+        write_labels(tmp_path / "earlier", f"old_{seed}", labelme_shape("car"), photo=None)
+        write_picture(tmp_path / f"earlier/old_{seed}.png", LABELME_SIZE, 20 + seed)
     path = exported / "labelme/a.json"
     content = json.loads(path.read_text())
     content["shapes"] = [shape for shape in content["shapes"] if shape["label"] != "cake"]
     path.write_text(json.dumps(content))
-    train(
-        *("dataset=labelme", f"dataset.root={exported / 'labelme'}", "debug=fast"),
+    done = train(
+        *("dataset=labelme", f"dataset.root={tmp_path / 'earlier'}", "debug=fast"),
+        f"dataset.corrected={exported / 'labelme'}",
         *("model=small", "trainer=cpu", "batch_size=1", f"outputs={tmp_path}/runs", f"cache_dir={tmp_path}/cache"),
-        *("dataset.split_ratio={train: 0.5, val: 0.5, test: 0}", "dataset.group_by=null", "augmentation.min_size=64"),
+        *("dataset.split_ratio={train: 0.5, val: 0.5, test: 0}", "augmentation.min_size=64"),
         "augmentation.max_size=128",
     )
+    warning = "images are labelled by predictions that nobody has changed; in train only: 3 ("
+    assert warning in " ".join(done.output.split())
     (run,) = (tmp_path / "runs").glob("*/*/metrics.json")
     assert (run.parent / "checkpoints/last.ckpt").is_file()
     divided = json.loads((run.parent / "splits.json").read_text())
-    assert sorted(name for split in ("train", "val") for name in divided[split]) == sorted(PREDICTIONS)
+    assert {Path(name).name for name in divided["train"]} >= {Path(name).name for name in PREDICTIONS}
+    assert {Path(name).stem.partition("_")[0] for name in divided["val"]} == {"old"}

@@ -32,6 +32,9 @@ LEFT_OUT = {
     "mask_unlisted": "mask files are not in the labels; left out",
     "mask_unmatched": "masks belong to no image or to no object; left out",
     "mask_value_unknown": "pixel values in masks stand for no known category; left out",
+    "prediction_measured": "images of val or test are labelled by predictions that nobody has changed; left out",
+    "prediction_left_out": "images are labelled by predictions that nobody has changed; left out, as asked",
+    "resembles_measured": "images to add to train look like an image of val or test; left out",
     "split_repeated": "splits are the very images of another split; left out",
     "category_unknown": "annotations have a category_id that is not listed; left out",
     "shape_invalid": "instances have no usable shape; left out",
@@ -54,6 +57,8 @@ REPAIRED = {
     "ignores_exif": "images are labelled in the frame before EXIF rotation; read that way",
 }
 NOTED = {
+    "prediction_in_train": "images are labelled by predictions that nobody has changed; in train only",
+    "prediction_in_any": "images are labelled by predictions that nobody has changed; in any split, as asked",
     "exif_applied": "images are turned by their EXIF orientation, in which frame they were labelled",
     "exif_undecided": "images have an EXIF orientation, and their size does not tell in which frame they were labelled",
 }

@@ -40,16 +40,19 @@ class LabelsBuilder:
     names: list[str] = field(default_factory=list)
     """Category name of each annotation."""
 
-    def add_image(self, file_name: str, image_size: ImageSize | None = None) -> int:
+    def add_image(self, file_name: str, image_size: ImageSize | None = None, is_prediction: bool = False) -> int:
         """Add an image and return its ``image_id``.
 
         Args:
             file_name: posix path from the image root.
             image_size: (height, width) px as the labels declare it.
+            is_prediction: its labels are as predict.py wrote them.
         """
         image: CocoImage = {"id": len(self.images) + 1, "file_name": file_name}
         if image_size is not None:
             image["height"], image["width"] = image_size
+        if is_prediction:
+            image["is_prediction"] = True
         self.images.append(image)
         return image["id"]
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.core.types import CocoDict
+from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.reading.labels import UNSPLIT, Labels
+from instseg.data.splits.additions import check_some_left, join_train, set_apart
+from instseg.data.splits.grouping import group_images
 from instseg.data.splits.merge import merge_labels
-from instseg.data.splits.name_groups import SIMILAR, group_names
-from instseg.data.splits.near_duplicates import group_similar
+from instseg.data.splits.name_groups import SIMILAR
 from instseg.data.splits.ratio_and_folds import fold_images, split_images
 from instseg.data.splits.selection import SPLITS, Selection
-from instseg.data.splits.splits_file import apply_splits_file
+from instseg.data.splits.splits_file import apply_splits_file, listed_names
 
 LARGE_GROUP = 1 / 3
 """Fraction of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
@@ -23,25 +26,76 @@ Divided = tuple[dict[str, Labels], list[str]]
 """Split name -> labels, and what a user should know about how it came about."""
 
 
-def divide(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+def divide(
+    labels: Mapping[str, Labels],
+    selection: Selection,
+    findings: Mapping[str, Findings],
+    corrected: Labels | None = None,
+) -> Divided:
     """Divide into train and val at least, and test where there is one or its fraction is not 0.
+
+    Predictions that nobody has changed, and corrected labels, join train after the others are divided.
 
     Args:
         labels: split, or ``UNSPLIT`` -> its labels.
         selection: the options of the division.
+        findings: split -> where images that are left out are named.
+        corrected: labels to join the others.
 
     Returns:
         Split -> its labels, and notes for the user.
     """
-    if selection.splits_file:
-        parts, notes = _as_written(labels, selection)
-    elif selection.folds:
-        parts, notes = _in_folds(labels, selection)
-    else:
-        parts, notes = _by_ratio(labels, selection)
+    if corrected and _lists_corrected(labels, corrected, selection):
+        labels, corrected = {UNSPLIT: merge_labels([*labels.values(), corrected])}, None
+    kept, predictions = set_apart(labels, selection, findings)
+    check_some_left(kept, labels)
+    added = list(predictions)
+    if corrected:
+        changed, unchanged = set_apart({"train": corrected}, selection, findings)
+        added += [*changed.values(), *unchanged]
+    try:
+        parts, notes = _divided(kept, selection)
+    except InstsegError as error:
+        raise InstsegError(f"{error}{_besides(predictions)}") from error
+    if added:
+        parts, joined = join_train(parts, added, lambda whole: group_images(whole, selection.group_by), findings)
+        notes += joined
     if "test" not in parts:
         notes.append("There is no test split: 'test' is the val images, and best.ckpt was chosen on them.")
     return {split: parts[split] for split in SPLITS if split in parts}, notes
+
+
+def _besides(predictions: list[Labels]) -> str:
+    """Return the end of a message on too few images, where there are predictions besides."""
+    num_images = sum(len(part.coco["images"]) for part in predictions)
+    if not num_images:
+        return ""
+    return (
+        f"; {plural(num_images, 'image')} besides have labels that are predictions nobody has changed: correct more of "
+        "them, or take them as they are with dataset.predictions=any"
+    )
+
+
+def _lists_corrected(labels: Mapping[str, Labels], corrected: Labels, selection: Selection) -> bool:
+    """Tell whether the splits file is of a run with these corrected labels: its names of images are those with them."""
+    if not selection.splits_file:
+        return False
+    listed = listed_names(selection.splits_file)
+    without, joined = ({*_names(merge_labels(parts))} for parts in ([*labels.values()], [*labels.values(), corrected]))
+    return len(listed & joined) > len(listed & without)
+
+
+def _names(labels: Labels) -> list[str]:
+    return [image["file_name"] for image in labels.coco["images"]]
+
+
+def _divided(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+    """Divide all labels as the options say."""
+    if selection.splits_file:
+        return _as_written(labels, selection)
+    if selection.folds:
+        return _in_folds(labels, selection)
+    return _by_ratio(labels, selection)
 
 
 def _as_written(labels: Mapping[str, Labels], selection: Selection) -> Divided:
@@ -85,22 +139,16 @@ def _by_ratio(labels: Mapping[str, Labels], selection: Selection) -> Divided:
 
 def _groups(whole: Labels, selection: Selection) -> tuple[dict[str, str], list[str]]:
     """Return file name -> group that must not be divided, for the images that are in one; and notes about them."""
-    names = [image["file_name"] for image in whole.coco["images"]]
-    if selection.group_by is None:
-        return {}, []
-    if selection.group_by == SIMILAR:
-        groups = group_similar(names, whole.image_root)
-        what = "look alike"
-    else:
-        groups = group_names(names, selection.group_by)
-        what = f"belong together by {selection.group_by}"
+    groups = group_images(whole, selection.group_by)
+    what = "look alike" if selection.group_by == SIMILAR else f"belong together by {selection.group_by}"
     sizes = Counter(groups.values())
     if not sizes or max(sizes.values()) == 1:
         return groups, []
     notes = [f"{plural(len(groups), 'image')} {what}, in {plural(len(sizes), 'group')}: each group stays in one split."]
-    if max(sizes.values()) > LARGE_GROUP * len(names):
+    num_images = len(whole.coco["images"])
+    if max(sizes.values()) > LARGE_GROUP * num_images:
         notes.append(
-            f"One of these groups has {max(sizes.values())} of {len(names)} images: the splits cannot have the sizes "
+            f"One of these groups has {max(sizes.values())} of {num_images} images: the splits cannot have the sizes "
             "that were asked for. dataset.group_by=null divides it."
         )
     return groups, notes

@@ -99,6 +99,26 @@ def rename_categories(
     return {split: _renamed(coco, new_names) for split, coco in splits.items()}
 
 
+def rename_added(
+    coco: CocoDict, known: Collection[str], rename: Mapping[str, str] | None, drop: Collection[str] | None
+) -> CocoDict:
+    """Name the categories of labels that join others as those are named.
+
+    A name that the others have stays. Any other is renamed or dropped as theirs were, or is new, if it has instances.
+
+    Args:
+        coco: the labels that join.
+        known: names of the others' categories, renamed already.
+        rename: old -> new name.
+        drop: names of the categories to leave out.
+    """
+    used = {annotation["category_id"] for annotation in coco["annotations"]}
+    has = [category["name"] for category in coco["categories"] if category["id"] in used]
+    return _renamed(
+        coco, {n: n if n in known else (rename or {}).get(n, n) for n in has if n in known or n not in (drop or ())}
+    )
+
+
 def _renamed(coco: CocoDict, new_names: Mapping[str, str]) -> CocoDict:
     """Keep the categories in ``new_names`` only; of those with one new name, the first gives the id."""
     categories: dict[str, CocoCategory] = {}

@@ -13,6 +13,7 @@ from instseg.data.splits.name_groups import SIMILAR, compile_pattern
 from instseg.data.splits.ratio_and_folds import check_folds
 
 SPLITS = ("train", "val", "test")
+PREDICTIONS = ("train", "any", "leave_out")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
@@ -34,6 +35,8 @@ class Selection:
         folds: number of folds for cross-validation.
         fold: the fold to validate on, from 0.
         splits_file: file that lists the images of each split.
+        predictions: place of labels that nobody has changed since predict.py wrote them: ``train``, which is never val
+            or test, ``any`` split, or ``leave_out``.
 
     Raises:
         InstsegError: a value is impossible.
@@ -50,6 +53,7 @@ class Selection:
     folds: int | None = None
     fold: int = 0
     splits_file: str | None = None
+    predictions: str = "train"
 
     def __post_init__(self) -> None:
         for option, hint in get_type_hints(Selection).items():
@@ -66,6 +70,8 @@ class Selection:
         for split, ratio in (self.split_ratio or {}).items():
             if ratio is not None and ratio < 0:
                 raise InstsegError(f"dataset.split_ratio.{split}={ratio}: expected 0 or more; 0 makes no such split")
+        if self.predictions not in PREDICTIONS:
+            raise InstsegError(f"dataset.predictions={self.predictions}: expected one of {', '.join(PREDICTIONS)}")
         self._check_names()
         self._check_division()
 

@@ -62,6 +62,12 @@ def read_splits_file(path: Path, remedy: str = REMEDY) -> SplitsFile:
     return read_record(path, SplitsFile, remedy)
 
 
+def listed_names(path: str | Path) -> set[str]:
+    """Return the file names in all lists of a splits file."""
+    listed = read_splits_file(given_path("splits_file", str(path), is_file=True)).lists
+    return {name for names in listed.values() for name in names}
+
+
 def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoDict], list[str]]:
     """Divide labels as a splits file says, which an earlier run left or a person wrote.
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 
 from instseg.core.files import write_json
+from instseg.core.prediction_mark import CHECKED, DIGEST, LABELME_DECIMALS, labelme_digest
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
 
@@ -20,7 +21,8 @@ class LabelMe(Writer):
     """Writer of polygons, since LabelMe's bitmaps have no points to drag; a hole is joined to its border by a seam.
 
     Parts of one instance share a ``group_id``. The score is in the ``description``, which LabelMe shows beside the
-    shape, and as a number in ``score``; the model is in ``instseg``. LabelMe keeps both keys when it saves.
+    shape, and as a number in ``score``; the model is in ``instseg``, and the digest of the shapes beside it. LabelMe
+    keeps these keys when it saves.
     """
 
     writes = "labelme"
@@ -29,15 +31,17 @@ class LabelMe(Writer):
         """Write the json of an image."""
         path = self.path / f"{image.stem}.json"
         height, width = image.prediction.image_size
+        shapes = list(self._shapes(image))
         content = {
             "version": LABELME_VERSION,
-            "flags": {},
-            "shapes": list(self._shapes(image)),
+            "flags": {CHECKED: False},
+            "shapes": shapes,
             "imagePath": self._image_path(image),
             "imageData": None,
             "imageHeight": height,
             "imageWidth": width,
             "instseg": dict(self.run.identity),
+            DIGEST: labelme_digest(shapes),
         }
         write_json(path, content, indent=2)
 
@@ -57,7 +61,7 @@ class LabelMe(Writer):
             for polygon in polygons:
                 yield {
                     "label": self.run.categories.name(int(found.labels[number - 1])),
-                    "points": polygon.round(2).tolist(),
+                    "points": polygon.round(LABELME_DECIMALS).tolist(),
                     "group_id": number if len(polygons) > 1 else None,
                     "description": f"score {score:.2f}",
                     "shape_type": "polygon",

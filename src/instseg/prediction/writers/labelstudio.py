@@ -14,6 +14,7 @@ from instseg.core.categories import category_colour
 from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
 from instseg.core.polygons import join_polygons
+from instseg.core.prediction_mark import DIGEST, LABELSTUDIO_DECIMALS, labelstudio_digest
 from instseg.core.types import ImageSize, Polygon
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
@@ -69,7 +70,8 @@ class LabelStudio(Writer):
     def _task(self, image: PredictedImage) -> dict[str, object]:
         """Return the task of an image, with the mean score of its instances, by which Label Studio can sort.
 
-        An image without instances has no prediction: some versions refuse an empty one.
+        An image without instances has no prediction: some versions refuse an empty one. The digest is in the data of
+        the task, which the JSON and the JSON-MIN export have.
         """
         result = self.results[image.file]
         prediction = {
@@ -80,7 +82,7 @@ class LabelStudio(Writer):
         # Images are served from the folder above theirs: Label Studio wants a folder below the one that it serves.
         path = os.fsencode(f"{self.run.image_folder.name}/{image.file}")
         return {
-            "data": {IMAGE: f"/data/local-files/?d={quote(path)}"},
+            "data": {IMAGE: f"/data/local-files/?d={quote(path)}", DIGEST: labelstudio_digest(result)},
             "predictions": [prediction] if result else [],
             "meta": {"instseg": dict(self.run.identity)},
         }
@@ -88,7 +90,7 @@ class LabelStudio(Writer):
 
 def _region(region_id: str, polygon: Polygon, category: str, score: float, image_size: ImageSize) -> Region:
     height, width = image_size
-    points = (polygon * 100 / (width, height)).round(4).tolist()
+    points = (polygon * 100 / (width, height)).round(LABELSTUDIO_DECIMALS).tolist()
     return {
         "id": region_id,
         "type": "polygonlabels",
@@ -131,7 +133,11 @@ def _how_to(run: PredictionRun) -> str:
              {folder}
 
            and save it without Sync, which would make tasks of its own.
-        4. Import tasks.json. Every task shows its predictions; correct them and submit.
-        5. Export as JSON and train: {typed_command("train")} dataset=labelstudio dataset.root=…
+        4. Import tasks.json. Every task shows its predictions; correct them and submit. Where a prediction is right as
+           it is, submit it and set the star (ground truth): without it, it counts as not looked at.
+        5. Export as JSON or JSON-MIN (the COCO export does not say what was corrected) and train again, on these and
+           on the earlier labels:
+
+             {typed_command("train")} dataset=auto dataset.root=EARLIER_LABELS dataset.corrected=EXPORT.json
         """
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Sequence
 
 from instseg.core.atomic import replacing
 from instseg.core.coco_json import CSV_COLUMNS, prediction_rows, predictions_to_coco
 from instseg.core.files import write_json
+from instseg.core.prediction_mark import coco_digest
+from instseg.core.types import CocoDict
 from instseg.prediction.writers.predicted_image import PredictedImage
 from instseg.prediction.writers.writer import Writer
 
@@ -25,7 +28,18 @@ class CocoJson(Writer):
         coco = predictions_to_coco([image.prediction for image in images], names, self.run.categories)
         origin = {"image_folder": str(self.run.image_folder), "model": dict(self.run.identity)}
         coco["info"] = {**coco["info"], **origin}
+        _mark_images(coco)
         write_json(self.path, coco)
+
+
+def _mark_images(coco: CocoDict) -> None:
+    """Give every image the digest of its annotations."""
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    found: defaultdict[int, list[tuple[str, object]]] = defaultdict(list)
+    for annotation in coco["annotations"]:
+        found[annotation["image_id"]].append((names[annotation["category_id"]], annotation["segmentation"]))
+    for image in coco["images"]:
+        image["instseg_digest"] = coco_digest(found[image["id"]])
 
 
 class CocoResults(Writer):

@@ -14,6 +14,7 @@ from instseg.core.text import usable_text
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.annotations import checked_coco, read_coco
 from instseg.data.formats.coco.layout import AnnotatedFolder, find_annotation_files, find_image_root, looks_like_coco
+from instseg.data.formats.coco.predictions import mark_predictions
 from instseg.data.reading.coco_text import read_coco_text
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import SPLIT_PATTERNS, split_of
@@ -40,7 +41,7 @@ class CocoReader:
     """
 
     FORMAT: ClassVar[str] = "coco"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
     splits: Mapping[str, Mapping[str, str | None] | None] | None = None
 
@@ -96,6 +97,7 @@ def load_coco(folder: AnnotatedFolder) -> Labels:
     coco = read_coco(folder.annotation_file) if text is None else checked_coco(text, folder.annotation_file)
     for image in coco["images"]:
         image["file_name"] = clean_file_name(image["file_name"], folder.annotation_file)
+    mark_predictions(coco)
     image_root = folder.image_root or _declared_image_root(coco, folder.annotation_file)
     return Labels(coco, image_root or find_image_root(folder, [image["file_name"] for image in coco["images"]]))
 

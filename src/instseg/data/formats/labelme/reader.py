@@ -3,7 +3,8 @@
 A json lies beside its image or in a separate folder. It describes the image that has its own name, else the image
 embedded in it, else the image it names: a copied or renamed json still names the image it was made for, so that name
 is the weakest evidence. Shapes with the same label and group_id are one instance. A json without shapes declares its
-image empty; an image without json is left out unless ``unlabelled`` is ``empty``.
+image empty; an image without json is left out unless ``unlabelled`` is ``empty``. A json whose shapes are still those
+that ``predict.py`` wrote is a prediction, unless its box ``checked`` is ticked.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import ClassVar, TypeGuard
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
+from instseg.core.prediction_mark import CHECKED, DIGEST, labelme_digest
 from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
 from instseg.data.formats.labelme.images import LabelmeImages
@@ -67,7 +69,7 @@ class LabelmeReader:
     """
 
     FORMAT: ClassVar[str] = "labelme"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
     unlabelled: str = "leave_out"
     cache_dir: str | None = None
@@ -147,7 +149,7 @@ class _Collector:
         size = _declared_size(content)
         if size is None and any(has_mask(parts) for _, parts in instances):
             size = _displayed_size(self.root / image)
-        image_id = builder.add_image(image, size)
+        image_id = builder.add_image(image, size, _is_prediction(content))
         for label, parts in instances:
             try:
                 add_instance(builder, image_id, label, parts, size)
@@ -192,6 +194,12 @@ def _declared_size(content: Mapping[str, object]) -> ImageSize | None:
     if type(height) is int and type(width) is int and height > 0 and width > 0:
         return height, width
     return None
+
+
+def _is_prediction(content: Mapping[str, object]) -> bool:
+    shapes, flags = content["shapes"], content.get("flags")
+    is_checked = isinstance(flags, Mapping) and flags.get(CHECKED) is True
+    return not is_checked and isinstance(shapes, list) and content.get(DIGEST) == labelme_digest(shapes)
 
 
 def _displayed_size(image: Path) -> ImageSize | None:

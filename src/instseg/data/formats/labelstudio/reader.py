@@ -88,7 +88,7 @@ class LabelStudioReader:
     """
 
     FORMAT: ClassVar[str] = "labelstudio"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
     images: str | None = None
     image_key: str | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.prediction_mark import DIGEST, labelstudio_digest
 from instseg.core.text import list_names, usable_text
 from instseg.core.types import ImageSize
 from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
@@ -33,6 +34,7 @@ class Task:
     name: str
     image: str
     results: list[object]
+    is_prediction: bool = False  # the results are as predict.py wrote them
 
     @property
     def image_size(self) -> ImageSize | None:
@@ -72,14 +74,17 @@ def read_tasks(content: object, path: Path, image_key: str | None, findings: Fin
     tasks = []
     for position, entry in enumerate(_from_min(entries) if is_min else content, start=1):
         name = f"task {_id(entry, position)}"
-        results = _results(entry, name, findings)
-        if results is None:
+        used = _results(entry, name, findings)
+        if used is None:
             continue
+        results, is_checked = used
         image = _image(entry["data"], results, image_key, f"{path}: {name}")
         if image is None:
             findings.add("label_invalid", f"{name}: its data names no image")
         else:
-            tasks.append(Task(name, image, [result for result in results if _is_on(image, result, entry["data"])]))
+            drawn = [result for result in results if _is_on(image, result, entry["data"])]
+            is_prediction = not is_checked and entry["data"].get(DIGEST) == labelstudio_digest(results)
+            tasks.append(Task(name, image, drawn, is_prediction))
     if not tasks:
         raise InstsegError(_why_none(content, path, findings))
     return tasks
@@ -97,7 +102,7 @@ def add_task(
         image_size: (height, width) as displayed; None: neither the task nor the image has it.
         findings: gets what is left out.
     """
-    image_id = builder.add_image(file_name, image_size)
+    image_id = builder.add_image(file_name, image_size, task.is_prediction)
     for region in read_regions(task.results):
         name = f"{region.name} of {task.name} ({file_name})"
         if image_size is None:
@@ -111,19 +116,23 @@ def _id(entry: object, position: int) -> str:
     return usable_text(str(task_id)) if isinstance(task_id, int | str) else f"at position {position}"
 
 
-def _results(entry: object, name: str, findings: Findings) -> list[object] | None:
-    """Return the results of the annotation that is used; None, with a finding, when there is none."""
+def _results(entry: object, name: str, findings: Findings) -> tuple[list[object], bool] | None:
+    """Return the results of the annotation that is used, and whether it has the star of ground truth.
+
+    None, with a finding, when there is none.
+    """
     if not isinstance(entry, dict) or not isinstance(entry.get("data"), dict):
         findings.add("label_invalid", f"{name}: expected an object with data, found {str(entry)[:60]!a}")
         return None
     valid = _valid_annotations(entry.get("annotations", entry.get("completions")), name, findings)
     if not valid:
         return None
-    results = _chosen(valid).get("result")
+    chosen = _chosen(valid)
+    results = chosen.get("result")
     if not isinstance(results, list):
         findings.add("label_invalid", f"{name}: expected a list named result, found {type(results).__name__}")
         return None
-    return results
+    return results, chosen.get("ground_truth") is True
 
 
 def _valid_annotations(listed: object, name: str, findings: Findings) -> list[dict[str, object]]:
