@@ -81,6 +81,17 @@ def test_names_that_differ_in_case_spaces_or_hyphens_get_the_name_of_most(found)
     assert value_of(finding.commands[0]) == {"sign-board": "Sign Board", " car": "car"}
 
 
+def test_a_misspelt_name_is_to_be_renamed_before_anything_is_dropped(found, audited):
+    counts = {"bicycle": 20, "bicycl": 2, "truck\u200b": 1, "truck": 12}
+    splits = {s: with_categories(s, counts) for s in ("train", "val")}
+    finding = found("category_rare", splits)
+    assert finding.names == ["bicycl"]
+    assert [command.partition("=")[0].strip("'") for command in finding.commands] == ["dataset.rename", "dataset.drop"]
+    assert value_of(finding.commands[0]) == {"bicycl": "bicycle"}
+    kinds = [finding.kind for finding in audited(splits).findings]
+    assert kinds.index("category_names_similar") < kinds.index("category_rare")
+
+
 def test_names_that_cannot_be_typed_are_told_how_to_be_written_into_a_file(found):
     counts = {"café": 1, "Café": 5, "car": 9}
     finding = found("category_names_similar", {s: with_categories(s, counts) for s in ("train", "val")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,6 +17,7 @@ from rich.console import Console
 from instseg.auditing import dataset as audit_module
 from instseg.auditing.charts import category_bars, histogram
 from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.gallery import labelled_gallery
 from instseg.auditing.page import audit_page, write_audit_page
 from instseg.auditing.report import MAX_SPOTS, Severity, report_to_dict, write_audit_json
 from instseg.auditing.terminal import print_audit, print_short
@@ -24,6 +26,7 @@ from instseg.core.errors import InstsegError
 from instseg.data import sources
 from instseg.data.formats.coco.reader import CocoReader
 
+SQUARE = rectangle(10, 10, 50, 40)
 NASTY = {"[/x]": 1, "<b>&car": 2}
 
 
@@ -165,6 +168,30 @@ def test_the_charts_have_a_bar_for_every_share_and_a_line_for_every_anchor():
     assert histogram({"train": np.zeros(0)}, "px") == ""
     bars = category_bars(["car", "<dog>"], {"train": np.array([3, 1]), "val": np.array([0, 0])})
     assert "car, train: 3 (75.0%)" in bars and "&lt;dog&gt;" in bars
+
+
+def test_the_bars_of_all_splits_are_to_one_scale_of_counts():
+    svg = category_bars(["car"], {"train": np.array([300]), "val": np.array([30])})
+    train, val = (float(width) for width in re.findall(r'<rect .*? width="([\d.]+)"', svg))
+    assert train == pytest.approx(10 * val, rel=0.01)
+
+
+def test_the_page_is_called_like_the_folder_and_shows_what_no_eye_sees(audited):
+    names = {"car": 1, "truck\u200b ": 2}
+    report = audited(
+        {split: labelled({f"{split}.png": [("truck\u200b ", SQUARE)]}, names) for split in ("train", "val")}
+    )
+    html = audit_page(replace(report, name="my folder"))
+    assert "<h1>my folder</h1>" in html and "<title>my folder – audit</title>" in html
+    assert "truck⟨U+200B⟩␣" in html and "\u200b" not in Page(html).text
+
+
+def test_the_gallery_shows_every_category_among_ordinary_images(prepared):
+    images = {f"{i}.png": [("car", SQUARE)] for i in range(20)} | {"rare.png": [("dog", SQUARE)], "none.png": []}
+    dataset = prepared({"train": labelled(images), "val": labelled({"val.png": [("car", SQUARE)]})})
+    pictures = labelled_gallery(dataset)
+    assert len(pictures) == 12 and not any("none.png" in picture.caption for picture in pictures)
+    assert "1 × dog · rare.png" in [picture.caption for picture in pictures]
 
 
 def test_whole_numbers_are_counted_each_and_none_is_lost():

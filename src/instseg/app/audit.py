@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.markup import escape
 
-from instseg.app.audit_settings import build_audit_options
+from instseg.app.audit_settings import build_audit_options, dataset_name
 from instseg.app.build_data import build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.gallery import labelled_gallery
 from instseg.auditing.page import write_audit_page
 from instseg.auditing.report import write_audit_json
 from instseg.auditing.terminal import print_audit
@@ -34,8 +36,8 @@ def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
 def _audit(config: RunConfig, job: Job) -> None:
     prepared = build_recorded_dataset(config, job)
     page = config.folder / "audit.html"
-    report = audit_dataset(prepared, build_audit_options(config), thorough=True, folder=config.folder)
-    report = illustrate(report, prepared)
+    report = audit_dataset(prepared, build_audit_options(config), True, config.folder, dataset_name(config))
+    report = replace(illustrate(report, prepared), gallery=tuple(labelled_gallery(prepared)))
     console = Console()
     print_audit(report, console)
     write_audit_page(report, page)

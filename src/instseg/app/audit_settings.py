@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import msgspec
 
 from instseg.app.config import Node, RunConfig
 from instseg.app.known_builders import model_builder_of
 from instseg.auditing.audit_options import AuditOptions
 from instseg.core.errors import InstsegError
+from instseg.core.files import absolute_path
 from instseg.models.builder import options_of
 
 
@@ -20,6 +23,15 @@ def build_audit_options(config: RunConfig) -> AuditOptions:
         limits=limits,
         exif_is_given=config.dataset.get("exif", "auto") != "auto",
     )
+
+
+def dataset_name(config: RunConfig) -> str:
+    """Return what a person calls the data: the name of the folder with the labels, else that of the dataset."""
+    root, name = config.dataset.get("root"), str(config.dataset.get("name"))
+    if not isinstance(root, str) or config.dataset.get("sources"):
+        return name
+    is_elsewhere = "://" in root and not root.startswith("file://")
+    return PurePosixPath(root).name if is_elsewhere else absolute_path(root.removeprefix("file://")).name or name
 
 
 class _Sizes(msgspec.Struct):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from instseg.app.audit_settings import build_audit_options
+from instseg.app.audit_settings import build_audit_options, dataset_name
 from instseg.app.config import RunConfig
 from instseg.auditing.dataset import audit_dataset
 from instseg.auditing.terminal import print_short
@@ -22,7 +22,7 @@ def audit_shortly(config: RunConfig, prepared: PreparedDataset) -> None:
     Raises:
         InstsegError: the data has a fatal finding that ``audit.accept`` does not name.
     """
-    report = audit_dataset(prepared, build_audit_options(config), thorough=False)
+    report = audit_dataset(prepared, build_audit_options(config), thorough=False, name=dataset_name(config))
     rank_zero_only(print_short)(report, Console())
     if config.stage == "fit":
         report.stop_if_fatal(config.audit.accept)

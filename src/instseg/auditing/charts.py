@@ -9,11 +9,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 560, 200
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 36
+from instseg.core.text import visible
+
+WIDTH, HEIGHT = 380, 190  # of a phone: shown in its own size, letters are read
+LEFT, RIGHT, TOP, BOTTOM = 40, 6, 12, 36
 NUM_BINS = 18
 MAX_BARS = 40
-BAR_HEIGHT, BAR_GAP = 9, 8
+BAR_HEIGHT, BAR_GAP = 12, 8
+COUNT_WIDTH = 50
 
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -81,7 +84,7 @@ def _bin_label(edges: NDArray[np.float64], b: int) -> str:
 
 
 def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]]) -> str:
-    """Draw a horizontal bar per split for the most frequent categories, as fractions of the split.
+    """Draw a horizontal bar per split for the most frequent categories; all bars are to one scale, of counts.
 
     Args:
         names: of all C categories.
@@ -90,20 +93,20 @@ def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]])
     total = np.sum(list(counts.values()), axis=0) if counts else np.zeros(len(names))
     order = np.argsort(-total, kind="stable")[:MAX_BARS]
     shares = {split: c / max(1, c.sum()) for split, c in counts.items()}
-    top = max((float(share.max(initial=0)) for share in shares.values()), default=0) or 1.0
-    left = min(180, 20 + 7 * max(map(len, names), default=0))
+    top = max((int(c.max(initial=0)) for c in counts.values()), default=0) or 1
+    shown = [visible(name) for name in names]
+    left = min(140, 14 + 7 * max((len(shown[c]) for c in order.tolist()), default=0))
     row = BAR_HEIGHT * len(counts) + BAR_GAP
     body = []
     for position, c in enumerate(order.tolist()):
         y = TOP + position * row
-        body.append(
-            f'<text x="{left - 6}" y="{y + row / 2:.1f}" text-anchor="end">{escape(_cut(names[c], left // 7))}</text>'
-        )
+        name = escape(_cut(shown[c], (left - 8) // 7))
+        body.append(f'<text x="{left - 6}" y="{y + row / 2:.1f}" text-anchor="end">{name}</text>')
         for number, (split, share) in enumerate(shares.items()):
-            width = float(share[c]) / top * (WIDTH - left - 60)
-            told = f"{names[c]}, {split}: {counts[split][c]:,} ({share[c]:.1%})"
+            width = int(counts[split][c]) / top * (WIDTH - left - COUNT_WIDTH)
+            told = f"{shown[c]}, {split}: {counts[split][c]:,} ({share[c]:.1%})"
             body.append(_rect(left, y + number * BAR_HEIGHT, max(width, 0.5), BAR_HEIGHT - 1, split, told))
-            text = f'<text x="{left + width + 5:.1f}" y="{y + number * BAR_HEIGHT + 7.5:.1f}" class="small">'
+            text = f'<text x="{left + width + 5:.1f}" y="{y + number * BAR_HEIGHT + 9:.1f}" class="small">'
             body.append(f"{text}{counts[split][c]:,}</text>")
     return _svg(2 * TOP + len(order) * row, body)
 

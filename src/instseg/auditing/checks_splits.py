@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,21 +14,22 @@ import numpy as np
 from instseg.auditing.overrides import override, sayable
 from instseg.auditing.report import AuditFinding, Severity, Spot
 from instseg.auditing.tables import SplitTable, Tables
-from instseg.core.text import plural
+from instseg.core.text import plural, without_hidden
 
 FEW_TRAINING_INSTANCES = 10
 TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
 MANY_EMPTY_FRACTION = 0.5
 NUM_FOLDS = 5
+CLOSE = 0.8  # similarity of two names, of which one is probably the other misspelt
 
 
 def split_findings(tables: Tables) -> list[AuditFinding]:
     """Run all checks of the splits."""
     return [
         *no_instances(tables),
+        *similar_names(tables),
         *absent_categories(tables),
         *rare_categories(tables),
-        *similar_names(tables),
         *few_images(tables),
         *many_empty_images(tables),
     ]
@@ -48,10 +50,12 @@ def no_instances(tables: Tables) -> list[AuditFinding]:
 
 
 def absent_categories(tables: Tables) -> list[AuditFinding]:
-    """Report categories without an instance in a split that has others."""
-    found = []
+    """Report categories without an instance in a split that has others, unless they are to be renamed first."""
+    found, to_rename = [], _to_rename(tables)
     for split, table in tables.items():
-        absent = [n for n, count in zip(_names(table), table.per_category, strict=True) if count == 0]
+        absent = [
+            n for n, count in zip(_names(table), table.per_category, strict=True) if count == 0 and n not in to_rename
+        ]
         if absent and len(absent) < len(_names(table)):
             found.append(_absent(tables, split, absent))
     return found
@@ -59,8 +63,9 @@ def absent_categories(tables: Tables) -> list[AuditFinding]:
 
 def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
     if split == "train":
-        severity, advice = Severity.WARNING, "They cannot be learnt. Leave them out, or label some."
-        commands: tuple[str, ...] = (override("dataset.drop", names),)
+        severity = Severity.WARNING
+        advice = "They cannot be learnt. Rename those that are misspelt, label some, or leave them out."
+        commands: tuple[str, ...] = (*renamings(tables, names), override("dataset.drop", names))
     else:
         severity = Severity.WARNING if split == "val" else Severity.INFO
         advice = f"{split.capitalize()} tells nothing about them: split the images again, or label more."
@@ -71,11 +76,13 @@ def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
 
 
 def rare_categories(tables: Tables) -> list[AuditFinding]:
-    """Report categories with a handful of training instances."""
+    """Report categories with a handful of training instances, unless they are to be renamed first."""
     if "train" not in tables:
         return []
     counts = dict(zip(_names(tables["train"]), tables["train"].per_category.tolist(), strict=True))
-    rare = [name for name in sorted(counts, key=counts.__getitem__) if 0 < counts[name] < FEW_TRAINING_INSTANCES]
+    few = [name for name in sorted(counts, key=counts.__getitem__) if 0 < counts[name] < FEW_TRAINING_INSTANCES]
+    to_rename = _to_rename(tables)
+    rare = [name for name in few if name not in to_rename]
     if not rare:
         return []
     spots = tuple(category_spot(tables, "train", name, plural(counts[name], "instance")) for name in rare)
@@ -83,23 +90,55 @@ def rare_categories(tables: Tables) -> list[AuditFinding]:
     advice = "Label more of them, join them with a similar category by dataset.rename, or leave them out."
     kept = [name for name, count in counts.items() if count and name not in rare]
     shorter = override("dataset.drop", rare) if len(rare) <= len(kept) else override("dataset.categories", kept)
-    commands = (shorter,) if kept else ()
+    commands = (*renamings(tables, rare), *((shorter,) if kept else ()))
     return [AuditFinding("category_rare", Severity.WARNING, title, {"train": len(rare)}, spots, advice, commands)]
 
 
-def similar_names(tables: Tables) -> list[AuditFinding]:
-    """Report categories whose names differ only in case, spaces, hyphens or underscores."""
+def renamings(tables: Tables, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the override that renames categories which look like a misspelt other one; none where none does.
+
+    Args:
+        tables: of all splits.
+        names: of categories with few instances or none.
+    """
+    total = _totals(tables)
+    rename: dict[str, str] = {}
+    for name in filter(sayable, names):
+        larger = [other for other in total if (total[other], other) > (total[name], name)]
+        if close := difflib.get_close_matches(name, larger, n=1, cutoff=CLOSE):
+            rename[name] = close[0]
+    return (override("dataset.rename", rename),) if rename else ()
+
+
+def _totals(tables: Tables) -> dict[str, int]:
+    """Return category -> its instances in all splits."""
     total: defaultdict[str, int] = defaultdict(int)
     for table in tables.values():
         for name, count in zip(_names(table), table.per_category.tolist(), strict=True):
             total[name] += count
+    return total
+
+
+def _alike(tables: Tables) -> list[list[str]]:
+    """Return the groups of names that differ only in case, spaces, hyphens or what no eye sees, most frequent first."""
+    total = _totals(tables)
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name in sorted(total, key=lambda name: (-total[name], name)):
-        groups[re.sub(r"[\s_-]+", "", name).casefold()].append(name)
-    alike = [group for group in groups.values() if len(group) > 1]
+        groups[re.sub(r"[\s_-]+", "", without_hidden(name)).casefold()].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _to_rename(tables: Tables) -> set[str]:
+    return {name for group in _alike(tables) for name in group}
+
+
+def similar_names(tables: Tables) -> list[AuditFinding]:
+    """Report categories whose names differ only in case, spaces, hyphens, underscores or what no eye sees."""
+    total, alike = _totals(tables), _alike(tables)
     if not alike:
         return []
-    rename = {name: group[0].strip() for group in alike for name in group if name != group[0].strip()}
+    new_names = {group[0]: without_hidden(group[0]).strip() for group in alike}
+    rename = {name: new_names[group[0]] for group in alike for name in group if name != new_names[group[0]]}
     names = [name for group in alike for name in group]
     spots = tuple(category_spot(tables, "train", name, plural(total[name], "instance")) for name in names)
     advice = "They are probably one category: join them under one name."
@@ -108,7 +147,7 @@ def similar_names(tables: Tables) -> list[AuditFinding]:
         AuditFinding(
             "category_names_similar",
             Severity.WARNING,
-            "categories that differ only in case, spaces or hyphens",
+            "categories that differ only in case, spaces, hyphens or invisible characters",
             counts,
             spots,
             advice + _by_hand(rename),

@@ -28,7 +28,7 @@ GRAVITY = tuple(Severity)
 
 
 def audit_dataset(
-    prepared: PreparedDataset, options: AuditOptions, thorough: bool, folder: Path | None = None
+    prepared: PreparedDataset, options: AuditOptions, thorough: bool, folder: Path | None = None, name: str = ""
 ) -> AuditReport:
     """Look for everything that is wrong or doubtful about a dataset.
 
@@ -40,6 +40,7 @@ def audit_dataset(
         thorough: read the images too: near duplicates are found. Otherwise none is decoded, and 5,000 images take well
             under a second.
         folder: receives files that fix a finding: ``splits_without_copies.json``.
+        name: of the dataset, as a person knows it; empty: its fingerprint.
     """
     tables = read_tables(prepared.indices, options.min_size, options.max_size)
     read = read_findings(prepared.folder / FINDINGS)
@@ -49,6 +50,7 @@ def audit_dataset(
     found.sort(key=lambda finding: GRAVITY.index(finding.severity))
     anchors = options.limits.anchors
     return AuditReport(
+        name=name or prepared.fingerprint,
         fingerprint=prepared.fingerprint,
         categories=prepared.categories.names,
         splits={split: _facts(table, num_lost(read, split)) for split, table in tables.items()},

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from html import escape
+from html import escape as escape_html
 from pathlib import Path
 
 from instseg.auditing.charts import category_bars, histogram, legend
 from instseg.auditing.page_style import SCRIPT, STYLE
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
 from instseg.core.atomic import write_text_atomically
-from instseg.core.text import plural
+from instseg.core.categories import category_colour
+from instseg.core.text import plural, visible
 
+MAX_KEYS = 30
+"""Categories whose colours are explained."""
 MAX_LISTED = 50
 """Names on the page; audit.json has more."""
 HEADINGS = {
@@ -34,12 +37,14 @@ def write_audit_page(report: AuditReport, path: Path) -> None:
 
 def audit_page(report: AuditReport) -> str:
     """Return the page's HTML."""
-    title = f"Audit of {escape(report.fingerprint)}"
-    sections = [_overview(report), _charts(report), *(_section(report, severity) for severity in Severity)]
+    title = escape(report.name)
+    findings = [_section(report, severity) for severity in Severity]
+    sections = [_overview(report), _gallery(report), _charts(report), *findings]
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} – audit</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><main><header><h1>{title}</h1>{_verdict(report)}</header>"
+        f"<style>{STYLE}</style></head><body><main><header><h1>{title}</h1>"
+        f'<p class="hint">Audit of the labels · {escape(report.fingerprint)}</p>{_verdict(report)}</header>'
         f"{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
     )
 
@@ -78,7 +83,7 @@ def _overview(report: AuditReport) -> str:
     return (
         f"<section><h2>What there is</h2>{_table(list(splits), rows)}"
         '<p class="hint">Sizes are smallest / median / largest.</p>'
-        f"<details><summary>Instances of each of the {len(report.categories)} categories</summary>"
+        f"<details><summary>Instances of each category</summary>"
         f"{_table(list(splits), per_category)}</details></section>"
     )
 
@@ -92,10 +97,29 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) ->
     return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def _gallery(report: AuditReport) -> str:
+    """Show ordinary images with their labels, below the colours of the categories."""
+    if not report.gallery:
+        return ""
+    keys = "".join(_key(label, name) for label, name in enumerate(report.categories[:MAX_KEYS], start=1))
+    more = "…" if len(report.categories) > MAX_KEYS else ""
+    pictures = "".join(f"<figure>{_image(picture)}</figure>" for picture in report.gallery)
+    return (
+        f'<section><h2>Images with their labels</h2><p class="keys">{keys}{more}</p>'
+        f'<div class="gallery">{pictures}</div></section>'
+    )
+
+
+def _key(label: int, name: str) -> str:
+    square = f'<span class="key" style="background:rgb{category_colour(label)}"></span>'
+    return f'<span class="item">{square}{escape(name)}</span> '
+
+
 def _charts(report: AuditReport) -> str:
     splits = report.splits
+    bars = category_bars(report.categories, {split: facts.per_category for split, facts in splits.items()})
     charts = [
-        ("Class balance", category_bars(report.categories, {s: f.per_category for s, f in splits.items()})),
+        ("Instances of each category", bars),
         (
             "Object size after the resize; lines are the anchors",
             histogram({s: f.instance_sides for s, f in splits.items()}, "px, square root of the box area",
@@ -123,8 +147,8 @@ def _finding(finding: AuditFinding) -> str:
     counts = " · ".join(f"{escape(split)} {count:,}" for split, count in finding.counts.items())
     pictures = "".join(map(_figure, finding.thumbnails))
     return (
-        f'<article class="{finding.severity}" id="{escape(finding.kind)}"><h3><b>{finding.count:,}</b> '
-        f"{escape(finding.title)}</h3>"
+        f'<article class="{finding.severity}" id="{escape(finding.kind)}">'
+        f"<h3>{escape(finding.title)}: <b>{finding.count:,}</b></h3>"
         f'<p class="where"><span class="kind">{escape(finding.kind)}</span> {counts}</p>'
         f"{_names(finding)}<p>{escape(finding.advice)}</p>{''.join(map(_command, finding.commands))}"
         + (f'<div class="thumbnails">{pictures}</div>' if pictures else "")
@@ -152,11 +176,19 @@ def _name_items(spots: Sequence[Spot]) -> Iterator[str]:
 
 
 def _command(command: str) -> str:
-    return f'<pre><code>{escape(command)}</code><button type="button">copy</button></pre>'
+    return f'<pre><code>{escape_html(command)}</code><button type="button">copy</button></pre>'
 
 
 def _figure(thumbnail: Thumbnail) -> str:
+    return f'<figure style="width:{thumbnail.width}px">{_image(thumbnail)}</figure>'
+
+
+def _image(thumbnail: Thumbnail) -> str:
     data = base64.b64encode(thumbnail.jpeg).decode("ascii")
     caption = escape(thumbnail.caption)
-    image = f'<img src="data:image/jpeg;base64,{data}" alt="{caption}" loading="lazy">'
-    return f'<figure style="width:{thumbnail.width}px">{image}<figcaption>{caption}</figcaption></figure>'
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{caption}" loading="lazy"><figcaption>{caption}</figcaption>'
+
+
+def escape(text: str) -> str:
+    """Escape a text for HTML, with what no eye sees written out."""
+    return escape_html(visible(text))

@@ -15,6 +15,7 @@ h1 { font-size: 24px; margin: 0 0 8px; overflow-wrap: anywhere }
 h2 { font-size: 19px; margin: 36px 0 12px }
 h2 small { font-size: 13px; font-weight: 400; color: var(--soft); margin-left: 10px }
 h3 { font-size: 16px; margin: 0 0 4px; font-weight: 600 }
+h3::first-letter { text-transform: uppercase }
 p { margin: 6px 0; max-width: 90ch }
 .badge { display: inline-block; padding: 2px 12px; border-radius: 12px; color: var(--paper); text-decoration: none;
   font-weight: 600 }
@@ -25,17 +26,24 @@ p { margin: 6px 0; max-width: 90ch }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 4px 18px 4px 0; border-bottom: 1px solid var(--line); text-align: right }
+td { white-space: nowrap }
 th:first-child { text-align: left; font-weight: 400; color: var(--soft) }
 thead th { font-weight: 600 }
-.charts { columns: 2 420px; column-gap: 16px }
+.keys { max-width: none; font-size: 13px; color: var(--soft) }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); gap: 12px; align-items: start }
+.gallery figure { padding: 8px } .gallery img { display: block; width: 100%; height: auto; border-radius: 4px }
+.gallery figcaption { margin-top: 4px; font-size: 12px; color: var(--soft); overflow-wrap: anywhere; overflow: hidden;
+  display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical }
+.charts { columns: 3 320px; column-gap: 16px }
 .charts figure { break-inside: avoid; margin-bottom: 16px }
 figure { margin: 0; background: var(--card); border-radius: 8px; padding: 12px; min-width: 0 }
 .charts figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px }
-svg { width: 100%; height: auto; display: block; font: 11px system-ui, sans-serif; fill: var(--soft) }
-svg .small { font-size: 9px } svg .grid { stroke: var(--line); fill: none }
+svg { width: 100%; height: auto; display: block; font: 12px system-ui, sans-serif; fill: var(--soft) }
+svg .small { font-size: 10.5px } svg .grid { stroke: var(--line); fill: none }
 svg .mark { stroke: var(--mark); stroke-dasharray: 3 3; fill: none }
 .train { fill: var(--train); background: var(--train) } .val { fill: var(--val); background: var(--val) }
 .test { fill: var(--test); background: var(--test) } .other { fill: var(--other); background: var(--other) }
+.item { display: inline-block }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin: 0 4px 0 10px }
 article { background: var(--card); border-left: 4px solid; border-radius: 6px; padding: 14px 18px; margin: 12px 0 }
 article.fatal { border-color: var(--fatal) } article.warning { border-color: var(--warning) }
@@ -53,6 +61,12 @@ button { flex: none; font: 12px system-ui, sans-serif; color: var(--ink); backgr
 .thumbnails { display: flex; flex-wrap: wrap; gap: 12px; margin-top: 10px }
 .thumbnails figure { background: none; padding: 0; max-width: 100% }
 .thumbnails img { display: block; border-radius: 4px; max-width: 100%; width: auto; height: auto }
+@media (max-width: 600px) {
+  main { padding: 16px 12px 40px }
+  th, td { padding: 4px 8px 4px 0; font-size: 12px }
+  .gallery { grid-template-columns: repeat(2, 1fr); gap: 8px }
+  article { padding: 12px }
+  button { padding: 6px 10px } }
 .thumbnails figcaption { font-size: 12px; color: var(--soft); overflow-wrap: anywhere }
 """
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import write_json
-from instseg.core.text import list_names
+from instseg.core.text import list_names, visible
 
 MAX_SPOTS = 1000
 """Places that a finding names, the worst first; its counts are always of all."""
@@ -76,7 +76,7 @@ class AuditFinding:
 
     def told(self) -> str:
         """Summarise the finding in one line: its title, its count and the worst names."""
-        return f"{self.title}: {self.count:,}" + (f" ({list_names(self.names, 3)})" if self.spots else "")
+        return f"{self.title}: {self.count:,}" + (f" ({list_names(map(visible, self.names), 3)})" if self.spots else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class SplitFacts:
 class AuditReport:
     """Facts and findings of a dataset, the gravest findings first."""
 
+    name: str  # of the folder with the labels, or of the dataset
     fingerprint: str
     categories: tuple[str, ...]
     splits: Mapping[str, SplitFacts]
@@ -113,6 +114,7 @@ class AuditReport:
     notes: tuple[str, ...]
     anchor_sizes: tuple[float, ...]  # px in the network frame
     thorough: bool  # whether images were read too
+    gallery: tuple[Thumbnail, ...] = ()  # ordinary images with their labels
 
     def of(self, severity: Severity) -> list[AuditFinding]:
         """Return the findings of one severity."""
@@ -156,6 +158,7 @@ def spread(values: NDArray[Number]) -> str:
 def report_to_dict(report: AuditReport) -> dict[str, object]:
     """Convert a report to plain containers for a json, without the pictures."""
     return {
+        "name": report.name,
         "dataset": report.fingerprint,
         "thorough": report.thorough,
         "notes": list(report.notes),

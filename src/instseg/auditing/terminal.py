@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, spread
-from instseg.core.text import list_names, plural
+from instseg.core.text import list_names, plural, visible
 from instseg.data.reading.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -59,7 +59,7 @@ def print_short(report: AuditReport, console: Console) -> None:
 
 
 def _counts_table(report: AuditReport) -> Table:
-    table = Table(title=f"Dataset {report.fingerprint}", title_justify="left")
+    table = Table(title=escape(f"Dataset {visible(report.name)} ({report.fingerprint})"), title_justify="left")
     table.add_column("category", min_width=12)
     for column in _columns(report):
         table.add_column("undivided" if column == UNSPLIT else column, justify="right")
@@ -91,7 +91,7 @@ def _category_rows(report: AuditReport) -> Iterator[list[str]]:
     shown = set(sorted(order, key=lambda c: -totals[c])[:MAX_CATEGORIES]) if report.splits else set()
     for c in order:
         if c in shown:
-            yield [escape(report.categories[c]), *(f"{f.per_category[c]:,}" for f in report.splits.values())]
+            yield [escape(visible(report.categories[c])), *(f"{f.per_category[c]:,}" for f in report.splits.values())]
     rest = [c for c in order if c not in shown]
     if rest:
         yield [f"… {len(rest)} more", *(f"{int(f.per_category[rest].sum()):,}" for f in report.splits.values())]
@@ -121,7 +121,8 @@ def _print_notes(report: AuditReport, console: Console) -> None:
 
 def _print_way_out(finding: AuditFinding, console: Console) -> None:
     console.print(f"\n{_mark(finding)}: [bold]{escape(finding.title)}: {finding.count:,}[/]", highlight=False)
-    told = dict.fromkeys(f"{spot.name} ({spot.detail})" if spot.detail else spot.name for spot in finding.spots)
+    named = ((visible(spot.name), spot.detail) for spot in finding.spots)
+    told = dict.fromkeys(f"{name} ({detail})" if detail else name for name, detail in named)
     if told:
         console.print(f"  {list_names(told, 3)}", markup=False, highlight=False, style="dim")
     console.print(f"  {finding.advice}", markup=False, highlight=False)

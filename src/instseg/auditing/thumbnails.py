@@ -22,6 +22,7 @@ from instseg.core.files import read_json
 from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
 from instseg.core.polygons import pixel_polygons
 from instseg.core.records import convert_plain
+from instseg.core.text import visible
 from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
@@ -86,8 +87,8 @@ class Painter:
         for spot in [*worst.values(), *rest][: 3 * MAX_THUMBNAILS]:
             picture = self.picture(spot) if len(painted) < MAX_THUMBNAILS else None
             if picture is not None:
-                caption = ": ".join(filter(None, (spot.name, spot.detail)))
-                painted.append(Thumbnail(_jpeg(picture), picture.shape[1], caption))
+                caption = ": ".join(filter(None, (visible(spot.name), spot.detail)))
+                painted.append(Thumbnail(jpeg_of(picture), picture.shape[1], caption))
         return painted
 
     def picture(self, spot: Spot) -> Image | None:
@@ -113,7 +114,7 @@ class Painter:
         polygons = []
         if spot.image is not None:
             index = self.prepared.indices[spot.split]
-            polygons = [p for row in _rows(index, spot.image) for p in _polygons_of(index, row, spot.image)]
+            polygons = [p for row in rows_of(index, spot.image) for p in polygons_of(index, row, spot.image)]
         return draw(image, np.array([0.0, 0.0, width, height]), [], polygons)
 
     def _shape(self, spot: Spot) -> Image:
@@ -122,8 +123,8 @@ class Painter:
         others: list[Polygon] = []
         if spot.instance is not None and spot.image is not None:
             index = self.prepared.indices[spot.split]
-            for row in _rows(index, spot.image):
-                (marked if row == spot.instance else others).extend(_polygons_of(index, row, spot.image))
+            for row in rows_of(index, spot.image):
+                (marked if row == spot.instance else others).extend(polygons_of(index, row, spot.image))
         else:
             marked = self._polygons_in_json(spot, (image.shape[0], image.shape[1]))
         return draw(image, _region(marked, (image.shape[0], image.shape[1])), marked, others)
@@ -158,13 +159,25 @@ def _polygons_of_annotation(annotation: Drawable, image_size: tuple[int, int]) -
     return parts
 
 
-def _rows(index: Index, image: int) -> range:
-    """Return the rows of the columns that hold the instances of an image."""
+def rows_of(index: Index, image: int) -> range:
+    """Return the rows of the columns that hold the instances of an image.
+
+    Args:
+        index: of the split.
+        image: position of the image in the index.
+    """
     start, end = index.column("instance_offsets")[index.rows[image] : index.rows[image] + 2]
     return range(int(start), int(end))
 
 
-def _polygons_of(index: Index, row: int, image: int) -> list[Polygon]:
+def polygons_of(index: Index, row: int, image: int) -> list[Polygon]:
+    """Return the parts of an instance as polygons, a bitmap as those around its pixels.
+
+    Args:
+        index: of the split.
+        row: of the instance in the columns.
+        image: position of its image in the index.
+    """
     return index.polygons(row) or pixel_polygons(rle_to_bitmask(index.rle(row, image)))
 
 
@@ -232,7 +245,8 @@ def _draw_polygon(canvas: Image, polygon: Polygon, colour: Colour, thickness: in
         cv2.circle(canvas, centre, 2 * SMALL_MARK_PX, colour, thickness, cv2.LINE_AA)
 
 
-def _jpeg(picture: Image) -> bytes:
+def jpeg_of(picture: Image) -> bytes:
+    """Encode a picture for the page."""
     buffer = io.BytesIO()
     PilImage.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()

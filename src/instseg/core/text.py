@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable
 
 MAX_NAME_BYTES = 255  # of file systems
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
+"""Categories of Unicode: control and format characters, surrogates, separators, spaces of other widths."""
 MAX_PRINTED = 60  # characters of a value in a message
 
 
@@ -40,6 +43,23 @@ def usable_text(value: object) -> str:
 def is_file_name(name: str) -> bool:
     """Tell whether a ``usable_text`` without folders can name a file: not empty, not ``..``, not too long."""
     return name not in ("", ".", "..") and len(name.encode()) <= MAX_NAME_BYTES
+
+
+def visible(text: str) -> str:
+    """Return the text with what no eye sees written out: ``car⟨U+200B⟩``, and ``␣`` for spaces at either end."""
+    inner = text.strip(" ")
+    start = len(text) - len(text.lstrip(" "))
+    shown = "".join(f"⟨U+{ord(c):04X}⟩" if _is_hidden(c) else c for c in inner)
+    return "␣" * start + shown + "␣" * (len(text) - start - len(inner))
+
+
+def without_hidden(text: str) -> str:
+    """Return the text without the characters that ``visible`` writes out, spaces at its ends aside."""
+    return "".join(character for character in text if not _is_hidden(character))
+
+
+def _is_hidden(character: str) -> bool:
+    return character != " " and unicodedata.category(character) in HIDDEN
 
 
 def plural(count: int, noun: str) -> str:

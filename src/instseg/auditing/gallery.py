@@ -1,0 +1,108 @@
+"""Gallery of ordinary labelled images: what a person would look at first, to see that the labels are meant so."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from instseg.auditing.report import Thumbnail
+from instseg.auditing.thumbnails import jpeg_of, polygons_of, rows_of
+from instseg.core.categories import category_colour
+from instseg.core.errors import InstsegError
+from instseg.core.text import visible
+from instseg.core.types import Image
+from instseg.data.index.columns import Index
+from instseg.data.prepared import PreparedDataset
+from instseg.data.reading.images import read_image
+
+NUM_PICTURES = 12
+SIDE_PX = 400
+OPACITY = 0.35
+MIDDLE = (25, 75)  # percentiles of the instances in an image: neither nearly empty nor crowded
+
+
+def labelled_gallery(prepared: PreparedDataset) -> list[Thumbnail]:
+    """Draw some training images with their labels, filled in the colours of their categories.
+
+    Images that cannot be read are skipped. The choice depends on file names alone: first, images that show a category
+    not shown yet, then others of the usual number of instances.
+    """
+    index = prepared.indices["train"]
+    pictures: list[Thumbnail] = []
+    for image in _chosen(index):
+        if len(pictures) == NUM_PICTURES:
+            break
+        try:
+            picture = _picture(index, image)
+        except InstsegError:
+            continue
+        pictures.append(Thumbnail(jpeg_of(picture), picture.shape[1], _caption(index, image)))
+    return pictures
+
+
+def _chosen(index: Index) -> list[int]:
+    """Return images that have instances, the most telling first."""
+    labels = [_labels(index, image) for image in range(len(index))]
+    counts = [len(found) for found in labels]
+    occupied = [count for count in counts if count]
+    if not occupied:
+        return []
+    low, high = np.percentile(occupied, MIDDLE)
+    order = sorted(range(len(index)), key=lambda image: _shuffled(index.file_name(image)))
+    order.sort(key=lambda image: not low <= counts[image] <= high)  # stable: in each half as shuffled
+    shown: set[int] = set()
+    first: list[int] = []
+    for image in order:
+        if not shown.issuperset(labels[image]) and len(first) < NUM_PICTURES // 2:
+            shown.update(labels[image])
+            first.append(image)
+    return first + [image for image in order if counts[image] and image not in first]
+
+
+def _shuffled(name: str) -> bytes:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).digest()
+
+
+def _labels(index: Index, image: int) -> list[int]:
+    rows = rows_of(index, image)
+    is_crowd = index.column("iscrowd")[rows.start : rows.stop]
+    labels: list[int] = index.column("labels")[rows.start : rows.stop][is_crowd == 0].tolist()
+    return labels
+
+
+def _caption(index: Index, image: int) -> str:
+    counts = Counter(index.categories.name(label) for label in _labels(index, image))
+    told = ", ".join(f"{count} × {visible(name)}" for name, count in counts.most_common(4))
+    return f"{told}{', …' if len(counts) > 4 else ''} · {index.file_name(image)}"
+
+
+def _picture(index: Index, image: int) -> Image:
+    """Return (h, w, 3) uint8 RGB, its longer side SIDE_PX."""
+    pixels = read_image(index.path(image), index.rotate(image))
+    scale = SIDE_PX / max(pixels.shape[:2])
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas: Image = np.ascontiguousarray(cv2.resize(pixels, size, interpolation=way).astype(np.uint8))
+    labels = index.column("labels")
+    parts = [(int(labels[row]), polygons_of(index, row, image)) for row in rows_of(index, image)]
+    tinted = canvas.copy()
+    for label, polygons in parts:
+        cv2.fillPoly(tinted, [_pixels(polygon * scale) for polygon in polygons], category_colour(label), cv2.LINE_AA)
+    canvas = cv2.addWeighted(tinted, OPACITY, canvas, 1 - OPACITY, 0).astype(np.uint8)
+    for label, polygons in parts:
+        _outline(canvas, [_pixels(polygon * scale) for polygon in polygons], label)
+    return canvas
+
+
+def _pixels(
+    polygon: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    return np.round(np.clip(polygon, -SIDE_PX, 2 * SIDE_PX)).astype(np.int32)
+
+
+def _outline(canvas: Image, polygons: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.int32]]], label: int) -> None:
+    cv2.polylines(canvas, list(polygons), True, category_colour(label), 1, cv2.LINE_AA)
