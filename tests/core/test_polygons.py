@@ -80,7 +80,7 @@ def test_parts_come_one_by_one_the_largest_first():
 
 
 def test_pixels_that_touch_at_a_corner_are_one_part():
-    (found,) = bitmask_to_polygons(drawn("##..", "##..", "..##", "..##"), tolerance_px=0)
+    (found,) = bitmask_to_polygons(drawn("##..", "##..", "..##", "..##"), min_iou=1)
     assert polygon_area(found) == 8
 
 
@@ -107,7 +107,7 @@ def test_ring_and_hole_hold_for_both_ways_of_filling():
     assert winding == pytest.approx(ring.sum(), rel=0.01)
 
 
-def test_joined_parts_are_one_outline_of_the_same_area():
+def test_joined_parts_are_one_polygon_of_the_same_area():
     parts = [rectangle(0, 0, 4, 4), rectangle(6, 0, 8, 4), rectangle(0, 6, 4, 9)]
     joined = join_polygons(parts)
     mask = redrawn(parts, np.zeros((12, 12), np.uint8))
@@ -116,23 +116,52 @@ def test_joined_parts_are_one_outline_of_the_same_area():
     np.testing.assert_array_equal(join_polygons([polygon((0, 0), (1, 0), (0, 1))]), [(0, 0), (1, 0), (0, 1)])
 
 
-@pytest.mark.parametrize(("radius", "at_most"), [(10, 25), (40, 35), (400, 80)])
-def test_a_disc_has_points_in_tens_and_its_true_area(radius, at_most):
+@pytest.mark.parametrize("radius", [10, 40, 400])
+def test_a_disc_of_any_size_has_a_dozen_or_so_points_and_its_true_area(radius):
     y, x = np.mgrid[: 2 * radius + 6, : 2 * radius + 6] - radius - 2.3
     disc = (x**2 + y**2 < radius**2).astype(np.uint8)
     (found,) = bitmask_to_polygons(disc)
-    assert 8 <= len(found) <= at_most
-    assert polygon_area(found) == pytest.approx(disc.sum(), rel=0.01)
+    assert 8 <= len(found) <= 17
+    assert polygon_area(found) == pytest.approx(disc.sum(), rel=0.02)
     assert iou([found], disc) >= MIN_IOU
 
 
-def test_specks_are_left_out_where_they_hardly_count():
+def test_crumbs_are_dropped_and_pinholes_filled_where_they_hardly_count():
     mask = shape(rectangle(20, 10, 90, 80))
-    mask[5, 100] = 1
-    mask[40, 50] = 0
-    assert len(bitmask_to_polygons(mask)) == 1
-    exact = bitmask_to_polygons(mask, tolerance_px=0)
-    assert [polygon_area(part) for part in exact] == [70 * 70 - 1, 1]
+    mask[3:9, 100:106] = 1
+    mask[40:43, 50:53] = 0
+    (found,) = bitmask_to_polygons(mask)
+    assert corners(found) == corners(rectangle(20, 10, 90, 80))
+    exact = bitmask_to_polygons(mask, min_iou=1)
+    assert [polygon_area(part) for part in exact] == [70 * 70 - 9, 36]
+
+
+def test_small_holes_and_parts_that_a_person_sees_stay():
+    mask = shape(rectangle(20, 10, 90, 80))
+    mask[3:9, 100:110] = 1
+    mask[40:44, 50:54] = 0
+    large, small = bitmask_to_polygons(mask)
+    assert (polygon_area(large), polygon_area(small)) == (70 * 70 - 16, 60)
+
+
+def test_a_slot_and_a_thin_bar_keep_their_shape():
+    plate = np.zeros((200, 400), np.uint8)
+    plate[20:120, 20:380] = 1
+    plate[60:64, 60:340] = 0
+    plate[160:163, 20:380] = 1
+    cut, bar = bitmask_to_polygons(plate)
+    assert polygon_area(cut) == 100 * 360 - 4 * 280 and polygon_area(bar) == 3 * 360
+    turned = cv2.warpAffine(plate * 255, cv2.getRotationMatrix2D((200, 100), 20, 0.8), (400, 200)) // 128
+    assert iou(bitmask_to_polygons(turned), turned) >= MIN_IOU
+    assert sum(map(len, bitmask_to_polygons(turned))) <= 40
+
+
+def test_a_mask_of_a_network_gets_as_many_points_as_a_person_draws():
+    blob = cv2.resize(shape(polygon((20, 15), (90, 8), (110, 60), (60, 85), (12, 60))) * 255, (28, 28))
+    wavy = cv2.resize(blob, (480, 360), interpolation=cv2.INTER_LINEAR) // 128
+    (found,) = bitmask_to_polygons(wavy)
+    assert 5 <= len(found) <= 20
+    assert iou([found], wavy) >= MIN_IOU
 
 
 # ---- for anything
@@ -140,18 +169,18 @@ def test_specks_are_left_out_where_they_hardly_count():
 
 @given(noise())
 @settings(max_examples=200, deadline=None)
-def test_without_tolerance_the_polygons_give_back_every_pixel(mask):
-    polygons = bitmask_to_polygons(mask, tolerance_px=0)
+def test_at_an_iou_of_one_the_polygons_give_back_every_pixel(mask):
+    polygons = bitmask_to_polygons(mask, min_iou=1)
     np.testing.assert_array_equal(redrawn(polygons, mask), mask)
     assert sum(map(polygon_area, polygons)) == mask.sum()
 
 
-@given(noise(), st.floats(0.1, 4))
+@given(noise(), st.sampled_from([0.9, 0.98, 0.999]))
 @settings(max_examples=200, deadline=None)
-def test_with_any_tolerance_they_give_back_nearly_all_of_it(mask, tolerance):
-    polygons = bitmask_to_polygons(mask, tolerance)
+def test_with_any_iou_they_give_back_that_much_of_it(mask, min_iou):
+    polygons = bitmask_to_polygons(mask, min_iou)
     assert (len(polygons) > 0) == bool(mask.any())
-    assert not mask.any() or iou(polygons, mask) >= MIN_IOU
+    assert not mask.any() or iou(polygons, mask) >= min_iou
     assert all(len(p) >= 3 and p.min() >= 0 and (p.max(axis=0) <= mask.shape[::-1]).all() for p in polygons)
 
 
@@ -163,4 +192,4 @@ def test_a_smooth_shape_needs_far_fewer_points_than_its_pixels_have_corners(mask
         return
     assert iou(polygons, mask) >= MIN_IOU
     assert iou([join_polygons(polygons)], mask) >= MIN_IOU
-    assert sum(map(len, polygons)) <= 12 + sum(map(len, pixel_polygons(mask))) * 0.6
+    assert sum(map(len, polygons)) <= 12 + sum(map(len, pixel_polygons(mask))) * 0.3

@@ -1,9 +1,8 @@
 """Conversion of a bitmask to polygons that a person can edit and that give the mask back when they are drawn.
 
 Polygons follow the outer edges of a mask's pixels; contours through pixel centres would take off half a pixel all
-around. Steps become slopes before points are dropped, because the corners that a simplification picks from a staircase
-lie on one side of it. The result is drawn and compared with the mask; a mask that is too small or too fine for it keeps
-the edges of its pixels.
+around. Of the tolerances between an eighth of the instance and half a pixel, the largest is taken whose polygons, drawn
+again, still agree with the mask; a mask that is too small or too fine for any keeps the edges of its pixels.
 """
 
 from __future__ import annotations
@@ -17,43 +16,60 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle
+from instseg.core.simplification import Part, simplified, without_crumbs
 from instseg.core.types import Bitmask, Polygon
 
 MIN_IOU = 0.98
-"""Least IoU of the drawn polygons with their mask; below it fewer points are dropped."""
-NUM_TRIES, FINER = 7, 0.8
-"""Number of attempts and factor of the tolerance from one to the next; after the last, pixel edges are used."""
+"""Least IoU of the drawn polygons with their mask."""
+NUM_TOLERANCES = 31
+COARSEST, FINEST_PX = 1 / 8, 0.5
+"""Largest tolerance that is tried, as a fraction of the longer side of the instance, and the smallest."""
+CRUMBS, PINHOLES = 1 / 2, 1 / 10
+"""Parts of the area that the polygons may miss, ``1 - min_iou``, which small parts and small holes may have."""
 MAX_PAIRS = 1_000_000
 """Pairs of vertices compared at a time: 16 MB."""
-MIN_SHARP_SIDE_PX = 3
-"""Straight sides of at least this length meet in a corner; shorter ones are the steps of a slope."""
 
 
-def bitmask_to_polygons(bitmask: Bitmask, tolerance_px: float = 1.0) -> list[Polygon]:
-    """Convert the connected parts of a mask to one polygon each.
+def bitmask_to_polygons(bitmask: Bitmask, min_iou: float = MIN_IOU) -> list[Polygon]:
+    """Convert the connected parts of a mask to one polygon each, of as few points as the IoU allows.
 
     Pixels that touch at a corner are connected. A hole is joined to the contour around it by a seam of zero width: the
-    polygon has the area of the ring under the even-odd and under the winding rule. Drawn again, the polygons agree with
-    the mask to an IoU of at least MIN_IOU; where no simpler ones do, they follow the edges of the pixels.
+    polygon has the area of the ring under the even-odd and under the winding rule. Parts and holes that hardly count
+    are left out.
 
     Args:
         bitmask: (H, W) of 0 and 1.
-        tolerance_px: largest distance between the simplified and the true contour; parts and holes that vanish in it
-            are left out. 0 gives the edges of the pixels.
+        min_iou: least IoU of the drawn polygons with the mask; 1 gives the edges of all pixels.
 
     Returns:
         Polygons in continuous pixels, largest first; none for an empty mask.
     """
     crop, corner = _crop(bitmask)
     parts = _trace(crop)
-    for tolerance in [tolerance_px * FINER**attempt for attempt in range(NUM_TRIES)] if tolerance_px > 0 else []:
-        simplified = [kept for part in parts if (kept := _simplified(part, tolerance))]
-        polygons = [join_polygons(part) for part in simplified]
-        if polygons and _agreement(polygons, crop) >= MIN_IOU:
-            break
-    else:
-        polygons = [join_polygons(part) for part in parts]
+    polygons = [join_polygons(part) for part in parts]
+    if parts and min_iou < 1:
+        kept = without_crumbs(parts, CRUMBS * (1 - min_iou), PINHOLES * (1 - min_iou))
+        polygons = _coarsest(kept, crop, min_iou)
     return [polygon + corner for polygon in sorted(polygons, key=polygon_area, reverse=True)]
+
+
+def _coarsest(parts: Sequence[Part], crop: Bitmask, min_iou: float) -> list[Polygon]:
+    """Search for the polygons of the largest tolerance that agree with the mask; else return the edges of its pixels.
+
+    The IoU falls with the tolerance, though not at every step: the search halves the range, and what it returns holds.
+    """
+    rle, height, width = bitmask_to_rle(crop), *crop.shape
+    tolerances = np.geomspace(max(COARSEST * max(crop.shape), FINEST_PX), FINEST_PX, NUM_TOLERANCES).tolist()
+    best, low, high = [join_polygons(part) for part in parts], 0, NUM_TOLERANCES
+    while low < high:
+        middle = (low + high) // 2
+        rings = [[simplified(ring, tolerances[middle]).clip(0, (width, height)) for ring in part] for part in parts]
+        polygons = [join_polygons(part) for part in rings]
+        if coco_mask.iou([polygons_to_rle(polygons, (height, width))], [rle], [0])[0, 0] >= min_iou:
+            best, high = polygons, middle
+        else:
+            low = middle + 1
+    return best
 
 
 def pixel_polygons(bitmask: Bitmask) -> list[Polygon]:
@@ -117,7 +133,7 @@ def _crop(bitmask: Bitmask) -> tuple[Bitmask, NDArray[np.int64]]:
     return np.ascontiguousarray(crop, dtype=np.uint8), np.array([left, top])
 
 
-def _trace(bitmask: Bitmask) -> list[list[Polygon]]:
+def _trace(bitmask: Bitmask) -> list[Part]:
     """Trace each connected part: its outer ring and those of its holes along the edges of the pixels, corners only.
 
     In a lattice of twice the size plus one, corners of pixels are points of their own at even places and belong to the
@@ -147,35 +163,3 @@ def _corners(contour: NDArray[np.int64]) -> Polygon:
     before, after = whole - np.roll(whole, 1, axis=0), np.roll(whole, -1, axis=0) - whole
     corners: Polygon = whole[(before != after).any(axis=1)] / 2.0
     return corners
-
-
-def _simplified(part: Sequence[Polygon], tolerance: float) -> list[Polygon]:
-    """Simplify a part; a hole that vanishes is left out, and the whole part with its outer ring."""
-    outer, *holes = [_simplified_ring(ring, tolerance) for ring in part]
-    return [ring for ring in (outer, *holes) if len(ring) >= 3] if len(outer) >= 3 else []
-
-
-def _simplified_ring(ring: Polygon, tolerance: float) -> Polygon:
-    """Simplify a ring (Douglas & Peucker, 1973); a rectangle stays as it is."""
-    if len(ring) == 4:
-        return ring if polygon_area(ring) > tolerance**2 else ring[:0]
-    return cv2.approxPolyDP(_slopes(ring).astype(np.float32), tolerance, True)[:, 0].astype(np.float64)
-
-
-def _slopes(corners: Polygon) -> Polygon:
-    """Turn the steps of a right-angled ring into slopes through the middle of the pixels' edges."""
-    side = np.roll(corners, -1, axis=0) - corners
-    length = np.abs(side).sum(axis=1, keepdims=True)
-    half = side / length / 2
-    sharp = (np.minimum(length, np.roll(length, 1)) >= MIN_SHARP_SIDE_PX)[:, 0]
-    points = np.stack([corners, corners + half, corners + side - half], axis=1)
-    wanted = np.stack([sharp, np.ones_like(sharp), length[:, 0] > 1], axis=1)
-    slopes: Polygon = points[wanted]
-    return slopes
-
-
-def _agreement(polygons: Sequence[Polygon], bitmask: Bitmask) -> float:
-    """Compute the IoU of the drawn polygons with the mask."""
-    height, width = bitmask.shape
-    drawn = polygons_to_rle(polygons, (height, width))
-    return float(coco_mask.iou([drawn], [bitmask_to_rle(bitmask)], [0])[0, 0])

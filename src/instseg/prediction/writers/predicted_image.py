@@ -15,9 +15,6 @@ from instseg.core.polygons import bitmask_to_polygons
 from instseg.core.types import Image, Polygon, Prediction
 
 MAX_8_BIT = 255
-TOLERANCE_PX, TOLERANCE_FRACTION = 1.0, 1 / 400
-"""How far a polygon may lie from its mask: this, or this fraction of the larger side of the instance's box if that is
-more. A mask comes out of the network at 28 x 28, so a hundredth of its side is the finest that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,8 @@ class LoadedImage:
 
 
 def prediction_polygons(prediction: Prediction) -> list[list[Polygon]]:
-    """Return the parts of each instance, largest first, simplified; holes are joined by seams."""
-    return [
-        bitmask_to_polygons(rle_to_bitmask(rle), max(TOLERANCE_PX, TOLERANCE_FRACTION * float(max(box[2:] - box[:2]))))
-        for rle, box in zip(prediction.rles, prediction.boxes, strict=True)
-    ]
+    """Return the parts of each instance, largest first, of few points to drag; holes are joined by seams."""
+    return [bitmask_to_polygons(rle_to_bitmask(rle)) for rle in prediction.rles]
 
 
 def unique_stems(files: Sequence[str]) -> list[str]:
