@@ -3,7 +3,6 @@
 import inspect
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import fields
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +23,8 @@ from instseg.app.instantiate import build
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
+from instseg.data.reading.label_rules import RULE_OPTIONS
 from instseg.data.reading.readers import make_reader
-from instseg.data.splits.selection import Selection
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.distributed.rank_launcher import RankCommand
 from instseg.runs.folders import find_checkpoint
@@ -82,7 +81,7 @@ def test_every_dataset_has_a_reader_that_takes_its_options(path, tmp_path):
     config = composed_whole(path, tmp_path)
     if "reader" in config.dataset:
         options = build({**read_run_config(config).dataset, "_target_": "builtins.dict"})
-        shared = {*inspect.signature(sources.folder).parameters, *(field.name for field in fields(Selection))}
+        shared = {*inspect.signature(sources.folder).parameters, *sources.SHARED_OPTIONS, *RULE_OPTIONS}
         own = {key: value for key, value in options.items() if key not in shared}
         assert make_reader(options["reader"], tmp_path, own, tmp_path).root == tmp_path
     else:

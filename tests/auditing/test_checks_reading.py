@@ -6,7 +6,7 @@ import pytest
 from auditing.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, write_picture
 
-from instseg.auditing.checks_reading import ADVICE, spot_of
+from instseg.auditing.checks_reading import ADVICE, reading_findings, spot_of
 from instseg.auditing.report import Severity
 from instseg.data.index.build import note_unlabelled
 from instseg.data.reading.findings import KINDS, Findings
@@ -152,3 +152,21 @@ def test_folders_that_do_not_exist_have_no_extras(tmp_path, name):
     findings = {"all": Findings()}
     note_unlabelled({"all": labels}, [], findings)
     assert not findings["all"].names
+
+
+def test_the_option_that_the_details_of_a_finding_name_is_its_command(found):
+    labels = labelled(one_car_each("train", 10))
+    for annotation in labels["annotations"]:
+        annotation["bbox"] = [10, 10, 50, 40]
+        annotation["segmentation"] = [rectangle(10, 10, 50, 40).reshape(-1).tolist()]
+    labels["annotations"][0]["bbox"] = [50, 40, 9, 9]
+    labels["annotations"][1]["segmentation"] = [rectangle(10, 10, 20, 40).reshape(-1).tolist()]
+    labels["annotations"][1]["bbox"] = [10, 10, 20, 40]
+    finding = found("bbox_misread", {"train": labels})
+    assert finding.severity == Severity.WARNING and finding.commands == ("dataset.bbox=xyxy",)
+
+
+def test_a_slip_in_a_hundred_is_a_remark_and_ten_are_a_warning():
+    one = {"train": Findings()}
+    one["train"].add("area_differs", "annotation 1 of a.jpg (2 px instead of 90)")
+    assert [reading_findings(one, {}, number)[0].severity for number in (100, 99)] == [Severity.INFO, Severity.WARNING]

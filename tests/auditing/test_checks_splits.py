@@ -52,6 +52,24 @@ def test_a_category_that_train_lacks_can_be_dropped_by_a_command(found):
     assert value_of(finding.commands[0]) == ["Sign Board"]
 
 
+def test_ordinary_objects_marked_as_crowd_are_told_by_category_and_kept_by_an_option(found, audited):
+    labels = with_categories("train", {"car": 20, "dog": 12})
+    for annotation in labels["annotations"][16:]:
+        annotation["iscrowd"] = 1
+    finding = found("crowd_ignored", {"train": labels, "val": with_categories("val", {"car": 5, "dog": 5})})
+    assert finding.severity == Severity.WARNING and finding.commands == ("dataset.crowd=keep",)
+    assert "dog 12, car 4" in finding.title
+    assert [spot.detail for spot in finding.spots] == ["12 of 17 are marked", "4 of 25 are marked"]
+    absent = found("category_absent_train", {"train": labels, "val": with_categories("val", {"car": 5, "dog": 5})})
+    assert absent.commands == ("dataset.crowd=keep",), "nobody is advised to drop the category"
+
+
+def test_a_crowd_among_many_instances_is_a_remark(found):
+    labels = with_categories("train", {"car": 20, "dog": 12})
+    labels["annotations"][0]["iscrowd"] = 1
+    assert found("crowd_ignored", {"train": labels}).severity == Severity.INFO
+
+
 def test_a_category_that_only_val_lacks_is_shown_by_an_instance_of_train(found):
     splits = {
         "train": with_categories("train", {"car": 20, "dog": 12}),

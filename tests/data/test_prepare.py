@@ -28,6 +28,7 @@ from instseg.data.formats.coco import reader as coco
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.prepared import PreparedDataset
+from instseg.data.reading.findings_file import read_findings
 
 SQUARE = rectangle(2, 2, 9, 9)
 
@@ -87,14 +88,21 @@ def test_a_name_that_is_misspelt_is_told_with_the_names_there_are(tmp_path):
         prepared(write_coco_folder(tmp_path), categories=["dgo"])
 
 
-def test_a_val_split_that_lacks_a_category_stops_with_the_difference(tmp_path):
+def test_categories_that_only_some_splits_list_are_joined_by_name_and_named(tmp_path):
     write_split(tmp_path, "train", ["a.png"], {"car": 1, "dog": 2})
-    write_split(tmp_path, "val", ["b.png"], {"car": 1})
-    with pytest.raises(InstsegError, match="split val and split train differ; only in split train: dog"):
-        prepared(tmp_path)
-    with pytest.raises(InstsegError, match="split val: no category named 'dog'"):
-        prepared(tmp_path, categories=["dog", "car"])
-    assert prepared(tmp_path, categories=["car"]).categories.names == ("car",)
+    write_split(tmp_path, "val", ["b.png"], {"car": 1, "cat": 2})
+    dataset = prepared(tmp_path)
+    assert dataset.categories.names == dataset.indices["val"].categories.names == ("car", "dog", "cat")
+    findings = read_findings(dataset.folder / "findings.json")
+    assert findings["val"].names["category_unlisted"] == ["dog (val does not list it)"]
+    assert findings["train"].names["category_unlisted"] == ["cat (train does not list it)"]
+    for split in ("train", "val"):
+        listed = json.loads((dataset.folder / f"{split}.json").read_text())["categories"]
+        assert sorted(category["name"] for category in listed) == ["car", "cat", "dog"]
+        assert len({category["id"] for category in listed}) == 3
+    with pytest.raises(InstsegError, match="no category named 'horse'"):
+        prepared(tmp_path, categories=["dog", "horse"])
+    assert prepared(tmp_path, categories=["cat", "car"]).categories.names == ("cat", "car")
 
 
 def test_splits_may_number_their_categories_differently(tmp_path):

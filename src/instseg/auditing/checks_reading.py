@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from instseg.auditing.report import MAX_SPOTS, AuditFinding, Severity, Spot
@@ -11,8 +12,14 @@ from instseg.data.reading.findings import KINDS, LEFT_OUT, Findings
 
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_FRACTION = 0.5
-WARNED = ("box_only", "mask_semantic", "regions_as_instances", "prediction_in_train", "prediction_in_any")
+WARNED = (
+    *("box_only", "mask_semantic", "regions_as_instances", "bbox_misread", "bbox_differs", "mask_transposed"),
+    *("box_outside", "area_differs", "hole_filled", "crowd_invalid"),
+    *("prediction_in_train", "prediction_in_any"),
+)
 """Repairs and other findings that change what is learnt or measured: warnings."""
+SLIPS, MAX_SLIPS_FRACTION = ("bbox_differs", "area_differs", "hole_filled"), 0.01
+"""Remarks while they concern at most this fraction of all instances, as in any large dataset."""
 HARMLESS = (
     *("image_unlabelled", "image_labelled_twice", "label_file_foreign", "task_skipped", "task_unlabelled"),
     *("category_ignored", "shape_repeated", "prediction_left_out", "resembles_measured"),
@@ -40,36 +47,56 @@ ADVICE = {
     "box_only": "The network will draw filled boxes for such objects: draw polygons if masks matter.",
     "mask_semantic": "Objects that touch are one for the network: draw each on its own if they are to be counted.",
     "regions_as_instances": "Objects that touch are one for the network, and parted ones are several: check some.",
+    "bbox_misread": "Training is right, for it takes the boxes of the masks; read the boxes as they are meant.",
+    "bbox_differs": "Look at some: either the boxes or the masks belong to other objects.",
+    "mask_transposed": "The masks are probably wrong as they are: read them as they are meant, and look at some.",
+    "box_outside": "The boxes are probably wrong as they are: read them as they are meant, and look at some.",
+    "area_differs": "Export the labels again, or take the areas out: those of the masks are used where there are none.",
+    "hole_filled": "If these are holes, read the labels with dataset.holes=cut; if not, delete the inner polygons.",
+    "shape_fractions": "Read them as fractions of width and height.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",
 }
 FIX = "Fix them in the annotation tool if they matter; findings.json names all."
 NOTHING = "Nothing needs to be done; findings.json names all."
 SHAPE_NAME = re.compile(r"annotation (-?\d+) of ")
+OPTION = re.compile(r"\bdataset\.[a-z_]+=[a-z]+\b")
 REASON = re.compile(r" \((.*)\)$|: (.*)$", re.DOTALL)
 
 
-def reading_findings(read: Mapping[str, Findings], roots: Mapping[str, str]) -> list[AuditFinding]:
+def reading_findings(
+    read: Mapping[str, Findings], roots: Mapping[str, str], num_instances: int = 0
+) -> list[AuditFinding]:
     """Report each kind of finding of the readers; the frame of EXIF has its own check.
 
     Args:
         read: split -> what was found while its labels were read.
         roots: split -> the folder in which its images were sought.
+        num_instances: of all splits.
     """
     kinds = dict.fromkeys(kind for found in read.values() for kind in found.names if not kind.startswith("exif_"))
-    return [_finding(kind, read, roots) for kind in kinds if kind != "ignores_exif"]
+    return [_finding(kind, read, roots, num_instances) for kind in kinds if kind != "ignores_exif"]
 
 
-def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str]) -> AuditFinding:
+def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str], num_instances: int) -> AuditFinding:
     names = {split: found.names[kind] for split, found in read.items() if kind in found.names}
     spots = [
         spot_of(split, name, roots.get(split, "")) for split, listed in names.items() for name in listed[:MAX_SPOTS]
     ]
     severity = _severity(kind)
+    if kind in SLIPS and sum(map(len, names.values())) <= MAX_SLIPS_FRACTION * num_instances:
+        severity = Severity.INFO
     advice = ADVICE.get(kind, NOTHING if severity == Severity.INFO else FIX)
     if kind == "image_missing":
         advice += f" Sought in {', '.join(dict.fromkeys(roots.values()))}."
     counts = {split: len(listed) for split, listed in names.items()}
-    return AuditFinding(kind, severity, KINDS[kind], counts, tuple(spots[:MAX_SPOTS]), advice)
+    commands = _options_in([name for listed in names.values() for name in listed])
+    return AuditFinding(kind, severity, KINDS[kind], counts, tuple(spots[:MAX_SPOTS]), advice, commands)
+
+
+def _options_in(names: list[str]) -> tuple[str, ...]:
+    """Return the options that the details of the findings advise, the most frequent first."""
+    found = Counter(option[0] for option in map(OPTION.search, names) if option)
+    return tuple(option for option, _ in found.most_common(2))
 
 
 def _severity(kind: str) -> Severity:

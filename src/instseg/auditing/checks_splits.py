@@ -13,8 +13,8 @@ import numpy as np
 
 from instseg.auditing.overrides import override, sayable
 from instseg.auditing.report import AuditFinding, Severity, Spot
-from instseg.auditing.tables import SplitTable, Tables
-from instseg.core.text import plural, without_hidden
+from instseg.auditing.tables import KEEP_CROWDS, SplitTable, Tables, crowds_per_category
+from instseg.core.text import list_names, plural, without_hidden
 
 FEW_TRAINING_INSTANCES = 10
 TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
@@ -44,6 +44,8 @@ def no_instances(tables: Tables) -> list[AuditFinding]:
             spots = tuple(table.image_spot(image) for image in range(min(3, len(table.index))))
             title = f"images of {split}, of which not one has an instance"
             advice = "Check the labels, and dataset.categories and dataset.drop where they are given."
+            if table.num_crowds:
+                advice = f"{plural(table.num_crowds, 'region')} there are marked as crowd: {KEEP_CROWDS} keeps them."
             counts = {split: len(table.index)}
             found.append(AuditFinding(f"no_instances_{split}", severity, title, counts, spots, advice))
     return found
@@ -66,6 +68,9 @@ def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
         severity = Severity.WARNING
         advice = "They cannot be learnt. Rename those that are misspelt, label some, or leave them out."
         commands: tuple[str, ...] = (*renamings(tables, names), override("dataset.drop", names))
+        if only_crowds := sorted(set(names) & crowds_per_category(tables).keys()):
+            advice = f"All regions of {list_names(only_crowds)} are marked as crowd: keep them as instances."
+            commands = (KEEP_CROWDS,)
     else:
         severity = Severity.WARNING if split == "val" else Severity.INFO
         advice = f"{split.capitalize()} tells nothing about them: split the images again, or label more."

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from instseg.auditing.audit_options import AuditOptions
+from instseg.auditing.checks_crowds import crowds
 from instseg.auditing.checks_exif import exif_findings
 from instseg.auditing.checks_images import copy_findings, list_images, similar_findings
 from instseg.auditing.checks_model import model_findings
@@ -66,7 +67,8 @@ def _quick_findings(tables: Tables, read: Mapping[str, Findings], options: Audit
     return [
         *lost_images(read, tables),
         *split_findings(tables),
-        *reading_findings(read, roots),
+        *crowds(tables),
+        *reading_findings(read, roots, sum(len(table.rows) for table in tables.values())),
         *exif_findings(read, tables, options),
         *shape_findings(tables),
         *model_findings(tables, options),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -27,7 +28,12 @@ class SplitTable:
     labels: NDArray[np.int64]  # (N,)
     boxes: NDArray[np.float64]  # (N, 4) xyxy, cut to the image
     areas: NDArray[np.float64]  # (N,) px², as annotated
-    num_crowds: int
+    crowd_labels: NDArray[np.int64]  # (K,) of the regions that are marked as crowd
+
+    @property
+    def num_crowds(self) -> int:
+        """Number of regions that are marked as crowd."""
+        return len(self.crowd_labels)
 
     @property
     def sides(self) -> NDArray[np.float64]:
@@ -76,6 +82,19 @@ class SplitTable:
 
 
 Tables = Mapping[str, SplitTable]
+KEEP_CROWDS = "dataset.crowd=keep"
+
+
+def crowds_per_category(tables: Tables) -> dict[str, tuple[int, int]]:
+    """Return category -> its regions marked as crowd, and all its instances; those without any crowd left out."""
+    marked: Counter[str] = Counter()
+    number: Counter[str] = Counter()
+    for table in tables.values():
+        names = table.index.categories.names
+        found = np.bincount(table.crowd_labels, minlength=table.index.categories.num_classes)[1:]
+        marked.update(dict(zip(names, found.tolist(), strict=True)))
+        number.update(dict(zip(names, (found + table.per_category).tolist(), strict=True)))
+    return {name: (count, number[name]) for name, count in marked.items() if count}
 
 
 def read_tables(indices: Mapping[str, Index], min_size: int, max_size: int) -> dict[str, SplitTable]:
@@ -96,7 +115,7 @@ def _read_table(split: str, index: Index, resize: Resize) -> SplitTable:
     starts, counts = offsets[index.rows], np.diff(offsets)[index.rows]
     images, rows = np.repeat(np.arange(len(index)), counts), ranges(starts, counts)
     is_crowd = index.column("iscrowd")[rows]
-    images, rows = images[~is_crowd], rows[~is_crowd]
+    crowds, images, rows = rows[is_crowd], images[~is_crowd], rows[~is_crowd]
     sizes = index.column("image_sizes")[index.rows].astype(np.int64)
     return SplitTable(
         split,
@@ -108,7 +127,7 @@ def _read_table(split: str, index: Index, resize: Resize) -> SplitTable:
         labels=index.column("labels")[rows].astype(np.int64),
         boxes=index.column("boxes")[rows],
         areas=index.column("areas")[rows],
-        num_crowds=int(is_crowd.sum()),
+        crowd_labels=index.column("labels")[crowds].astype(np.int64),
     )
 
 

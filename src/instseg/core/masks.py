@@ -17,6 +17,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import Bitmask, Box, ImageSize, Polygon, Rle
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
+MAX_COORDINATE_PX = 1e6
+"""Farther out lies no image: it is a damaged number, which pycocotools would rasterise for minutes."""
 
 
 def polygon_area(polygon: Polygon) -> float:

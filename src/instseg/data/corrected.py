@@ -10,8 +10,10 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.core.types import CocoImage
+from instseg.data.reading.checked import checked_labels
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.labels import Labels, without_dangling
+from instseg.data.reading.label_rules import LabelRules
+from instseg.data.reading.labels import Labels
 from instseg.data.reading.readers import LabelReader
 from instseg.data.splits.merge import merge_labels, named_source
 from instseg.data.splits.near_duplicates import file_digests
@@ -19,7 +21,7 @@ from instseg.data.splits.select import select_images
 
 
 def read_corrected(
-    readers: Sequence[LabelReader], labels: Mapping[str, Labels], findings: Mapping[str, Findings]
+    readers: Sequence[LabelReader], labels: Mapping[str, Labels], findings: Mapping[str, Findings], rules: LabelRules
 ) -> Labels | None:
     """Read all corrected labels; an image that has labels already is left out, whatever its folder is called.
 
@@ -29,6 +31,7 @@ def read_corrected(
         readers: of the corrected labels.
         labels: those that are there already, by split.
         findings: by split; those of these labels are train's.
+        rules: how labels that may mean two things are read.
 
     Returns:
         The labels, None where there is no reader.
@@ -38,7 +41,7 @@ def read_corrected(
     """
     if not readers:
         return None
-    merged = merge_labels([part for reader in readers for part in _read(reader, findings["train"])])
+    merged = merge_labels([part for reader in readers for part in _read(reader, rules, findings["train"])])
     earlier = {_real(part, image) for part in labels.values() for image in part.coco["images"]}
     copies = _copies([_real(merged, image) for image in merged.coco["images"]], earlier)
     taken, ids = {*earlier}, []
@@ -58,11 +61,11 @@ def read_corrected(
     return Labels(select_images(merged.coco, ids), merged.image_root)
 
 
-def _read(reader: LabelReader, findings: Findings) -> list[Labels]:
+def _read(reader: LabelReader, rules: LabelRules, findings: Findings) -> list[Labels]:
     by_split: defaultdict[str, Findings] = defaultdict(lambda: findings)
     read = reader.read(by_split)
     return [
-        Labels(named_source(without_dangling(part.coco, findings), str(reader.root)), part.image_root)
+        Labels(named_source(checked_labels(part.coco, rules, findings), str(reader.root)), part.image_root)
         for part in read.values()
     ]
 

@@ -24,8 +24,10 @@ from instseg.data import steps
 from instseg.data.cache import State, find_prepared, open_prepared, write_records
 from instseg.data.index.layout import INDEX_VERSION
 from instseg.data.prepared import PreparedDataset
+from instseg.data.reading.label_rules import COCO_RULES, LabelRules
 from instseg.data.reading.readers import LabelReader, identity_of
 from instseg.data.splits.selection import Selection
+from instseg.data.stages import Request
 
 
 def prepare_dataset(
@@ -35,6 +37,7 @@ def prepare_dataset(
     name: str,
     exif: str = "auto",
     corrected: Sequence[LabelReader] = (),
+    rules: LabelRules = COCO_RULES,
 ) -> PreparedDataset:
     """Build the indices of a dataset unless the cache holds them.
 
@@ -47,13 +50,14 @@ def prepare_dataset(
         name: of the dataset, the start of the folder's name.
         exif: the frame in which the labels were drawn, see ``decide_frames``.
         corrected: readers of corrected predictions, which join train.
+        rules: how labels that may mean two things are read.
 
     Raises:
         InstsegError: the labels are of no use, with the folder and the reason.
     """
     indices = cache_dir.absolute() / "index"
     mark_as_cache(indices)  # first: it may lie below the labels' root
-    request = steps.Request(reader, list(reader.label_files()), selection, exif, indices, tuple(corrected))
+    request = Request(reader, list(reader.label_files()), selection, exif, rules, indices, tuple(corrected))
     folder = indices / f"{name}-{_key(request)}"
     found = find_prepared(folder)
     if found is not None:
@@ -62,11 +66,12 @@ def prepare_dataset(
     return open_prepared(folder)
 
 
-def _key(request: steps.Request) -> str:
+def _key(request: Request) -> str:
     added = [file for reader in request.corrected for file in reader.label_files()]
     files = sorted(_state(file) for file in {*request.label_files, *added, *request.selection.files()})
     content = [INDEX_VERSION, identity_of(request.reader), files, asdict(request.selection), request.exif]
     content += [identity_of(reader) for reader in request.corrected]
+    content.append(asdict(request.rules))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -78,7 +83,7 @@ def _state(file: Path) -> tuple[str, int, int]:
     return os.path.abspath(file), stat.st_size, stat.st_mtime_ns  # noqa: PTH100  (Path costs 10 us a file)
 
 
-def _build_into(folder: Path, request: steps.Request) -> None:
+def _build_into(folder: Path, request: Request) -> None:
     try:
         with new_folder(folder) as scratch, _without_collector():
             _build(replace(request, folder=scratch))
@@ -92,7 +97,7 @@ def _build_into(folder: Path, request: steps.Request) -> None:
             raise
 
 
-def _build(request: steps.Request) -> None:
+def _build(request: Request) -> None:
     read = steps.read(request)
     selected = steps.select(read)
     divided = steps.split(selected)

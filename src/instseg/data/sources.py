@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Unpack
@@ -19,10 +19,12 @@ from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.openimages.reader import OpenImagesReader
 from instseg.data.prepare import prepare_dataset
 from instseg.data.prepared import PreparedDataset
+from instseg.data.reading.label_rules import RULE_OPTIONS, LabelRules
 from instseg.data.reading.readers import LabelReader, make_reader
 from instseg.data.splits.selection import Selection
 
 EXIF_FRAMES = ("auto", "upright", "stored")
+SHARED_OPTIONS = tuple(field.name for field in fields(Selection))
 
 
 def folder(
@@ -44,24 +46,29 @@ def folder(
         cache_dir: the folder for downloads and indices.
         exif: frame in which the labels were drawn: ``auto``, ``upright`` or ``stored``.
         corrected: folders or files with corrected predictions, which join train; their format is recognised.
-        options: those of ``Selection``, and those of the format, see conf/dataset. A single name of ``categories`` and
-            ``drop`` may come without a list, and a number stands for the name that it spells.
+        options: those of ``Selection`` and ``LabelRules``, and those of the format, see conf/dataset. A single name of
+            ``categories`` and ``drop`` may come without a list, and a number stands for the name that it spells.
 
     Raises:
         InstsegError: an option is wrong, or the labels are of no use.
     """
     if exif not in EXIF_FRAMES:
         raise InstsegError(f"dataset.exif={exif}: expected one of {', '.join(EXIF_FRAMES)}")
-    known = [field.name for field in fields(Selection)]
-    selection = _selection({option: value for option, value in options.items() if option in known})
-    of_format = {option: value for option, value in options.items() if option not in known}
+    selection = _selection(_some(options, SHARED_OPTIONS))
+    make_rules: Callable[..., LabelRules] = LabelRules
+    rules = make_rules(**_some(options, RULE_OPTIONS))
+    of_format = {option: value for option, value in options.items() if option not in (*SHARED_OPTIONS, *RULE_OPTIONS)}
     cache = Path(cache_dir).expanduser()
     try:
         labels = make_reader(reader, local_root(root, cache), of_format, cache)
         added = [AutoReader(local_root(place, cache), str(cache)) for place in corrected_places(corrected)]
-        return prepare_dataset(labels, selection, cache, name, exif, added)
+        return prepare_dataset(labels, selection, cache, name, exif, added, rules)
     except PermissionError as error:
         raise InstsegError(f"dataset.root={root}: not allowed to read or write {error.filename}") from error
+
+
+def _some(options: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    return {name: options[name] for name in names if name in options}
 
 
 def _selection(options: Mapping[str, object]) -> Selection:

@@ -5,81 +5,25 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoDict
 from instseg.data.corrected import read_corrected
-from instseg.data.index.build import note_unlabelled, write_index
-from instseg.data.index.columns import Index
+from instseg.data.index.build import check_not_empty, note_unlabelled, write_index
+from instseg.data.reading.checked import checked_labels
 from instseg.data.reading.coco_text import write_coco
-from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import decide_frames, read_headers, unusable_files
-from instseg.data.reading.labels import Labels, without_dangling
-from instseg.data.reading.readers import LabelReader
+from instseg.data.reading.labels import Labels
+from instseg.data.splits.categories import joined_categories
 from instseg.data.splits.divide import divide, file_names
 from instseg.data.splits.select import limit_images, rename_added, rename_categories, select_categories
 from instseg.data.splits.selection import Selection
 from instseg.data.splits.splits_file import UNUSED
+from instseg.data.stages import IndexedLabels, ReadLabels, Request, SelectedLabels, SplitLabels
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Everything that decides a prepared dataset."""
-
-    reader: LabelReader
-    label_files: list[Path]
-    selection: Selection
-    exif: str  # the frame in which the labels were drawn, see ``decide_frames``
-    folder: Path  # where the indices are written
-    corrected: tuple[LabelReader, ...] = ()  # of corrected predictions, which join train
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLabels:
-    """The labels as their files have them, by the splits that these name."""
-
-    request: Request
-    labels: dict[str, Labels]
-    findings: Mapping[str, Findings]  # split -> what was found; a defaultdict that the later steps add to
-    corrected: Labels | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SelectedLabels:
-    """The labels under the names that the user wants, without those that hang in the air."""
-
-    request: Request
-    labels: dict[str, Labels]
-    findings: Mapping[str, Findings]
-    corrected: Labels | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SplitLabels:
-    """The labels of train, val and maybe test, all with the same categories, limited to what the user wants."""
-
-    request: Request
-    parts: dict[str, Labels]
-    categories: Categories
-    split_lists: dict[str, list[str]]  # split, and maybe unused -> file names
-    notes: list[str]
-    findings: Mapping[str, Findings]
-
-
-@dataclass(frozen=True, slots=True)
-class IndexedLabels:
-    """The result: the indices lie in the folder of the request, the rest is here."""
-
-    splits: tuple[str, ...]
-    split_lists: dict[str, list[str]]
-    notes: list[str]
-    findings: Mapping[str, Findings]
-    unusable: dict[str, int | None]  # see ``unusable_files``
 
 
 def read(request: Request) -> ReadLabels:
@@ -87,13 +31,13 @@ def read(request: Request) -> ReadLabels:
     findings: defaultdict[str, Findings] = defaultdict(Findings)
     labels = request.reader.read(findings)
     note_unlabelled(labels, request.label_files, findings)
-    return ReadLabels(request, labels, findings, read_corrected(request.corrected, labels, findings))
+    return ReadLabels(request, labels, findings, read_corrected(request.corrected, labels, findings, request.rules))
 
 
 def select(read: ReadLabels) -> SelectedLabels:
     """Leave out what no image or category belongs to, then rename and drop categories."""
-    selection = read.request.selection
-    checked = {split: without_dangling(part.coco, read.findings[split]) for split, part in read.labels.items()}
+    selection, rules = read.request.selection, read.request.rules
+    checked = {split: checked_labels(part.coco, rules, read.findings[split]) for split, part in read.labels.items()}
     if not any(coco["images"] for coco in checked.values()):
         raise InstsegError(f"{read.request.reader.root}: its labels name no image")
     renamed = rename_categories(checked, selection.rename, selection.drop)
@@ -112,9 +56,9 @@ def split(selected: SelectedLabels) -> SplitLabels:
     """Divide the images into train, val and test, then keep the chosen categories and as many images as wanted."""
     selection = selected.request.selection
     divided, notes = divide(selected.labels, selection, selected.findings, selected.corrected)
-    categories = _categories({name: part.coco for name, part in divided.items()}, selection)
+    divided, categories = joined_categories(divided, selection.categories, selected.findings)
     parts = {
-        name: Labels(_limited(part.coco, name, categories, selection), part.image_root)
+        name: Labels(_limited(part.coco, name, categories.names, selection), part.image_root)
         for name, part in divided.items()
     }
     given = {**selected.labels, **({"corrected": selected.corrected} if selected.corrected else {})}
@@ -133,28 +77,15 @@ def index(divided: SplitLabels) -> IndexedLabels:
         coco, root, folder = part.coco, part.image_root, divided.request.folder
         log.info("indexing %s: %d images, %d annotations", name, len(coco["images"]), len(coco["annotations"]))
         found = divided.findings[name]
-        write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found)
+        rules = divided.request.rules
+        write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found, rules)
         write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
-        _check_not_empty(Index(folder / name), name, root, divided.findings)
+        check_not_empty(folder / name, root, divided.findings)
     return IndexedLabels(tuple(parts), divided.split_lists, divided.notes, divided.findings, unusable_files(everything))
 
 
-def _categories(parts: Mapping[str, CocoDict], selection: Selection) -> Categories:
-    """Return the chosen names, or those of train; InstsegError with the difference where a split has others."""
-    names = {name: tuple(dict.fromkeys(c["name"] for c in coco["categories"])) for name, coco in parts.items()}
-    chosen = Categories(select_names(names["train"], selection.categories, "split train"))
-    if not chosen.names:
-        raise InstsegError("split train: its list of categories is empty")
-    for name, has in names.items():
-        if selection.categories:
-            select_names(has, chosen.names, f"split {name}")
-        elif sorted(has) != sorted(chosen.names):
-            Categories(has).check_same(chosen, f"split {name}", "split train")
-    return chosen
-
-
-def _limited(coco: CocoDict, name: str, categories: Categories, selection: Selection) -> CocoDict:
-    coco = select_categories(coco, categories.names)
+def _limited(coco: CocoDict, name: str, categories: tuple[str, ...], selection: Selection) -> CocoDict:
+    coco = select_categories(coco, categories)
     coco = limit_images(coco, (selection.max_images or {}).get(name), selection.empty_ratio, selection.seed)
     if not coco["images"]:
         raise InstsegError(f"split {name}: dataset.empty_ratio={selection.empty_ratio} leaves no image")
@@ -165,15 +96,6 @@ def _split_lists(listed: Mapping[str, list[str]], used: dict[str, list[str]]) ->
     """Return the lists of ``dataset.splits_file``; images that are in no split are listed as unused."""
     unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
     return used | ({UNUSED: unused} if unused else {})
-
-
-def _check_not_empty(index: Index, name: str, image_root: Path, findings: Mapping[str, Findings]) -> None:
-    if len(index) == 0:
-        found = (item for some in findings.values() for item in some.names.items())
-        why = "".join(f"; {len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in found)
-        raise InstsegError(f"split {name}: none of its images could be used; they were sought in {image_root}{why}")
-    if name == "train" and index.num_instances == 0:
-        raise InstsegError(f"split train: no image has an instance of {', '.join(index.categories.names)}")
 
 
 def _info(coco: CocoDict, image_root: Path) -> dict[str, object]:

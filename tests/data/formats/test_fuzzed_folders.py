@@ -42,6 +42,7 @@ from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import KINDS, Findings
 from instseg.data.reading.findings_file import read_findings
 from instseg.data.reading.images import read_image
+from instseg.data.reading.label_rules import CHOICES
 from instseg.data.sources import folder
 
 NUM_CASES, FIRST_SEED = int(os.environ.get("FUZZ_CASES", "10")), int(os.environ.get("FUZZ_SEED", "0"))
@@ -55,7 +56,7 @@ REAL = {
 }
 NOISE = re.compile(r"Traceback|<class |object at 0x|PosixPath\(|dict_keys|defaultdict|dtype=|np\.\w+\(|[a-z]Row\(")
 LOST_IMAGE = ("image_missing", "image_unreadable", "image_size_differs")
-LOST_SHAPE = ("shape_invalid", "shape_degenerate")
+LOST_SHAPE = ("shape_invalid", "shape_degenerate", "shape_fractions")
 
 
 @pytest.fixture
@@ -201,6 +202,7 @@ OPTIONS = st.fixed_dictionaries(
         "fold": st.sampled_from([0, 1]) | NUMBER,
         "seed": NUMBER,
         "exif": st.sampled_from(["auto", "upright", "stored", "x", None, 1]),
+        **{option: st.sampled_from([*choices, "x", None, 1, []]) for option, choices in CHOICES.items()},
         "splits_file": st.sampled_from([None, "good.json", "damaged.json", "gone.json", ".", "", 1, "a\0"]),
     },
 )

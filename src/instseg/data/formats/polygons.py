@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from instseg.core.errors import InstsegError
+from instseg.core.masks import MAX_COORDINATE_PX
 from instseg.core.types import Polygon
-from instseg.data.reading.labels import MAX_COORDINATE_PX
 
 NUM_ELLIPSE_POINTS = 90
 """The polygon has 0.08 % less area than the ellipse and stays within 0.06 % of its radius."""

@@ -7,26 +7,23 @@ findings, which are logged, kept beside the index and copied into the run folder
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeGuard
-
-import numpy as np
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.core.masks import polygon_area, polygons_to_box, rle_area, rle_to_box, segmentation_to_rle
-from instseg.core.types import CocoAnnotation, CocoDict, ImageSize, Polygon, Rle
+from instseg.core.text import list_names
+from instseg.core.types import CocoAnnotation, CocoDict, ImageSize
+from instseg.data.index.columns import Index
+from instseg.data.index.shapes import FractionsError, read_shape
 from instseg.data.index.writer import IndexWriter
 from instseg.data.reading.coco_text import whole
-from instseg.data.reading.findings import Findings
+from instseg.data.reading.findings import KINDS, Findings
 from instseg.data.reading.frames import ListedImage, labelled_frame
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
-from instseg.data.reading.labels import MAX_COORDINATE_PX, Labels
-
-MAX_NUMBER = MAX_COORDINATE_PX**2
-"""Of a box or an area; NaN is not below it, and neither are the integers that no float can hold."""
+from instseg.data.reading.label_rules import COCO_RULES, LabelRules
+from instseg.data.reading.labels import Labels
 
 
 def note_unlabelled(
@@ -73,6 +70,7 @@ def write_index(
     folder: Path,
     is_upright: Callable[[ListedImage], bool],
     findings: Findings,
+    rules: LabelRules = COCO_RULES,
 ) -> None:
     """Write the index of one split.
 
@@ -84,6 +82,7 @@ def write_index(
         folder: of the index; must not exist.
         is_upright: see ``decide_frames``.
         findings: where unusable and repaired labels are noted.
+        rules: options of how shapes are read.
     """
     id_to_label = categories.id_to_label(coco["categories"])
     annotations = defaultdict(list)
@@ -101,7 +100,7 @@ def write_index(
             for annotation in annotations[image.entry["id"]]:
                 name = f"annotation {annotation['id']} of {image.entry['file_name']}"
                 label = id_to_label[annotation["category_id"]]
-                _add_instance(writer, whole(annotation), label, name, image_size, findings)
+                _add_instance(writer, whole(annotation), label, name, image_size, rules, findings)
 
 
 def _note_exif(image: ListedImage, upright: bool, findings: Findings) -> None:
@@ -114,88 +113,60 @@ def _note_exif(image: ListedImage, upright: bool, findings: Findings) -> None:
 
 
 def _add_instance(
-    writer: IndexWriter, annotation: CocoAnnotation, label: int, name: str, image_size: ImageSize, findings: Findings
+    writer: IndexWriter,
+    annotation: CocoAnnotation,
+    label: int,
+    name: str,
+    image_size: ImageSize,
+    rules: LabelRules,
+    findings: Findings,
 ) -> None:
     try:
-        shape = _shape_of(annotation, image_size, name, findings)
+        shape = read_shape(annotation, image_size, rules)
+    except FractionsError as error:
+        findings.add("shape_fractions", f"{name} ({error})")
+        return
     except InstsegError as error:
         findings.add("shape_invalid", f"{name}: {error}")
         return
-    if isinstance(shape, list):
-        area, box = sum(map(polygon_area, shape)), polygons_to_box(shape)
-    else:
-        area, box = rle_area(shape), rle_to_box(shape)
-    clipped = _clipped(box.tolist(), image_size)
-    if area <= 0 or clipped is None:
+    if shape is None:
         findings.add("shape_degenerate", name)
         return
-    annotated_box = _annotated_box(annotation)
-    clipped = (annotated_box and _clipped(annotated_box, image_size)) or clipped
-    annotated_area = annotation.get("area")
-    if _is_number(annotated_area) and annotated_area > 0:
-        area = float(annotated_area)
-    writer.add_instance(annotation["id"], label, clipped, area, bool(annotation.get("iscrowd")), shape)
+    for kind, detail in shape.remarks:
+        findings.add(kind, f"{name} ({detail})" if detail else name)
+    is_crowd = bool(annotation.get("iscrowd"))
+    writer.add_instance(annotation["id"], label, shape.box, shape.area, is_crowd, shape.parts)
 
 
-def _shape_of(annotation: CocoAnnotation, image_size: ImageSize, name: str, findings: Findings) -> list[Polygon] | Rle:
-    """Return polygons as they are, even beyond the image, bitmaps as compressed RLE, a lone box as polygon."""
-    segmentation = annotation.get("segmentation") or []
-    if not isinstance(segmentation, list):
-        return _rle_of(segmentation, image_size)
-    parts = [_polygon_of(part) for part in segmentation if part != []]
-    if not parts:
-        return [_box_polygon(annotation, name, findings)]
-    usable = [part for part in parts if len(part) >= 3]
-    if not usable:
-        raise InstsegError("every polygon has fewer than three points")
-    if len(usable) < len(parts):
-        findings.add("part_degenerate", name)
-    return usable
+def check_not_empty(folder: Path, image_root: Path, findings: Mapping[str, Findings]) -> None:
+    """Require a usable image in a split, and an instance in train.
+
+    Args:
+        folder: of the index of a split, whose name it has.
+        image_root: the folder that its images were sought in.
+        findings: split -> what was found, which is the likely reason.
+
+    Raises:
+        InstsegError: there is none; the message gives each kind of finding with an example.
+    """
+    index = Index(folder)
+    if len(index) and (folder.name != "train" or index.num_instances):
+        return
+    found = (item for some in findings.values() for item in some.names.items() if item[1])
+    why = "".join(f"; {len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in found)
+    if len(index) == 0:
+        raise InstsegError(
+            f"split {folder.name}: none of its images could be used; they were sought in {image_root}{why}"
+        )
+    raise InstsegError(
+        f"split train: no image has an instance of {list_names(index.categories.names)}{_crowds_of(index)}{why}"
+    )
 
 
-def _rle_of(segmentation: object, image_size: ImageSize) -> Rle:
-    try:
-        return segmentation_to_rle(segmentation, image_size)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InstsegError(f"an RLE must have a size and counts of numbers, found {str(segmentation)[:60]}") from error
-
-
-def _polygon_of(part: object) -> Polygon:
-    try:
-        flat = np.asarray(part, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InstsegError(f"a polygon must be a flat list of numbers, found {str(part)[:60]}") from error
-    if len(flat) % 2 or not (np.abs(flat) <= MAX_COORDINATE_PX).all():
-        raise InstsegError(f"a polygon must be pairs of x, y below {MAX_COORDINATE_PX:.0e}; found {str(part)[:60]}")
-    return flat.reshape(-1, 2)
-
-
-def _box_polygon(annotation: CocoAnnotation, name: str, findings: Findings) -> Polygon:
-    box = _annotated_box(annotation)
-    if box is None:
-        raise InstsegError("neither segmentation nor bbox")
-    findings.add("box_only", name)
-    x1, y1, x2, y2 = box
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64)
-
-
-def _annotated_box(annotation: CocoAnnotation) -> list[float] | None:
-    """Return the bbox x, y, width, height as xyxy; None where there is none of four numbers."""
-    box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        return None
-    x, y, width, height = box
-    return [x, y, x + width, y + height]
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and abs(value) <= MAX_NUMBER
-
-
-def _clipped(box: list[float], image_size: ImageSize) -> tuple[float, float, float, float] | None:
-    """Return the part of a box xyxy inside the image, None where there is none. Plain Python: only four numbers."""
-    height, width = image_size
-    x1, y1, x2, y2 = box
-    x1, y1 = min(max(x1, 0.0), width), min(max(y1, 0.0), height)
-    x2, y2 = min(max(x2, 0.0), width), min(max(y2, 0.0), height)
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+def _crowds_of(index: Index) -> str:
+    """Say how many regions of each category are marked as crowd, and the way out; nothing where there are none."""
+    marked = Counter(index.column("labels")[index.column("iscrowd")].tolist())
+    if not marked:
+        return ""
+    counts = list_names(f"{count} of {index.categories.name(label)}" for label, count in sorted(marked.items()))
+    return f": all are marked as crowd (iscrowd 1), {counts}; dataset.crowd=keep takes them as instances"

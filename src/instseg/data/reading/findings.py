@@ -39,12 +39,17 @@ LEFT_OUT = {
     "category_unknown": "annotations have a category_id that is not listed; left out",
     "shape_invalid": "instances have no usable shape; left out",
     "shape_degenerate": "instances have no area inside the image; left out",
+    "shape_fractions": "instances have coordinates that look like fractions of the image, not pixels; left out",
 }
 REPAIRED = {
     "box_only": "instances have a box but no mask; the box is used as the mask",
     "part_degenerate": "instances had a polygon part of fewer than three points; their other parts are used",
     "image_embedded": "images exist only inside their label files; written to the cache and read from there",
     "image_own_name": "label files name another image than the one that has their own name, which is used",
+    "shape_unusual": "instances have a segmentation in another form than COCO's that has one meaning; read so",
+    "bbox_misread": "bboxes disagree with their masks, whose own boxes are used, and would agree if read differently",
+    "bbox_differs": "bboxes disagree with their masks, whose own boxes are used",
+    "crowd_invalid": "annotations have an iscrowd other than 0 and 1; read as 0",
     "several_annotators": "images were labelled more than once; the ground truth is used, else the latest",
     "several_labels": "instances have several labels; the first is used",
     "exif_unscaled": "images turned by EXIF had their polygons scaled to the size before the turn; put right",
@@ -59,6 +64,12 @@ REPAIRED = {
 NOTED = {
     "prediction_in_train": "images are labelled by predictions that nobody has changed; in train only",
     "prediction_in_any": "images are labelled by predictions that nobody has changed; in any split, as asked",
+    "category_unlisted": "categories are listed by other splits only; joined by name",
+    "mask_transposed": "masks disagree with their bboxes, and would agree with x and y swapped",
+    "box_outside": "boxes without a mask reach out of their image, and would not if read differently",
+    "area_differs": "areas are not those of their masks; they decide which instances count as small or large",
+    "area_of_box": "areas are those of boxes, not of masks; they decide which instances count as small or large",
+    "hole_filled": "instances have a polygon inside another, as holes are drawn, which is filled",
     "exif_applied": "images are turned by their EXIF orientation, in which frame they were labelled",
     "exif_undecided": "images have an EXIF orientation, and their size does not tell in which frame they were labelled",
 }

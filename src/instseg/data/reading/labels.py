@@ -13,9 +13,6 @@ from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, ImageSize, Polygon, Rle
 from instseg.data.reading.findings import Findings
 
-MAX_COORDINATE_PX = 1e6
-"""Farther out lies no image: it is a damaged number, which pycocotools would rasterise for minutes."""
-
 UNSPLIT = "all"
 """The name of the only split of labels that have no splits."""
 
