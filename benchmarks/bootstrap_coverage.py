@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from comparing import Row, figure, main
 from instseg.core.categories import Categories
 from instseg.evaluation.bootstrap import ResampledAp
+from instseg.evaluation.chance import LEVEL
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.metrics import evaluate_records
-from instseg.sweeps.comparison import LEVEL, draw, interval
+from instseg.sweeps.comparison import draw, interval
 
 CATEGORIES = Categories(("car", "dog"))
 METRIC = "segm_map"

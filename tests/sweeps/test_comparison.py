@@ -74,7 +74,7 @@ def test_runs_on_other_images_categories_or_labels_are_refused_with_the_differen
 
 
 def test_two_images_are_too_few():
-    with pytest.raises(InstsegError, match=r"2 test image\(s\) are too few"):
+    with pytest.raises(InstsegError, match=r"2 test images: too few for a comparison, expected 3 or more"):
         compare(results(1, NAMES[:2]), results(2, NAMES[:2]), "segm_map")
 
 

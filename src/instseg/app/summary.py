@@ -15,8 +15,9 @@ from rich.table import Table
 from instseg.core.command_line import typed_command
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
+from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.image_results import read_image_results
-from instseg.sweeps.comparison import MIN_IMAGES, ap_interval
+from instseg.sweeps.comparison import ap_interval
 
 
 @rank_zero_only
@@ -69,7 +70,7 @@ def _with_interval(run_dir: Path, split: str, metrics: Mapping[str, float]) -> s
     results = read_image_results(file)
     images = plural(len(results.records), "image")
     if len(results.records) < MIN_IMAGES:
-        return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f} on {images}, too few to say how sure it is"
+        return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f} on {images}, too few for an interval"
     low, high = ap_interval(results, "segm_map")
     return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f}, 95 % interval {low:.3f} to {high:.3f} ({images})"
 

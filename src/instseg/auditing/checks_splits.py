@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from instseg.auditing.overrides import override, sayable
 from instseg.auditing.report import AuditFinding, Severity, Spot
 from instseg.auditing.tables import KEEP_CROWDS, SplitTable, Tables, crowds_per_category
 from instseg.core.text import list_names, plural, without_hidden
+from instseg.evaluation.chance import widest_error
 
 FEW_TRAINING_INSTANCES = 10
 TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
@@ -170,7 +170,7 @@ def _by_hand(rename: Mapping[str, str]) -> str:
 
 
 def few_images(tables: Tables) -> list[AuditFinding]:
-    """Report splits whose metrics are mostly chance."""
+    """Report splits whose metrics are uncertain."""
     few = {split: len(tables[split].index) for split in ("val", "test") if split in tables}
     few = {split: count for split, count in few.items() if count < FEW_IMAGES}
     if not few:
@@ -179,9 +179,9 @@ def few_images(tables: Tables) -> list[AuditFinding]:
     severity = Severity.WARNING if fewest < TOO_FEW_IMAGES else Severity.INFO
     title = f"images to measure on, which are few ({', '.join(f'{split} {count}' for split, count in few.items())})"
     advice = (
-        f"A fraction measured as 0.5 on {plural(fewest, 'image')} lies between {0.5 - error_bar(fewest):.2f} and "
-        f"{0.5 + error_bar(fewest):.2f} (95 %): smaller differences in AP are chance. Cross-validation measures on "
-        "every image once."
+        f"AP on {plural(fewest, 'image')} may be off by up to {widest_error(fewest):.2f} (95 %); each run prints its "
+        "own interval. Two runs on the same images differ less by chance: instseg compare says whether the interval of "
+        "their difference leaves out 0. Cross-validation measures on every image once."
     )
     return [AuditFinding("few_images", severity, title, few, (), advice, cross_validation(tables))]
 
@@ -190,14 +190,6 @@ def cross_validation(tables: Tables) -> tuple[str, ...]:
     """Return the override that turns it on, where there are enough images to split."""
     num_images = sum(len(table.index) for table in tables.values())
     return (f"dataset.folds={NUM_FOLDS} dataset.fold=0",) if num_images >= 2 * NUM_FOLDS else ()
-
-
-def error_bar(num_images: int) -> float:
-    """Return half of the 95 % interval of a fraction of 0.5 on independent images (binomial), 0.5 at most.
-
-    Objects of one image are not independent of each other, so images count, not objects.
-    """
-    return min(0.5, 1.96 * math.sqrt(0.25 / max(1, num_images)))
 
 
 def many_empty_images(tables: Tables) -> list[AuditFinding]:

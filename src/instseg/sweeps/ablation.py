@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.sweeps.changes import REPEAT, Change, change, paired
-from instseg.sweeps.comparison import LEVEL
+from instseg.evaluation.chance import LEVEL, verdict_of_several
+from instseg.sweeps.changes import Change, change, paired
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
 
@@ -55,13 +55,9 @@ class Ablation(FixedJobs):
 
 
 def _verdict(changes: Mapping[str, Change]) -> str:
-    """Name the changes that are beyond chance; one training each cannot show how much the next would differ."""
+    """Name the changes that are beyond chance."""
     clear = {label: changed for label, changed in changes.items() if changed.is_clear}
-    if not clear:
-        return f"Each of these may be chance. {REPEAT}"
-    if all(changed.num_pairs > 1 for changed in clear.values()):
-        return f"Beyond chance: {', '.join(clear)}."
-    return f"Beyond chance on these test images, with these trainings: {', '.join(clear)}. {REPEAT}"
+    return verdict_of_several(list(clear), all(changed.num_pairs > 1 for changed in clear.values()))
 
 
 def _transforms(augmentation: object) -> list[str]:

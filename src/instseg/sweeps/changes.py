@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from instseg.core.errors import InstsegError
+from instseg.evaluation.chance import is_beyond_chance
 from instseg.sweeps.groups import by_others, mean_interval
 from instseg.sweeps.ranking import compare_records
 from instseg.sweeps.records import DONE, JobRecord, SweepInfo
 
-REPEAT = "With seed=0,1,2 dataset.seed=0 besides, all is repeated and the mean taken."
 Pair = tuple[JobRecord, JobRecord]
 """A job with the change and the one without."""
 
@@ -21,7 +21,7 @@ Pair = tuple[JobRecord, JobRecord]
 class Change:
     """The mean gain over pairs of jobs, and its interval: over the pairs, or, of one pair, over the test images."""
 
-    gain: float  # above 0: better
+    gain: float  # above 0: better; where the interval is over test images, on these
     low: float  # NaN where nothing is known
     high: float
     num_pairs: int
@@ -30,7 +30,7 @@ class Change:
     @property
     def is_clear(self) -> bool:
         """Tell whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+        return is_beyond_chance(self.low, self.high)
 
 
 def is_measured(record: JobRecord) -> bool:
@@ -81,4 +81,4 @@ def _on_test(gain: float, said: str, pair: Pair, info: SweepInfo, comparisons: i
         found = compare_records(*pair, info.metric.removeprefix("val/"), comparisons)
     except InstsegError as error:
         return Change(gain, math.nan, math.nan, 1, f"{said}; not compared on test images: {error}")
-    return Change(gain, found.low, found.high, 1, f"{said}; on test {found}")
+    return Change(found.value, found.low, found.high, 1, f"{said}; on test {found}")

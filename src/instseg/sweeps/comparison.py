@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.evaluation.bootstrap import ResampledAp
+from instseg.evaluation.chance import LEVEL, MIN_IMAGES, bonferroni, is_beyond_chance, verdict
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image_results
 from instseg.runs.folders import folder_of
 
 RESAMPLES = 2000
-MAY_BE_CHANCE = "As the interval holds 0, it may be chance."
-LEVEL = 0.95
-MIN_IMAGES = 3
 MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
 """The interval of one run is printed at its end: fewer resamples where there are many detections, to take seconds."""
 
@@ -46,7 +44,7 @@ class Difference:
     @property
     def is_clear(self) -> bool:
         """Tell whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+        return is_beyond_chance(self.low, self.high)
 
     def __str__(self) -> str:
         """Return a text such as ``better by 0.021 (0.004 to 0.039)``."""
@@ -56,11 +54,6 @@ class Difference:
         low, high = sorted((sign * self.low, sign * self.high))
         word = "better" if sign > 0 else "worse"
         return f"{word} by {abs(self.value):.3f} ({low:.3f} to {high:.3f})"
-
-
-def bonferroni(comparisons: int) -> float:
-    """Return the level of each of several intervals with which all of them hold together in LEVEL of cases."""
-    return 1 - (1 - LEVEL) / comparisons
 
 
 def compare(
@@ -163,7 +156,7 @@ def check_comparable(one: ImageResults, other: ImageResults) -> None:
             )
     if len(one.records) < MIN_IMAGES:
         raise InstsegError(
-            f"{len(one.records)} test image(s) are too few for a comparison: expected {MIN_IMAGES} or more"
+            f"{plural(len(one.records), 'test image')}: too few for a comparison, expected {MIN_IMAGES} or more"
         )
 
 
@@ -204,5 +197,5 @@ def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
     figures = (
         f"{metric} {difference.one:.3f} and {difference.other:.3f} on the same {difference.num_images} test images"
     )
-    verdict = "" if difference.is_clear else f" {MAY_BE_CHANCE}"
-    return f"{one} against {other}: {difference}. {figures}, interval of {100 * LEVEL:g} %.{verdict}"
+    said = "" if difference.low == difference.high == 0 else f" {verdict(difference.low, difference.high)}"
+    return f"{one} against {other}: {difference}. {figures}, interval of {100 * LEVEL:g} %.{said}"

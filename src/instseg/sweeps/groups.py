@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from scipy.special import stdtrit
 
-from instseg.sweeps.comparison import bonferroni
+from instseg.evaluation.chance import bonferroni
 from instseg.sweeps.ranking import short
 from instseg.sweeps.records import JobRecord
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.evaluation.chance import LEVEL, verdict
 from instseg.sweeps.changes import change, is_measured, mean_metric, paired
-from instseg.sweeps.comparison import LEVEL, MAY_BE_CHANCE
 from instseg.sweeps.groups import by_others, mean_text
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
@@ -87,5 +87,5 @@ class KFold(FixedJobs):
         if len(pairs) < 2:
             return []
         found = change(pairs, info)
-        chance = "" if found.is_clear else f" {MAY_BE_CHANCE}"
-        return [f"On the same folds, {best[0][0]} against {best[1][0]}: {found.text}.{chance}"]
+        said = verdict(found.low, found.high, found.num_pairs)
+        return [f"On the same folds, {best[0][0]} against {best[1][0]}: {found.text}. {said}"]

@@ -11,7 +11,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from instseg.core.errors import InstsegError
-from instseg.sweeps.changes import REPEAT, Change, change, is_measured, mean_metric, paired
+from instseg.evaluation.chance import REPEAT, verdict
+from instseg.sweeps.changes import Change, change, is_measured, mean_metric, paired
 from instseg.sweeps.groups import by_others
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
@@ -125,15 +126,14 @@ def _sentence(others: str, curve: Curve, info: SweepInfo, comparisons: int) -> s
 
 def _verdict(found: Change) -> str:
     """Promise no more than the interval allows: on few images, a rise may well be chance."""
-    if abs(found.gain) < WORTHWHILE:
+    if max(abs(found.low), abs(found.high)) < WORTHWHILE:
         return "It has levelled off: more images of this kind would help little; better ones, or another model, might."
-    if found.gain > 0 and found.low > 0 and found.num_pairs > 1:
-        return "It was still rising: more images like these are likely to help."
-    if found.gain > 0 and found.low > 0:
-        return f"It was still rising on these test images: more images like these may well help. {REPEAT}"
-    if found.gain > 0:
-        return f"It rose, which may be chance: more images like these may help. {REPEAT}"
-    return f"It fell, so chance is larger than the gain. {REPEAT}"
+    said = verdict(found.low, found.high, found.num_pairs)
+    if not found.is_clear:
+        return f"{said} Whether more images like these would help cannot be told yet. {REPEAT}"
+    if found.gain < 0:
+        return f"{said} It fell: look at the labels of the images that came last."
+    return f"{said} It was still rising: more images like these are likely to help."
 
 
 def plot_learning_curves(curves: Mapping[str, Curve], info: SweepInfo, path: Path) -> None:
