@@ -19,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
+from typed_commands import NETWORK
 
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.run import run as run_stage
@@ -31,11 +32,7 @@ SHORT = (
     "monitor.metric=val/loss", "monitor.mode=min", "dataset.num_images={train: 8, val: 3, test: 2}", "batch_size=2",
     "num_workers=0", "callbacks.pictures=null", "callbacks.curves=null",
     "augmentation.min_size=64", "augmentation.max_size=64",
-    "model.fpn_channels=16", "model.rpn.batch_size_per_image=32", "model.rpn.pre_nms_top_n_train=50",
-    "model.rpn.post_nms_top_n_train=50", "model.rpn.pre_nms_top_n_test=50", "model.rpn.post_nms_top_n_test=20",
-    "model.box.num_convs=1", "model.box.conv_channels=8", "model.box.head_channels=16",
-    "model.box.batch_size_per_image=16", "model.box.detections_per_image=5", "model.mask.num_convs=1",
-    "model.mask.channels=8",
+    *NETWORK,
 )  # fmt: skip
 """Three epochs of four steps, each followed by a validation of three batches, of all parts of a network in small."""
 EVERY_STEP = "trainer.checkpoint_every_minutes=1e-9"

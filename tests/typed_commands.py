@@ -21,11 +21,20 @@ from torch.distributed import TCPStore
 ROOT = Path(__file__).parents[1]
 OUTSIDE = ROOT / "tests" / "outside"
 TIMEOUT_SECONDS = 200
-QUICK = (
+NETWORK = (
+    "model.fpn_channels=16", "model.rpn.batch_size_per_image=32", "model.rpn.pre_nms_top_n_train=50",
+    "model.rpn.post_nms_top_n_train=50", "model.rpn.pre_nms_top_n_test=50", "model.rpn.post_nms_top_n_test=20",
+    "model.box.num_convs=1", "model.box.conv_channels=8", "model.box.head_channels=16",
+    "model.box.batch_size_per_image=16", "model.box.detections_per_image=5", "model.mask.num_convs=1",
+    "model.mask.channels=8",
+)  # fmt: skip
+"""All parts of Mask R-CNN in small."""
+QUICK_FOR_ANY_NETWORK = (
     "num_workers=0", "callbacks.progress=null", "callbacks.pictures=null", "callbacks.curves=null",
     "trainer.num_sanity_val_steps=0", "dataset.image_side_px=[64,64]", "augmentation.min_size=64",
     "augmentation.max_size=64",
 )  # fmt: skip
+QUICK = (*QUICK_FOR_ANY_NETWORK, *NETWORK)
 """Settings of a training whose steps take less time than its start."""
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["instseg.app.run", "s3fs"])  # Lightning imports s3fs in each run

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from typed_commands import Command, Done, wait_until
+from typed_commands import NETWORK, Command, Done, wait_until
 
-TINY = ("trainer.accelerator=cpu", "dataset.num_images={train: 8, val: 3, test: 3}", "batch_size=4", "num_workers=0")
+TINY = (
+    *("trainer.accelerator=cpu", "dataset.num_images={train: 8, val: 3, test: 3}", "batch_size=4", "num_workers=0"),
+    *("dataset.image_side_px=[64,96]", "augmentation.min_size=64", "augmentation.max_size=96", *NETWORK),
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def test_a_checkpoint_alone_is_enough_and_loads_without_pickled_code(trained):
     checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
     about = checkpoint["instseg"]
     assert about["categories"] == ["disc", "triangle", "ring"]
-    assert about["preprocessing"] == {"min_size": 128, "max_size": 160}
+    assert about["preprocessing"] == {"min_size": 64, "max_size": 96}
     assert about["config"]["model"]["backbone"] == "resnet18_half"
 
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.models.known import MASK_RCNN, build_network, built_options
+from instseg.models.known import build_network, built_options
+from instseg.models.mask_rcnn_options import BUILDER
 
 NAMES = Categories(("cup",))
 
@@ -34,12 +35,12 @@ BACKBONE = {
 
 @pytest.mark.parametrize("load", [True, False])
 def test_a_backbone_reads_no_weights_where_those_of_a_checkpoint_follow(load):
-    network = build_network({"_target_": MASK_RCNN, "backbone": BACKBONE}, NAMES, BUILDERS, "file", load=load)
+    network = build_network({"_target_": BUILDER, "backbone": BACKBONE}, NAMES, BUILDERS, "file", load=load)
     assert network.backbone.body.is_loaded is load
 
 
 def test_a_network_is_rebuilt_where_the_weights_that_its_training_began_with_are_gone():
-    config = {"_target_": MASK_RCNN, "backbone": "resnet18_half", "norm": "bn", "weights": "/gone/best.ckpt"}
+    config = {"_target_": BUILDER, "backbone": "resnet18_half", "norm": "bn", "weights": "/gone/best.ckpt"}
     assert build_network(config, NAMES, {}, "file", load=False).categories == NAMES
     with pytest.raises(InstsegError, match="no such file"):
         build_network(config, NAMES, {}, "file", load=True)
@@ -55,7 +56,7 @@ def test_a_network_is_rebuilt_where_the_weights_that_its_training_began_with_are
 )  # fmt: skip
 def test_a_part_is_built_only_by_a_known_name_and_with_options_that_it_has(backbone, message):
     with pytest.raises(InstsegError, match=message):
-        built_options({"_target_": MASK_RCNN, "backbone": backbone}, BUILDERS, "file", load=False)
+        built_options({"_target_": BUILDER, "backbone": backbone}, BUILDERS, "file", load=False)
 
 
 def test_options_nested_deeper_than_any_model_needs_are_refused():
@@ -66,4 +67,4 @@ def test_options_nested_deeper_than_any_model_needs_are_refused():
         deep = [deep]
     for options in ({"backbone": deep}, {"backbone": circle}, {"box": {"a": [deep]}}):
         with pytest.raises(InstsegError, match=r"a\.ckpt: model\..*: expected at most 20 lists and mappings"):
-            built_options({"_target_": MASK_RCNN, **options}, {}, "a.ckpt", load=False)
+            built_options({"_target_": BUILDER, **options}, {}, "a.ckpt", load=False)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import get_model
+from torchvision.models import get_model, get_model_weights
 from torchvision.models.detection import (
     MaskRCNN_ResNet50_FPN_V2_Weights,
     MaskRCNN_ResNet50_FPN_Weights,
@@ -25,9 +26,10 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.models import weight_files
+from instseg.models import weight_downloads
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
-from instseg.models.weight_files import COCO_ROWS, coco_category_names, download, read_weights
+from instseg.models.weight_downloads import cached_path, download
+from instseg.models.weight_files import COCO_ROWS, coco_category_names, read_weights
 from instseg.models.weight_names import COCO_URLS
 
 TRUNCATED = (Path(__file__).parents[2] / "../shared/data/corrupt_weights/resnet18-f37072fd.pth").resolve()
@@ -101,7 +103,7 @@ def published(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> dict
     root, address = server
     state = coco_shaped_state(old_names=True)
     path = save_hashed(state, root, "maskrcnn_coco")
-    monkeypatch.setitem(weight_files.COCO_URLS, ("resnet18", "v1"), f"{address}/{path.name}")
+    monkeypatch.setitem(COCO_URLS, ("resnet18", "v1"), f"{address}/{path.name}")
     return state
 
 
@@ -187,7 +189,7 @@ def test_the_published_v1_weights_were_trained_without_eps_and_act_so(
         if key.endswith("running_var"):
             state[key] = torch.rand_like(state[key]) * 1e-4 + 1e-6  # so small that eps=1e-5 would show
     path = save_hashed(state, root, "maskrcnn_resnet50_fpn_coco")
-    monkeypatch.setitem(weight_files.COCO_URLS, ("resnet50", "v1"), f"{address}/{path.name}")
+    monkeypatch.setitem(COCO_URLS, ("resnet50", "v1"), f"{address}/{path.name}")
     model = build_mask_rcnn(90, weights="coco")
     frozen = FrozenBatchNorm2d(256)
     frozen.load_state_dict({key.rpartition(".")[2]: value for key, value in state.items() if "layer1.0.bn3" in key})
@@ -200,7 +202,7 @@ def test_imagenet_fills_the_backbone_only(server: tuple[Path, str], monkeypatch:
     root, address = server
     resnet = get_model("resnet18", weights=None)
     path = save_hashed(resnet.state_dict(), root, "resnet18")
-    enum = weight_files.get_model_weights("resnet18")
+    enum = get_model_weights("resnet18")
     monkeypatch.setattr(type(enum.IMAGENET1K_V1), "url", f"{address}/{path.name}")
     model = small_model(weights="imagenet")
     assert torch.equal(model.backbone.body.layer4[1].conv2.weight, resnet.layer4[1].conv2.weight)
@@ -244,9 +246,28 @@ def test_a_url_is_fetched_once_into_the_cache(server: tuple[Path, str], cache: P
     root, address = server
     torch.save(coco_shaped_state(), root / "mine.pth")
     small_model(["car"], weights=f"{address}/mine.pth")
-    assert (cache / "mine.pth").is_file()
+    assert cached_path(f"{address}/mine.pth").is_file() and cached_path(f"{address}/mine.pth").is_relative_to(cache)
     (root / "mine.pth").unlink()
     small_model(["car"], weights=f"{address}/mine.pth")
+
+
+def test_two_addresses_that_end_alike_are_two_files(server: tuple[Path, str]) -> None:
+    root, address = server
+    for name in ("one", "other"):
+        (root / name).mkdir()
+        torch.save({"name": name}, root / name / "model.pth")
+    kept = [torch.load(download(f"{address}/{name}/model.pth"))["name"] for name in ("one", "other", "one")]
+    queried = [torch.load(download(f"{address}/one/model.pth?version={number}"))["name"] for number in (1, 2)]
+    assert kept == ["one", "other", "one"] and queried == ["one", "one"]
+    assert cached_path(f"{address}/one/model.pth?version=1") != cached_path(f"{address}/one/model.pth?version=2")
+
+
+def test_an_address_of_a_web_page_is_refused_and_its_page_is_not_kept(server: tuple[Path, str]) -> None:
+    root, address = server
+    (root / "model.pth").write_text("\n<!DOCTYPE html><html>Log in")
+    with pytest.raises(InstsegError, match="expected weights, found a web page"):
+        download(f"{address}/model.pth")
+    assert not cached_path(f"{address}/model.pth").exists()
 
 
 def test_a_bare_number_of_categories_takes_the_predictors_only_when_the_rows_agree(tmp_path: Path) -> None:
@@ -298,9 +319,17 @@ class Payload:
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Payload()}, tmp_path / "evil.ckpt")
-    with pytest.raises(InstsegError, match=r"evil\.ckpt"):
+    with pytest.raises(InstsegError, match=r"evil\.ckpt: refused, as it holds code, getattr") as caught:
         read_weights(tmp_path / "evil.ckpt", "resnet18", "v1")
     assert not Path("ran").exists()
+    assert "cut short" not in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def test_safetensors_are_read_like_what_torch_saves(tmp_path: Path) -> None:
+    state = coco_shaped_state()
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "mine.safetensors")
+    assert read_weights(tmp_path / "mine.safetensors", "resnet18", "v1").state_dict.keys() == state.keys()
+    small_model(["car"], weights=tmp_path / "mine.safetensors")
 
 
 WAYS_OUT = r"(?s)Ways out: .*; or name another file of weights$"
@@ -326,12 +355,11 @@ def test_a_truncated_download_in_the_cache_is_named_with_its_url_and_to_be_delet
     assert "https://download.pytorch.org/models/resnet18-f37072fd.pth" in message
 
 
-def test_a_download_that_differs_from_its_published_digest_is_not_kept(server: tuple[Path, str], cache: Path) -> None:
+def test_a_file_that_differs_from_its_published_digest_is_refused(server: tuple[Path, str], cache: Path) -> None:
     root, address = server
     (root / "resnet18-f37072fd.pth").write_bytes(b"cut short")
     with pytest.raises(InstsegError, match=WAYS_OUT):
-        download(f"{address}/resnet18-f37072fd.pth", check_hash=True)
-    assert [path.suffix for path in cache.iterdir()] == [".lock"]
+        download(f"{address}/resnet18-f37072fd.pth", is_published=True)
 
 
 def test_a_missing_address_is_named_with_the_place_for_a_download_by_hand(
@@ -341,7 +369,7 @@ def test_a_missing_address_is_named_with_the_place_for_a_download_by_hand(
     with pytest.raises(InstsegError, match=WAYS_OUT) as caught:
         small_model(["car"], weights=url)
     message = str(caught.value)
-    assert url in message and "404" in message and f"by hand to {cache / 'nothing-here.pth'}" in message
+    assert url in message and "404" in message and f"by hand to {cached_path(url)}" in message
 
 
 def test_a_refused_connection_gives_the_same_one_error(cache: Path) -> None:
@@ -350,7 +378,7 @@ def test_a_refused_connection_gives_the_same_one_error(cache: Path) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/weights.pth"
     with pytest.raises(InstsegError, match=WAYS_OUT) as caught:
         small_model(["car"], weights=url)
-    assert url in str(caught.value) and str(cache / "weights.pth") in str(caught.value)
+    assert url in str(caught.value) and str(cached_path(url)) in str(caught.value)
     assert socket.getdefaulttimeout() is None
 
 
@@ -360,12 +388,12 @@ def test_a_download_cut_short_is_named_with_its_url_and_to_be_deleted(server: tu
     (root / "mine.pth").write_bytes((root / "mine.pth").read_bytes()[:10_000])
     with pytest.raises(InstsegError, match=WAYS_OUT) as caught:
         small_model(["car"], weights=f"{address}/mine.pth")
-    assert f"{cache / 'mine.pth'} (10,000 bytes)" in str(caught.value)
+    assert f"{cached_path(f'{address}/mine.pth')} (10,000 bytes)" in str(caught.value)
     assert f"delete it and run again to download {address}/mine.pth" in str(caught.value)
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight_files, "DOWNLOAD_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(weight_downloads, "DOWNLOAD_TIMEOUT_SECONDS", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

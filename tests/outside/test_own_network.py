@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from typed_commands import QUICK, Command, with_own_files
+from typed_commands import QUICK_FOR_ANY_NETWORK, Command, with_own_files
 
 from instseg.data.builtin.shapes_drawing import CATEGORIES
 
@@ -23,7 +23,8 @@ def trained(place) -> Path:
     """The folder of a training of twelve epochs."""
     return (
         with_own_files(
-            *("train.py", "model=toy", *QUICK, "dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=4"),
+            *("train.py", "model=toy", *QUICK_FOR_ANY_NETWORK),
+            *("dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=4"),
             *(
                 "trainer.max_epochs=12",
                 "trainer.accelerator=cpu",

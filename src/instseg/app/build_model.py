@@ -11,7 +11,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.core.segmenter import InstanceSegmenter, as_module, weights_summary
 from instseg.models.known import build_network
-from instseg.models.weight_files import WeightsUnavailableError, coco_category_names
+from instseg.models.weight_downloads import WeightsUnavailableError
+from instseg.models.weight_files import coco_category_names
 from instseg.runs.folders import find_checkpoint
 
 COCO_MIN_SIZE, COCO_MAX_SIZE = 800, 1333  # px: the sizes that the published COCO weights were trained at

@@ -22,7 +22,9 @@ def check_parts(config: RunConfig) -> None:
     check_loggers(config)
     if not config.resume and config.stage == "fit":
         options = built_options(config.model, builders_of(config.model), "model", load=False)
-        model_builder_of(config.model).check(options)
+        builder = model_builder_of(config.model)
+        builder.check(options)
+        builder.check_weights(options)
     of_kind(build(config.augmentation), Augmentation, "augmentation")
     optimizer = build_optimizer(config.optimizer)(nn.Linear(1, 1), 1)
     build_scheduler(config.scheduler)(optimizer, 100)

@@ -10,11 +10,11 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.data.fetch.local_path import corrected_places, local_path
 from instseg.data.reading.image_files import check_source
+from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
 from instseg.runs.folders import find_checkpoint
 
 FOLDER_OF_LABELS = "instseg.data.sources.folder"
-MASK_RCNN = "instseg.models.mask_rcnn.build_mask_rcnn"
 
 
 def check_run_places(config: RunConfig) -> None:
@@ -55,7 +55,7 @@ def check_predict_places(config: PredictConfig) -> None:
 def _check_weights(model: Node) -> None:
     """Check the weights of a network of ours; what another one takes for weights is its own affair."""
     weights, backbone, variant = (model.get(key) for key in ("weights", "backbone", "variant"))
-    if model.get("_target_") != MASK_RCNN or not isinstance(backbone, str) or weights in (None, "none"):
+    if model.get("_target_") != BUILDER or not isinstance(backbone, str) or weights in (None, "none"):
         return
     check_weights(str(weights), backbone, str(variant))
 

@@ -27,8 +27,9 @@ from instseg import __version__
 from instseg.checkpoints.description import ENTRY, FORMAT, TRAINING
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
+from instseg.core.file_kinds import foreign_kind
 from instseg.core.records import convert_plain
-from instseg.core.torch_files import TorchFileError, load_torch_file
+from instseg.core.torch_files import ForeignFileError, TorchFileError, load_torch_file
 from instseg.runs.folders import LAST, PREVIOUS
 
 FULL = (*DISK_FULL, errno.EFBIG)
@@ -158,9 +159,14 @@ def load_checkpoint(path: Path, mmap: bool = False, verify_tensors: bool = True)
     """
     if not path.is_file():
         raise InstsegError(f"checkpoint: no such file: {path}")
+    kind = foreign_kind(path)
+    if kind is not None:
+        raise InstsegError(f"{path}: expected a checkpoint of instseg, found {kind}")
     verify(path, verify_tensors)
     try:
         checkpoint = load_torch_file(path, mmap)
+    except ForeignFileError as error:
+        raise InstsegError(f"{path}: {error}") from error
     except TorchFileError as error:
         raise DamagedCheckpointError(f"{path} ({path.stat().st_size} bytes) cannot be read: {error}") from error
     if not isinstance(checkpoint, dict) or ENTRY not in checkpoint:

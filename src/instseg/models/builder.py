@@ -33,6 +33,8 @@ class ModelBuilder(Generic[Parameters, Network]):
         resolved: keys of the options that ``resolved_options`` of the network may decide.
         check: called before any work with the options, and whether weights will be read; raises InstsegError for
             options that cannot be.
+        check_weights: reads the weights that the options name, after their download if needed; called before the
+            data are prepared; raises InstsegError for weights that cannot be used.
         limits: returns what the options say about which instances can be learnt.
         check_devices: raises InstsegError for options that do not go with the devices; called before any work.
     """
@@ -43,11 +45,13 @@ class ModelBuilder(Generic[Parameters, Network]):
         prediction_options: Sequence[str] = (),
         resolved: Sequence[str] = (),
         check: Callable[[Options, bool], None] | None = None,
+        check_weights: Callable[[Options], None] | None = None,
         limits: Callable[[Options], NetworkLimits] | None = None,
         check_devices: Callable[[Options, Devices], None] | None = None,
     ) -> None:
         self.prediction_options, self.resolved = tuple(prediction_options), tuple(resolved)
         self._build, self._check, self._limits, self._check_devices = build, check, limits, check_devices
+        self._check_weights = check_weights
         self._parameters = inspect.signature(build).parameters
         update_wrapper(self, build)
 
@@ -83,6 +87,15 @@ class ModelBuilder(Generic[Parameters, Network]):
         if self._check is not None:
             self._check(options, load)
 
+    def check_weights(self, options: Options) -> None:
+        """Raise InstsegError for weights that cannot be read, before the data are prepared.
+
+        Args:
+            options: all but ``categories`` and ``load``; what is absent has its default.
+        """
+        if self._check_weights is not None:
+            self._check_weights(options)
+
     def check_devices(self, options: Options, devices: Devices) -> None:
         """Raise InstsegError where the network cannot be trained on these devices.
 
@@ -102,6 +115,7 @@ def model_builder(
     prediction_options: Sequence[str] = (),
     resolved: Sequence[str] = (),
     check: Callable[[Options, bool], None] | None = None,
+    check_weights: Callable[[Options], None] | None = None,
     limits: Callable[[Options], NetworkLimits] | None = None,
     check_devices: Callable[[Options, Devices], None] | None = None,
 ) -> Callable[[Callable[Parameters, Network]], ModelBuilder[Parameters, Network]]:
@@ -111,10 +125,11 @@ def model_builder(
         prediction_options: dotted keys of the options that may change after training.
         resolved: keys of the options that ``resolved_options`` of the network may decide.
         check: raises InstsegError for options that cannot be; called before any work.
+        check_weights: raises InstsegError for weights that cannot be read; called before the data are prepared.
         limits: returns what the options say about which instances can be learnt.
         check_devices: raises InstsegError for options that the chosen devices cannot run; called before any work.
     """
-    return lambda build: ModelBuilder(build, prediction_options, resolved, check, limits, check_devices)
+    return lambda build: ModelBuilder(build, prediction_options, resolved, check, check_weights, limits, check_devices)
 
 
 def builder_of(build: Callable[..., object]) -> ModelBuilder[..., object]:

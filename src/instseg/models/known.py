@@ -12,14 +12,14 @@ from instseg.core.errors import InstsegError
 from instseg.core.segmenter import InstanceSegmenter, check_segmenter
 from instseg.models.builder import LOAD, TARGET, ModelBuilder, Options, builder_of, options_of
 from instseg.models.mask_rcnn import build_mask_rcnn
+from instseg.models.mask_rcnn_options import BUILDER
 
 Builders = Mapping[str, Callable[..., object]]
 """Name, as in ``_target_``, to what builds a network, or a part of one such as a backbone."""
 
-MASK_RCNN = "instseg.models.mask_rcnn.build_mask_rcnn"
 MAX_DEPTH = 20
 """Of lists and mappings within each other, in the options of a model."""
-OWN_BUILDERS: Builders = {MASK_RCNN: build_mask_rcnn}
+OWN_BUILDERS: Builders = {BUILDER: build_mask_rcnn}
 
 
 def find_builder(model_config: Options, builders: Builders, source: str) -> ModelBuilder[..., object]:

@@ -158,11 +158,26 @@ def check_options(options: Options, load: bool) -> None:
         options: its keywords but ``categories`` and ``load``; nothing is built or downloaded.
         load: whether the weights that the options name will be read.
     """
-    parameters = inspect.signature(build_mask_rcnn).parameters.values()
-    given: dict[str, Any] = {p.name: p.default for p in parameters if p.name not in ("categories", "load")}
-    given |= options
+    given = _with_defaults(options)
     read_groups(*(given.pop(key) for key in ("anchors", "rpn", "box", "mask")))
     check_choices(**given | {"weights": weights_name(given["weights"])}, load=load)
+
+
+def check_weights(options: Options) -> None:
+    """Raise the InstsegError of ``build_mask_rcnn`` for weights that cannot be read, after their download if needed.
+
+    Args:
+        options: its keywords but ``categories`` and ``load``.
+    """
+    given = _with_defaults(options)
+    weights, variant = weights_name(given["weights"]), str(given["variant"])
+    if weights != "none":
+        resolve_norm(str(given["norm"]), variant, weights, read_weights(weights, str(given["backbone"]), variant))
+
+
+def _with_defaults(options: Options) -> dict[str, Any]:
+    parameters = inspect.signature(build_mask_rcnn).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in ("categories", "load")} | dict(options)
 
 
 def limits_of(options: Options) -> NetworkLimits:
@@ -174,7 +189,12 @@ def limits_of(options: Options) -> NetworkLimits:
 
 
 @model_builder(
-    PREDICTION_OPTIONS, resolved=("norm",), check=check_options, limits=limits_of, check_devices=check_sync_norm
+    PREDICTION_OPTIONS,
+    resolved=("norm",),
+    check=check_options,
+    check_weights=check_weights,
+    limits=limits_of,
+    check_devices=check_sync_norm,
 )
 def build_mask_rcnn(
     categories: Categories | Sequence[str] | int,

@@ -10,7 +10,8 @@ from instseg.core.segmenter import Devices
 from instseg.models.feature_backbone import check_feature_backbone
 from instseg.models.mask_rcnn_options import RANGES
 from instseg.models.names import BACKBONES, NORMS, STAGES
-from instseg.models.weight_files import WeightsFile, find_weights
+from instseg.models.state_dict import WeightsFile
+from instseg.models.weight_names import check_weights
 
 VARIANTS = ("v1", "v2")
 PUBLISHED = ("none", "coco", "imagenet")
@@ -63,7 +64,7 @@ def check_choices(
     if weights == "none":
         _check_from_scratch(norm, trainable_layers)
         return
-    find_weights(weights, str(backbone), variant)
+    check_weights(weights, str(backbone), variant)
     if weights in PUBLISHED:
         resolve_norm(norm, variant, weights, None)
 

@@ -1,4 +1,4 @@
-"""Weights published by torchvision, or from a file or URL: download and reading.
+"""Weights published by torchvision, or from a file or URL.
 
 Files are read with ``weights_only=True``, so that a file of weights can run no code.
 """
@@ -7,73 +7,32 @@ from __future__ import annotations
 
 import hashlib
 import re
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPException
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlparse
 
 import msgspec
-import torch
-from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
 from instseg.core.errors import InstsegError
-from instseg.core.locks import made_once
 from instseg.core.records import convert_plain
-from instseg.core.torch_files import TorchFileError, load_torch_file
+from instseg.core.torch_files import ForeignFileError, TorchFileError, load_torch_file
+from instseg.models.state_dict import BACKGROUND, BODY, StateDict, WeightsFile
+from instseg.models.weight_downloads import WeightsUnavailableError, download
 from instseg.models.weight_names import COCO_URLS, check_weights, is_address
 
-StateDict = dict[str, Tensor]
 REMEDY = "use another file"
 
 COCO_ROWS: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
 """Category of each of the 91 predictor rows: the background, 80 names, and "N/A" for ids COCO never used."""
 
 COCO_V1_DIGEST = "bf2d0c1e"  # first digits of the sha256 of the published v1 file
-BACKGROUND = "__background__"
-BODY = "backbone.body."
-PYRAMID_NORM = "backbone.fpn.inner_blocks.0.1."
 FROZEN_EPS = 1e-5  # torchvision's FrozenBatchNorm2d
-DOWNLOAD_TIMEOUT_SECONDS = 30.0
 
 
 def coco_category_names() -> tuple[str, ...]:
     """Return the 80 categories of COCO, in the order of its ids."""
     return tuple(name for name in COCO_ROWS if name not in (BACKGROUND, "N/A"))
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsFile:
-    """A state dict with this package's names and, where known, the category of each predictor row."""
-
-    source: str
-    state_dict: StateDict
-    row_names: tuple[str, ...] | None = None  # row_names[0] is the background
-    backbone_only: bool = False
-
-    @property
-    def norm(self) -> str:
-        """Norm of pyramid and heads, or of the backbone where these have none: gn, bn or frozen_bn."""
-        first = PYRAMID_NORM if PYRAMID_NORM + "weight" in self.state_dict else BODY + "bn1."
-        if first + "running_mean" not in self.state_dict:
-            return "gn"
-        return "bn" if first + "num_batches_tracked" in self.state_dict else "frozen_bn"
-
-    @property
-    def architecture(self) -> str:
-        """Name of the backbone, and the variant if there are heads."""
-        blocks = {key.split(".")[3] for key in self.state_dict if key.startswith(BODY + "layer3.")}
-        bottleneck = BODY + "layer1.0.conv3.weight" in self.state_dict
-        depths = {(2, False): 18, (6, False): 34, (6, True): 50, (23, True): 101}
-        depth = depths.get((len(blocks), bottleneck))
-        name = f"resnet{depth}" if depth else "an unknown backbone"
-        if self.backbone_only:
-            return name
-        return f"{name} {'v1' if 'roi_heads.box_head.fc6.weight' in self.state_dict else 'v2'}"
 
 
 def read_weights(weights: str | Path, backbone: str, variant: str) -> WeightsFile:
@@ -91,7 +50,7 @@ def read_weights(weights: str | Path, backbone: str, variant: str) -> WeightsFil
     text = str(weights)
     place = find_weights(text, backbone, variant)
     url = place if isinstance(place, str) else None
-    path = download(place, check_hash=text in ("coco", "imagenet")) if isinstance(place, str) else place
+    path = download(place, is_published=text in ("coco", "imagenet")) if isinstance(place, str) else place
     file = _parse(_load(path, url), text)
     if (text == "coco" and variant == "v1") or _is_published_v1(file, path):
         return WeightsFile(file.source, _without_eps(file.state_dict), file.row_names)
@@ -118,53 +77,13 @@ def find_weights(weights: str, backbone: str, variant: str) -> str | Path:
     return weights if is_address(weights) else Path(weights).expanduser()
 
 
-class WeightsUnavailableError(InstsegError):
-    """Weights that are named rightly, and cannot be downloaded or read."""
-
-
-def download(url: str, check_hash: bool = False) -> Path:
-    """Return the file of a URL in the cache of torch.hub, after its download if needed.
-
-    Args:
-        url: of the file.
-        check_hash: compare a downloaded file with the digest in its name.
-
-    Raises:
-        InstsegError: it cannot be downloaded.
-    """
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
-    made_once(path, f"download {url}", lambda: _fetch(url, path, check_hash))
-    return path
-
-
-def _fetch(url: str, path: Path, check_hash: bool) -> None:
-    digest = re.search(r"-([0-9a-f]{8,})\.", path.name) if check_hash else None
-    try:
-        with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS):
-            torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
-    except (OSError, HTTPException, RuntimeError, ValueError) as error:
-        raise WeightsUnavailableError(
-            f"the weights {url} could not be downloaded: {error}\nWays out: download them by hand to {path}; or name "
-            "another file of weights"
-        ) from error
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Set a timeout for new connections; torch.hub sets none, and a stalled download would never end."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
 def _load(path: Path, url: str | None) -> object:
+    again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
     try:
         return load_torch_file(path)
+    except ForeignFileError as error:
+        raise WeightsUnavailableError(f"model.weights={url or path}: {error}") from error
     except TorchFileError as error:
-        again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
         raise WeightsUnavailableError(
             f"the weights {path} ({path.stat().st_size:,} bytes) cannot be read, most often because their download "
             f"was cut short: {error}\nWays out: {again}; or name another file of weights"

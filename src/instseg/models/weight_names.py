@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from instseg.core.errors import InstsegError
+from instseg.core.file_kinds import foreign_kind
 from instseg.models.names import HALF
 
 COCO_URLS: dict[tuple[str, str], str] = {
@@ -24,7 +25,7 @@ def check_weights(weights: str, backbone: str, variant: str) -> None:
         variant: of Mask R-CNN, for published weights.
 
     Raises:
-        InstsegError: there is no such file, or no such weights are published.
+        InstsegError: there is no such file, it holds no weights, or no such weights are published.
     """
     if weights == "coco":
         _check_coco(backbone, variant)
@@ -33,16 +34,24 @@ def check_weights(weights: str, backbone: str, variant: str) -> None:
             raise InstsegError(
                 f"model.weights=imagenet: {backbone} has none; use model.weights=none, or model.backbone=resnet18"
             )
-    elif not is_address(weights) and not Path(weights).expanduser().is_file():
-        raise InstsegError(
-            f"model.weights={weights!r}: no such file; expected coco, imagenet, none, an http(s) URL, the path of a "
-            "file, a run folder, or latest"
-        )
+    elif not is_address(weights):
+        _check_file(weights, Path(weights).expanduser())
 
 
 def is_address(weights: str) -> bool:
     """Tell whether weights are named by a URL."""
     return urlparse(weights).scheme in ("http", "https")
+
+
+def _check_file(weights: str, path: Path) -> None:
+    if not path.is_file():
+        raise InstsegError(
+            f"model.weights={weights!r}: no such file; expected coco, imagenet, none, an http(s) URL, the path of a "
+            "file, a run folder, or latest"
+        )
+    kind = foreign_kind(path)
+    if kind is not None:
+        raise InstsegError(f"model.weights={weights}: expected weights of torch.save or safetensors, found {kind}")
 
 
 def _check_coco(backbone: str, variant: str) -> None:

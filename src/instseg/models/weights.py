@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
-from instseg.models.weight_files import BACKGROUND, BODY, StateDict, WeightsFile
+from instseg.models.state_dict import BACKGROUND, BODY, StateDict, WeightsFile
 
 PREDICTORS = {  # module -> rows per category
     "roi_heads.box_predictor.cls_score": 1,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
+from instseg.core.file_kinds import foreign_kind
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.ownership import OWNER_FILE
 
@@ -131,6 +132,9 @@ def find_checkpoint(where: str, outputs: Path, key: str = "checkpoint") -> Path:
         return inside
     if not path.is_file():
         raise InstsegError(f"{key}={where}: no such file or run folder")
+    kind = foreign_kind(path)
+    if kind is not None:
+        raise InstsegError(f"{key}={where}: expected a checkpoint of instseg, found {kind}")
     return path
 
 
