@@ -329,7 +329,7 @@ def test_photos_that_look_alike_stay_in_one_split_unless_that_is_switched_off(tm
 @pytest.fixture
 def count_parses(monkeypatch):
     parses = []
-    monkeypatch.setattr(coco, "load_coco", lambda where, load=coco.load_coco: parses.append(where) or load(where))
+    monkeypatch.setattr(coco, "load_coco", lambda *given, load=coco.load_coco: parses.append(given) or load(*given))
     return parses
 
 

@@ -55,6 +55,9 @@ def _segmentation(segmentation: object) -> object:
     return _rounded(segmentation, LABELME_DECIMALS)
 
 
+MAX_NUMBER = 1e300
+
+
 def _text(value: object) -> object:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else value
 
@@ -63,7 +66,9 @@ def _rounded(value: object, decimals: int) -> object:
     """Return nested lists of numbers with so many decimals; adding 0.0 turns the negative zero into zero."""
     if isinstance(value, list | tuple):
         return [_rounded(entry, decimals) for entry in value]
-    return round(float(value), decimals) + 0.0 if isinstance(value, int | float) else value
+    if not isinstance(value, int | float) or abs(value) > MAX_NUMBER:  # no float holds integers of any length
+        return value
+    return round(float(value), decimals) + 0.0
 
 
 def _digest(shapes: Iterable[object]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,9 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import clean_file_name
 from instseg.data.formats.coco.layout import AnnotatedFolder, find_annotation_files
 from instseg.data.formats.coco.reader import CocoReader, load_coco
+from instseg.data.reading.checked import checked_labels
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.label_rules import COCO_RULES
 
 SQUARE = rectangle(2, 2, 9, 9)
 
@@ -37,8 +42,8 @@ def write_pictures(folder: Path, *names: str) -> None:
 def found(root: Path, splits=None) -> dict[str, Path]:
     """Split -> where its images are, relative to the root."""
     return {
-        split: load_coco(where).image_root.relative_to(root)
-        for split, where in CocoReader(root, splits or {}).find().items()
+        split: labels_of_split.image_root.relative_to(root)
+        for split, labels_of_split in CocoReader(root, splits or {}).read(defaultdict(Findings)).items()
     }
 
 
@@ -158,8 +163,9 @@ def test_a_split_named_by_hand_that_is_not_there_is_told(tmp_path, splits, told)
 def test_json_files_that_cannot_be_told_apart_are_named_with_what_to_type(tmp_path):
     write_json(tmp_path / "first.json", labels("a.png"))
     write_json(tmp_path / "second.json", labels("a.png"))
+    write_pictures(tmp_path, "a.png")
     with pytest.raises(InstsegError, match=r"\['first.json', 'second.json'\].*dataset.splits.train.annotations"):
-        CocoReader(tmp_path, {}).find()
+        CocoReader(tmp_path, {}).read(defaultdict(Findings))
 
 
 def test_a_folder_without_labels_is_answered_with_what_was_expected_and_found(tmp_path):
@@ -196,7 +202,7 @@ def test_file_names_that_lead_out_of_the_image_folder_are_refused(name):
 def test_images_are_found_by_names_with_backslashes(tmp_path):
     write_json(tmp_path / "result.json", labels("images\\a.png"))
     write_pictures(tmp_path / "images", "a.png")
-    loaded = load_coco(AnnotatedFolder(tmp_path / "result.json"))
+    loaded = load_coco(AnnotatedFolder(tmp_path / "result.json"), Findings())
     coco, root = loaded.coco, loaded.image_root
     assert (root / coco["images"][0]["file_name"]).is_file()
 
@@ -204,13 +210,153 @@ def test_images_are_found_by_names_with_backslashes(tmp_path):
 # ---- content
 
 
-def load(tmp_path: Path, content: str | bytes | dict):
+def load(tmp_path: Path, content: str | bytes | dict, findings: Findings | None = None):
     path = tmp_path / "labels.json"
     if isinstance(content, dict | list):
         content = json.dumps(content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     write_pictures(tmp_path, "a.png")
-    return load_coco(AnnotatedFolder(path)).coco
+    return load_coco(AnnotatedFolder(path), Findings() if findings is None else findings).coco
+
+
+@pytest.mark.parametrize(
+    ("section", "bad"),
+    [
+        ("annotations", {"id": 9}),
+        ("annotations", 3),
+        ("annotations", {"id": 9, "image_id": 0, "category_id": None}),
+        ("categories", {"id": 77}),
+        ("categories", {"name": "no id"}),
+        ("images", {"id": 8}),
+        ("images", {"file_name": "b.png"}),
+        ("images", "c.png"),
+    ],
+)
+def test_one_bad_entry_is_named_and_the_others_are_read(tmp_path, section, bad):
+    content, findings = labels("a.png"), Findings()
+    content[section] = [bad, *content[section]]
+    coco = load(tmp_path, content, findings)
+    assert [len(coco[key]) for key in ("images", "annotations", "categories")] == [1, 1, 3]
+    (named,) = findings.names["label_invalid"]
+    assert named.startswith(f"labels.json: {section}[0] ")
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [str, lambda n: f" {n} ", float, lambda n: f"image-{n}"],
+    ids=["text", "blanks", "float", "any text"],
+)
+def test_ids_in_any_spelling_become_whole_numbers_that_still_belong_together(tmp_path, spell):
+    images = [{"id": spell(3), "file_name": "a.png"}, {"id": spell(4), "file_name": "b.png"}]
+    categories = [{"id": spell(1), "name": "car"}, {"id": spell(2), "name": "dog"}]
+    annotations = [
+        {"id": spell(i), "image_id": spell(i), "category_id": spell(i - 2), "segmentation": []} for i in (3, 4)
+    ]
+    coco = load(tmp_path, {"images": images, "annotations": annotations, "categories": categories})
+    assert all(type(entry["id"]) is int for entries in coco.values() for entry in entries)
+    for annotation, image, category in zip(
+        *(coco[key] for key in ("annotations", "images", "categories")), strict=True
+    ):
+        assert (annotation["image_id"], annotation["category_id"]) == (image["id"], category["id"])
+
+
+def test_an_image_id_as_text_in_annotations_alone_is_the_same_id(tmp_path):
+    content = labels("a.png")
+    content["annotations"][0] |= {"image_id": "0", "id": None}
+    findings = Findings()
+    (annotation,) = load(tmp_path, content, findings)["annotations"]
+    assert (annotation["id"], annotation["image_id"]) == (1, 0)
+    assert findings.names == {"annotation_numbered": ["labels.json (1 of 1)"]}
+
+
+def test_an_id_of_two_images_belongs_to_neither(tmp_path):
+    content, findings = labels("c.png", "a.png"), Findings()
+    content["images"].append({"id": 0, "file_name": "b.png"})
+    coco = checked_labels(load(tmp_path, content, findings), COCO_RULES, findings)
+    assert [image["file_name"] for image in coco["images"]] == ["a.png"] and coco["annotations"] == []
+    assert list(findings.names) == ["label_invalid", "image_unknown"]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"), [("16", "12", (16, 12)), (16.0, 12.0, (16, 12)), ("x", 12, ())]
+)
+def test_sizes_written_as_text_are_numbers_and_others_are_those_of_the_file(tmp_path, width, height, expected):
+    content = labels("a.png")
+    content["images"][0] |= {"width": width, "height": height}
+    (image,) = load(tmp_path, content)["images"]
+    assert tuple(image[key] for key in ("width", "height") if key in image) == expected
+
+
+def test_an_image_that_is_listed_for_each_of_its_annotations_is_one_image_with_all_of_them(tmp_path):
+    content, findings = labels("a.png"), Findings()
+    content["images"] = [{"id": i, "file_name": name} for i, name in enumerate(("a.png", "./a.png", "a.png"))]
+    second, copy = ({**content["annotations"][0], "id": 2 + i, "image_id": 1 + i} for i in range(2))
+    second["category_id"] = 18
+    content["annotations"] += [second, copy]
+    coco = checked_labels(load(tmp_path, content, findings), COCO_RULES, findings)
+    assert [image["id"] for image in coco["images"]] == [0]
+    assert [(a["image_id"], a["category_id"]) for a in coco["annotations"]] == [(0, 3), (0, 18)]
+    assert findings.names == {"image_repeated": ["a.png (3 times)"], "shape_repeated": ["annotation 3"]}
+
+
+# ---- several files
+
+
+def test_a_json_for_each_image_and_several_of_one_split_are_joined(tmp_path):
+    for split, names in (("train", ("a", "b")), ("val", ("c",))):
+        for name in names:
+            write_json(tmp_path / f"annotations/instances_{split}_{name}.json", labels(f"{name}.png"))
+    write_pictures(tmp_path / "images", "a.png", "b.png", "c.png")
+    findings = defaultdict(Findings)
+    read = CocoReader(tmp_path, {}).read(findings)
+    assert {split: len(part.coco["annotations"]) for split, part in read.items()} == {"train": 2, "val": 1}
+    assert list(findings["train"].names) == ["files_joined"] and not findings["val"].names
+
+
+# ---- names of files that are elsewhere
+
+
+@pytest.mark.parametrize(
+    ("written", "there"),
+    [
+        ("/data/project/images/a.png", "images/a.png"),
+        ("C:\\Users\\x\\a.png", "images/a.png"),
+        ("..\\images\\a.png", "images/a.png"),
+        ("train/a.png", "images/a.png"),
+        ("with%20space.png", "images/with space.png"),
+        ("with space.png", "images/with%20space.png"),
+        ("A.PNG", "images/a.png"),
+        (unicodedata.normalize("NFC", "café.png"), "images/" + unicodedata.normalize("NFD", "café.png")),
+        ("x/day1/a.png", "photos/day1/a.png"),
+    ],
+)
+def test_an_image_is_found_by_the_longest_end_of_its_path_and_named(tmp_path, written, there):
+    write_json(tmp_path / "labels.json", labels("b.png", written))
+    write_pictures(tmp_path, "images/b.png", there, "photos/day2/a.png" if "day1" in there else "photos/c.png")
+    findings = Findings()
+    loaded = load_coco(AnnotatedFolder(tmp_path / "labels.json"), findings)
+    found = {
+        (loaded.image_root / image["file_name"]).relative_to(tmp_path).as_posix() for image in loaded.coco["images"]
+    }
+    assert found == {"images/b.png", there}
+    (named,) = findings.names["image_found_elsewhere"]
+    assert named.endswith(f" ({there})")
+
+
+@pytest.mark.parametrize("others", [("x/a.png", "y/a.png"), ("masks/a.png",), ("val/a.png",), ("a_2.png",)])
+def test_an_image_that_could_be_several_a_mask_or_of_another_split_stays_missing(tmp_path, others):
+    write_json(tmp_path / "instances_train.json", labels("b.png", "a.png"))
+    write_pictures(tmp_path, "images/b.png", *others)
+    loaded = load_coco(AnnotatedFolder(tmp_path / "instances_train.json", "train"), findings := Findings())
+    assert [image["file_name"] for image in loaded.coco["images"]] == ["b.png", "a.png"] and not findings.names
+
+
+def test_lvis_names_its_images_by_an_address(tmp_path):
+    content = labels("a.png")
+    content["images"][0] |= {"file_name": None, "coco_url": "http://images.cocodataset.org/train2017/a.png"}
+    write_json(tmp_path / "annotations/lvis_v1_train.json", content)
+    write_pictures(tmp_path / "train2017", "a.png")
+    assert found(tmp_path) == {"train": Path()}
 
 
 def test_info_and_licenses_need_not_be_there(tmp_path):
@@ -244,11 +390,7 @@ def test_names_that_are_numbers_become_text(tmp_path):
         ({"images": {}, "annotations": [], "categories": []}, "no list named images; found"),
         (coco_dict([], []), "its list of images is empty"),
         ({**labels("a.png"), "images": [{"id": 1}]}, r"images\[0\] has no usable file_name"),
-        ({**labels("a.png"), "images": [{"id": "1", "file_name": "a.png"}]}, r"images\[0\] has no usable id"),
-        ({**labels("a.png"), "annotations": [{"id": 1}]}, r"annotations\[0\] has no usable image_id, category_id"),
-        ({**labels("a.png"), "annotations": [3]}, r"annotations\[0\] has no usable id, image_id"),
-        ({**labels("a.png"), "categories": [{"id": 1}]}, r"categories\[0\] has no usable name"),
-        (coco_dict([coco_image(5, "a.png"), coco_image(5, "b.png")], []), "images holds the id 5 more than once"),
+        ({**labels("a.png"), "images": [{"file_name": "a.png"}]}, r"images\[0\] has no usable id"),
         (
             {**labels("a.png"), "categories": [{"id": 1, "name": "car"}, {"id": 1, "name": "dog"}]},
             "categories holds the id 1 more than once",
@@ -274,8 +416,8 @@ def test_what_is_no_coco_file_is_refused_with_the_place_and_the_reason(tmp_path,
     ],
 )
 def test_real_folders_are_found_with_all_their_images(folder, counts):
-    for split, where in CocoReader(SHARED / folder, {}).find().items():
-        coco, root = load_coco(where).coco, load_coco(where).image_root
+    for split, where in CocoReader(SHARED / folder, {}).read(defaultdict(Findings)).items():
+        coco, root = where.coco, where.image_root
         assert (len(coco["images"]), len(coco["annotations"])) == counts.pop(split)
         assert all((root / image["file_name"]).is_file() for image in coco["images"])
     assert not counts

@@ -470,7 +470,7 @@ def test_findings_can_be_pickled_written_and_read(tmp_path):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_the_truth_of_real_labels_is_that_of_pycocotools(tmp_path, split):
     where = SHARED / f"coco_tiny/annotations/instances_{split}2017.json"
-    labels = load_coco(AnnotatedFolder(where, split))
+    labels = load_coco(AnnotatedFolder(where, split), Findings())
     loaded, root = labels.coco, labels.image_root
     names = tuple(category["name"] for category in loaded["categories"])
     findings = Findings()

@@ -15,6 +15,7 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels, without_dangling
 from instseg.data.reading.option_values import given_path, typed
 from instseg.data.reading.readers import LabelReader
+from instseg.data.reading.repeated import one_source_each
 from instseg.data.splits.merge import merge_labels, named_source, same_categories
 from instseg.data.splits.select import rename_categories
 
@@ -59,7 +60,8 @@ class MultiReader:
             cocos = {split: without_dangling(labels.coco, findings[split]) for split, labels in read.items()}
             for split, coco in rename_categories(cocos, source.rename, source.drop).items():
                 parts[split].append(Labels(named_source(coco, name), read[split].image_root))
-        return same_categories({split: merge_labels(labels) for split, labels in parts.items()})
+        merged = one_source_each({split: merge_labels(labels) for split, labels in parts.items()}, findings)
+        return same_categories(merged)
 
     def _reader(self, source: Source) -> LabelReader:
         root = given_path(f"sources.{source.name}.root", source.root, self.root)

@@ -72,24 +72,29 @@ def looks_like_coco(path: Path) -> bool:
     return head.startswith(b"{") and OTHER_KEYS.search(head) is None and COCO_KEYS.search(head) is not None
 
 
-def find_image_root(folder: AnnotatedFolder, file_names: Iterable[str]) -> Path:
-    """Find the folder near the json that holds most of a sample of the images.
+def find_image_root(folder: AnnotatedFolder, file_names: Iterable[str]) -> Path | None:
+    """Find the folder near the json that holds most of a sample of the images; None where none holds any.
 
     Args:
         folder: the annotation file and its split.
         file_names: those of its images.
-
-    Raises:
-        InstsegError: no folder holds any of them.
     """
     names = sorted(file_names)
     sample = names[:: max(1, len(names) // NUM_PROBED_IMAGES)]
     candidates = list(dict.fromkeys(_image_root_candidates(folder.annotation_file, folder.split)))
     hits = [sum((candidate / name).is_file() for name in sample) for candidate in candidates]
-    if not any(hits):
-        tried = ", ".join(str(c) for c in candidates)
-        raise InstsegError(f"{folder.annotation_file}: its images, such as {names[:1]}, are in none of: {tried}")
-    return candidates[hits.index(max(hits))]
+    return candidates[hits.index(max(hits))] if any(hits) else None
+
+
+def not_found(folder: AnnotatedFolder, example: str) -> InstsegError:
+    """Return the error for a json of which no image is there.
+
+    Args:
+        folder: the annotation file and its split.
+        example: file name of one of its images.
+    """
+    tried = ", ".join(str(c) for c in dict.fromkeys(_image_root_candidates(folder.annotation_file, folder.split)))
+    return InstsegError(f"{folder.annotation_file}: its images, such as ['{example}'], are in none of: {tried}")
 
 
 def _image_root_candidates(annotation_file: Path, split: str | None) -> Iterator[Path]:

@@ -136,7 +136,7 @@ class LabelStudioReader:
         near = file.parent.relative_to(self._folder).as_posix()
         if _holds_tasks(file):
             return self._read_tasks(file, near, images, findings)
-        coco = read_coco(file)
+        coco = read_coco(file, findings)
         paths = images.locate([image["file_name"] for image in coco["images"]], near, findings)
         coco = without_repeated(coco, paths, findings)
         fix_rotated_images(coco, paths, findings)
