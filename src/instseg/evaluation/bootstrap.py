@@ -136,8 +136,10 @@ def _precisions(curve: _Curve, weights: Weights) -> NDArray[np.float64]:
     of_detections = weights[:, curve.images]
     for threshold in range(num_thresholds):
         outcome = curve.outcomes[:, threshold]
-        wrong = np.where((outcome == UNMATCHED) & curve.is_counted, of_detections, 0).cumsum(axis=1)
         found = outcome == FOUND
+        if not found.any():
+            continue
+        wrong = np.where((outcome == UNMATCHED) & curve.is_counted, of_detections, 0).cumsum(axis=1)
         num_found = of_detections[:, found].cumsum(axis=1)
         precisions[:, threshold] = _read_off(num_found, wrong[:, found], needed)
     precisions[positives == 0] = -1
@@ -158,8 +160,6 @@ def _read_off(
     A detection in an image that is not drawn repeats the precision before it, or a lower one: no maximum changes.
     """
     precisions = np.zeros(needed.shape)
-    if num_found.shape[1] == 0:
-        return precisions
     precision = num_found / (num_found + num_wrong + np.spacing(1))
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     reached = needed <= num_found[:, -1:]
