@@ -152,6 +152,23 @@ def check(checkpoint: Resumable, config: dict = CONFIG, fingerprint: str = "f00"
     check_resumable(checkpoint, CATEGORIES, config, fingerprint, processes, resolved=["norm"])
 
 
+def test_another_learning_rate_and_weight_decay_are_used_from_the_resumed_step_on(place):
+    folder, settings = place / "faster", ("scheduler=constant", "scheduler.warmup_steps=0")
+    assert run(folder, *settings, "optimizer.lr=1e-4", kill="on_after_backward:7", resume=False) == KILLED
+    assert run(folder, *settings, "optimizer.lr=3e-4", "optimizer.weight_decay=0.5", resume=True) == 0
+    rates = left_by(folder)["curves"]["lr"][1]
+    assert rates[-1] == pytest.approx(3 * rates[0]) and len(set(rates)) == 2
+    (optimizer,) = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"]
+    assert [group["weight_decay"] for group in optimizer["param_groups"]] == [0.5, 0.0]
+
+
+def test_another_optimizer_is_refused_with_what_can_be_done():
+    names = [{"_target_": f"instseg.training.optimizers.build_{name}", "lr": 0.001} for name in ("sgd", "adamw")]
+    checkpoint = resumable(config={**CONFIG, "optimizer": names[0]})
+    with pytest.raises(InstsegError, match=r"build_sgd in the checkpoint, build_adamw now.*model\.weights=last\.ckpt"):
+        check(checkpoint, {**CONFIG, "optimizer": names[1]})
+
+
 def test_nothing_is_said_where_all_is_as_it_was(caplog):
     check(resumable(batches=7), {**CONFIG, "model": {**CONFIG["model"], "norm": "auto"}})
     assert not caplog.records

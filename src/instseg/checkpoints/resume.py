@@ -101,6 +101,7 @@ def check_resumable(
     for option in resolved:
         found.pop(f"model.{option}", None)
     _check_same_network(found)
+    _check_same_optimizer(found, resumable.path)
     then = {"data": about.data_fingerprint, "processes": training.processes, "instseg": about.written_by}
     now = {"data": data_fingerprint, "processes": processes, "instseg": __version__}
     found |= differences(then | about.packages, now | package_versions())
@@ -109,6 +110,16 @@ def check_resumable(
         rank_zero_only(log.warning)(
             "Not everything is as it was, so this will not end exactly like a run without interruption: %s",
             in_words(found, "the checkpoint"),
+        )
+
+
+def _check_same_optimizer(found: Differences, path: Path) -> None:
+    """Refuse the state of one optimizer for another; other settings of the same one are applied."""
+    if "optimizer._target_" in found:
+        then, now = (str(name).rpartition(".")[2] for name in found["optimizer._target_"])
+        raise InstsegError(
+            f"the checkpoint to resume has the state of another optimizer: {then} in the checkpoint, {now} now. Resume "
+            f"with the same one, or start a new run from its weights: model.weights={path}"
         )
 
 

@@ -18,6 +18,7 @@ from instseg.core.types import Batch, Prediction
 from instseg.evaluation.metric_set import MetricSet
 from instseg.training.finite import FiniteCheck
 from instseg.training.mean_losses import MeanLosses
+from instseg.training.resumed_optimizer import OptimizerSettings
 
 
 class InstanceSegmentationModule(pl.LightningModule):
@@ -48,6 +49,7 @@ class InstanceSegmentationModule(pl.LightningModule):
         self.mean_losses = MeanLosses()
         self.finite = FiniteCheck()
         self.callbacks = list(callbacks)
+        self.optimizer_settings: OptimizerSettings | None = None
 
     @property
     def effective_batch_size(self) -> int:
@@ -59,7 +61,13 @@ class InstanceSegmentationModule(pl.LightningModule):
         assert self.build_optimizer is not None and self.build_scheduler is not None
         optimizer = self.build_optimizer(as_module(self.model), self.effective_batch_size)
         scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        self.optimizer_settings = OptimizerSettings(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Let a restored schedule move the learning rates of this run, where the checkpoint had others."""
+        if self.optimizer_settings is not None:
+            self.optimizer_settings.rescale(self.trainer.lr_scheduler_configs[0].scheduler)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Return the callbacks that belong to this module."""
