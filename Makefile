@@ -1,5 +1,5 @@
 # One command for all checks: `make check`. The same runs in pre-commit and in .ci/run.
-.PHONY: check format lint types test
+.PHONY: check format lint types test docs
 
 check: lint types test
 
@@ -16,3 +16,7 @@ types:
 
 test:
 	pytest
+
+# The documentation as a site, in build/site; needs pip install -e ".[docs]". With every link checked.
+docs:
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
