@@ -14,12 +14,14 @@ LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_FRACTION = 0.5
 WARNED = (
     *("box_only", "mask_semantic", "regions_as_instances", "bbox_misread", "bbox_differs", "mask_transposed"),
-    *("box_outside", "area_differs", "hole_filled", "crowd_invalid"),
+    *("box_outside", "area_differs", "hole_filled", "crowd_invalid", "groups_alike", "mask_background"),
     *("prediction_in_train", "prediction_in_any"),
 )
 """Repairs and other findings that change what is learnt or measured: warnings."""
 SLIPS, MAX_SLIPS_FRACTION = ("bbox_differs", "area_differs", "hole_filled"), 0.01
 """Remarks while they concern at most this fraction of all instances, as in any large dataset."""
+FATAL = ("mask_of_classes", "mask_values_encoded")
+"""Remarks that make the labels other ones than were drawn."""
 HARMLESS = (
     *("image_unlabelled", "image_labelled_twice", "label_file_foreign", "task_skipped", "task_unlabelled"),
     *("category_ignored", "shape_repeated", "prediction_left_out", "resembles_measured"),
@@ -53,13 +55,17 @@ ADVICE = {
     "box_outside": "The boxes are probably wrong as they are: read them as they are meant, and look at some.",
     "area_differs": "Export the labels again, or take the areas out: those of the masks are used where there are none.",
     "hole_filled": "If these are holes, read the labels with dataset.holes=cut; if not, delete the inner polygons.",
+    "mask_of_classes": "Name the values, so that each connected region is an object of its category.",
+    "mask_values_encoded": "Read them as such, and name the categories.",
+    "mask_background": "If it is the background, say so.",
+    "groups_alike": "If they are several objects, read each shape as an instance.",
     "shape_fractions": "Read them as fractions of width and height.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",
 }
 FIX = "Fix them in the annotation tool if they matter; findings.json names all."
 NOTHING = "Nothing needs to be done; findings.json names all."
 SHAPE_NAME = re.compile(r"annotation (-?\d+) of ")
-OPTION = re.compile(r"\bdataset\.[a-z_]+=[a-z]+\b")
+OPTION = re.compile(r"\b(dataset=[a-z_]+ )?dataset\.[a-z_]+=[a-z]+\b")
 REASON = re.compile(r" \((.*)\)$|: (.*)$", re.DOTALL)
 
 
@@ -100,6 +106,8 @@ def _options_in(names: list[str]) -> tuple[str, ...]:
 
 
 def _severity(kind: str) -> Severity:
+    if kind in FATAL:
+        return Severity.FATAL
     is_loud = (kind in LEFT_OUT and kind not in HARMLESS) or kind in WARNED
     return Severity.WARNING if is_loud else Severity.INFO
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instseg.core.atomic import replacing
+from instseg.core.decoding import decode_text
 from instseg.core.errors import InstsegError
 
 
@@ -40,15 +41,27 @@ CACHE_TAG, CACHE_TAG_TEXT = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f0688
 """Mark of a cache folder (bford.info/cachedir): its content is no dataset."""
 
 
-def read_json(path: Path) -> Any:
-    """Parse a json file.
+def read_json(path: Path, note_encoding: Callable[[str], None] | None = None) -> Any:
+    """Parse a json file, in UTF-8 or in an encoding that is guessed from its letters.
+
+    Args:
+        path: the file.
+        note_encoding: called with the name of an encoding that was guessed.
 
     Raises:
-        InstsegError: the file is missing, is no json in UTF-8, or would not fit into memory.
+        InstsegError: the file is missing, is no json, or would not fit into memory.
     """
     check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
     try:
-        return json.loads(path.read_bytes())
+        data = path.read_bytes()
+        try:
+            return json.loads(data)
+        except UnicodeDecodeError:
+            text, encoding = decode_text(data)
+        content = json.loads(text)
+        if note_encoding is not None:
+            note_encoding(encoding)
+        return content
     except FileNotFoundError as error:
         raise InstsegError(f"{path}: no such file") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
@@ -80,17 +93,22 @@ def check_no_links(folder: Path, allowed: Collection[str] = ()) -> None:
                 )
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, keep_empty: bool = False) -> list[str]:
     """Return the lines of a text file, stripped and without empty ones.
+
+    Args:
+        path: the file.
+        keep_empty: keep empty lines before the last that is not, where the number of a line means something.
 
     Raises:
         InstsegError: the file cannot be opened.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        text, _ = decode_text(path.read_bytes())
     except OSError as error:
         raise InstsegError(f"{path}: cannot be read: {error}") from error
-    return [stripped for line in text.splitlines() if (stripped := line.strip())]
+    lines = [line.strip() for line in text.rstrip().splitlines()]
+    return lines if keep_empty else [line for line in lines if line]
 
 
 def check_memory(path: Path, bytes_per_byte: float) -> None:

@@ -28,10 +28,16 @@ def holes_of(parts: Sequence[Polygon]) -> dict[int, int]:
 
 def _around(n: int, parts: Sequence[Polygon]) -> list[int]:
     """Return the parts that hold all of part n and are larger."""
-    return [other for other, part in enumerate(parts) if other != n and _lies_in(parts[n], part)]
+    return [other for other, part in enumerate(parts) if other != n and lies_in(parts[n], part)]
 
 
-def _lies_in(inner: Polygon, outer: Polygon) -> bool:
+def lies_in(inner: Polygon, outer: Polygon) -> bool:
+    """Tell whether a polygon is smaller than another and inside it.
+
+    Args:
+        inner: (P, 2).
+        outer: (Q, 2).
+    """
     low, high = outer.min(axis=0), outer.max(axis=0)
     if (inner.min(axis=0) < low).any() or (inner.max(axis=0) > high).any():
         return False

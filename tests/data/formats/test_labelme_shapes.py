@@ -14,6 +14,8 @@ from reading import instances, read_labels
 
 from instseg.core.masks import polygon_area, rle_to_bitmask, segmentation_to_rle
 from instseg.data.formats.labelme.reader import LabelmeReader
+from instseg.data.formats.labelme.shapes import Groups, read_instances
+from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels
 
 
@@ -145,3 +147,30 @@ def test_the_old_schema_has_no_version_type_or_size(tmp_path):
     assert labels["all"].coco["images"] == [{"id": 1, "file_name": "pic/7.png"}]
     assert [a["segmentation"] for a in labels["all"].coco["annotations"]] == [[[2, 2, 9, 2, 9, 9]]]
     assert findings == {}
+
+
+SQUARE, INSIDE = ([[a, a], [b, a], [b, b], [a, b]] for a, b in ((1, 11), (3, 9)))
+
+
+def test_a_background_within_a_polygon_drawn_before_is_a_hole_of_it():
+    findings = Findings()
+    shapes = [shape("donut", SQUARE), shape("_background_", INSIDE), shape("plate", SQUARE)]
+    (donut, parts), (plate, whole) = read_instances(shapes, "a.json", findings)
+    assert (donut, plate) == ("donut", "plate") and len(whole) == 1
+    assert [part.tolist() for part in parts] == [SQUARE, INSIDE] and not findings.names
+
+
+def test_a_background_beside_all_polygons_is_left_out():
+    findings = Findings()
+    shapes = [shape("donut", INSIDE), shape("_background_", SQUARE)]
+    assert len(read_instances(shapes, "a.json", findings)) == 1 and "category_ignored" in findings.names
+
+
+def test_the_same_group_on_every_shape_of_the_dataset_joins_for_no_reason():
+    for groups, expected in (([0, 0], ["a"]), (["0", "0"], ["a"]), ([0, 1], []), ([None, None], []), ([0, None], [])):
+        seen = Groups()
+        seen.add([shape(group_id=group) for group in groups], "a")
+        seen.add([shape(group_id=groups[0])], "b")
+        assert seen.files_joined_for_no_reason() == expected, groups
+    ignored = read_instances([shape(group_id=0), shape(group_id=0)], "a", Findings(), joins_groups=False)
+    assert len(ignored) == 2

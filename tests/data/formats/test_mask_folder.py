@@ -65,7 +65,7 @@ def test_the_void_border_of_an_indexed_mask_is_no_instance_and_255_of_a_gray_one
 def test_each_connected_region_of_a_black_and_white_mask_is_an_instance(tmp_path):
     write(tmp_path, {"masks/a.png": PIECES})
     assert shapes(tmp_path) == [("object", FIRST), ("object", SECOND)]
-    assert read(tmp_path)[1] == {"regions_as_instances": ["images/a.png"]}
+    assert read(tmp_path, category="cell")[1] == {"regions_as_instances": ["images/a.png"]}
     assert shapes(tmp_path, components=False) == [("object", ["##..##", "##....", "......"])]
 
 
@@ -91,7 +91,7 @@ def test_with_names_values_and_colours_are_categories(tmp_path):
 
 def test_an_empty_mask_is_an_empty_image_and_no_mask_is_no_label(tmp_path):
     write(tmp_path, {"masks/a.png": TWO, "masks/b.png": np.zeros(SIZE, np.uint8), "masks/z.png": TWO}, "abc")
-    labels, findings = read(tmp_path)
+    labels, findings = read(tmp_path, category="cell")
     assert {name: len(found) for name, found in instances(labels["all"]).items()} == {
         "images/a.png": 2,
         "images/b.png": 0,
@@ -107,7 +107,7 @@ def test_where_images_have_several_masks_each_is_an_instance_however_many_pieces
     write(tmp_path, masks, "ab")
     assert shapes(tmp_path) == [("object", ["##..##", "##....", "......"]), ("object", SECOND)]
     assert len(shapes(tmp_path, "b")) == 1
-    assert read(tmp_path)[1] == {}
+    assert read(tmp_path, category="cell")[1] == {}
 
 
 def test_one_mask_for_each_category_holds_regions(tmp_path):

@@ -112,3 +112,20 @@ def test_a_pattern_names_image_and_category():
 def test_a_pattern_that_cannot_be_used_is_refused(pattern, reason):
     with pytest.raises(InstsegError, match=reason):
         compile_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("PNGImages/FudanPed00001.png", "PedMasks/FudanPed00001_mask.png"),
+        ("imagesTr/case_7_0000.png", "labelsTr/case_7.png"),
+        ("train/a.png", "train_GT/a.png"),
+        ("x/images/x.png", "x/masks/0f1e.png"),
+        ("img/a.png", "bitmasks/a.png"),
+    ],
+)
+def test_folders_whose_names_end_in_a_word_for_masks_hold_masks(photo, mask):
+    photos, masks = divide_files([photo, mask])
+    assert (photos, masks) == ([photo], [mask])
+    found = Pairing(photos).pair(mask)
+    assert found is not None and found.image == photo

@@ -88,8 +88,32 @@ def test_roboflow_writes_paths_from_one_folder_too_high_and_names_splits_that_ar
 def test_a_split_of_its_own_name_is_not_taken_for_all_images(tmp_path):
     write_photo(tmp_path, "images/a.png", POLYGON)
     write_yaml(tmp_path, train="images", val="val/images")
-    with pytest.raises(InstsegError, match=r"data\.yaml: val: no such folder or file: val/images"):
-        read(tmp_path)
+    labels, findings = read(tmp_path)
+    assert list(labels) == ["train"] and findings["split_missing"] == ["val (val/images)"]
+
+
+def test_rows_may_have_commas_and_folders_capitals_as_on_windows(tmp_path):
+    write_photo(tmp_path, "Images/a.png", POLYGON.replace(" ", ","), label="Labels/a.txt")
+    assert recognise(tmp_path) == "YOLO labels (Labels)"
+    write_yaml(tmp_path, train="Images")
+    assert instances(read(tmp_path)[0]["train"])["Images/a.png"] == [("car", OUTLINE)]
+
+
+def test_a_folder_of_darknet_has_names_lists_and_labels_beside_the_images(tmp_path):
+    write_photo(tmp_path, "obj_train_data/a.png", POLYGON, label="obj_train_data/a.txt")
+    (tmp_path / "obj.names").write_text("car\ndog\n")
+    (tmp_path / "obj.data").write_text("classes = 2\ntrain = data/train.txt\n")
+    (tmp_path / "train.txt").write_text("data/obj_train_data/a.png\n")
+    assert recognise(tmp_path) == "YOLO labels beside the images"
+    assert instances(read(tmp_path)[0]["train"]) == {"obj_train_data/a.png": [("car", OUTLINE)]}
+
+
+def test_an_empty_line_in_the_names_is_a_class_without_a_name(tmp_path):
+    write_photo(tmp_path, "images/a.png", POLYGON.replace("0", "2", 1), POLYGON.replace("0", "1", 1))
+    (tmp_path / "classes.txt").write_text("car\n\ndog\n")
+    labels, findings = read(tmp_path)
+    assert instances(labels["all"])["images/a.png"] == [("dog", OUTLINE)]
+    assert len(findings["category_unknown"]) == 1
 
 
 def test_a_split_may_be_a_list_of_images_from_the_folder_of_the_list_or_of_the_yaml(tmp_path):
@@ -208,7 +232,7 @@ def test_an_image_without_a_text_file_or_with_an_empty_one_has_nothing_on_it(tmp
         *[(f"{index} 0.1 0.1 0.2 0.2", "shape_invalid") for index in ("-1", "0.5", "car", "nan", "1e999")],
         *[
             (f"0 {values}", "shape_invalid")
-            for values in ("", "0.1", "0.1 0.2 0.3", "0.1 0.1 0.2 nan", "0.1,0.1,0.2,0.2")
+            for values in ("", "0.1", "0.1 0.2 0.3", "0.1 0.1 0.2 nan", "0.1;0.1;0.2;0.2")
         ],
         ("0 12 30 200 30 200 180", "shape_invalid"),
     ],

@@ -128,11 +128,12 @@ def image_names(root: Path) -> list[str]:
 def sample_files(root: Path, per_folder: int = 20, max_folders: int = 200) -> list[Path]:
     """Return some files of each extension from the topmost folders: enough to recognise a format by.
 
-    A folder of 100,000 files is listed once, none is opened. Links are followed, no folder is entered twice.
+    A folder of 100,000 files is listed once, none is opened. Of a thousand folders beside each other a few are entered,
+    so that those within them are seen too. Links are followed, no folder is entered twice.
 
     Args:
         root: the topmost folder.
-        per_folder: limit of files of each extension in a folder.
+        per_folder: limit of files of each extension in a folder, and of folders.
         max_folders: limit of folders.
     """
     folders, found, entered = [root], [], set[str]()
@@ -140,7 +141,8 @@ def sample_files(root: Path, per_folder: int = 20, max_folders: int = 200) -> li
         real = os.path.realpath(folder)
         entries = [] if real in entered else sorted(_entries(folder), key=lambda entry: entry.name)
         entered.add(real)
-        folders += [Path(entry.path) for entry in entries if _is_folder(entry)][: max_folders - len(folders)]
+        below = [Path(entry.path) for entry in entries if _is_folder(entry)][:per_folder]
+        folders += below[: max_folders - len(folders)]
         counts: Counter[str] = Counter()
         for entry in entries:
             extension = entry.name.rpartition(".")[2].lower()

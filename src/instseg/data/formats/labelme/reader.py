@@ -21,14 +21,15 @@ from instseg.core.prediction_mark import CHECKED, DIGEST, labelme_digest
 from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
 from instseg.data.formats.labelme.images import LabelmeImages
-from instseg.data.formats.labelme.shapes import Part, add_instance, has_mask, read_instances
+from instseg.data.formats.labelme.shapes import Groups, Part, add_instance, has_mask, read_instances
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_all_split, check_folder, common_root, split_of_folders, walk
 from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
-UNLABELLED = ("leave_out", "empty")
+UNLABELLED, GROUPS = ("leave_out", "empty"), ("join", "ignore")
 IMAGE_KEYS = {"imagePath", "imageData", "imageHeight"}
+READ_EACH = "dataset=labelme dataset.groups=ignore reads each shape as an instance"
 NUM_PROBED = 5
 MAX_PROBED_BYTES = 50_000_000
 
@@ -65,19 +66,22 @@ class LabelmeReader:
     Attributes:
         root: a folder with json at any depth; folders named train, val and test are splits.
         unlabelled: ``leave_out`` skips images without json, ``empty`` reads them as images without instances.
+        groups: ``join`` takes shapes of one label and group_id for parts of one instance, ``ignore`` reads each as one.
         cache_dir: where to write images that exist only inside their json; None: they are left out.
     """
 
     FORMAT: ClassVar[str] = "labelme"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     root: Path
     unlabelled: str = "leave_out"
+    groups: str = "join"
     cache_dir: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise InstsegError for an unknown value of ``unlabelled``."""
-        if self.unlabelled not in UNLABELLED:
-            raise InstsegError(f"dataset.unlabelled={self.unlabelled}: expected one of {', '.join(UNLABELLED)}")
+        """Raise InstsegError for an unknown value of an option."""
+        for option, choices in (("unlabelled", UNLABELLED), ("groups", GROUPS)):
+            if getattr(self, option) not in choices:
+                raise InstsegError(f"dataset.{option}={getattr(self, option)}: expected one of {', '.join(choices)}")
 
     def label_files(self) -> Iterable[Path]:
         """Return the json, and the folders of the images if those without json count: a new one changes the folder."""
@@ -94,7 +98,7 @@ class LabelmeReader:
             InstsegError: no json is LabelMe's, or none has an instance.
         """
         check_folder(self.root)
-        collected = _Collector(self.root, LabelmeImages(self.root, self.cache_dir), findings)
+        collected = _Collector(self.root, LabelmeImages(self.root, self.cache_dir), findings, self.groups == "join")
         files = [PurePosixPath(file.relative_to(self.root).as_posix()) for file in _json_files(self.root)]
         # A json without an image of its own name may name that of another json: json with their own image go first.
         for file in sorted(files, key=lambda file: collected.images.own(file) is None):
@@ -111,8 +115,9 @@ class LabelmeReader:
 class _Collector:
     """The labels read so far, by split."""
 
-    def __init__(self, root: Path, images: LabelmeImages, findings: Mapping[str, Findings]) -> None:
-        self.root, self.images, self._findings = root, images, findings
+    def __init__(self, root: Path, images: LabelmeImages, findings: Mapping[str, Findings], joins_groups: bool) -> None:
+        self.root, self.images, self._findings, self._joins_groups = root, images, findings, joins_groups
+        self._groups = Groups()
         self.num_files = 0
         self._builders: defaultdict[str, LabelsBuilder] = defaultdict(LabelsBuilder)
         self._label_files: dict[str, PurePosixPath] = {}  # of each image
@@ -122,7 +127,7 @@ class _Collector:
         split = self._split(file)
         findings = self._findings[split]
         try:
-            content = read_json(self.root / file)
+            content = read_json(self.root / file, lambda name: findings.add("encoding_guessed", f"{file} ({name})"))
         except InstsegError as error:
             findings.add("label_invalid", str(error))
             return
@@ -134,7 +139,8 @@ class _Collector:
             self.num_files += 1
             image = self.images.image_of(file, content, findings)
             if image is not None and self._is_first(image, file, findings):
-                self._add_image(image, content, read_instances(shapes, str(file), findings), split)
+                self._groups.add(shapes, str(file))
+                self._add_image(image, content, read_instances(shapes, str(file), findings, self._joins_groups), split)
 
     def _is_first(self, image: str, file: PurePosixPath, findings: Findings) -> bool:
         first = self._label_files.setdefault(image, file)
@@ -174,6 +180,8 @@ class _Collector:
     def labels(self) -> dict[str, Labels]:
         """Build the labels of every split."""
         builders = {split: builder for split, builder in self._builders.items() if builder.images}
+        for file in self._groups.files_joined_for_no_reason() if self._joins_groups else ():
+            self._findings[self._split(PurePosixPath(file))].add("groups_alike", f"{file} ({READ_EACH})")
         if not builders:
             raise InstsegError(f"{self.root}: its images exist only inside the json; set cache_dir to write them there")
         unsplit = [image["file_name"] for image in self._builders[UNSPLIT].images]

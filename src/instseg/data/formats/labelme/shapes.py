@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
+from instseg.core.holes import lies_in
 from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
 from instseg.core.text import usable_text
 from instseg.core.types import Bitmask, ImageSize, Polygon
@@ -20,7 +21,8 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.images import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
 
-NO_CLASS = frozenset({"__ignore__", "_background_"})
+BACKGROUND = "_background_"
+NO_CLASS = frozenset({"__ignore__", BACKGROUND})
 OPEN_SHAPES = frozenset({"point", "points", "line", "linestrip"})
 """Shapes without an area, which are not instances."""
 POLYGON_KINDS = frozenset({"polygon", "rotation", "oriented_rectangle", "oriented rectangle"})
@@ -39,13 +41,46 @@ Part = NDArray[np.float64] | Crop
 """The area of a shape: a polygon (P, 2), a box (4,) xyxy, or a mask; in px of the image."""
 
 
-def read_instances(shapes: Sequence[object], file: str, findings: Findings) -> list[tuple[str, list[Part]]]:
+@dataclass(slots=True)
+class Groups:
+    """The group ids of all label files, to see whether they tell instances apart."""
+
+    used: set[object] = field(default_factory=set)
+    files: list[str] = field(default_factory=list)  # in which several shapes of a label are joined
+
+    def add(self, shapes: Sequence[object], file: str) -> None:
+        """Note the groups of one file.
+
+        Args:
+            shapes: the entries of the json's list.
+            file: its name.
+        """
+        groups = [(shape.get("label"), shape.get("group_id")) for shape in shapes if isinstance(shape, Mapping)]
+        self.used |= {_plain_group(group) for _, group in groups}
+        if len(groups) > len({(str(label), str(group)) for label, group in groups}):
+            self.files.append(file)
+
+    def files_joined_for_no_reason(self) -> list[str]:
+        """Return the files with joined shapes if every shape of the dataset has the same group."""
+        return self.files if len(self.used) == 1 and self.used != {None} else []
+
+
+def _plain_group(group: object) -> object:
+    return group if isinstance(group, int | float | str) else None
+
+
+def read_instances(
+    shapes: Sequence[object], file: str, findings: Findings, joins_groups: bool = True
+) -> list[tuple[str, list[Part]]]:
     """Read the instances of one label file: shapes with the same label and group_id are parts of one instance.
+
+    A polygon called ``_background_`` is a hole of the polygons drawn before it that hold all of it.
 
     Args:
         shapes: the entries of the json's list.
         file: its name, for findings.
         findings: gets the shapes that are left out.
+        joins_groups: false to read each shape as an instance.
 
     Returns:
         Label and parts of each instance.
@@ -55,11 +90,30 @@ def read_instances(shapes: Sequence[object], file: str, findings: Findings) -> l
         if not isinstance(shape, dict):
             found = type(shape).__name__
             findings.add("shape_invalid", f"{file}: shape {number}: expected an object, found {found}")
+        elif shape.get("label") == BACKGROUND and _add_hole(shape, instances.values()):
+            continue
         elif (part := _read_labelled_part(shape, f"{file}: shape {number}", findings)) is not None:
             label, group = _label(shape.get("label")), shape.get("group_id")
-            key = (label, group) if isinstance(group, int | float | str) else number
+            key = (label, group) if joins_groups and _plain_group(group) is not None else number
             instances.setdefault(key, (label, []))[1].append(part)
     return list(instances.values())
+
+
+def _add_hole(shape: Mapping[str, object], instances: Iterable[tuple[str, list[Part]]]) -> bool:
+    """Add a polygon to the instances that it is a hole of; false where there is none."""
+    try:
+        hole = read_part(shape)
+    except InstsegError:
+        return False
+    if isinstance(hole, Crop):
+        return False
+    ring, around = _polygon_of(hole), []
+    for _, parts in instances:
+        if not has_mask(parts) and any(lies_in(ring, _polygon_of(p)) for p in parts if not isinstance(p, Crop)):
+            around.append(parts)
+    for parts in around:
+        parts.append(ring)
+    return bool(around)
 
 
 def _read_labelled_part(shape: Mapping[str, object], where: str, findings: Findings) -> Part | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from instseg.core.errors import InstsegError
 from instseg.core.types import Rle
 from instseg.data.formats.image_labels import ImageLabels, taking_turns
-from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
+from instseg.data.formats.mask_files import VOID, Mask, read_mask_as
 from instseg.data.formats.mask_values import PixelValues, regions_of, rles_of_values, shown_value
 from instseg.data.reading.images import ImageHeader, read_image_header
-
-NUM_PROBED_MASKS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +38,10 @@ class MaskRules:
     """Each file with one value is an instance."""
     one_value: bool
     """All masks share one value, which therefore does not number instances."""
-
-
-def have_one_value(masks: Sequence[Path]) -> bool:
-    """Tell whether a sample of the masks has at most one value in total, background aside."""
-    values: set[int] = set()
-    for path in masks[:: max(1, len(masks) // NUM_PROBED_MASKS)][:NUM_PROBED_MASKS]:
-        try:
-            values.update(rles_of_values(read_mask(path).values))
-        except InstsegError:
-            continue  # reported when the mask is read for its image
-    return len(values) <= 1
+    background: int = 0
+    """This value and 0 change places."""
+    divisor: int | None = None
+    """Values are category * divisor + number of the instance."""
 
 
 def read_masked_image(image_root: Path, rules: MaskRules, image: MaskedImage) -> ImageLabels:
@@ -92,13 +83,37 @@ def _add_mask(
     labels.image_size = mask.size
     if mask.is_softened:
         labels.report("mask_softened", labels.file_name)
+    values = _with_background(mask.values, rules.background)
     if listed is not None:
         _add_listed(labels, mask.values, listed, path.name)
+    elif rules.divisor is not None:
+        _add_divided(labels, values, rules.divisor, rules.names, path.name)
     elif rules.names is not None:
-        _add_named(labels, mask.values, rules.names, rules.components, path.name)
+        _add_named(labels, values, rules.names, rules.components, path.name)
     else:
-        for rle in _instances(labels, mask, rules):
+        for rle in _instances(labels, replace(mask, values=values), rules):
             labels.add(category, rle)
+
+
+def _with_background(values: PixelValues, background: int) -> PixelValues:
+    if background == 0:
+        return values
+    swapped = values.astype(np.int32)
+    swapped[values == background], swapped[values == 0] = 0, background
+    return swapped
+
+
+def _add_divided(
+    labels: ImageLabels, values: PixelValues, divisor: int, names: Mapping[int, str | None] | None, name: str
+) -> None:
+    """Add each value from the divisor on as an instance; smaller ones do not tell objects of a category apart."""
+    for value, rle in rles_of_values(values).items():
+        number = value // divisor
+        category = f"class_{number}" if names is None else names.get(number)
+        if number and category is not None:
+            labels.add(category, rle)
+        elif names is not None and number not in names:
+            labels.report("mask_value_unknown", f"{name}: value {shown_value(value)}")
 
 
 def _add_listed(labels: ImageLabels, values: PixelValues, listed: Mapping[int, str], name: str) -> None:

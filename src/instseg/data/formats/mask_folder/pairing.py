@@ -39,6 +39,10 @@ SAYS_NOTHING = MASK_WORDS | {"object", "objects", "obj", "inst", "seg", "binary"
 WITHOUT_MEANING = "|".join(sorted(SAYS_NOTHING, key=len, reverse=True))
 EDGES = re.compile(rf"^((?:{WITHOUT_MEANING})([_\-. ]+|$))+|([_\-. ]+(?:{WITHOUT_MEANING}))+$", re.IGNORECASE)
 MASK_NAME = re.compile(r"[_\-. ]masks?([_\-. ]?\d+)?$", re.IGNORECASE)
+CAMEL_CASE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+ENDINGS = ("masks", "mask", "labels")
+CHANNEL = re.compile(r"_0000$")
+"""Behind the names of images in nnU-Net's imagesTr, not of those in labelsTr."""
 SEPARATOR = re.compile(r"[_\-. ]+")
 CATEGORY = re.compile(r"(?:\d+[_\-. ]+)?(?P<name>[^\d]*[^\d_\-. ])?[_\-. ]*\d*")
 """Letters with a number before or after them; hashes, which mix both, do not match."""
@@ -60,10 +64,16 @@ class MaskFile:
 def is_mask_folder(folder: str) -> bool | None:
     """Tell whether a posix path is a folder of masks or of images, by its innermost such name; None if it has none."""
     for name in reversed(PurePosixPath(folder).parts):
-        words = set(re.split(r"[^a-z]+", name.lower()))
+        words = _words_of(name)
         if words & (MASK_WORDS | IMAGE_WORDS):
             return bool(words & MASK_WORDS)
     return None
+
+
+def _words_of(folder: str) -> set[str]:
+    """Return the words of a folder's name: ``PedMasks`` has masks, ``labelsTr`` labels, ``bitmasks`` masks."""
+    words = {*re.split(r"[^a-z]+", folder.lower()), *map(str.lower, CAMEL_CASE.findall(folder))}
+    return words | {ending for ending in ENDINGS if any(word.endswith(ending) for word in words)}
 
 
 def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -89,6 +99,8 @@ class Pairing:
             place, stem = _place_and_stem(image)
             self._at.setdefault((place, stem), image)
             self._named[stem].append(image)
+            if without := CHANNEL.sub("", stem):
+                self._at.setdefault((place, without), image)
 
     def pair(self, mask: str) -> MaskFile | None:
         """Return the mask with its image; None if it belongs to no image, or to several equally well."""

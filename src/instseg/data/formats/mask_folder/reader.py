@@ -24,8 +24,9 @@ from typing import ClassVar
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural
 from instseg.data.formats.image_labels import check_has_instances, labels_of, read_in_threads, report_unlabelled
+from instseg.data.formats.mask_folder.evidence import evidence_of
 from instseg.data.formats.mask_folder.mask_json import find_mask_json, looks_like_mask_json, read_mask_json
-from instseg.data.formats.mask_folder.masked_image import MaskedImage, MaskRules, have_one_value, read_masked_image
+from instseg.data.formats.mask_folder.masked_image import MaskedImage, MaskRules, read_masked_image
 from instseg.data.formats.mask_folder.pairing import (
     MaskFile,
     Pairing,
@@ -40,6 +41,8 @@ from instseg.data.reading.folders import check_all_split, check_folder, image_na
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT, Labels
 from instseg.data.reading.option_values import given_path
+
+UNNAMED = "object"
 
 
 def recognise(root: Path) -> str | None:
@@ -69,16 +72,25 @@ class MaskFolderReader:
         pattern: a regular expression for the paths of the masks from the root, with the groups ``stem`` (of the image),
             ``category`` (optional) and ``instance`` (optional: each file is one instance).
         image_folder: the folder of the images, from the root or absolute.
+        background: the value, or colour, of the background: 255 for black objects on white.
+        divisor: 1000 where values are category * 1000 + number of the instance; ``names`` then names the categories.
     """
 
     FORMAT: ClassVar[str] = "mask_folder"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 3
     root: Path
-    category: str = "object"
+    category: str = UNNAMED
     names: Mapping[int | str, str | None] | None = None
     components: bool = True
     pattern: str | None = None
     image_folder: str | None = None
+    background: int | str = 0
+    divisor: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InstsegError for an impossible divisor."""
+        if self.divisor is not None and self.divisor < 2:
+            raise InstsegError(f"dataset.divisor={self.divisor}: expected 2 or more, such as 1000, or null")
 
     def label_files(self) -> Iterable[Path]:
         """Return the masks, and the folders of the images: a new image, which may have a mask, changes its folder."""
@@ -105,13 +117,33 @@ class MaskFolderReader:
             image_root, images, one_per_file = *self._listed(listed), False
         unsplit = [image.name for image in images if image.split == UNSPLIT]
         check_all_split(unsplit, {image.split for image in images} - {UNSPLIT}, image_root)
-        masks = [mask for image in images for mask, _ in image.masks]
-        rules = MaskRules(
-            str(self.category), self._named_values(), self.components, one_per_file, have_one_value(masks)
-        )
+        rules = self._rules(images, one_per_file, findings)
         builders = read_in_threads(partial(read_masked_image, image_root, rules), images, findings)
         check_has_instances(builders, findings, f"{self.root}: masks of {plural(len(images), 'image')}")
+        if self.category == UNNAMED and any(UNNAMED in builder.names for builder in builders.values()):
+            findings[next(iter(builders))].add(
+                "category_unnamed", f"{UNNAMED} (dataset=mask_folder dataset.category=NAME)"
+            )
         return labels_of(builders, image_root)
+
+    def _rules(self, images: list[MaskedImage], one_per_file: bool, findings: Mapping[str, Findings]) -> MaskRules:
+        """Return the meaning of the values, noting what is probably another one than the options say."""
+        background = self._background()
+        evidence = evidence_of([mask for image in images for mask, _ in image.masks], background)
+        says_values = self.names is not None or self.divisor is not None or any(image.values for image in images)
+        for kind, detail in evidence.findings:
+            if kind == "mask_background" or not (says_values or one_per_file):
+                findings[images[0].split].add(kind, f"{images[0].name} ({detail})")
+        names = self._named_values()
+        return MaskRules(
+            str(self.category), names, self.components, one_per_file, evidence.one_value, background, self.divisor
+        )
+
+    def _background(self) -> int:
+        try:
+            return value_named(self.background)
+        except InstsegError as error:
+            raise InstsegError(f"dataset.background: {error}") from error
 
     def _named_values(self) -> dict[int, str | None] | None:
         if self.names is None:

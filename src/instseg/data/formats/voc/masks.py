@@ -123,13 +123,13 @@ def class_names(base: Path) -> dict[int, str]:
         if entries and entries[0][0].lower() not in NO_CATEGORY:
             entries.insert(0, (NO_CATEGORY[0], None))
     elif (listed := base / "class_names.txt").is_file():
-        entries = [(line, None) for line in read_lines(listed) if line != "__ignore__"]
+        entries = [(line, None) for line in read_lines(listed, keep_empty=True) if line != "__ignore__"]
     else:
         entries = [(name, None) for name in (NO_CATEGORY[0], *VOC_CATEGORIES)]
     names = {index: name for index, (name, _) in enumerate(entries)}
     for index, (name, colour) in enumerate(entries):
         names.setdefault(_voc_colour(index) if colour is None else colour, name)
-    return {value: name for value, name in names.items() if value and name.lower() not in NO_CATEGORY}
+    return {value: name for value, name in names.items() if value and name and name.lower() not in NO_CATEGORY}
 
 
 def _colour(text: str) -> int | None:

@@ -100,7 +100,7 @@ def names_of_files(folder: Path, files: list[Path]) -> dict[int, str]:
     if found is None:
         return {}
     files.append(found)
-    return dict(enumerate(read_lines(found)))
+    return {index: name for index, name in enumerate(read_lines(found, keep_empty=True)) if name}
 
 
 def numbered_names(num_classes: object) -> dict[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -38,12 +38,14 @@ class YoloLayout:
         images: of each split.
         names: class index -> name; empty if the dataset has none.
         files: the files that the layout was read from: the yaml, lists of images, names of classes.
+        missing: splits that the yaml names and that are not there.
     """
 
     home: Path
     images: Mapping[str, list[Path]]
     names: Mapping[int, str]
     files: list[Path]
+    missing: Sequence[str] = ()
 
 
 def find_layout(root: Path) -> YoloLayout:
@@ -78,22 +80,25 @@ def _layout_of_config(path: Path) -> YoloLayout:
     files = [path]
     homes = [home for home in (_joined(path.parent, config.get("path")), path.parent) if home is not None]
     images: dict[str, list[Path]] = {}
+    missing: list[str] = []
     for split, keys in SPLIT_KEYS.items():
         given = next((config[key] for key in keys if config.get(key)), None)
         listed = given if isinstance(given, list) else [] if given is None else [given]
         found = [image for value in listed for image in _images_of(value, split, homes, path, files)]
         if found:
             images[split] = list(dict.fromkeys(found))
+        elif given is not None:
+            missing.append(f"{split} ({usable_text(given)[:80] or 'several places'})")
     if not images:
         raise InstsegError(f"{path}: no image in any of its splits")
     names = names_of_config(config, path) or names_of_files(path.parent, files)
-    return YoloLayout(homes[0], images, names or numbered_names(config.get("nc")), files)
+    return YoloLayout(homes[0], images, names or numbered_names(config.get("nc")), files, missing)
 
 
 def _images_of(value: object, split: str, homes: list[Path], config: Path, files: list[Path]) -> list[Path]:
     place = next((p for home in homes if (p := _joined(home, value))), None) or _by_last_parts(value, homes)
-    if place is None and split == "test":
-        return []  # some exports name a test split that they lack
+    if place is None and split != "train":
+        return []  # some exports name splits that they lack
     if place is None:
         named = usable_text(value)[:200] or type(value).__name__
         raise InstsegError(f"{config}: {split}: no such folder or file: {named}, from {list_names(homes)}")
@@ -138,7 +143,7 @@ def _by_last_parts(value: object, homes: list[Path]) -> Path | None:
 def _layout_of_folders(root: Path) -> YoloLayout:
     """Use the images in folders called images if there are any: others are plots and previews."""
     found = [path for path in walk(root) if path.suffix.lower() in IMAGE_EXTENSIONS]
-    in_images = [path for path in found if "images" in path.relative_to(root).parts[:-1]]
+    in_images = [path for path in found if "images" in map(str.casefold, path.relative_to(root).parts[:-1])]
     images: defaultdict[str, list[Path]] = defaultdict(list)
     for image in in_images or found:
         images[split_of_folders(image, root) or UNSPLIT].append(image)

@@ -27,6 +27,8 @@ from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import Labels, LabelsBuilder
 
 NUM_PROBED = 5
+NOT_LABELS = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "requirements.txt", "README.txt")
+"""Text files beside labels: names of classes, and lists of images as darknet has them."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,9 +44,9 @@ def recognise(root: Path) -> str | None:
     config = next(find_configs(root), None)
     if config is not None:
         return f"a YOLO yaml ({config.relative_to(root)})"
-    for images in (root / "images", *sorted(root.glob("*/images"))):
-        labels = images.parent / "labels"
-        if images.is_dir() and labels.is_dir() and _holds_rows(labels):
+    for images in (path for pattern in ("[iI]*", "*/[iI]*") for path in sorted(root.glob(pattern))):
+        labels = _labels_beside(images) if images.name.casefold() == "images" and images.is_dir() else None
+        if labels is not None and _holds_rows(labels):
             return f"YOLO labels ({labels.relative_to(root)})"
     if any((root / name).is_file() for name in CLASS_FILES) and _holds_rows(root):
         return "YOLO labels beside the images"
@@ -53,7 +55,7 @@ def recognise(root: Path) -> str | None:
 
 def _holds_rows(folder: Path) -> bool:
     """Tell whether the first text files hold nothing but rows."""
-    files = (path for path in walk(folder) if path.suffix.lower() == ".txt" and path.name not in CLASS_FILES)
+    files = (path for path in walk(folder) if path.suffix.lower() == ".txt" and path.name not in NOT_LABELS)
     lines = [line for file in islice(files, NUM_PROBED) for line in _reads(read_lines, file) or []]
     return bool(lines) and all(_reads(read_row, line) is not None for line in lines)
 
@@ -75,7 +77,7 @@ class YoloReader:
     """
 
     FORMAT: ClassVar[str] = "yolo"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
 
     def label_files(self) -> Iterable[Path]:
@@ -93,6 +95,8 @@ class YoloReader:
         """
         layout = find_layout(self.root)
         images = _without_repeated(layout.images, findings)
+        for split in layout.missing:
+            findings[next(iter(images))].add("split_missing", split)
         home = common_root({image.parent for listed in images.values() for image in listed}, layout.home)
         collected = _Collector(layout.names)
         builders = {split: LabelsBuilder() for split in images}
@@ -214,8 +218,15 @@ def _without_repeated(images: Mapping[str, list[Path]], findings: Mapping[str, F
 def label_file_of(image: Path) -> Path:
     """Return the text file of an image: the last folder ``images`` becomes ``labels``; else beside the image."""
     parts, beside = list(image.parts), image.with_suffix(".txt")
-    places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
+    places = [place for place, part in enumerate(parts[:-1]) if part.casefold() == "images"]
     if not places:
         return beside
-    parallel = Path(*parts[: places[-1]], "labels", *parts[places[-1] + 1 :]).with_suffix(".txt")
+    labels = _labels_beside(Path(*parts[: places[-1] + 1])) or Path(*parts[: places[-1]], "labels")
+    parallel = (labels / Path(*parts[places[-1] + 1 :])).with_suffix(".txt")
     return parallel if parallel.is_file() or not beside.is_file() else beside
+
+
+def _labels_beside(images: Path) -> Path | None:
+    """Return the folder called labels, in any case, beside one called images; None where there is none."""
+    spelled = (images.with_name(name) for name in ("labels", "Labels", "LABELS"))
+    return next((folder for folder in spelled if folder.is_dir()), None)

@@ -54,7 +54,7 @@ def read_row(line: str) -> Row:
         InstsegError: it is not a row.
     """
     try:
-        index, *values = map(float, line.split())
+        index, *values = map(float, line.replace(",", " ").split())
     except ValueError as error:
         raise InstsegError(f"expected a class and coordinates, found {line[:60]!r}") from error
     if not index.is_integer() or index < 0:
@@ -73,7 +73,7 @@ def looks_like_pose(lines: Sequence[str]) -> bool | None:
 
     None when no row is long enough for two key points.
     """
-    longer = [values for line in lines if len(values := line.split()[1:]) >= NUM_BOX_VALUES + 6]
+    longer = [values for line in lines if len(values := line.replace(",", " ").split()[1:]) >= NUM_BOX_VALUES + 6]
     fitting = (len(values) % 3 == 1 and _are_visibilities(values[6::3]) for values in longer)
     return all(fitting) if longer else None
 

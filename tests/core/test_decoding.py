@@ -1,0 +1,49 @@
+"""Text in the encodings of tools on all systems comes out as it was written, or with marks for what is damaged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instseg.core.decoding import decode_text
+from instseg.core.files import read_json, read_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("汽车 a1", "gb18030"),
+        ("狗，猫", "gb18030"),
+        ("くるま", "shift_jis"),
+        ("Straße, café", "cp1252"),
+        ("Büro 3", "cp1252"),
+        *(("汽车 Straße", encoding) for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32")),
+        ("plain", "utf-8"),
+    ],
+)
+def test_a_text_is_read_in_the_encoding_that_its_letters_show(text, encoding, tmp_path):
+    content = json.dumps({"label": text}, ensure_ascii=False)
+    assert decode_text(content.encode(encoding))[0] == content
+    (tmp_path / "a.json").write_bytes(content.encode(encoding))
+    noted: list[str] = []
+    assert read_json(tmp_path / "a.json", noted.append) == {"label": text}
+    assert noted == ([] if encoding.startswith("utf") else [encoding])
+
+
+def test_a_byte_order_mark_is_left_out_and_damage_is_marked():
+    assert decode_text(b"\xef\xbb\xbfone\ntw\xff") == ("one\ntw\N{REPLACEMENT CHARACTER}", "utf-8")
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_some_text(data):
+    text, encoding = decode_text(data)
+    assert isinstance(text, str) and encoding
+
+
+def test_empty_lines_count_where_the_number_of_a_line_means_something(tmp_path):
+    (tmp_path / "classes.txt").write_text("car\n\n dog \n\n\n")
+    assert read_lines(tmp_path / "classes.txt") == ["car", "dog"]
+    assert read_lines(tmp_path / "classes.txt", keep_empty=True) == ["car", "", "dog"]
