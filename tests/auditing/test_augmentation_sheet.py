@@ -6,17 +6,20 @@ import albumentations as A
 import numpy as np
 import pytest
 from augmenting import GROUPS, configured
-from factories import write_coco_folder
+from factories import tiny_categories, write_coco_folder
 
-from instseg.auditing.augmentation_sheet import TILE_PX, draw_augmentation_sheet
+from instseg.auditing.augmentation_sheet import draw_augmentation_sheet
 from instseg.core.errors import InstsegError
+from instseg.core.types import Image, Sample
 from instseg.data import sources
 from instseg.data.dataset import InstanceDataset, SampleKey
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.columns import Index
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.visualization.draw import draw_target
-from instseg.visualization.sheets import contact_sheet
+from instseg.visualization.sheets import SCREEN, fit, tile_size
+
+CATEGORIES = tiny_categories()
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +33,24 @@ def dataset(index: Index, augmentation: Augmentation | None = None, seed: int = 
     return InstanceDataset(index, augmentation or configured("flip", 48, 64), True, seed)
 
 
-def test_every_image_has_a_row_of_the_original_and_its_variants(index):
-    sheet = draw_augmentation_sheet(dataset(index), num_images=3, num_variants=2)
+def drawn(sample: Sample, columns: int, rows: int) -> Image:
+    """The picture of a sample on a sheet of so many tiles."""
+    size, _ = fit(sample.image.shape[1:], tile_size(columns * rows, columns))
+    return draw_target(sample.image, sample.target, CATEGORIES, size=size)
+
+
+@pytest.mark.parametrize(("num_images", "num_variants"), [(3, 2), (4, 5), (1, 9)])
+def test_every_image_has_a_row_of_the_original_and_its_variants_and_all_fit_a_screen(index, num_images, num_variants):
+    sheet = draw_augmentation_sheet(dataset(index), num_images, num_variants)
     assert sheet.dtype == np.uint8
-    assert 3 * TILE_PX <= sheet.shape[1] < 3.1 * TILE_PX
-    rows = draw_augmentation_sheet(dataset(index), num_images=1, num_variants=2).shape[0]
-    assert 3 * rows <= sheet.shape[0] < 3.1 * rows
+    assert sheet.shape[0] <= SCREEN[0] and 0.98 * SCREEN[1] <= sheet.shape[1] <= SCREEN[1]
 
 
 def test_the_variants_are_the_samples_of_the_first_epochs(index):
     data = dataset(index)
-    sample = data[SampleKey(1, 0)]
-    tile = contact_sheet([draw_target(sample.image, sample.target, index.categories)], columns=1, tile_px=TILE_PX)
+    expected = drawn(data[SampleKey(1, 0)], columns=3, rows=1)
     sheet = draw_augmentation_sheet(data, num_images=1, num_variants=2)
-    caption_px = sheet.shape[0] - tile.shape[0]
-    assert np.array_equal(sheet[caption_px:, -TILE_PX:], tile)
+    assert np.array_equal(sheet[-expected.shape[0] :, -expected.shape[1] :], expected)
 
 
 def test_the_same_seed_gives_the_same_sheet_and_another_seed_another(index):
@@ -56,8 +62,9 @@ def test_the_same_seed_gives_the_same_sheet_and_another_seed_another(index):
 def test_the_first_column_is_not_augmented(index):
     dark = Augmentation(48, 64, {"dark": A.RandomBrightnessContrast(brightness_limit=(-1.0, -1.0), p=1.0)})
     plain, darkened = (draw_augmentation_sheet(dataset(index, a), 1, 1) for a in (Augmentation(48, 64), dark))
-    assert np.array_equal(plain[:, :TILE_PX], darkened[:, :TILE_PX])
-    assert plain[:, TILE_PX:].mean() > darkened[:, TILE_PX:].mean() + 30
+    half = plain.shape[1] // 2
+    assert np.array_equal(plain[:, :half], darkened[:, :half])
+    assert plain[:, half:].mean() > darkened[:, half:].mean() + 30
 
 
 def test_fewer_images_than_wanted_make_a_shorter_sheet(index):
@@ -68,10 +75,9 @@ def test_fewer_images_than_wanted_make_a_shorter_sheet(index):
 
 def test_a_choice_of_images_is_shown_by_its_own_positions(index):
     chosen = Index(index.folder, np.array([3, 5, 7]))  # only the second has an instance
-    sample = dataset(chosen)[SampleKey(0, 1)]
-    expected = draw_target(sample.image, sample.target, index.categories)
-    tile = contact_sheet([expected], columns=1, tile_px=TILE_PX)
-    assert np.array_equal(draw_augmentation_sheet(dataset(chosen), 1, 1)[-tile.shape[0] :, -TILE_PX:], tile)
+    expected = drawn(dataset(chosen)[SampleKey(0, 1)], columns=2, rows=1)
+    sheet = draw_augmentation_sheet(dataset(chosen), 1, 1)
+    assert np.array_equal(sheet[-expected.shape[0] :, -expected.shape[1] :], expected)
 
 
 @pytest.mark.parametrize("name", GROUPS)

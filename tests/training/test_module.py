@@ -15,7 +15,7 @@ from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.callbacks import Throughput
 from instseg.training.finite import NonFiniteLossError
 from instseg.training.module import InstanceSegmentationModule
-from instseg.training.pictures import training_tiles
+from instseg.training.pictures import training_sheet
 from instseg.training.tensorboard import read_scalars
 
 
@@ -92,9 +92,10 @@ def test_a_loss_that_is_no_number_stops_with_step_terms_and_image_ids(tmp_path):
         trainer.fit(module_of(PerfectNetwork(float("nan"))), loader(batch(41)))
 
 
-def test_training_tiles_show_the_image_without_its_padding():
-    (tile,) = training_tiles(batch(), CATEGORIES)
-    assert tile.shape[1] == 2 * tile.shape[0]
+def test_the_first_training_batch_is_shown_without_its_padding_and_fits_a_screen():
+    sheet = training_sheet(batch(), CATEGORIES)
+    assert sheet.shape[1] == 2 * sheet.shape[0]
+    assert sheet.shape[0] <= 1080 and sheet.shape[1] <= 1920
 
 
 def test_a_metric_that_has_the_name_of_a_loss_stops_the_run_before_its_first_step(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from omegaconf import DictConfig, OmegaConf
@@ -91,6 +91,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     monitor: Monitor
     audit: AuditConfig
+    colour_by: Literal["instance", "category"]
     outputs: Name
     cache_dir: Name
     run_dir: Name
@@ -120,6 +121,7 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     writers: dict[str, Node | None]
     overwrite: bool
     score_threshold: float
+    colour_by: Literal["instance", "category"]
     categories: str | list[str] | None
     batch_size: int
     device: str

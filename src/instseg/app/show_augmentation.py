@@ -30,6 +30,7 @@ def show_augmentation(config: RunConfig, job: Job) -> Mapping[str, float]:
 def _show(config: RunConfig, job: Job) -> None:
     prepared = build_recorded_dataset(config, job)
     sheet = config.folder / "augmentation.png"
-    write_image(sheet, draw_augmentation_sheet(build_datamodule(config, prepared).train_dataset()))
+    dataset = build_datamodule(config, prepared).train_dataset()
+    write_image(sheet, draw_augmentation_sheet(dataset, colour_by=config.colour_by))
     Console().print(f"augmentation:    {escape(str(sheet))}", highlight=False, soft_wrap=True)
     print(config.folder)

@@ -9,6 +9,7 @@ from instseg.core.ranges import COUNT, COUNT_OR_NULL, FRACTION, NOT_NEGATIVE, Nu
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
 
 END = Numbers(1, is_whole=True, besides=(-1, None))
+COLOUR_BY = OneOf(("instance", "category"))
 PART_OF_EPOCH = Numbers(0, besides=(None,))
 
 RUN_VALUES: dict[str, Values] = {
@@ -43,9 +44,11 @@ RUN_VALUES: dict[str, Values] = {
     "trainer.log_every_n_steps": Numbers(0, is_whole=True),
     "callbacks.pictures.num_images": Numbers(0, is_whole=True),
     "callbacks.pictures.score_threshold": FRACTION,
+    "callbacks.pictures.colour_by": COLOUR_BY,
     "callbacks.early_stopping.patience": Numbers(0, is_whole=True),
     "callbacks.ema.decay": FRACTION,
     "callbacks.swa.start": FRACTION,
+    "colour_by": COLOUR_BY,
     "batch_size": COUNT,
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),
     "train_fraction": Numbers(0, 1, is_above=True),
@@ -56,6 +59,8 @@ RUN_VALUES: dict[str, Values] = {
 
 PREDICT_VALUES: dict[str, Values] = {
     "score_threshold": FRACTION,
+    "colour_by": COLOUR_BY,
+    "writers.overlays.colour_by": COLOUR_BY,
     "batch_size": COUNT,
     "limit": COUNT_OR_NULL,
     "min_size": COUNT_OR_NULL,

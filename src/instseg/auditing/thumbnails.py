@@ -27,8 +27,8 @@ from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.images import read_image
+from instseg.visualization.colours import Colour
 from instseg.visualization.sheets import side_by_side
-from instseg.visualization.text import Colour
 
 MAX_THUMBNAILS = 4  # of a finding
 SIDE_PX = 280

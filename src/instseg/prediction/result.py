@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from instseg.prediction.output import DEFAULT_SAVE
 from instseg.prediction.saving import ModelFacts, save_predictions
 from instseg.prediction.source_image import SourceImage
 from instseg.prediction.writers.predicted_image import prediction_polygons
+from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_prediction
 
 Kind = TypeVar("Kind", bound=np.generic)
@@ -134,9 +135,19 @@ class Result:
         )
         return replace(self, prediction=chosen)
 
-    def plot(self) -> PilImage.Image:
-        """Return the image with masks, boxes, names and scores; ``np.asarray`` of it is a uint8 RGB array."""
-        return PilImage.fromarray(draw_prediction(self.image, self.prediction, self.model.categories, 0.0))
+    def plot(self, colour_by: ColourBy = "instance") -> PilImage.Image:
+        """Return the image with masks, names and scores; ``np.asarray`` of it is a uint8 RGB array.
+
+        Args:
+            colour_by: instance: a shade of its category's colour for each; category: the category's colour.
+
+        Raises:
+            InstsegError: ``colour_by`` is neither.
+        """
+        if colour_by not in get_args(ColourBy):
+            raise InstsegError(f"colour_by={colour_by}: expected one of {', '.join(get_args(ColourBy))}")
+        drawn = draw_prediction(self.image, self.prediction, self.model.categories, 0.0, colour_by)
+        return PilImage.fromarray(drawn)
 
     def save(
         self, folder: str | os.PathLike[str], formats: str | Sequence[str] = DEFAULT_SAVE, *, overwrite: bool = False

@@ -17,8 +17,8 @@ from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
+from instseg.visualization.colours import Colour
 from instseg.visualization.sheets import write_image
-from instseg.visualization.text import Colour
 
 WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100
 """Size of every picture, for any size of the image: the text is equally large in all of them."""
