@@ -30,14 +30,6 @@ def test_a_line_without_average_precision_or_an_end_has_dashes():
     assert line.split() == ["0.5", *"––––––", "0:03", "–"]
 
 
-@pytest.mark.parametrize(("mode", "expected"), [("max", 2.0), ("min", 3.0)])
-def test_the_best_validation_is_the_first_of_equal_ones_and_never_an_undefined_one(tmp_path, mode, expected):
-    history = History(tmp_path, "val/x", mode)
-    values = (math.nan, 0.5, 0.1, 0.5, 0.1)
-    history.rows = [{"epoch": float(epoch), "val/x": value} for epoch, value in enumerate(values, start=1)]
-    assert history.best == {"epoch": expected, "val/x": values[int(expected) - 1]}
-
-
 def test_a_resumed_history_continues_the_rows_the_sums_and_the_time_of_the_checkpoint(tmp_path):
     before, after = History(tmp_path, "val/x", "max"), History(tmp_path, "val/x", "max")
     before.rows, before._loss, before._steps = [{"epoch": 1.0}], torch.tensor(0.1), 3

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 
 from omegaconf import DictConfig, OmegaConf
 
+from instseg.app.check_monitor import LOSS, check_monitor
 from instseg.app.config import (
     PREDICT_KEYS,
     RUN_KEYS,
@@ -26,7 +27,6 @@ from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.prediction.writers.choice import checked_names
 
-LOSS = r"loss\w*"  # names of a network's losses, and of their sum
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -44,7 +44,7 @@ def checked_run_config(config: DictConfig) -> RunConfig:
     typed = read_run_config(config)
     _check_stage(typed)
     _check_end(typed)
-    _check_monitor(typed.monitor.metric, typed.monitor.mode, typed.metrics)
+    check_monitor(typed)
     _check_names_of_metrics(typed)
     return typed
 
@@ -104,21 +104,8 @@ def _check_end(config: RunConfig) -> None:
 
 def _check_names_of_metrics(config: RunConfig) -> None:
     for name, node in config.metrics.items():
-        if node is not None and re.fullmatch(LOSS, name):
+        if node is not None and LOSS.fullmatch(name):
             raise InstsegError(
                 f"metrics.{name}: expected a name that does not begin with loss, because val/{name} is the log of a "
                 "loss of the network; give the metric another name"
             )
-
-
-def _check_monitor(metric: str, mode: str, own: Collection[str]) -> None:
-    """Check the monitored metric; only of the built-in numbers is it known which mode is better, not of ``own``."""
-    if metric.partition("/")[2].partition("/")[0] in own:
-        return
-    if not re.fullmatch(rf"val/({LOSS}|(segm|bbox)_ma[pr].*|mean_mask_iou)", metric):
-        raise InstsegError(
-            f"monitor.metric={metric}: expected val/segm_map, val/bbox_map_50, val/segm_map/<category>, val/loss, …"
-        )
-    expected = "min" if metric.startswith("val/loss") else "max"
-    if mode != expected:
-        raise InstsegError(f"monitor.mode={mode}: {metric} is better when it is {expected}imal; use {expected}")

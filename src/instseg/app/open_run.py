@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from instseg.app.audit_shortly import audit_shortly
 from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_trainer import build_trainer
+from instseg.app.check_measurable import check_measurable
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.known_builders import model_builder_of
@@ -66,6 +67,8 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
                 model_builder_of(config.model).resolved,
             )
         data = build_datamodule(config, prepared)
+        if config.stage == "fit":
+            check_measurable(config.monitor.metric, data.prepared.indices["val"], data.categories)
         write_record(config, job, prepared, trainer.world_size)
         audit_shortly(config, data.prepared)
         if config.resume and trainer.is_global_zero:

@@ -18,6 +18,7 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.image_results import FILE_NAME, VALIDATION_FILE_NAME, ImageResults, write_image_results
 from instseg.evaluation.metric_set import MetricSet
 from instseg.evaluation.metrics import CocoMaskMetrics
+from instseg.training.best import is_best
 from instseg.training.history import History
 from instseg.training.trainer_parts import callbacks_of, data_of, log_every_n_steps
 from instseg.visualization.curves import plot_curves
@@ -50,21 +51,24 @@ class ImageResultsWriter(Callback):
     """
 
     def __init__(self, folder: Path | str, monitor: str, mode: str) -> None:
-        self.folder, self.monitor, self.sign = Path(folder), monitor, 1 if mode == "max" else -1
-        self._best = -math.inf
+        self.folder, self.monitor, self.mode = Path(folder), monitor, mode
+        self._sign = 1 if mode == "max" else -1  # of the value in checkpoints, where greater is better
+        self._best = math.nan
 
     def state_dict(self) -> dict[str, object]:
         """Return what a resumed run needs to know."""
-        return {"best": self._best}
+        return {"best": self._sign * self._best}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Resume: only a better validation is written."""
-        self._best = convert_plain(state_dict["best"], float, f"state of {type(self).__name__}", "use last.ckpt")
+        best = convert_plain(state_dict["best"], float, f"state of {type(self).__name__}", "use last.ckpt")
+        self._best = self._sign * best
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the images of a validation that is the best so far, and of one that is all that is done."""
-        value = self.sign * float(trainer.callback_metrics.get(self.monitor, math.nan))
-        if trainer.sanity_checking or not (value > self._best or trainer.state.fn == TrainerFn.VALIDATING):
+        value = float(trainer.callback_metrics.get(self.monitor, math.nan))
+        is_written = is_best(value, self._best, self.mode) or trainer.state.fn == TrainerFn.VALIDATING
+        if trainer.sanity_checking or not is_written:
             return
         self._best = value
         self._write(trainer, pl_module, "val", VALIDATION_FILE_NAME)

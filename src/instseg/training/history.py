@@ -18,6 +18,7 @@ from torch import Tensor
 from instseg.core.atomic import write_text_atomically
 from instseg.core.records import convert_plain
 from instseg.core.types import Batch
+from instseg.training.best import is_best
 from instseg.training.progress import Progress, progress_of
 from instseg.training.validation_line import HEADER, HEADER_EVERY, Row, validation_line
 
@@ -74,10 +75,13 @@ class History(Callback):
 
     @property
     def best(self) -> Row | None:
-        """The best validation, the first of equal ones; None before any."""
-        rows = [row for row in self.rows if math.isfinite(row.get(self.monitor, math.nan))]
-        sign = 1 if self.mode == "max" else -1
-        return max(rows, key=lambda row: sign * row[self.monitor], default=None)
+        """The best validation by ``is_best``; None before one whose metric is defined."""
+        found: Row | None = None
+        for row in self.rows:
+            value = row.get(self.monitor, math.nan)
+            if math.isfinite(value) and is_best(value, math.nan if found is None else found[self.monitor], self.mode):
+                found = row
+        return found
 
     def state_dict(self) -> dict[str, object]:
         """Return what a resumed run needs to know."""
