@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 from torch import Tensor
 
-from instseg.app.compose import ConfigDir, run_stage
+from instseg.app.compose import ConfigDir, check_overrides, run_stage
 from instseg.app.load import load_model
 from instseg.core.files import absolute_path
 from instseg.core.overrides import quoted, typed_values
@@ -171,6 +171,7 @@ def evaluate(
     Raises:
         InstsegError: the checkpoint cannot be used, or has other categories than the data.
     """
+    check_overrides("train", overrides)
     found = find_checkpoint(os.fspath(checkpoint), absolute_path(typed_values(overrides).get("outputs", "outputs")))
     stage = (f"stage={STAGES[split]}", quoted("checkpoint", found.absolute()))
     return Run(run_stage([*stage, *overrides], config_dir), found, config_dir)

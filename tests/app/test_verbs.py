@@ -118,4 +118,4 @@ def test_what_is_trained_is_tested_and_predicted_with_by_verbs(tmp_path):
     tested = Command(["test", "checkpoint=latest", *places], script=INSTSEG).wait()
     assert tested.code == 0 and "Average precision on test" in tested.output, tested.output[-3000:]
     compared = Command(["compare", str(trained.last_line), str(tested.last_line)], script=INSTSEG).wait()
-    assert "2 test image(s) are too few" in compared.output
+    assert "2 test images: too few for a comparison" in compared.output

@@ -176,7 +176,7 @@ def test_without_a_test_split_val_is_tested_and_a_note_says_so(tmp_path):
 
 def test_two_images_cannot_make_three_splits(tmp_path):
     write_split(tmp_path, "everything", ["a.png", "b.png"])
-    with pytest.raises(InstsegError, match=r"2 image\(s\) .*cannot be split into 3 parts \(train, val, test\)"):
+    with pytest.raises(InstsegError, match=r"2 images in 2 groups cannot be split into 3 parts \(train, val, test\)"):
         prepared(tmp_path)
 
 

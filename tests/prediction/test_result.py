@@ -96,7 +96,7 @@ def test_coco_holds_the_image_and_its_instances(result):
 
 def test_supervision_gets_its_own_class_or_a_line_to_install_it(result, monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(ImportError, match="pip install supervision"):
+    with pytest.raises(ImportError, match=r'pip install "instseg\[supervision\]"'):
         result.to_supervision()
     monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(Detections=SimpleNamespace))
     detections = result.to_supervision()

@@ -75,7 +75,7 @@ def test_folds_are_summed_up_by_mean_and_students_interval(tmp_path):
     assert caution.startswith("The folds share training images")
     assert "0.400 (0.152 to 0.648, n=3)" in line  # 4.303 * 0.1 / sqrt(3)
     line, _ = KFold(3).report([*records[:1], record(1, {"fold": 1}, state="failed")], info(), tmp_path)
-    assert "0.300 (n=1, so no interval)" in line and "2 of 3 folds are missing" in line
+    assert "0.300 (n=1, so no interval)" in line and "missing: 2 of 3 folds" in line
 
 
 def test_the_mean_of_one_value_has_no_interval():

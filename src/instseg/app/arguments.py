@@ -42,13 +42,17 @@ def complete_command(arguments: Sequence[str]) -> list[str]:
     Raises:
         InstsegError: a run that is named cannot be found, is owned by another process, or holds no usable overrides.
     """
-    own = _with_weights_of_a_run(arguments_of_this_rank(arguments))
+    own = with_weights_of_a_run(arguments_of_this_rank(arguments))
     completed = complete_sweep_arguments(own)
     return completed if starts_a_sweep(completed) else complete_arguments(completed)
 
 
-def _with_weights_of_a_run(arguments: Sequence[str]) -> list[str]:
-    """Name the best checkpoint where ``model.weights=`` names a run folder, or ``latest``."""
+def with_weights_of_a_run(arguments: Sequence[str]) -> list[str]:
+    """Name the best checkpoint where ``model.weights=`` names a run folder, or ``latest``.
+
+    Raises:
+        InstsegError: there is no run, or it has no checkpoint.
+    """
     given = typed_values(arguments)
     weights = given.get("model.weights", "")
     if weights != "latest" and not (weights and Path(weights).expanduser().is_dir()):

@@ -13,6 +13,8 @@ from instseg.core.errors import InstsegError
 
 PACKAGES = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow", "CometLogger": "comet_ml"}
 """Class of a logger -> the package that it needs besides Lightning."""
+EXTRAS = ("wandb", "mlflow")
+"""Packages that are an extra of this one, in a version that fits."""
 NAME_KEYS = {"WandbLogger": "name", "MLFlowLogger": "run_name"}
 SHOWN = {
     "model": ("backbone", "weights", "trainable_layers"), "optimizer": ("lr", "weight_decay"),
@@ -58,7 +60,8 @@ def check_loggers(config: RunConfig) -> None:
     for name, node in config.logger.items():
         package = PACKAGES.get(_kind(node or {}))
         if package is not None and importlib.util.find_spec(package) is None:
-            raise InstsegError(f"logger={name} needs a package that is not installed: pip install {package}")
+            extra = f'"instseg[{package}]"' if package in EXTRAS else package
+            raise InstsegError(f"logger={name} needs a package that is not installed: pip install {extra}")
 
 
 def log_settings(trainer: Trainer, config: RunConfig) -> None:

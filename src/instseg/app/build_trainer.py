@@ -19,6 +19,7 @@ from instseg.app.config import Node, RunConfig, TrainerConfig
 from instseg.app.instantiate import build, of_kind
 from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.distributed.rank_launcher import RankCommand, start_ranks_with
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 
@@ -77,8 +78,9 @@ def started_processes(trainer: TrainerConfig) -> dict[str, int]:
     for key, given, unset in (("devices", trainer.devices, "auto"), ("num_nodes", trainer.num_nodes, 1)):
         if given not in (unset, started[key], str(started[key])):
             raise InstsegError(
-                f"trainer.{key}={given}, but the launcher has started {started['devices']} processes on each of "
-                f"{started['num_nodes']} machines; leave trainer.{key} out"
+                f"trainer.{key}={given}, but the launcher has started "
+                f"{plural(int(started['devices']), 'process')} on each of "
+                f"{plural(int(started['num_nodes']), 'machine')}; leave trainer.{key} out"
             )
     return started
 

@@ -25,6 +25,7 @@ from instseg.app.check_config import checked_predict_config, checked_run_config
 from instseg.app.check_places import check_predict_places, check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.flags import parse_arguments
+from instseg.app.option_files import keys_of
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
 from instseg.core.command_line import typed_command
@@ -54,8 +55,9 @@ def example(verb: str, arguments: str, purpose: str) -> str:
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("device_slots", num_slots, replace=True)
 OmegaConf.register_new_resolver("gpus_of_a_job", gpus_of_a_job, replace=True)
-OmegaConf.register_new_resolver("typed_command", typed_command, replace=True)  # these three: for --help
+OmegaConf.register_new_resolver("typed_command", typed_command, replace=True)  # these, too: for --help
 OmegaConf.register_new_resolver("example", example, replace=True)
+OmegaConf.register_new_resolver("keys_of", keys_of, replace=True)
 OmegaConf.register_new_resolver("conf_folder", lambda: str(CONFIG_DIR), replace=True)
 
 

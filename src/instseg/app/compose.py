@@ -26,11 +26,12 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from instseg.app.arguments import complete_arguments
+from instseg.app.arguments import complete_arguments, with_weights_of_a_run
 from instseg.app.check_config import checked_run_config
 from instseg.app.check_places import check_run_places
 from instseg.app.command import HYDRA_VERSION
 from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.flags import refuse_unknown_flags
 from instseg.app.job_log import logged
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
@@ -58,6 +59,7 @@ def compose(name: str, overrides: Sequence[str], config_dir: ConfigDir = None) -
     Raises:
         InstsegError: there is no such key, option or folder.
     """
+    check_overrides(name, overrides)
     with _hydra(name, overrides, config_dir) as hydra:
         composed = hydra.compose_config(name, as_texts(overrides), RunMode.RUN, from_shell=False)
         with open_dict(composed):
@@ -79,25 +81,36 @@ def run_stage(overrides: Sequence[str], config_dir: ConfigDir = None) -> Path:
         InstsegError: anything the user can fix.
         KeyboardInterrupt: Ctrl-C, after the training has saved its state.
     """
-    _check_overrides(overrides)
+    check_overrides("train", overrides)
+    if starts_a_sweep(overrides):
+        raise InstsegError("a sweep is started from the command line: instseg train -m …; here, call train in a loop")
     run_folder.cache_clear()  # which names one folder in a process of one run
     with _left_as_found(), _hydra("train", overrides, config_dir) as hydra:
-        ended = hydra.run(
-            "train", _job, complete_arguments(as_texts(overrides)), with_log_configuration=False
-        ).return_value
+        completed = complete_arguments(with_weights_of_a_run(as_texts(overrides)))
+        ended = hydra.run("train", _job, completed, with_log_configuration=False).return_value
         if isinstance(ended, Exception):
             raise ended
         return Path(ended)
 
 
-def _check_overrides(overrides: Sequence[object]) -> None:
+def check_overrides(name: str, overrides: Sequence[object]) -> None:
+    """Check that overrides given in Python are texts, and none of them a flag.
+
+    Args:
+        name: of the config: train or predict.
+        overrides: of the call.
+
+    Raises:
+        InstsegError: one is not.
+    """
+    texts = [override for override in overrides if isinstance(override, str)]
     for override in overrides:
         if not isinstance(override, str):
-            raise InstsegError(f'{override!r}: expected a text such as "trainer.max_epochs=20"')
+            raise InstsegError(f'{override!r}: expected a text such as "batch_size=4"')
+    refuse_unknown_flags(name, texts)
+    for override in texts:
         if override.startswith("-"):
             raise InstsegError(f"{override}: expected key=value; flags belong to the command line")
-    if starts_a_sweep([str(override) for override in overrides]):
-        raise InstsegError("a sweep is started from the command line: instseg train -m …; here, call train in a loop")
 
 
 def _job(config: DictConfig) -> Path | Exception:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instseg.core.text import plural
+
 GIB = 2**30
 DISK_NEEDED_GIB, DISK_WISHED_GIB = 0.5, 5.0
 """A run of R50-FPN leaves about 0.7 GiB."""
@@ -99,7 +101,7 @@ def check_weights(checkpoints: Path) -> Check:
 
 
 def _counted(files: Sequence[str]) -> str:
-    return f"{len(files)} file{'' if len(files) == 1 else 's'}" + (f" ({', '.join(files)})" if files else "")
+    return plural(len(files), "file") + (f" ({', '.join(files)})" if files else "")
 
 
 def check_machine(outputs: Path, cache_dir: Path, torch_hub: Path) -> list[Check]:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from instseg import __version__
 from instseg.app.doctor_checks import GIB, Check
+from instseg.core.text import plural
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning")
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -44,7 +45,7 @@ def check_devices() -> Check:
         return Check("devices", "Apple GPU (MPS)")
     return Check(
         "devices",
-        f"CPU, {torch.get_num_threads()} threads; PyTorch finds no GPU",
+        f"CPU, {plural(torch.get_num_threads(), 'thread')}; PyTorch finds no GPU",
         "if there is one: nvidia-smi, and a build of PyTorch for it. Small data trains on a CPU, too: model=small",
     )
 

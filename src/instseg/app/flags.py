@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.other_tools import OF_OTHER_TOOLS
+from instseg.app.other_tools import DEVICES, OF_OTHER_TOOLS, on_device
 from instseg.app.suggestions import closest_keys, known_keys
 from instseg.core.errors import InstsegError
 
@@ -31,13 +31,23 @@ def parse_arguments(parser: argparse.ArgumentParser, config_name: str, arguments
         InstsegError: a flag is none of Hydra's; the message has the override that was probably meant. Or two flags
             do not go together.
     """
-    unknown = [argument for argument in arguments if _is_unknown(argument)]
-    if unknown:
-        raise InstsegError(f"{unknown[0]}: there is no such flag. {_as_overrides(config_name, arguments)}")
+    refuse_unknown_flags(config_name, arguments)
     sorted_out = parser.parse_intermixed_args(arguments)
     if sorted_out.cfg and sorted_out.multirun:
         raise InstsegError("--cfg shows the config of a single run: leave -m out")
     return sorted_out
+
+
+def refuse_unknown_flags(config_name: str, arguments: Sequence[str]) -> None:
+    """Raise InstsegError, with the override that was probably meant, where a flag is none of Hydra's.
+
+    Args:
+        config_name: train or predict.
+        arguments: of the command.
+    """
+    unknown = [argument for argument in arguments if _is_unknown(argument)]
+    if unknown:
+        raise InstsegError(f"{unknown[0]}: there is no such flag. {_as_overrides(config_name, arguments)}")
 
 
 def _is_unknown(argument: str) -> bool:
@@ -55,5 +65,9 @@ def _as_overrides(config_name: str, arguments: Sequence[str]) -> str:
         named = other.get(name, "").partition("=")[0]
         keys = ([named] if named in known else closest_keys(name, known)) if _is_unknown(argument) else []
         is_value = "=" not in argument and "=" not in following and not following.startswith("-")
-        meant += [shlex.quote(f"{keys[0]}={(following if is_value else value) or '…'}")] if keys else []
+        given = following if is_value else value
+        if _is_unknown(argument) and name in DEVICES and given:
+            meant.append(on_device(config_name, given))
+        elif keys:
+            meant.append(shlex.quote(f"{keys[0]}={given or '…'}"))
     return f"A setting has no dashes and an equals sign: {' '.join(meant) or 'key=value'}"

@@ -5,6 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from instseg.app.conf_folder import CONFIG_DIR
+
+
+def keys_of(name: str, indent: int = 2) -> str:
+    """Return the lines of a config between its defaults and the settings of Hydra, as they stand there: for the help.
+
+    Args:
+        name: of the config, such as predict.
+        indent: spaces before each line but the first.
+    """
+    text = (CONFIG_DIR / f"{name}.yaml").read_text(encoding="utf-8")
+    own = text.partition("\n\n")[2].partition("\nhydra:")[0].strip()
+    return own.replace("\n", "\n" + " " * indent)
+
 
 def has_key(file: Path, key: str) -> bool:
     """Tell whether an option has a key at its top, its own or of an option that it starts from.

@@ -12,6 +12,7 @@ from pathlib import Path
 from instseg.core.command_line import typed_command
 from instseg.core.overrides import quoted
 
+DEVICES = ("device", "gpus")
 SIZES = "min_size=640 and {0}max_size=1066, the shorter and the longer side in px"
 IMAGE_SIZES = "augmentation." + SIZES.format("augmentation.")
 NUM_CLASSES = "nothing: the categories are those of the labels; dataset.categories=[car,person] chooses some"
@@ -124,6 +125,22 @@ OF_OTHER_TOOLS: Mapping[str, Mapping[str, str]] = {
     "predict": OF_PREDICT,
 }
 """Command -> key -> what to type."""
+
+
+def on_device(config_name: str, device: str) -> str:
+    """Return the overrides for a device as other tools name it: ``0``, ``0,1``, ``cpu``, ``cuda:0``, ``mps``.
+
+    Args:
+        config_name: train or predict.
+        device: as it was typed.
+    """
+    numbers = [number for number in device.split(",") if number.isdigit()]
+    if config_name == "predict":
+        return shlex.quote(f"device=cuda:{numbers[0]}" if numbers else f"device={device}")
+    if device == "cpu":
+        return "trainer=cpu"
+    count = f" trainer.devices={len(numbers)}" if len(numbers) > 1 else ""
+    return f"trainer=gpu{count}" if numbers or device.startswith("cuda") else "trainer=auto"
 
 
 def instead_of_option(config_name: str, group: str, option: str) -> str:

@@ -161,7 +161,7 @@ def too_many_instances(tables: Tables, options: AuditOptions) -> list[AuditFindi
         AuditFinding(
             "too_many_instances",
             Severity.WARNING,
-            f"images with more instances than the {limit.per_image} detections that an image can have",
+            f"images with more instances than the {plural(limit.per_image, 'detection')} that an image can have",
             counts,
             spots,
             f"{plural(lost, 'instance')} can never be found, which lowers the recall.",

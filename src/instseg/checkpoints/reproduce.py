@@ -14,6 +14,7 @@ from rich.table import Table
 from instseg.checkpoints.description import read_weights
 from instseg.checkpoints.files import load_checkpoint
 from instseg.core.atomic import write_text_atomically
+from instseg.core.text import plural
 from instseg.runs.differences import ABSENT, CHANGES_NOTHING, Differences, differences
 from instseg.runs.folders import BEST, LAST
 from instseg.runs.manifest import RunStart, newest_start
@@ -82,7 +83,7 @@ def _shortened(found: Differences) -> Differences:
 
 
 def _num_lines(diff: object) -> str:
-    return f"{len(str(diff).splitlines())} lines changed" if diff else "none"
+    return f"{plural(len(str(diff).splitlines()), 'line')} changed" if diff else "none"
 
 
 def _largest_difference(original: Path, repeated: Path, name: str) -> float | str:

@@ -16,6 +16,7 @@ from instseg.checkpoints.files import DamagedCheckpointError, load_checkpoint
 from instseg.core.atomic import remove_scratch
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.runs.differences import ABSENT, CHANGES_NOTHING, Differences, differences, in_words
 from instseg.runs.environment import package_versions
 from instseg.runs.folders import saved_states
@@ -133,7 +134,7 @@ def _check_same_place(found: Differences, training: TrainingState) -> None:
     moving = {key: both for key, both in found.items() if key in SHAPES_EPOCHS}
     if moving and training.batches:
         raise InstsegError(
-            f"the checkpoint lies in the middle of epoch {training.epochs}, after {training.batches} batches. "
+            f"the checkpoint lies in the middle of epoch {training.epochs}, after {plural(training.batches, 'batch')}. "
             f"That is another place now: {in_words(moving, 'the checkpoint')}"
         )
 

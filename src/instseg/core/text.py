@@ -63,13 +63,13 @@ def _is_hidden(character: str) -> bool:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return the noun with its count: ``1 instance``, ``2 instances``, ``3 categories``.
+    """Return the noun with its count: ``1 instance``, ``2 instances``, ``3 categories``, ``4 batches``.
 
     Args:
         count: of the things.
         noun: in the singular, whose plural ends in s.
     """
-    nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith(("s", "ch")) else f"{noun}s"
     return f"{count:,} {noun if count == 1 else nouns}"
 
 

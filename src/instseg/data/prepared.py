@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.categories import Categories
+from instseg.core.text import plural
 from instseg.data.index.columns import Index
 from instseg.data.splits.splits_file import read_splits_file
 
@@ -47,11 +48,11 @@ class PreparedDataset:
         if fraction == 1:
             return self
         part = self.indices["train"].fraction(fraction, seed)
-        notes = [*self.notes, f"Trained on {len(part)} of {len(self.indices['train'])} training images."]
+        notes = [*self.notes, f"Trained on {len(part)} of {plural(len(self.indices['train']), 'training image')}."]
         return PreparedDataset(self.folder, {**self.indices, "train": part}, notes)
 
     def on_training_images(self, num_images: int) -> PreparedDataset:
         """Return the first training images that have instances as every split, for a network to overfit."""
         few = self.indices["train"].first_with_instances(num_images)
-        notes = [f"Training and evaluation both look at the same {len(few)} training images."]
+        notes = [f"Training and evaluation both look at the same {plural(len(few), 'training image')}."]
         return PreparedDataset(self.folder, dict.fromkeys(self.indices, few), notes)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.core.types import CocoDict
 from instseg.data.corrected import read_corrected
 from instseg.data.index.build import check_not_empty, note_unlabelled, write_index
@@ -17,10 +18,9 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import decide_frames, read_headers, unusable_files
 from instseg.data.reading.labels import Labels
 from instseg.data.splits.categories import joined_categories
-from instseg.data.splits.divide import divide, file_names
+from instseg.data.splits.divide import divide, file_names, split_lists
 from instseg.data.splits.select import limit_images, rename_added, rename_categories, select_categories
 from instseg.data.splits.selection import Selection
-from instseg.data.splits.splits_file import UNUSED
 from instseg.data.stages import IndexedLabels, ReadLabels, Request, SelectedLabels, SplitLabels
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def split(selected: SelectedLabels) -> SplitLabels:
     }
     given = {**selected.labels, **({"corrected": selected.corrected} if selected.corrected else {})}
     listed = given if selection.splits_file else divided  # a splits file may leave images out of all splits
-    lists = _split_lists(file_names(listed), file_names(parts))
+    lists = split_lists(file_names(listed), file_names(parts))
     return SplitLabels(selected.request, parts, categories, lists, notes, selected.findings)
 
 
@@ -75,7 +75,8 @@ def index(divided: SplitLabels) -> IndexedLabels:
     is_upright = decide_frames(everything, divided.request.exif)
     for name, part in parts.items():
         coco, root, folder = part.coco, part.image_root, divided.request.folder
-        log.info("indexing %s: %d images, %d annotations", name, len(coco["images"]), len(coco["annotations"]))
+        counts = plural(len(coco["images"]), "image"), plural(len(coco["annotations"]), "annotation")
+        log.info("indexing %s: %s, %s", name, *counts)
         found = divided.findings[name]
         rules = divided.request.rules
         write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found, rules)
@@ -90,12 +91,6 @@ def _limited(coco: CocoDict, name: str, categories: tuple[str, ...], selection: 
     if not coco["images"]:
         raise InstsegError(f"split {name}: dataset.empty_ratio={selection.empty_ratio} leaves no image")
     return coco
-
-
-def _split_lists(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the lists of ``dataset.splits_file``; images that are in no split are listed as unused."""
-    unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
-    return used | ({UNUSED: unused} if unused else {})
 
 
 def _info(coco: CocoDict, image_root: Path) -> dict[str, object]:

@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.core.types import GroundTruth, ImageSize, Prediction, Rle
 from instseg.evaluation.image_record import ImageRecord, unique_images
 from instseg.evaluation.matching import AREAS, FOUND, Matches, Pool, match
@@ -78,7 +79,10 @@ class CocoMaskMetrics(Metric):
             InstsegError: the two are not of the same images, or a label, a mask size or a score is invalid.
         """
         if len(predictions) != len(ground_truth):
-            raise InstsegError(f"metrics: {len(ground_truth)} images with ground truth, {len(predictions)} predictions")
+            raise InstsegError(
+                f"metrics: {plural(len(ground_truth), 'image')} with ground truth, "
+                f"{plural(len(predictions), 'prediction')}"
+            )
         for prediction, truth in zip(predictions, ground_truth, strict=True):
             self._check_image(prediction, truth)
         self.records.extend(ImageRecord.build(*pair) for pair in zip(predictions, ground_truth, strict=True))

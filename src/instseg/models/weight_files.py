@@ -16,6 +16,7 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
+from instseg.core.text import plural
 from instseg.core.torch_files import ForeignFileError, TorchFileError, load_torch_file
 from instseg.models.state_dict import BACKGROUND, BODY, StateDict, WeightsFile
 from instseg.models.weight_downloads import WeightsUnavailableError, download
@@ -117,7 +118,8 @@ def _parse(content: object, source: str) -> WeightsFile:
     rows = (BACKGROUND, *names) if names else COCO_ROWS if num_rows == len(COCO_ROWS) else None
     if rows is not None and len(rows) != num_rows:
         raise InstsegError(
-            f"model.weights={source!r}: {len(rows) - 1} category names for {num_rows - 1} predicted categories"
+            f"model.weights={source!r}: {plural(len(rows) - 1, 'category name')} for "
+            f"{plural(num_rows - 1, 'predicted category')}"
         )
     return WeightsFile(source, named, rows)
 

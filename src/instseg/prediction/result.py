@@ -178,7 +178,7 @@ class Result:
         try:
             supervision = importlib.import_module("supervision")
         except ImportError as error:
-            raise ImportError("to_supervision() needs the package supervision: pip install supervision") from error
+            raise ImportError('to_supervision() needs supervision: pip install "instseg[supervision]"') from error
         detections: object = supervision.Detections(
             xyxy=self.prediction.boxes.copy(),
             mask=self.masks,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from instseg.core.text import plural
 from instseg.profiling import profile as part
 from instseg.profiling.profile import Profile
 
@@ -47,7 +48,8 @@ def _cost(name: str, seconds: float, profile: Profile) -> Cost:
 def _data_hint(profile: Profile) -> str:
     workers, cores = profile.num_workers, profile.num_cores
     if workers < cores:
-        return f"more loader processes: num_workers={min(cores, max(2, 2 * workers))} (now {workers}; {cores} cores)"
+        better = min(cores, max(2, 2 * workers))
+        return f"more loader processes: num_workers={better} (now {workers}; {plural(cores, 'core')})"
     return "all cores load already: keep smaller copies of the images, a cheaper augmentation"
 
 

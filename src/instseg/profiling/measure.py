@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from pytorch_lightning import Trainer
 
+from instseg.core.text import plural
 from instseg.profiling import profile as part
 from instseg.profiling.profile import Profile
 from instseg.profiling.recorder import EPOCH_END, EVALUATION_END, IMAGE, STEP, Recorder, Span
@@ -107,7 +108,7 @@ def _images_of(loaders: object) -> int:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    threads = f", {plural(torch.get_num_threads(), 'thread')}" if device.type == "cpu" else ""
     return f"{device.type} ({platform.machine()}{threads})"
 
 

@@ -56,8 +56,8 @@ def print_places(folder: Path, console: Console) -> None:
 
 
 def _step_table(profile: Profile) -> Table:
-    num_images = f"{profile.images_per_step:.3g} images"
-    num_steps = f"{profile.num_steps} step{'s' if profile.num_steps > 1 else ''}"
+    num_images = f"{profile.images_per_step:.3g} {'image' if profile.images_per_step == 1 else 'images'}"
+    num_steps = plural(profile.num_steps, "step")
     table = _table(
         f"Training step: {_time(profile.step_seconds)} for {num_images}, {profile.images_per_second:.3g} images/s",
         f"mean of {num_steps}, {profile.device}, {profile.precision}, num_workers={profile.num_workers}",

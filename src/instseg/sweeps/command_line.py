@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +18,8 @@ from instseg.sweeps.records import Option, SweepFolder, SweepInfo
 from instseg.sweeps.strategies import GRID, build_strategy, plain_options
 from instseg.sweeps.strategy import Interval, Space, Strategy
 
+MAX_JOBS, MAX_AT_ONCE = 100_000, 10_000
+"""What a command, typed or stored, may ask for; more is a slip, and would fill the memory before the first job."""
 NOT_STORED = ("hydra.sweep.dir", "hydra.mode")
 """Hydra's settings that a resumed sweep sets anew."""
 
@@ -110,10 +113,29 @@ def space_of(overrides: Sequence[Override]) -> Space:
         if not override.is_sweep_override():
             fixed[key] = f"{key}={override.get_value_element_as_str()}" if not key.startswith("~") else key
         elif override.is_discrete_sweep():
-            choices[key] = list(override.sweep_string_iterator())
+            choices[key] = _listed(override)
         else:
             intervals[key] = _interval(override)
+    num_jobs = math.prod(map(len, choices.values()))
+    if num_jobs > MAX_JOBS:
+        raise InstsegError(f"{', '.join(choices)}: {num_jobs:,} combinations; expected at most {MAX_JOBS:,}")
     return Space(tuple(fixed.values()), choices, intervals)
+
+
+def _listed(override: Override) -> list[str]:
+    """Return the values that are tried; counted before they are listed, for a range may have billions."""
+    sweep = override.value()
+    if isinstance(sweep, RangeSweep):
+        _check_range(sweep, str(override.input_line))
+    return list(override.sweep_string_iterator())
+
+
+def _check_range(sweep: RangeSweep, line: str) -> None:
+    start, stop = float(sweep.start or 0), float(sweep.stop or 0)
+    if not sweep.step:
+        raise InstsegError(f"{line}: expected a step other than 0")
+    if (count := (stop - start) / sweep.step) > MAX_JOBS:
+        raise InstsegError(f"{line}: {count:,.0f} values; expected at most {MAX_JOBS:,}")
 
 
 def _interval(override: Override) -> Interval:
@@ -127,6 +149,12 @@ def _interval(override: Override) -> Interval:
 
 
 def jobs_at_once(launcher: DictConfig) -> int:
-    """Return the number of jobs that a launcher runs at the same time, as far as it says."""
+    """Return the number of jobs that a launcher runs at the same time, as far as it says.
+
+    Raises:
+        InstsegError: there are too many.
+    """
     number = int(launcher.get("n_jobs") or launcher.get("array_parallelism") or 1)
+    if number > MAX_AT_ONCE:
+        raise InstsegError(f"hydra.launcher: {number:,} jobs at once; expected at most {MAX_AT_ONCE:,}")
     return number if number > 0 else max(1, (os.cpu_count() or 1) + 1 + number)

@@ -194,8 +194,7 @@ def sentence(difference: Difference, metric: str, one: str, other: str) -> str:
         one: name of the first run.
         other: name of the second run.
     """
-    figures = (
-        f"{metric} {difference.one:.3f} and {difference.other:.3f} on the same {difference.num_images} test images"
-    )
+    images = plural(difference.num_images, "test image")
+    figures = f"{metric} {difference.one:.3f} and {difference.other:.3f} on the same {images}"
     said = "" if difference.low == difference.high == 0 else f" {verdict(difference.low, difference.high)}"
     return f"{one} against {other}: {difference}. {figures}, interval of {100 * LEVEL:g} %.{said}"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.runs.folders import resume_command
 from instseg.sweeps.records import DONE, FAILED, FINISHED, JobRecord, SweepFolder
 from instseg.sweeps.strategy import Strategy
@@ -28,7 +29,7 @@ def tell_end(record: JobRecord, metric: str) -> None:
 def explain_interruption(folder: SweepFolder) -> None:
     """Print how far an interrupted sweep came, and the command that resumes it."""
     done = sum(record.state in FINISHED for record in folder.records())
-    print(f"\nInterrupted; {done} of the jobs are finished, and all that was written stays.", file=sys.stderr)
+    print(f"\nInterrupted after {plural(done, 'finished job')}; all that was written stays.", file=sys.stderr)
     print(f"Resume with:  {resume_command(folder.path)}", file=sys.stderr)
 
 
@@ -64,8 +65,9 @@ def ended(folder: SweepFolder, strategy: Strategy) -> list[JobRecord]:
     if failed:
         done = sum(record.state == DONE for record in records)
         raise InstsegError(
-            f"{len(failed)} of {len(records)} jobs failed ({done} done), the first, number {failed[0].number}: "
-            f"{failed[0].reason}\nTheir records and tracebacks are in {folder.path / 'jobs'}. Run them again with:  "
+            f"{len(failed)} of {plural(len(records), 'job')} failed ({done} done), the first, number "
+            f"{failed[0].number}: {failed[0].reason}\nTheir records and tracebacks are in {folder.path / 'jobs'}. "
+            f"Run them again with:  "
             f"{resume_command(folder.path)} retry_failed=true"
         )
     return records

@@ -12,7 +12,7 @@ from torch.utils.tensorboard.writer import FileWriter
 from instseg.checkpoints.event_files import EVENT_FILES
 from instseg.core.atomic import new_folder
 from instseg.core.locks import exclusive_lock
-from instseg.sweeps.ranking import Row, leaves, short
+from instseg.sweeps.ranking import MAX_NUMBER, Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo
 
 MAX_BYTES = 120  # of the name of a run: the tab shows little of it
@@ -80,6 +80,6 @@ def _timestamp(row: Row) -> float:
 
 def _number_or_text(value: str) -> float | str:
     try:
-        return float(value)
+        return float(value[:MAX_NUMBER])
     except ValueError:
-        return value
+        return value[:MAX_NUMBER]

@@ -72,7 +72,7 @@ class KFold(FixedJobs):
         values = [record.metric or 0.0 for record in records if is_measured(record)]
         if not values:
             return f"{start}no fold is done."
-        missing = f"; {self.folds - len(values)} of {self.folds} folds are missing" if len(values) < self.folds else ""
+        missing = f"; missing: {self.folds - len(values)} of {self.folds} folds" if len(values) < self.folds else ""
         said = f"{mean_text(values)}, {LEVEL:.0%} interval after Student's t{missing}"
         return f"{start}mean {info.metric} over the folds: {said}."
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from instseg.core.errors import InstsegError
 from instseg.core.locks import lock_if_free
+from instseg.core.text import plural
 from instseg.sweeps.failures import CRASHED, is_disk_full
 from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, Outcome, SweepFolder
 
@@ -67,7 +68,9 @@ def _try_to(launch: Callable[[Sequence[Job]], None], jobs: Sequence[Job]) -> Exc
 def _is_over(job: Job, folder: SweepFolder, error: Exception | None) -> bool:
     record = folder.read(job.number)
     if record.state not in FINISHED and record.attempts >= MAX_ATTEMPTS and _is_free(job, folder):
-        why = f"its process died {record.attempts} times, killed or out of memory" + (f" ({error})" if error else "")
+        why = f"its process died {plural(record.attempts, 'time')}, killed or out of memory" + (
+            f" ({error})" if error else ""
+        )
         folder.write(record.ended(Outcome(FAILED, kind=CRASHED, reason=why)))
         return True
     return record.state in FINISHED

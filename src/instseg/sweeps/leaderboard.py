@@ -20,7 +20,7 @@ from instseg.core.text import list_names, plural
 from instseg.sweeps.comparison import sentence
 from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values
-from instseg.sweeps.ranking import Row, compare_records, leaves, ranked, short, write_csv
+from instseg.sweeps.ranking import Row, compare_records, decimals, leaves, ranked, short, write_csv
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepFolder, SweepInfo
 from instseg.sweeps.strategies import build_strategy
 from instseg.sweeps.strategy import Strategy
@@ -45,8 +45,9 @@ def show_leaderboard(folder: SweepFolder, strategy: Strategy | None = None) -> N
         RecordError: a file of the sweep, or of one of its runs, is damaged.
     """
     info = folder.read_info()
-    records = folder.records(info.values)
     strategy = strategy or strategy_of(info, str(folder.info_file))
+    axes = [strategy.axis] if strategy and strategy.axis else []
+    records = folder.records([*info.values, *axes])
     rows = ranked(records, info)
     if strategy is None or not strategy.has_best_job:
         rows = [replace(row, rank=None) for row in rows]
@@ -111,7 +112,7 @@ def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
 def _cells(row: Row, info: SweepInfo) -> list[str]:
     record = row.record
     values = [escape(short(record.values.get(key, ""))) for key in info.values]
-    numbers = ["–" if value is None else f"{value:.3f}" for value in (row.metric, row.tested)]
+    numbers = ["–" if value is None else decimals(value) for value in (row.metric, row.tested)]
     colour = COLOURS.get(record.state, "cyan")
     state = f"[{colour}]{record.kind or record.state}[/]"
     rank = str(row.rank) if row.rank else ""
@@ -125,10 +126,10 @@ def _print_failures(rows: Sequence[Row], console: Console) -> None:
         if row.record.state == FAILED:
             numbers.setdefault(row.record.reason or "", []).append(str(row.record.number))
     for reason, jobs in list(numbers.items())[:MAX_REASONS]:
-        names = f"job{'s' if len(jobs) > 1 else ''} {list_names(jobs)}"
+        names = f"{'jobs' if len(jobs) > 1 else 'job'} {list_names(jobs)}"
         console.print(f"[red]{names} failed:[/] {escape(reason)}", soft_wrap=True, highlight=False)
     if len(numbers) > MAX_REASONS:
-        console.print(f"and {len(numbers) - MAX_REASONS} more reasons: see leaderboard.csv")
+        console.print(f"and {plural(len(numbers) - MAX_REASONS, 'more reason')}: see leaderboard.csv")
 
 
 def _best_two(rows: Sequence[Row], info: SweepInfo) -> list[str]:

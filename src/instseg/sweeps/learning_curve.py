@@ -14,9 +14,10 @@ from instseg.core.errors import InstsegError
 from instseg.evaluation.chance import REPEAT, verdict
 from instseg.sweeps.changes import Change, change, is_measured, mean_metric, paired
 from instseg.sweeps.groups import by_others
+from instseg.sweeps.ranking import decimals
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
-from instseg.visualization.curves import write_png
+from instseg.visualization.curves import drawable, write_png
 
 WORTHWHILE = 0.01
 """A smaller difference in AP is not called a gain."""
@@ -112,7 +113,7 @@ def _fraction_of(record: JobRecord) -> float:
 
 
 def _sentence(others: str, curve: Curve, info: SweepInfo, comparisons: int) -> str:
-    said = ", ".join(f"{mean_metric(records):.3f} with {fraction:.0%}" for fraction, records in curve.items())
+    said = ", ".join(f"{decimals(mean_metric(records))} with {fraction:.0%}" for fraction, records in curve.items())
     start = f"{others}: {info.metric}" if others else info.metric
     if len(curve) < 2:
         return f"{start} {said} of the training images; the other parts are not done."
@@ -147,14 +148,17 @@ def plot_learning_curves(curves: Mapping[str, Curve], info: SweepInfo, path: Pat
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     axis = figure.subplots()
     for number, (others, curve) in enumerate(curves.items()):
-        means = {100 * fraction: mean_metric(records) for fraction, records in curve.items()}
+        means = {100 * fraction: drawable(mean_metric(records)) for fraction, records in curve.items()}
         jobs = [
-            (100 * fraction, r.metric or 0.0) for fraction, records in curve.items() if records[1:] for r in records
+            (100 * fraction, drawable(r.metric or 0.0))
+            for fraction, records in curve.items()
+            if records[1:]
+            for r in records
         ]
         axis.plot(*zip(*means.items(), strict=True), "-o", color=f"C{number % 10}", label=others or None, linewidth=1.8)
         axis.plot([x for x, _ in jobs], [y for _, y in jobs], "o", color=f"C{number % 10}", alpha=0.35, markersize=4)
         for place in means.items():
-            axis.annotate(f"{place[1]:.3f}", place, (0, 8), textcoords="offset points", ha="center", fontsize=9)
+            axis.annotate(decimals(place[1]), place, (0, 8), textcoords="offset points", ha="center", fontsize=9)
     axis.set_xlabel("fraction of the training images (%)")
     axis.set_ylabel(info.metric)
     axis.set_title("Would more data help?", loc="left")

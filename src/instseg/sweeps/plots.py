@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from instseg.core.text import plural
-from instseg.sweeps.ranking import Row, short
+from instseg.sweeps.ranking import MAX_NUMBER, Row, decimals, short
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
-from instseg.visualization.curves import write_png
+from instseg.visualization.curves import drawable, write_png
 
 LOG_FROM = 20.0
 """An axis is logarithmic where the largest value is at least this many times the smallest."""
@@ -31,6 +33,8 @@ DEGREES = 30
 NAMES = ("fold", "seed")
 """Keys whose values are written as numbers, and are names."""
 COLUMNS = 3
+MAX_PANELS = 12
+"""Keys that have a panel, the first; drawing takes a second each."""
 BAND = 0.09
 """Fraction of a panel's height, at its bottom, for jobs that failed."""
 FAILED_COLOUR, PLAIN_COLOUR, BEST_COLOUR, PRUNED_COLOUR = "#c0392b", "#34679a", "#e69f00", "0.5"
@@ -67,7 +71,9 @@ def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
         info: names the swept keys and the metric.
         path: of the PNG, which is written atomically.
     """
+    rows = [replace(row, record=msgspec.structs.replace(row.record, metric=_drawn(row))) for row in rows]
     keys = [key for key in info.values if len({row.record.values.get(key) for row in rows}) > 1] or info.values[:1]
+    keys = keys[:MAX_PANELS]
     columns = min(COLUMNS, max(1, len(keys)))
     lines = max(1, math.ceil(len(keys) / columns))
     figure = Figure(figsize=(5.2 * columns + 1.6, 4.0 * lines + 1.0), dpi=120, layout="constrained")
@@ -84,6 +90,11 @@ def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
     write_png(figure, path)
 
 
+def _drawn(row: Row) -> float | None:
+    """Return the metric of a job; None where it has none that can be drawn."""
+    return None if row.metric is None or math.isnan(drawable(row.metric)) else row.metric
+
+
 def _make_room(axis: Axes, rows: Sequence[Row]) -> None:
     """Set the height of all panels: the metrics, and below them the band of jobs without one."""
     values = [row.metric for row in rows if row.metric is not None] or [0.0, 1.0]
@@ -94,10 +105,10 @@ def _make_room(axis: Axes, rows: Sequence[Row]) -> None:
 
 def _title(rows: Sequence[Row], info: SweepInfo) -> str:
     best = next((row for row in rows if row.rank == 1), None)
-    if best is None:
-        return f"{sum(row.record.state == DONE for row in rows)} of {len(rows)} jobs are done"
+    if best is None or best.metric is None:
+        return f"{sum(row.record.state == DONE for row in rows)} of {plural(len(rows), 'job')} done"
     values = ", ".join(f"{key}={short(value)}" for key, value in best.record.values.items())
-    return f"best of {plural(len(rows), 'job')}: {info.metric} {best.metric:.3f} with {values}"
+    return f"best of {plural(len(rows), 'job')}: {info.metric} {decimals(best.metric)} with {values}"
 
 
 def _legend(rows: Sequence[Row]) -> list[Line2D]:
@@ -201,10 +212,10 @@ def _number(key: str, value: str) -> float | None:
     if key.rpartition(".")[2] in NAMES:
         return None
     try:
-        number = float(value)
+        number = float(value[:MAX_NUMBER])
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return None if math.isnan(drawable(number)) else number
 
 
 def _cut(name: str) -> str:

@@ -14,6 +14,9 @@ from instseg.runs.outcome import METRICS, read_metrics
 from instseg.sweeps.comparison import Difference, compare_runs
 from instseg.sweeps.records import DONE, PRUNED, RETRIED, JobRecord, SweepInfo
 
+MAX_SHOWN = 80  # letters of a value
+MAX_NUMBER = 400  # letters of a text that may be a number
+HUGE = 1e6
 ORDER = (DONE, PRUNED)  # others after them, by number
 
 
@@ -100,12 +103,18 @@ def write_csv(path: Path, rows: Sequence[Row], info: SweepInfo) -> None:
 
 
 def short(value: str) -> str:
-    """Return a value as people write it: a number with four digits, a path by its name."""
+    """Return a value as people write it: a number with four digits, a path by its name, the start of a long text."""
     try:
-        number = float(value)
+        number = float(value[:MAX_NUMBER])
     except ValueError:
-        return value.rpartition("/")[2] or value
+        name = value.rpartition("/")[2] or value
+        return name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…"
     return f"{number:.4g}"
+
+
+def decimals(value: float) -> str:
+    """Return a metric with three decimals, a huge one with four digits."""
+    return f"{value:.3f}" if abs(value) < HUGE else f"{value:.4g}"
 
 
 def leaves(keys: Sequence[str]) -> list[str]:

@@ -65,6 +65,8 @@ class Strategy(ABC):
 
     has_best_job = True
     """Tell whether its jobs can be ranked: not so where each is measured on other images."""
+    axis = ""
+    """Name of the strategy's own axis in tables, for which each job has a value; empty: it has none."""
 
     @abstractmethod
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
@@ -110,8 +112,6 @@ class Point:
 class FixedJobs(Strategy):
     """A list of jobs that is known from the start: the given values, each with all points of an axis of its own."""
 
-    axis = ""
-    """Name of the strategy's own axis in tables."""
     _jobs: list[Job]
 
     def points(self, space: Space, setting: Setting) -> list[Point]:

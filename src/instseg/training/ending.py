@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 
-from instseg.core.text import duration
+from instseg.core.text import duration, plural
 from instseg.training.history import History
 from instseg.training.progress import progress_of
 from instseg.training.trainer_parts import callbacks_of
@@ -38,8 +38,9 @@ def ending_of(trainer: Trainer, why: str | None = None) -> Ending:
     """
     history = next((callback for callback in callbacks_of(trainer) if isinstance(callback, History)), None)
     progress = progress_of(trainer)
-    of_all = f" of {math.ceil(progress.all_epochs)}" if math.isfinite(progress.all_epochs) else ""
-    done = f"{progress.epochs:.3g}{of_all} epochs"
+    epochs = "1 epoch" if progress.epochs == 1 else f"{progress.epochs:.3g} epochs"
+    known = math.isfinite(progress.all_epochs)
+    done = f"{progress.epochs:.3g} of {plural(math.ceil(progress.all_epochs), 'epoch')}" if known else epochs
     best = history.best if history else None
     return Ending(
         why=why or why_it_ended(trainer),
@@ -52,7 +53,7 @@ def why_it_ended(trainer: Trainer) -> str:
     """Return the reason for which Lightning ended a training."""
     for callback in callbacks_of(trainer):
         if isinstance(callback, EarlyStopping) and trainer.should_stop and callback.stopped_epoch:
-            return f"Stopped early, {callback.monitor} has not improved for {callback.patience} validations:"
+            return f"Stopped early, {callback.monitor} has not improved for {plural(callback.patience, 'validation')}:"
         if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None and left <= 0:
             return "Stopped at trainer.max_time:"
     if 0 < trainer.max_steps <= trainer.global_step:

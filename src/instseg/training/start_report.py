@@ -111,7 +111,7 @@ def _length(trainer: Trainer, batch_size: int) -> str:
 def _device(trainer: Trainer) -> str:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    processes = f"{trainer.world_size} process{'es' * (trainer.world_size != 1)}"
+    processes = plural(trainer.world_size, "process")
     threads, loaders = plural(torch.get_num_threads(), "thread"), plural(train_loader_of(trainer).num_workers, "loader")
     return ", ".join((name, str(trainer.precision), processes, threads, loaders))
 

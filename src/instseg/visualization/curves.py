@@ -27,6 +27,15 @@ MARKED_UP_TO = 30
 """Validations up to which each is a dot: a single point has no line to be seen by."""
 
 
+MAX_DRAWN = 1e30
+"""Numbers beyond are not drawn: matplotlib cannot scale an axis to them."""
+
+
+def drawable(value: float) -> float:
+    """Return a value that can be drawn; NaN, which leaves a gap, for one that cannot."""
+    return value if abs(value) <= MAX_DRAWN else math.nan
+
+
 def plot_curves(rows: Sequence[Row], path: Path) -> None:
     """Plot loss, AP, AP of each category and learning rate over the epochs, in four panels on one page.
 
@@ -72,9 +81,8 @@ def _draw_panel(axis: Axes, title: str, names: Mapping[str, str], rows: Sequence
     axis.set_title(title if left_out <= 0 else f"{title} (the first {MAX_CURVES} of {len(names)})", loc="left")
     marker = "o" if len(rows) <= MARKED_UP_TO else None
     for name, label in list(names.items())[:MAX_CURVES]:
-        values = [row.get(name, math.nan) for row in rows]
-        finite = [value if math.isfinite(value) else math.nan for value in values]
-        axis.plot([row["epoch"] for row in rows], finite, label=label, marker=marker, markersize=3.5, linewidth=1.6)
+        values = [drawable(row.get(name, math.nan)) for row in rows]
+        axis.plot([row["epoch"] for row in rows], values, label=label, marker=marker, markersize=3.5, linewidth=1.6)
     axis.set_xlabel("epoch")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)

@@ -109,7 +109,7 @@ def test_predictions_that_nobody_accepted_are_not_labels(tmp_path):
     predicted = {**task(), "predictions": [{"result": [polygon()]}]}
     with pytest.raises(
         InstsegError,
-        match=r"1 tasks have no annotation yet; .* task 1; 1 have predictions, which a person must accept first",
+        match=r"no annotation yet; left out: 1 .task 1.; 1 task with predictions, which a person must accept first",
     ):
         read_all(write_export(tmp_path, [predicted], "a.png"))
 

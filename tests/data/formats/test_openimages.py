@@ -191,7 +191,8 @@ def test_a_folder_without_any_label_of_its_images_is_refused_with_what_was_found
         read(tmp_path)
     write_masks(tmp_path, "b0", CAT, shape=np.zeros(SIZE))
     with pytest.raises(
-        InstsegError, match=r"no instance can be used; .*no area inside the image; left out: b0_m01yrx_00000000\.png"
+        InstsegError,
+        match=r"no instance can be used; .*no area inside the image; left out: 1 \(b0_m01yrx_00000000\.png",
     ):
         read(tmp_path)
 

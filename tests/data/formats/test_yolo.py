@@ -267,8 +267,8 @@ def test_classes_without_names_are_numbered(tmp_path, content, names):
 @pytest.mark.parametrize(
     ("rows", "content", "told"),
     [
-        ([POLYGON], {"nc": 3}, r"nc is 3, but there are 2 names: car, dog"),
-        ([POLYGON], {"nc": "2"}, r"nc is str, but there are 2 names"),
+        ([POLYGON], {"nc": 3}, r"nc is 3, but the file has 2 names: car, dog"),
+        ([POLYGON], {"nc": "2"}, r"nc is str, but the file has 2 names"),
         ([POLYGON], {"names": "car"}, "names must be a list, or map class indices to names"),
         ([POLYGON], {"names": ["car", ["dog"]]}, "names must be texts"),
         ([POLYGON], {"names": {"first": "car"}}, "names must be a list, or map class indices to names"),

@@ -147,7 +147,7 @@ def test_groups_stay_together_and_images_without_a_group_are_alone():
         parts = split_images(photos(20), {"train": 0.5, "val": 0.5}, seed, groups)
         assert names(parts["train"]) & groups.keys() in (set(), groups.keys())
         assert len(parts["train"]["images"]) == len(parts["val"]["images"]) == 10
-    with pytest.raises(InstsegError, match=r"6 image\(s\) in 1 group\(s\) cannot be split into 2 parts \(train, val\)"):
+    with pytest.raises(InstsegError, match=r"6 images in 1 group cannot be split into 2 parts \(train, val\)"):
         split_images(photos(6), {"train": 0.5, "val": 0.5}, 0, groups)
 
 
@@ -249,19 +249,19 @@ def test_a_split_is_made_again_as_it_was_written(tmp_path):
         "test": ["photo_2.jpg"],
     }
     assert notes == [
-        "1 image(s) listed as unused are left out.",
-        "1 image(s) that it lists are not in the labels: photo_9.jpg.",
+        "Listed as unused and left out: 1 image.",
+        "Listed, but not in the labels: 1 image (photo_9.jpg).",
     ]
 
 
 def test_new_images_stop_a_written_split_unless_it_leaves_train_open(tmp_path):
     with pytest.raises(
-        InstsegError, match=r"2 image\(s\) of the labels are not listed: photo_2.jpg, photo_3.jpg.*'unused'"
+        InstsegError, match=r"it does not list 2 images of the labels: photo_2.jpg, photo_3.jpg.*'unused'"
     ):
         apply_splits_file(photos(4), splits_file(tmp_path, train=[0], val=[1]))
     parts, notes = apply_splits_file(photos(4), splits_file(tmp_path, val=[1]))
     assert names(parts["train"]) == {"photo_0.jpg", "photo_2.jpg", "photo_3.jpg"}
-    assert notes == ["3 image(s) that it does not list are train."]
+    assert notes == ["Not listed, and so in train: 3 images."]
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_new_images_stop_a_written_split_unless_it_leaves_train_open(tmp_path):
         ({"val": "photo_0.jpg"}, r"field val: expected `array \| null`, found `str`"),
         ({"val": [1]}, r"field val\[0\]: expected `str`, found `int`"),
         ({"train": ["photo_0.jpg"], "val": ["photo_0.jpg"]}, "photo_0.jpg is listed as train and as val"),
-        ({"val": ["other.jpg"]}, r"none of the labels' 1 image\(s\) is in val"),
+        ({"val": ["other.jpg"]}, r"of 1 image in the labels, none is in val"),
     ],
 )
 def test_a_file_that_is_no_splits_file_is_refused(tmp_path, content, told):

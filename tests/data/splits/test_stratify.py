@@ -85,7 +85,7 @@ def test_a_group_too_large_for_its_part_goes_where_most_room_is_and_no_part_stay
 
 
 def test_fewer_groups_than_parts_are_an_error_that_names_what_to_change():
-    with pytest.raises(InstsegError, match=r"5 image\(s\) in 2 group\(s\) cannot be split into 3 parts") as error:
+    with pytest.raises(InstsegError, match=r"5 images in 2 groups cannot be split into 3 parts") as error:
         divided(["a"] * 5, RATIOS, [0, 0, 0, 1, 1])
     for way_out in ("dataset.split_ratio.test=0", "dataset.folds", "dataset.group_by=null"):
         assert way_out in str(error.value)

@@ -67,7 +67,7 @@ def test_more_than_255_instances_take_16_bits_and_are_noted(tmp_path):
     with PilImage.open(tmp_path / "out/masks/a.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture).reshape(-1)[:301], [*range(1, 301), 0])
     assert len(masks_json(tmp_path)["images"]["a.png"]["instances"]) == 300
-    assert exported.notes == ["1 of the masks hold more than 255 instances: 16-bit gray, no colours"]
+    assert exported.notes == ["16-bit gray, no colours: 1 mask of more than 255 instances"]
     export(ColouredMasks, tmp_path, prediction)
     assert PilImage.open(tmp_path / "out/rgb/a.png").getpixel((19, 14)) != (0, 0, 0)
 

@@ -25,6 +25,7 @@ from PIL import Image
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.core.locks import exclusive_lock
+from instseg.core.text import plural
 from instseg.data.builtin.coco4_selection import (
     SPLITS_OF_SOURCE,
     CocoJson,
@@ -192,7 +193,7 @@ def _check_image_report(report: DownloadReport, folder: Path) -> None:
     first = "".join(f"\n  {failure.url}: {failure.reason}" for failure in report.failures[:5])
     more = f"\n  … and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
     raise InstsegError(
-        f"coco4: {len(report.failures)} of {num_there + len(report.failures)} images could not be downloaded:"
+        f"coco4: {len(report.failures)} of {plural(num_there + len(report.failures), 'image')} could not be downloaded:"
         f"{first}{more}\nThe other {num_there} are kept in {folder}: run the same command again to resume. "
         "If that does not help, set dataset.base_url to a mirror, place the missing files there by hand "
         f"(as {report.failures[0].path}), or choose other images with another dataset.seed."

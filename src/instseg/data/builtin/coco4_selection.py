@@ -15,7 +15,7 @@ import msgspec
 from instseg.core.categories import select_names
 from instseg.core.errors import InstsegError
 from instseg.core.records import RecordError, convert_plain, read_plain
-from instseg.core.text import list_names, printable
+from instseg.core.text import list_names, plural, printable
 from instseg.data.fetch.archives import extract_zip_members
 
 SPLITS_OF_SOURCE = {"val2017": ("test", "val"), "train2017": ("train",)}  # in the order of the choice
@@ -213,8 +213,8 @@ def _choose(candidates: Mapping[int, set[int]], split: str, source: str, recipe:
     chosen = select_images(candidates, expected, f"{recipe.seed}/{split}")
     if len(chosen) < expected:
         raise InstsegError(
-            f"coco4: num_images.{split}: expected {expected} images with any of {list(recipe.categories)} in {source}, "
-            f"but only {len(chosen)} are left there; ask for fewer, or add categories"
+            f"coco4: num_images.{split}: expected {plural(expected, 'image')} with any of {list(recipe.categories)} "
+            f"in {source}, but only {len(chosen)} are left there; ask for fewer, or add categories"
         )
     return chosen
 

@@ -30,7 +30,7 @@ from typing import Unpack
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.core.locks import exclusive_lock
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.data.builtin.coco4_selection import Recipe
 from instseg.data.builtin.openimages_layout import CANDIDATES, CLASSES, CLASSES_WITH_MASKS, FINISHED, OFFICIAL, Layout
 from instseg.data.builtin.openimages_selection import (
@@ -158,8 +158,9 @@ def _write_candidates(layout: Layout, recipe: Recipe, server: OpenImagesServer) 
 def _check_enough(image_ids: Sequence[str], expected: int, split: str, recipe: Recipe) -> None:
     if len(image_ids) < expected:
         raise InstsegError(
-            f"openimages: num_images.{split}: expected {expected} images with any of {list(recipe.categories)} in "
-            f"{OFFICIAL[split]}, but only {len(image_ids)} are available; request fewer, or add categories"
+            f"openimages: num_images.{split}: expected {plural(expected, 'image')} with any of "
+            f"{list(recipe.categories)} in {OFFICIAL[split]}, but only "
+            f"{len(image_ids)} are available; request fewer, or add categories"
         )
 
 

@@ -20,7 +20,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import clean_file_name
 from instseg.core.locks import exclusive_lock
 from instseg.core.records import Record, RecordError, read_record, write_record
-from instseg.core.text import printable
+from instseg.core.text import plural, printable
 from instseg.data.fetch.archives import extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download
@@ -136,8 +136,8 @@ def _synchronised(root: str, home: Path) -> Path:
     if failed:
         name, reason = next(iter(failed.items()))
         raise InstsegError(
-            f"dataset.root={root}: {len(failed)} of {len(now)} files could not be fetched, such as {name}: {reason}. "
-            "Start again to resume: fetched files are kept"
+            f"dataset.root={root}: {len(failed)} of {plural(len(now), 'file')} could not be fetched, such as {name}: "
+            f"{reason}. Start again to resume: fetched files are kept"
         )
     return folder
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.data.fetch.http_requests import PermanentError, RangeRefusedError, TransientError, open_url
 from instseg.data.fetch.http_resume import Part
 from instseg.data.fetch.jobs import Download, DownloadFailure, DownloadReport
@@ -200,7 +201,7 @@ class _Session:
                     num_failed, most_bytes = 0, part.size
                 num_failed += 1
                 if num_failed > self.num_retries:
-                    return f"{failure} (tried {num_failed} times)"
+                    return f"{failure} (tried {plural(num_failed, 'time')})"
                 logger.info("%s: %s; trying again", job.url, failure)
                 self._pause(num_failed, failure.wait_seconds)
 

@@ -17,9 +17,8 @@ from rich.console import Console
 from rich.progress import track
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
 from instseg.core.types import ImageSize, Polygon, Rle
-from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import split_of_folders
 from instseg.data.reading.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
@@ -157,7 +156,7 @@ def check_has_instances(builders: Mapping[str, LabelsBuilder], findings: Mapping
     if any(builder.names for builder in builders.values()):
         return
     kinds = {kind: names for found in findings.values() for kind, names in found.names.items() if names}
-    reasons = [f"{len(names)} {KINDS[kind]}: {list_names(names, 2)}" for kind, names in kinds.items()]
+    reasons = [told(kind, names) for kind, names in kinds.items()]
     raise InstsegError(f"{where}: no instance can be used" + "".join(f"; {reason}" for reason in reasons[:3]))
 
 

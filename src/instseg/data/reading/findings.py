@@ -7,7 +7,10 @@ To find the code behind a kind, search for its name in quotes: the readers in ``
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from instseg.core.text import list_names
 
 LEFT_OUT = {
     "image_missing": "image files do not exist; left out",
@@ -104,3 +107,13 @@ class Findings:
     def to_dict(self) -> dict[str, dict[str, object]]:
         """Return the findings as ``findings.json`` has them, as plain containers."""
         return {kind: {"count": len(n), "meaning": KINDS[kind], "names": n} for kind, n in sorted(self.names.items())}
+
+
+def told(kind: str, names: Sequence[str]) -> str:
+    """Return a kind of finding with its count and the first names: ``image files do not exist; left out: 3 (a, b …)``.
+
+    Args:
+        kind: one of ``KINDS``.
+        names: the images or annotations concerned.
+    """
+    return f"{KINDS[kind]}: {len(names):,} ({list_names(names, 2)})"

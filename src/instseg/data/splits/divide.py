@@ -17,7 +17,7 @@ from instseg.data.splits.merge import merge_labels
 from instseg.data.splits.name_groups import SIMILAR
 from instseg.data.splits.ratio_and_folds import fold_images, split_images
 from instseg.data.splits.selection import SPLITS, Selection
-from instseg.data.splits.splits_file import apply_splits_file, listed_names
+from instseg.data.splits.splits_file import UNUSED, apply_splits_file, listed_names
 
 LARGE_GROUP = 1 / 3
 """Fraction of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
@@ -148,8 +148,8 @@ def _groups(whole: Labels, selection: Selection) -> tuple[dict[str, str], list[s
     num_images = len(whole.coco["images"])
     if max(sizes.values()) > LARGE_GROUP * num_images:
         notes.append(
-            f"One of these groups has {max(sizes.values())} of {num_images} images: the splits cannot have the sizes "
-            "that were asked for. dataset.group_by=null divides it."
+            f"One of these groups has {max(sizes.values())} of {plural(num_images, 'image')}: the splits cannot have "
+            "the sizes that were asked for. dataset.group_by=null divides it."
         )
     return groups, notes
 
@@ -167,3 +167,14 @@ def file_names(parts: Mapping[str, Labels]) -> dict[str, list[str]]:
     root = common_root([part.image_root for part in parts.values()])
     prefixes = {split: prefix_from(root, part.image_root) for split, part in parts.items()}
     return {split: [prefixes[split] + i["file_name"] for i in part.coco["images"]] for split, part in parts.items()}
+
+
+def split_lists(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the lists of ``dataset.splits_file``; images that are in no split are listed as unused.
+
+    Args:
+        listed: split -> all images that there are.
+        used: split -> those of them that are used.
+    """
+    unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
+    return used | ({UNUSED: unused} if unused else {})

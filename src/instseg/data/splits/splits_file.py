@@ -10,7 +10,7 @@ import msgspec
 
 from instseg.core.errors import InstsegError
 from instseg.core.records import Record, convert_record, read_record
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.core.types import CocoDict
 from instseg.data.reading.option_values import given_path
 from instseg.data.splits.select import select_images
@@ -95,7 +95,9 @@ def apply_splits_file(coco: CocoDict, path: str | Path) -> tuple[dict[str, CocoD
         ids[split_of.get(image["file_name"], "train")].append(image["id"])
     for split in ("train", "val"):
         if not ids[split]:
-            raise InstsegError(f"dataset.splits_file={path}: none of the labels' {len(names)} image(s) is in {split}")
+            raise InstsegError(
+                f"dataset.splits_file={path}: of {plural(len(names), 'image')} in the labels, none is in {split}"
+            )
     notes = _notes(len(ids[UNUSED]), len(unlisted), split_of.keys() - set(names))
     return {split: select_images(coco, ids[split]) for split in SPLITS if ids[split]}, notes
 
@@ -113,7 +115,7 @@ def _split_of(listed: Mapping[str, list[str]], path: str | Path) -> dict[str, st
 def _check_all_listed(unlisted: list[str], listed: Mapping[str, list[str]], path: str | Path) -> None:
     if unlisted and "train" in listed:
         raise InstsegError(
-            f"dataset.splits_file={path}: {len(unlisted)} image(s) of the labels are not listed: "
+            f"dataset.splits_file={path}: it does not list {plural(len(unlisted), 'image')} of the labels: "
             f"{list_names(unlisted, 3)}. Add them to a list of it ({UNUSED!r} leaves them out), or delete its list "
             "'train': they are train then"
         )
@@ -121,7 +123,7 @@ def _check_all_listed(unlisted: list[str], listed: Mapping[str, list[str]], path
 
 def _notes(num_unused: int, num_unlisted: int, gone: Iterable[str]) -> list[str]:
     lost = sorted(gone)
-    notes = [f"{num_unused} image(s) listed as {UNUSED} are left out."] if num_unused else []
-    notes += [f"{num_unlisted} image(s) that it does not list are train."] if num_unlisted else []
-    notes += [f"{len(lost)} image(s) that it lists are not in the labels: {list_names(lost, 3)}."] if lost else []
+    notes = [f"Listed as {UNUSED} and left out: {plural(num_unused, 'image')}."] if num_unused else []
+    notes += [f"Not listed, and so in train: {plural(num_unlisted, 'image')}."] if num_unlisted else []
+    notes += [f"Listed, but not in the labels: {plural(len(lost), 'image')} ({list_names(lost, 3)})."] if lost else []
     return notes

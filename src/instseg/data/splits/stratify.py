@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 
 Numbers = NDArray[np.int64]
 MAX_SPARED = 0.5
@@ -41,7 +42,7 @@ def stratify(
     num_groups = int(group_of.max(initial=-1)) + 1
     if num_groups < len(ratios):
         raise InstsegError(
-            f"{len(groups)} image(s) in {num_groups} group(s) cannot be split into {len(ratios)} parts "
+            f"{plural(len(groups), 'image')} in {plural(num_groups, 'group')} cannot be split into {len(ratios)} parts "
             f"({', '.join(ratios)}), a group being never divided: {_way_out(len(groups), num_groups, ratios)}"
         )
     division = _Division(_counts(labels, group_of), np.bincount(group_of), np.array(list(ratios.values()), dtype=float))

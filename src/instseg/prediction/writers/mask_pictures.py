@@ -12,6 +12,7 @@ from PIL import Image as PilImage
 from instseg.core.atomic import replacing
 from instseg.core.categories import category_colour
 from instseg.core.files import write_json
+from instseg.core.text import plural
 from instseg.prediction.writers.predicted_image import MAX_8_BIT, LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
 
@@ -48,7 +49,7 @@ class Masks(Writer):
         entries = {image.file: self._entry(image) for image in images}
         write_json(self.path / "masks.json", {"image_folder": str(self.run.image_folder), "images": entries}, indent=1)
         if crowded := sum(len(image.prediction) > MAX_8_BIT for image in images):
-            self.notes.append(f"{crowded} of the masks hold more than {MAX_8_BIT} instances: 16-bit gray, no colours")
+            self.notes.append(f"16-bit gray, no colours: {plural(crowded, 'mask')} of more than {MAX_8_BIT} instances")
 
     def _entry(self, image: PredictedImage) -> dict[str, object]:
         values = sorted(self.visible[image.file] - {0})

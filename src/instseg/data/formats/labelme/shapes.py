@@ -14,7 +14,7 @@ from PIL import Image as PilImage
 from instseg.core.errors import InstsegError
 from instseg.core.holes import lies_in
 from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
-from instseg.core.text import usable_text
+from instseg.core.text import plural, usable_text
 from instseg.core.types import Bitmask, ImageSize, Polygon
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
@@ -158,7 +158,9 @@ def read_part(shape: Mapping[str, object]) -> Part:
         return np.concatenate([points.min(axis=0), points.max(axis=0)])
     if kind == "circle":
         if len(points) != 2:
-            raise InstsegError(f"a circle needs its centre and a point on its edge, found {len(points)} points")
+            raise InstsegError(
+                f"a circle needs its centre and a point on its edge, found {plural(len(points), 'point')}"
+            )
         radius = float(np.hypot(*(points[1] - points[0])))
         return ellipse(points[0], (radius, radius))
     if kind == "mask":

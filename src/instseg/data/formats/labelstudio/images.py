@@ -154,8 +154,8 @@ class LabelStudioImages:
         passing = [f"{url}: {reason}" for url, reason in reasons.items() if not isinstance(reason, Refused)]
         if passing:
             raise InstsegError(
-                f"{len(passing)} of {len(fetched)} images could not be fetched, such as {passing[0]}. Start again to "
-                "resume (fetched images are kept), or give a local folder: dataset.images=FOLDER"
+                f"{len(passing)} of {plural(len(fetched), 'image')} could not be fetched, such as {passing[0]}. Start "
+                "again to resume (fetched images are kept), or give a local folder: dataset.images=FOLDER"
             )
         for url, reason in reasons.items():
             findings.add("image_not_fetched", f"{url}: {reason}")

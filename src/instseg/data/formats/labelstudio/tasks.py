@@ -13,11 +13,11 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.prediction_mark import DIGEST, labelstudio_digest
-from instseg.core.text import list_names, usable_text
+from instseg.core.text import list_names, plural, usable_text
 from instseg.core.types import ImageSize
 from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
 from instseg.data.formats.labelstudio.shapes import add_region, read_regions
-from instseg.data.reading.findings import KINDS, Findings
+from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.images import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
 
@@ -193,11 +193,11 @@ def _check_image_key(entries: Sequence[Mapping[str, object]], is_min: bool, path
 
 def _why_none(content: Sequence[object], path: Path, findings: Findings) -> str:
     predicted = sum(1 for entry in content if isinstance(entry, dict) and entry.get("predictions"))
-    reasons = [f"{len(names)} {KINDS[kind]}, such as {names[0]}" for kind, names in sorted(findings.names.items())]
-    reasons += [f"{predicted} have predictions, which a person must accept first"] if predicted else []
+    reasons = [told(kind, names) for kind, names in sorted(findings.names.items())]
+    reasons += [f"{plural(predicted, 'task')} with predictions, which a person must accept first"] if predicted else []
     return (
-        f"{path}: expected Label Studio tasks with annotations, found {len(content)} entries, none of them usable"
-        f"{''.join(f'; {reason}' for reason in reasons)}"
+        f"{path}: expected Label Studio tasks with annotations, found {plural(len(content), 'entry')}, none of them "
+        f"usable{''.join(f'; {reason}' for reason in reasons)}"
     )
 
 

@@ -89,7 +89,7 @@ class OpenImagesReader:
         names = _names_of_classes(images, files, findings[UNSPLIT])
         ordered = sorted(images.values(), key=lambda image: image.name)
         builders = read_in_threads(partial(_read_image, files, names), ordered, findings)
-        check_has_instances(builders, findings, f"{self.root}: {len(images)} labelled images")
+        check_has_instances(builders, findings, f"{self.root}: {plural(len(images), 'labelled image')}")
         return labels_of(builders, self.root)
 
     def _why_nothing(self, files: OpenImagesFiles) -> str:

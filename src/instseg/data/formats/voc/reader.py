@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.core.types import Rle
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
 from instseg.data.formats.mask_values import shown_value
@@ -111,7 +111,7 @@ class VocReader:
         lists = SplitLists(layout)
         images = _split_by_lists(found, lists, layout, findings) if lists else _split_by_folders(found, self.root)
         builders = read_in_threads(partial(self._read_image, layout), images, findings)
-        check_has_instances(builders, findings, f"{self.root}: {len(images)} labelled images")
+        check_has_instances(builders, findings, f"{self.root}: {plural(len(images), 'labelled image')}")
         return labels_of(builders, self.root)
 
     def _read_image(self, layout: VocLayout, image: VocImage) -> ImageLabels:

@@ -9,7 +9,7 @@ import yaml
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
-from instseg.core.text import list_names, usable_text
+from instseg.core.text import list_names, plural, usable_text
 
 SPLIT_KEYS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}
 CLASS_FILES = ("classes.txt", "obj.names")
@@ -81,7 +81,9 @@ def names_of_config(config: Mapping[str, object], path: Path) -> dict[int, str]:
     num_classes = config.get("nc")
     if num_classes is not None and num_classes != len(read):
         declared = num_classes if type(num_classes) is int else type(num_classes).__name__
-        raise InstsegError(f"{path}: nc is {declared}, but there are {len(read)} names: {list_names(read.values())}")
+        raise InstsegError(
+            f"{path}: nc is {declared}, but the file has {plural(len(read), 'name')}: {list_names(read.values())}"
+        )
     return read
 
 

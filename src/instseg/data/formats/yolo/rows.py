@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import plural
 from instseg.core.types import ImageSize
 
 REACH = (-1.0, 2.0)
@@ -62,7 +63,9 @@ def read_row(line: str) -> Row:
     has_score = len(values) > NUM_BOX_VALUES and len(values) % 2 == 1
     coordinates = values[:-1] if has_score else values
     if len(coordinates) < NUM_BOX_VALUES or len(coordinates) % 2:
-        raise InstsegError(f"expected a box of four numbers, or at least three x, y pairs; found {len(values)} numbers")
+        raise InstsegError(
+            f"expected a box of four numbers, or at least three x, y pairs; found {plural(len(values), 'number')}"
+        )
     if not all(math.isfinite(value) and REACH[0] <= value <= REACH[1] for value in coordinates):
         raise InstsegError(f"expected fractions of the image, 0 to 1, found {line[:60]!r}: are these pixels?")
     return Row(int(index), tuple(coordinates), has_score)
