@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hydra._internal.hydra import Hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
+from instseg.app import flags, suggestions
+from instseg.app.check_config import checked_run_config
 from instseg.app.command import run_command
+from instseg.app.compose import compose
+from instseg.core.errors import InstsegError
 
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
 
@@ -23,6 +31,12 @@ OF_TRAIN = {
     "dataset=auto 'dataset.root=a,c'": "dataset.root: no such folder: a,c",
     "dataset=auto 'dataset.root=my {y}'": "dataset.root: no such folder: my {y}",
     "dataset=auto 'dataset.root=a${b'": "dataset.root=a${b: ${ starts a reference to another key",
+    "dataset.root=x": "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, ",
+    "'dataset.name=a=b [c]'": "a folder's, is quoted twice: 'dataset.name=\"a=b [c]\"'",
+    "datset.root=x": "datset.root: there is no such key. Did you mean dataset",
+    "optimizer.lrr=1": "optimizer.lrr: there is no such key. Did you mean optimizer.lr?",
+    "lr=1": "lr: there is no such key. Did you mean optimizer.lr?",
+    "mdel=r50fpn": "mdel: there is no such key. Did you mean model?",
     "my_folder": "'my_folder' is not of the form key=value",
     "dataset=photos": "there is no such option. For a folder of labels:",
     "dataset=cocoo": "dataset=cocoo: there is no such option. Did you mean coco",
@@ -40,23 +54,11 @@ OF_TRAIN = {
     "resume=auto outputs=empty": "resume=auto: no run to resume below",
     "optimizer=adam": "optimizer=adam: there is no such option. Did you mean adamw",
     "optimizer.lr=-1": "optimizer.lr=-1: expected a number above 0",
-    "optimizer.lr=abc": "optimizer.lr=abc: expected a number above 0",
-    "optimizer.lr=nan": "optimizer.lr=nan: expected a number above 0",
-    "optimizer.weight_decay=-1": "optimizer.weight_decay=-1: expected a number from 0 upwards",
-    "scheduler.warmup_steps=-5": "scheduler.warmup_steps=-5: expected a whole number from 0 upwards",
-    "seed=1e3": "seed=1000.0: expected a whole number from 0 to 4294967295",
-    "seed=4294967296": "seed=4294967296: expected a whole number from 0 to 4294967295",
     "monitor.metric=val/segm_mapp": "there is no such metric. Did you mean val/segm_map",
     "monitor.metric=segm_map_50": "there is no such metric. Did you mean val/segm_map_50",
     "monitor.metric=val/loss_masks monitor.mode=min": "there is no such metric. Did you mean val/loss_mask",
     "monitor.metric=val/loss": "monitor.mode=max: val/loss is better when it is minimal; use min",
     "callbacks=early_stopping trainer.limit_val_batches=0": "nothing is validated",
-    "trainer.max_epochs=0": "trainer.max_epochs=0: expected a whole number from 1 upwards, or -1, or null",
-    "trainer.precision=fp16": "trainer.precision=fp16: expected one of 32-true, bf16-mixed, 16-mixed",
-    "batch_size=0": "batch_size=0: expected a whole number from 1 upwards",
-    "num_workers=-1": "num_workers=-1: expected a whole number from 0 upwards, or auto",
-    "train_fraction=2": "train_fraction=2: expected a number above 0 and up to 1",
-    "augmentation.min_size=0": "augmentation.min_size=0: expected a whole number from 1 upwards",
     "outputs=labels.json": "outputs=labels.json: no folder can be made there",
     "lr0=0.01": "lr0: there is no such key. Type optimizer.lr=0.001",
     "epochs=5": "epochs: there is no such key. Type trainer.max_epochs=10",
@@ -69,6 +71,21 @@ OF_TRAIN = {
     "device=0": "device: there is no such key. Type trainer.devices=2 with trainer=gpu",
     "project=runs": "project: there is no such key. Type outputs=FOLDER",
 }  # fmt: skip
+VALUES = {
+    "optimizer.lr=abc": "optimizer.lr=abc: expected a number above 0",
+    "optimizer.lr=nan": "optimizer.lr=nan: expected a number above 0",
+    "optimizer.weight_decay=-1": "optimizer.weight_decay=-1: expected a number from 0 upwards",
+    "scheduler.warmup_steps=-5": "scheduler.warmup_steps=-5: expected a whole number from 0 upwards",
+    "seed=1e3": "seed=1000.0: expected a whole number from 0 to 4294967295",
+    "seed=4294967296": "seed=4294967296: expected a whole number from 0 to 4294967295",
+    "trainer.max_epochs=0": "trainer.max_epochs=0: expected a whole number from 1 upwards, or -1, or null",
+    "trainer.precision=fp16": "trainer.precision=fp16: expected one of 32-true, bf16-mixed, 16-mixed",
+    "batch_size=0": "batch_size=0: expected a whole number from 1 upwards",
+    "num_workers=-1": "num_workers=-1: expected a whole number from 0 upwards, or auto",
+    "train_fraction=2": "train_fraction=2: expected a number above 0 and up to 1",
+    "augmentation.min_size=0": "augmentation.min_size=0: expected a whole number from 1 upwards",
+}  # fmt: skip
+"""Values of train that are checked once all is composed, as one of ``OF_TRAIN`` is."""
 OF_PREDICT = {
     "checkpoint=latest": "source= is needed: an image, a folder, a glob in quotes, or a list",
     "source=photos": "give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both",
@@ -104,8 +121,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def listed_once() -> Iterator[None]:
+    """List the keys of a config once, which composes it: a process has one mistake, this one has all."""
+    cached = functools.cache(suggestions.known_keys)
+
+    def known_keys(name: str, arguments: Sequence[str], conf: Path) -> list[str]:
+        return cached(name, tuple(a for a in arguments if a.startswith(("dataset=", "model="))), conf)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (flags, suggestions):
+            patch.setattr(module, "known_keys", known_keys)
+        yield
+
+
 @pytest.fixture
-def without_torch(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_torch(world: Path, listed_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the folder, where a command that is not refused fails at what would import torch."""
     monkeypatch.chdir(world)
     monkeypatch.setattr(Hydra, "get_mode", lambda *args, **kwargs: None)  # composes all once more to find out
@@ -126,3 +157,17 @@ def test_a_typical_mistake_is_answered_before_torch_is_imported(command, typed, 
         run_command(command, [*shlex.split(typed), *QUIET])
     assert ended.value.code == 1
     assert answer in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def composed() -> DictConfig:
+    return compose("train", ["run_dir=."])
+
+
+@pytest.mark.parametrize(("typed", "answer"), VALUES.items())
+def test_a_value_that_cannot_work_is_answered_with_what_is_expected(composed, typed, answer):
+    config, (override,) = composed.copy(), OverridesParser.create().parse_overrides([typed])
+    OmegaConf.update(config, override.key_or_group, override.value())
+    with pytest.raises(InstsegError) as refused:
+        checked_run_config(config)
+    assert answer in str(refused.value)
