@@ -34,7 +34,7 @@ def first_record(tmp_path, monkeypatch, script, train=run_in_own_processes):
     """Of a sweep whose jobs run this script in the place of train.py."""
     (tmp_path / "train.py").write_text(script)
     monkeypatch.setattr(own_process, "TRAIN", (sys.executable, str(tmp_path / "train.py")))
-    with pytest.raises(InstsegError, match="1 of 1 jobs failed"):
+    with pytest.raises(InstsegError, match="1 of 1 job failed"):
         swept(tmp_path, train, "optimizer.lr=choice(1)")
     return SweepFolder(tmp_path / "sweeps" / "one").read(0)
 

@@ -215,12 +215,17 @@ class SweepFolder:
         """Return the lock that the process of a job holds, so that nobody takes it for dead, or starts it twice."""
         return self._file(number, ".lock")
 
-    def remove_if_unused(self) -> None:
-        """Leave nothing of a sweep that was refused at its start; a folder that holds anything else stays."""
+    def remove_if_unused(self, made_above: Sequence[Path] = ()) -> None:
+        """Leave nothing of a sweep that was refused at its start; a folder that holds anything else stays.
+
+        Args:
+            made_above: folders around it that were made for it, the nearest first.
+        """
         if not self.info_file.is_file():
             with suppress(OSError):
                 (self.path / LOCK).unlink()
-                self.path.rmdir()
+                for folder in (self.path, *made_above):
+                    folder.rmdir()
 
     def _numbers(self) -> Iterator[int]:
         for file in self.path.glob("jobs/*.json"):

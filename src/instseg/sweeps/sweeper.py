@@ -69,6 +69,7 @@ class RecordingSweeper(Sweeper):
             InstsegError: some of them failed.
             SystemExit: the sweep was interrupted.
         """
+        made_above = [folder for folder in self.folder.path.parents if not folder.exists()]
         self.folder.path.mkdir(parents=True, exist_ok=True)
         with lock_if_free(self.folder.path / LOCK) as is_free:
             if not is_free:
@@ -80,7 +81,7 @@ class RecordingSweeper(Sweeper):
                 explain_interruption(self.folder)
                 raise SystemExit(130) from None
             except Exception as error:
-                self.folder.remove_if_unused()
+                self.folder.remove_if_unused(made_above)
                 if is_disk_full(error):
                     raise in_words(error, self.folder) from error
                 raise
@@ -111,10 +112,10 @@ class RecordingSweeper(Sweeper):
         info = info_of(command, chosen, self.config)
         context = Context(info, self.folder.path, self._setting)
         retry, strategy = bool(self.config.retry_failed), chosen.strategy
+        at_once = jobs_at_once(self.config.hydra.launcher)
         swept = strategy.begin(self._space(arguments), context, self.folder.records(), retry)
         self.folder.write_info(msgspec.structs.replace(info, values=swept))
         OmegaConf.save(self.config, self.folder.path / "multirun.yaml")
-        at_once = jobs_at_once(self.config.hydra.launcher)
         while jobs := strategy.ask(at_once):
             for batch in [jobs] if at_once > 1 else [[job] for job in jobs]:
                 self._run([job for job in batch if self._is_open(job, retry)])

@@ -1,0 +1,55 @@
+"""The command that predict.py prints for after the correction."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from instseg.app.check_config import checked_predict_config
+from instseg.app.compose import compose
+from instseg.app.train_again import how_to_train_again
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with a checkpoint."""
+    for folder in ("run/checkpoints", "run/.hydra"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "run/checkpoints/best.ckpt").touch()
+    return tmp_path / "run"
+
+
+def advice(run: Path | None, save: str, *stored: str) -> list[str]:
+    """The words of what is printed; ``stored`` are the overrides of the run."""
+    which = "weights=coco" if run is None else f"checkpoint={run}"
+    if run is not None:
+        (run / ".hydra/overrides.yaml").write_text("".join(f"- {override}\n" for override in stored))
+    config = checked_predict_config(compose("predict", [which, "source=photos", "output=out", f"save={save}"]))
+    return shlex.split(how_to_train_again(config))
+
+
+def test_the_earlier_command_is_given_with_the_corrected_labels_and_the_earlier_weights(run):
+    stored = ("dataset=auto", "'dataset.root=\"my folder\"'", "model.weights=coco", "stage=fit", "trainer.max_epochs=9")
+    words = advice(run, "[overlays,labelme]", *stored)
+    assert words[:2] == ["correct", "out/labelme,"]
+    assert words[-5:] == [
+        *("dataset=auto", 'dataset.root="my folder"', "trainer.max_epochs=9"),
+        *("dataset.corrected=out/labelme", f"model.weights={run}"),
+    ]
+
+
+def test_what_was_corrected_before_is_kept(run):
+    words = advice(run, "labelme", "dataset=auto", "dataset.root=photos", "'dataset.corrected=[a,b]'")
+    assert "dataset.corrected=[a,b,out/labelme]" in words
+
+
+@pytest.mark.parametrize(("save", "place"), [("labelstudio", "EXPORT.json"), ("coco", "out/predictions.json")])
+def test_without_a_run_of_own_labels_their_folder_is_left_open(save, place):
+    words = advice(None, save)
+    assert words[-3:] == ["dataset=auto", "dataset.root=EARLIER_LABELS", f"dataset.corrected={place}"]
+
+
+def test_a_run_that_only_looks_gets_no_advice(run):
+    assert advice(run, "[overlays,coco,csv]", "dataset=auto", "dataset.root=photos") == []
