@@ -19,7 +19,9 @@ import instseg
 
 PICTURE = Path(__file__).parents[1] / "audit_page.png"
 NUM_IMAGES = "dataset.num_images={train: 60, val: 1, test: 1}"
-WIDTH, HEIGHT = 1180, 900
+WIDTH, HEIGHT, GAP = 800, 1100, 4
+"""Of each of the two parts of the page that are shown side by side, px."""
+ONLY_WARNINGS = "<style>main > :not(#warning) { display: none } #warning h2 { margin-top: 0 }</style>"
 
 
 def make_labels(folder: Path) -> None:
@@ -55,13 +57,25 @@ def main() -> None:
         os.chdir(scratch)
         make_labels(Path("my_folder"))
         page = instseg.audit("dataset=auto", "dataset.root=my_folder", "model=small").folder / "audit.html"
-        subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-             f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={scratch}/page.png", page.absolute().as_uri()],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        with Image.open(f"{scratch}/page.png") as picture:
-            picture.convert("RGB").quantize(128).save(PICTURE, optimize=True)
+        text = page.read_text(encoding="utf-8")
+        (below := page.with_name("below.html")).write_text(text + ONLY_WARNINGS, encoding="utf-8")
+        halves = [picture_of(page), picture_of(below)]
+        both = Image.new("RGB", (2 * WIDTH + GAP, HEIGHT), "#dde1e8")
+        for number, half in enumerate(halves):
+            both.paste(half, (number * (WIDTH + GAP), 0))
+        both.quantize(200).save(PICTURE, optimize=True)
+
+
+def picture_of(page: Path) -> Image.Image:
+    """Return the upper part of a page as a browser shows it."""
+    file = page.with_suffix(".png")
+    subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+         f"--window-size={WIDTH},{HEIGHT + 200}", f"--screenshot={file}", page.absolute().as_uri()],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with Image.open(file) as picture:
+        return picture.convert("RGB").crop((0, 0, WIDTH, HEIGHT))
 
 
 if __name__ == "__main__":
