@@ -6,7 +6,14 @@ import math
 
 import pytest
 
-from instseg.evaluation.chance import bonferroni, is_beyond_chance, verdict, verdict_of_several, widest_error
+from instseg.evaluation.chance import (
+    bonferroni,
+    how_uncertain,
+    is_beyond_chance,
+    verdict,
+    verdict_of_several,
+    widest_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +45,5 @@ def test_the_error_of_a_metric_shrinks_with_the_root_of_the_number_of_images():
     assert widest_error(100) == pytest.approx(0.098)
     assert widest_error(400) == pytest.approx(widest_error(100) / 2)
     assert widest_error(1) == 0.5
+    assert "AP on 30 images may be off by up to 0.18" in how_uncertain(30)
+    assert how_uncertain(1) == "AP on 1 image is mostly chance, and 3 are needed for an interval."

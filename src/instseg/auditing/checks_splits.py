@@ -14,7 +14,7 @@ from instseg.auditing.overrides import override, sayable
 from instseg.auditing.report import AuditFinding, Severity, Spot
 from instseg.auditing.tables import KEEP_CROWDS, SplitTable, Tables, crowds_per_category
 from instseg.core.text import list_names, plural, without_hidden
-from instseg.evaluation.chance import widest_error
+from instseg.evaluation.chance import how_uncertain
 
 FEW_TRAINING_INSTANCES = 10
 TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
@@ -178,11 +178,7 @@ def few_images(tables: Tables) -> list[AuditFinding]:
     fewest = min(few.values())
     severity = Severity.WARNING if fewest < TOO_FEW_IMAGES else Severity.INFO
     title = f"images to measure on, which are few ({', '.join(f'{split} {count}' for split, count in few.items())})"
-    advice = (
-        f"AP on {plural(fewest, 'image')} may be off by up to {widest_error(fewest):.2f} (95 %); each run prints its "
-        "own interval. Two runs on the same images differ less by chance: instseg compare says whether the interval of "
-        "their difference leaves out 0. Cross-validation measures on every image once."
-    )
+    advice = f"{how_uncertain(fewest)} Cross-validation measures on every image once."
     return [AuditFinding("few_images", severity, title, few, (), advice, cross_validation(tables))]
 
 

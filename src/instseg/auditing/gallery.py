@@ -105,4 +105,4 @@ def _pixels(
 
 
 def _outline(canvas: Image, polygons: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.int32]]], label: int) -> None:
-    cv2.polylines(canvas, list(polygons), True, category_colour(label), 1, cv2.LINE_AA)
+    cv2.polylines(canvas, list(polygons), True, category_colour(label), 2, cv2.LINE_AA)

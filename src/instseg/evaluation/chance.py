@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from instseg.core.text import plural
+
 LEVEL = 0.95
 MIN_IMAGES = 3
 """Fewer make no interval."""
@@ -61,6 +63,17 @@ def verdict_of_several(clear: Sequence[str], is_repeated: bool) -> str:
     if is_repeated:
         return f"Beyond chance: {', '.join(clear)}."
     return f"Beyond chance on these test images, where another training may differ: {', '.join(clear)}. {REPEAT}"
+
+
+def how_uncertain(num_images: int) -> str:
+    """Return the sentences on a metric that is measured on so many images."""
+    if num_images < MIN_IMAGES:
+        return f"AP on {plural(num_images, 'image')} is mostly chance, and {MIN_IMAGES} are needed for an interval."
+    return (
+        f"AP on {plural(num_images, 'image')} may be off by up to {widest_error(num_images):.2f} (95 %); each run "
+        "prints its own interval. Two runs on the same images differ less by chance: instseg compare says whether the "
+        "interval of their difference leaves out 0."
+    )
 
 
 def widest_error(num_images: int) -> float:
