@@ -25,7 +25,7 @@ from comparing import Row, figure, main, parser
 HERE = Path(__file__).parent
 ON_CPU = (
     *("training", "inference", "memory", "synchronisations", "scaling"),
-    *("loader", "evaluation", "index", "readers", "polygons", "startup", "growth"),
+    *("loader", "evaluation", "index", "readers", "polygons", "drawing", "startup", "growth"),
 )
 ON_GPU = ("training", "inference", "memory")
 MAX_SECONDS = 600  # of a script

@@ -27,7 +27,7 @@ OPACITY = 0.3
 """Of a mask: its instance's texture is seen through it."""
 MAX_BOXES = 10
 """Instances up to which their boxes are drawn, too; the boxes of more hide more than they show."""
-DASH = 6  # in widths of the line
+DASH = 4  # in widths of the line
 Points = NDArray[np.integer | np.floating]
 CELLS = 512
 """Longer side of the map of what instances cover, by which names find their places."""
@@ -69,7 +69,7 @@ class Canvas:
         self.scale = max(height / own[0], width / own[1])
         self.pixels = image.copy() if (height, width) == own else resized(image, (height, width))
         self.letter_px = letter_px((height, width), num_instances)
-        self.line = max(1, round(self.letter_px / 10))
+        self.line = max(2, round(self.letter_px / 9))
         self.has_boxes = num_instances <= MAX_BOXES
         cells = min(1.0, CELLS / max(height, width))
         self.covered = np.zeros((max(1, round(height * cells)), max(1, round(width * cells))), np.uint8)
@@ -113,7 +113,7 @@ class Canvas:
         region = self.pixels[top : top + height, left : left + width]
         mask = shape.mask
         if shape.look is Look.HATCHED:
-            period = 8 * self.line + 2
+            period = 6 * self.line
             mask = mask * ((np.add.outer(np.arange(height), np.arange(width)) % period) < period // 2)
         if shape.look is not Look.DASHED:
             tint = np.rint(np.array(shape.colour) * OPACITY).astype(np.uint8)
@@ -129,7 +129,8 @@ class Canvas:
         if not is_closed:
             lines = [dash for line in lines for dash in self._dashes(line)]
         red, green, blue = shape.colour
-        for colour, thickness in (((red // 4, green // 4, blue // 4), 2 * self.line), (shape.colour, self.line)):
+        dark: Colour = (red // 2, green // 2, blue // 2)
+        for colour, thickness in ((dark, self.line + max(1, self.line // 3)), (shape.colour, self.line)):
             cv2.polylines(self.pixels, lines, is_closed, colour, thickness, cv2.LINE_AA)
 
     def _dashes(self, contour: Points) -> list[Points]:

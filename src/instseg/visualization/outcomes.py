@@ -19,6 +19,8 @@ from instseg.visualization.text import text_mask, write_text
 
 PICTURE_LIMIT: ImageSize = (480, 900)
 """Height and width into which each of the two pictures is fitted: both fit a screen."""
+MAX_ENLARGEMENT, SMALLEST_PX = 3.0, 320
+"""Small images are enlarged so many times, or until their longer side has so many pixels."""
 LEGEND_LETTER_PX = 14
 
 
@@ -92,7 +94,10 @@ def _draw(
 ) -> Image:
     """Draw instances with their marks, wide images cut into rows."""
     check_mask_sizes(image, rles)
-    size, rows = fit((image.shape[0], image.shape[1]), PICTURE_LIMIT)
+    height, width = image.shape[:2]
+    size, rows = fit((height, width), PICTURE_LIMIT)
+    scale = max(MAX_ENLARGEMENT, SMALLEST_PX / max(height, width))
+    size = min(size, (round(height * scale), round(width * scale)))
     canvas = Canvas(image, num_instances, size)
 
     def shape(i: int) -> Shape:
