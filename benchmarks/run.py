@@ -1,6 +1,6 @@
 """All benchmarks, each in a process of its own, and one table of what they found.
 
-    python benchmarks/run.py                          # 10 to 12 minutes on two cores, nothing else running
+    python benchmarks/run.py                          # about a quarter of an hour on two cores, nothing else running
     python benchmarks/run.py --device cuda            # what a GPU is for
     python benchmarks/run.py --only loader evaluation
     python benchmarks/run.py --full --results benchmarks/results/all.txt
