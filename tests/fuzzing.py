@@ -177,8 +177,15 @@ def _edit_lines(text: str, rng: random.Random) -> str:
     return rng.choice(["\n", "\r\n", "\r", "\x85"]).join(map(" ".join, lines))
 
 
+def _edit_json_lines(text: str, rng: random.Random) -> str:
+    lines = text.splitlines()
+    number = rng.randrange(len(lines))
+    return "\n".join([*lines[:number], _edit_json(lines[number], rng), *lines[number + 1 :]])
+
+
 EDITORS: dict[str, Callable[[str, random.Random], str]] = {
     ".json": _edit_json,
+    ".jsonl": _edit_json_lines,
     ".csv": _edit_csv,
     ".xml": _edit_xml,
     ".yaml": _edit_yaml,

@@ -20,7 +20,10 @@ DESCRIPTION = """\
 Write a small project into a new folder: conf/ with a data set and an
 experiment, a README with the commands, and a .gitignore."""
 TEMPLATES = Path(__file__).with_name("new_project")
-FORMATS = ("auto", "coco", "labelme", "labelstudio", "mask_folder", "openimages", "via", "voc", "yolo")
+FORMATS = (
+    *("auto", "coco", "labelme", "labelstudio", "mask_folder", "openimages", "via", "voc", "yolo"),
+    *("cvat", "darwin", "datumaro", "imagefolder", "panoptic", "supervisely"),
+)
 NO_ROOT = "???               # the folder with the labels: to be filled in"
 
 

@@ -161,7 +161,7 @@ def test_each_source_has_its_own_exif_frame(tmp_path):
         (None, "dataset=multi needs sources"),
         ({"a": {"format": "coco"}}, r"dataset.sources.a: expected \{root: DIR"),
         ({"a": "phone"}, r"dataset.sources.a: expected \{root: DIR"),
-        ({"a": {"root": "phone", "format": "labelmee"}}, "format 'labelmee' is not known; expected auto, coco"),
+        ({"a": {"root": "phone", "format": "labelmee"}}, "format 'labelmee' is not known; expected auto, labelme"),
         ({"a": {"root": "phone", "colour": 1}}, "dataset.colour: this format has no such option"),
         ({"a": {"root": "phone", "rename": {"dog": "cat"}}}, "dataset.rename: .*no category 'dog'"),
         ({"a": {"root": "nowhere"}}, "no such folder: .*nowhere"),

@@ -28,7 +28,8 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image as PilImage
 from reading import JUNK, mutated_bytes, mutated_json
-from small_folders import MAKERS, copy_a_few, labelme_beside
+from small_folders import copy_a_few, labelme_beside
+from small_folders_of_tools import ALL_MAKERS
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import polygon_area, rle_area, rle_to_bitmask
@@ -142,7 +143,7 @@ def check_conserved(coco: dict[str, Any], index: Index, findings: Findings) -> N
 # ---- folders
 
 
-@pytest.mark.parametrize(("name", "make"), [(name, make) for name, makers in MAKERS.items() for make in makers])
+@pytest.mark.parametrize(("name", "make"), [(name, make) for name, makers in ALL_MAKERS.items() for make in makers])
 def test_an_undamaged_folder_loses_nothing(name, make, scratch):
     num_instances = make(scratch / "root")
     for reader in (FORMATS[name][1], AutoReader):
@@ -158,7 +159,7 @@ def write_source(root: Path, name: str, rng: random.Random) -> None:
     if real and rng.random() < 0.15:
         copy_a_few(rng.choice(real), root, rng)
     else:
-        rng.choice(MAKERS[name])(root)
+        rng.choice(ALL_MAKERS[name])(root)
 
 
 def prepare_damaged(name: str, number: int, scratch: Path) -> PreparedDataset | None:

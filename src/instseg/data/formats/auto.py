@@ -12,14 +12,9 @@ from typing import ClassVar
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
-from instseg.data.formats.coco import reader as coco
-from instseg.data.formats.labelme import reader as labelme
-from instseg.data.formats.labelstudio import reader as labelstudio
-from instseg.data.formats.mask_folder import reader as mask_folder
-from instseg.data.formats.openimages import reader as openimages
-from instseg.data.formats.via import reader as via
-from instseg.data.formats.voc import reader as voc
-from instseg.data.formats.yolo import reader as yolo
+from instseg.data.formats.drawing_tools import DRAWING_TOOLS
+from instseg.data.formats.foreign import foreign_format
+from instseg.data.formats.image_sets import IMAGE_SETS
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder
 from instseg.data.reading.labels import Labels
@@ -27,16 +22,7 @@ from instseg.data.reading.readers import LabelReader, make_reader
 
 log = logging.getLogger(__name__)
 
-FORMATS: dict[str, tuple[ModuleType, type[LabelReader]]] = {
-    "coco": (coco, coco.CocoReader),
-    "labelme": (labelme, labelme.LabelmeReader),
-    "labelstudio": (labelstudio, labelstudio.LabelStudioReader),
-    "openimages": (openimages, openimages.OpenImagesReader),
-    "voc": (voc, voc.VocReader),
-    "mask_folder": (mask_folder, mask_folder.MaskFolderReader),
-    "yolo": (yolo, yolo.YoloReader),
-    "via": (via, via.ViaReader),
-}
+FORMATS: dict[str, tuple[ModuleType, type[LabelReader]]] = {**DRAWING_TOOLS, **IMAGE_SETS}
 """Name, as in ``dataset=<name>`` -> its module and its reader.
 
 The module has ``recognise(root: Path) -> str | None``: a phrase about the label files at ``root``, such as
@@ -46,7 +32,13 @@ The module has ``recognise(root: Path) -> str | None``: a phrase about the label
 READERS_VERSION = sum(reader.VERSION for _, reader in FORMATS.values())
 """Version of a reader of any of the formats: it rises with the version of each."""
 
-MORE_GENERAL = {"labelstudio": "coco", "voc": "mask_folder", "openimages": "mask_folder", "yolo": "mask_folder"}
+MORE_GENERAL = {
+    "labelstudio": "coco",
+    "coco": "panoptic",
+    "supervisely": "labelme",
+    "darwin": "labelme",
+    **dict.fromkeys(("voc", "openimages", "yolo", "supervisely", "panoptic", "datumaro", "cvat"), "mask_folder"),
+}
 """Format -> a more general one that recognises its folders too; the more general one gives way."""
 
 
@@ -67,6 +59,8 @@ def recognise_format(root: Path) -> tuple[str, str]:
     if found:
         listed = "; ".join(f"dataset={name} ({phrase})" for name, phrase in found.items())
         raise InstsegError(f"{root}: labels of more than one format. Choose {listed}, or read all with dataset=multi")
+    if foreign := foreign_format(root):
+        raise InstsegError(f"{root}: {foreign}")
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
     raise InstsegError(
         f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {list_names(names)}. If the "

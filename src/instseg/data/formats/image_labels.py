@@ -13,10 +13,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 from rich.console import Console
 from rich.progress import track
 
 from instseg.core.errors import InstsegError
+from instseg.core.masks import bitmask_to_rle, clip_polygon, polygons_to_rle
 from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import split_of_folders
@@ -57,6 +59,20 @@ class ImageLabels:
         """
         self.instances.append((category, shape, int(iscrowd)))
 
+    def add_parts(self, category: str, shapes: Sequence[Shape]) -> None:
+        """Add an instance that was drawn as several shapes.
+
+        Args:
+            category: its name.
+            shapes: at least one, each as ``add`` takes it.
+        """
+        if len(shapes) == 1:
+            self.add(category, shapes[0])
+        elif any(isinstance(shape, dict) for shape in shapes) and self.image_size is not None:
+            self.add(category, coco_mask.merge([_rle_of(shape, self.image_size) for shape in shapes]))
+        else:
+            self.add(category, [part for shape in shapes if not isinstance(shape, dict) for part in _parts_of(shape)])
+
     def report(self, kind: str, name: str) -> None:
         """Record a finding.
 
@@ -75,6 +91,20 @@ class ImageLabels:
         """
         self.report(kind, name)
         self.is_left_out = True
+
+
+def _parts_of(shape: list[Polygon] | NDArray[np.float64]) -> list[Polygon]:
+    if isinstance(shape, list):
+        return shape
+    x1, y1, x2, y2 = shape
+    return [np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])]
+
+
+def _rle_of(shape: Shape, image_size: ImageSize) -> Rle:
+    if isinstance(shape, dict):
+        return shape
+    clipped = [part for polygon in _parts_of(shape) if len(part := clip_polygon(polygon, image_size)) >= 3]
+    return polygons_to_rle(clipped, image_size) if clipped else bitmask_to_rle(np.zeros(image_size, np.uint8))
 
 
 def read_in_threads(

@@ -21,7 +21,10 @@ from instseg.data.reading.folders import split_named
 
 OTHER_TASKS = ("captions_", "person_keypoints_", "image_info_", "stuff_", "panoptic_")
 COCO_KEYS = re.compile(rb'"(images|annotations|categories|info|licenses)"')
-OTHER_KEYS = re.compile(rb'"(shapes|mask)"\s*:')  # of LabelMe, and of masks.json
+OTHER_KEYS = re.compile(
+    rb'"(shapes|mask|media_type)"\s*:|"segments_info"|"items?"\s*:\s*[\[{]|"image"\s*:\s*\{|"instances"\s*:\s*\['
+)
+"""Of LabelMe, masks.json, FiftyOne, COCO panoptic, Datumaro, Darwin, SA-1B and SuperAnnotate."""
 NUM_PROBED_IMAGES = 20
 
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from instseg.core.text import is_file_name, usable_text
 from instseg.core.types import CocoImage
-from instseg.data.formats.mask_folder.pairing import is_mask_folder
 from instseg.data.reading.findings import Findings
+from instseg.data.reading.folder_words import is_mask_folder
 from instseg.data.reading.folders import ImageFinder, common_root, prefix_from, split_named, split_of_folders
 
 DRIVE = re.compile(r"^([A-Za-z]:)?/+")

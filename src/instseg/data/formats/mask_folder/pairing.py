@@ -24,23 +24,15 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from instseg.core.errors import InstsegError
+from instseg.data.reading.folder_words import MASK_WORDS, is_mask_folder
 from instseg.data.reading.folders import split_named
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
-IMAGE_WORDS = frozenset(
-    {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "jpegimages", "frames"}
-)
-MASK_WORDS = frozenset(
-    {"mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "segmentations"}
-    | {"segmentationobject", "segmentationclass", "instance", "instances", "gt", "groundtruth", "truth"}
-)
 SAYS_NOTHING = MASK_WORDS | {"object", "objects", "obj", "inst", "seg", "binary", "id", "no", "nr"}
 """Words in file names that are not categories."""
 WITHOUT_MEANING = "|".join(sorted(SAYS_NOTHING, key=len, reverse=True))
 EDGES = re.compile(rf"^((?:{WITHOUT_MEANING})([_\-. ]+|$))+|([_\-. ]+(?:{WITHOUT_MEANING}))+$", re.IGNORECASE)
 MASK_NAME = re.compile(r"[_\-. ]masks?([_\-. ]?\d+)?$", re.IGNORECASE)
-CAMEL_CASE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-ENDINGS = ("masks", "mask", "labels")
 CHANNEL = re.compile(r"_0000$")
 """Behind the names of images in nnU-Net's imagesTr, not of those in labelsTr."""
 SEPARATOR = re.compile(r"[_\-. ]+")
@@ -58,22 +50,6 @@ class MaskFile:
     name: str  # path from the root
     image: str  # path from the root of the images
     category: str | None  # from the names
-
-
-@cache
-def is_mask_folder(folder: str) -> bool | None:
-    """Tell whether a posix path is a folder of masks or of images, by its innermost such name; None if it has none."""
-    for name in reversed(PurePosixPath(folder).parts):
-        words = _words_of(name)
-        if words & (MASK_WORDS | IMAGE_WORDS):
-            return bool(words & MASK_WORDS)
-    return None
-
-
-def _words_of(folder: str) -> set[str]:
-    """Return the words of a folder's name: ``PedMasks`` has masks, ``labelsTr`` labels, ``bitmasks`` masks."""
-    words = {*re.split(r"[^a-z]+", folder.lower()), *map(str.lower, CAMEL_CASE.findall(folder))}
-    return words | {ending for ending in ENDINGS if any(word.endswith(ending) for word in words)}
 
 
 def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:

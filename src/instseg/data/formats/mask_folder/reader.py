@@ -32,11 +32,11 @@ from instseg.data.formats.mask_folder.pairing import (
     Pairing,
     compile_pattern,
     divide_files,
-    is_mask_folder,
     pair_by_pattern,
 )
 from instseg.data.formats.mask_values import value_named
 from instseg.data.reading.findings import Findings
+from instseg.data.reading.folder_words import is_mask_folder
 from instseg.data.reading.folders import check_all_split, check_folder, image_names, sample_files, split_of_folders
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.labels import UNSPLIT, Labels

@@ -21,6 +21,7 @@ import numpy as np
 from instseg.core.errors import InstsegError
 from instseg.core.text import is_file_name
 from instseg.core.types import Box, ImageSize, Polygon
+from instseg.data.formats.xml_files import parse_xml
 
 MAX_XML_BYTES = 64_000_000
 """Limit for the xml of one image; the largest real ones have a few hundred kB."""
@@ -60,7 +61,7 @@ def read_voc_xml(path: Path) -> VocAnnotation:
     Raises:
         InstsegError: the file is not xml, has another root than ``<annotation>``, or has a document type.
     """
-    root = _parse(path)
+    root = parse_xml(path, MAX_XML_BYTES)
     if root.tag != "annotation":
         raise InstsegError(f"{path}: expected <annotation>, found <{root.tag}>")
     name = PureWindowsPath((root.findtext("filename") or "").strip()).name  # splits at both kinds of slashes
@@ -68,26 +69,6 @@ def read_voc_xml(path: Path) -> VocAnnotation:
     shift = next((shift for pattern, shift in SHIFTS if pattern.search(source)), (0, 0))
     objects = [_object(entry, shift) for entry in root.findall("object")]
     return VocAnnotation(name if is_file_name(name) else "", _image_size(root), objects)
-
-
-class _TreeBuilder(ElementTree.TreeBuilder):
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Refuse document types: they may declare entities that grow without bounds or read other files."""
-        raise InstsegError(f"a document type ({name}) is not allowed in labels")
-
-
-def _parse(path: Path) -> ElementTree.Element:
-    try:
-        if (num_bytes := path.stat().st_size) > MAX_XML_BYTES:
-            raise InstsegError(f"{num_bytes / 1e6:.0f} MB, at most {MAX_XML_BYTES / 1e6:.0f} are read for one image")
-        parser = ElementTree.XMLParser(target=_TreeBuilder())
-        parser.feed(path.read_bytes())
-        root: ElementTree.Element = parser.close()
-        return root
-    except InstsegError as error:
-        raise InstsegError(f"{path}: {error}") from error
-    except (ElementTree.ParseError, OSError, ValueError, LookupError, AssertionError) as error:
-        raise InstsegError(f"{path}: not an xml file: {error or type(error).__name__}") from error
 
 
 def _object(entry: ElementTree.Element, shift: tuple[int, int]) -> VocObject:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from instseg.core.files import read_lines
-from instseg.data.formats.voc.masks import class_names
+from instseg.data.formats.voc.names import class_names
 from instseg.data.reading.folders import SPLIT_PATTERNS, ImageFinder, split_of_folders, walk
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.files import read_lines
 from instseg.core.masks import rle_to_box
 from instseg.core.types import Box, ImageSize, Rle
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
-from instseg.data.formats.mask_values import COLOUR, PixelValues, colour_value, rles_of_values
+from instseg.data.formats.mask_values import COLOUR, PixelValues, rles_of_values
 
-VOC_CATEGORIES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
-    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
 VOIDS = (VOID, COLOUR + 0xE0E0C0)  # as an index, and as the colour in VOC's palette
-NO_CATEGORY = ("background", "_background_", "__ignore__", "void", "ignored")
 MIN_OVERLAP = 0.1
 """Minimum IoU of a mask's box with that of its object, which includes the void border."""
 ORDER_BONUS = 0.25
@@ -109,38 +102,3 @@ def _majority_classes(instances: PixelValues, classes: PixelValues) -> dict[int,
         value, category = pair >> 32, pair & 0xFFFFFFFF
         best[value] = max(best.get(value, (False, 0.0, 0)), (category not in (0, *VOIDS), count, category))
     return {value: category for value, (_, _, category) in best.items()}
-
-
-def class_names(base: Path) -> dict[int, str]:
-    """Read the category of each value in SegmentationClass masks, both as indices and as colours.
-
-    Names come from ``labelmap.txt`` (CVAT: ``name:r,g,b:parts:actions``), else ``class_names.txt`` (LabelMe's
-    converter: one per line, background first), else VOC's own. Missing colours are those of VOC's palette.
-    """
-    if (labelmap := base / "labelmap.txt").is_file():
-        rows = [line.split(":") for line in read_lines(labelmap) if not line.startswith("#")]
-        entries = [(row[0].strip(), _colour(row[1]) if len(row) > 1 else None) for row in rows]
-        if entries and entries[0][0].lower() not in NO_CATEGORY:
-            entries.insert(0, (NO_CATEGORY[0], None))
-    elif (listed := base / "class_names.txt").is_file():
-        entries = [(line, None) for line in read_lines(listed, keep_empty=True) if line != "__ignore__"]
-    else:
-        entries = [(name, None) for name in (NO_CATEGORY[0], *VOC_CATEGORIES)]
-    names = {index: name for index, (name, _) in enumerate(entries)}
-    for index, (name, colour) in enumerate(entries):
-        names.setdefault(_voc_colour(index) if colour is None else colour, name)
-    return {value: name for value, name in names.items() if value and name and name.lower() not in NO_CATEGORY}
-
-
-def _colour(text: str) -> int | None:
-    match = re.fullmatch(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*", text)
-    return colour_value(*map(int, match.groups())) if match else None
-
-
-def _voc_colour(index: int) -> int:
-    """Return the colour of an index in VOC's palette: its bits, lowest first, become the highest of each channel."""
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (index >> 3 * bit + channel & 1) << 7 - bit
-    return colour_value(*channels)

@@ -1,0 +1,1 @@
+"""ImageFolder of Hugging Face."""
