@@ -109,7 +109,7 @@ def load(
 ) -> Model:
     """Load a trained model.
 
-    Example:
+    Examples:
         >>> model = instseg.load("outputs/shapes_small/2026-01-31_12-00-00")
         >>> result = model.predict("image.png", score_threshold=0.7)
 
@@ -132,7 +132,7 @@ def train(*overrides: str, config_dir: ConfigDir = None) -> Run:
     Ctrl-C, or the stop button of a notebook, ends the training after the step that it is in; the training saves its
     state and ``train("resume=auto")`` resumes it.
 
-    Example:
+    Examples:
         >>> run = instseg.train("dataset=auto", "dataset.root=my_folder", "model=r50fpn", "trainer.max_epochs=20")
         >>> run.metrics["test/segm_map"]
 
@@ -158,7 +158,7 @@ def evaluate(
 ) -> Run:
     """Measure a checkpoint on the data that it was trained with, or on other data of the same categories.
 
-    Example:
+    Examples:
         >>> instseg.evaluate("latest").metrics["test/segm_map"]
         >>> instseg.evaluate("latest", "dataset=auto", "dataset.root=other_folder")
 
@@ -180,7 +180,7 @@ def evaluate(
 def audit(*overrides: str, config_dir: ConfigDir = None) -> Run:
     """Report on a dataset before training: what is wrong or doubtful, with pictures, in ``audit.html`` of the run.
 
-    Example:
+    Examples:
         >>> instseg.audit("dataset=auto", "dataset.root=my_folder").folder / "audit.html"
 
     Args:
