@@ -71,7 +71,7 @@ def submitted_in_label_studio(output: Path) -> list[dict[str, Any]]:
 
 
 def exported_as_json(output: Path) -> Path:
-    return write_json(output / "project-1.json", submitted_in_label_studio(output))
+    return write_json(output.parent / "downloads/project-1.json", submitted_in_label_studio(output))
 
 
 def exported_as_json_min(output: Path) -> Path:
@@ -81,7 +81,7 @@ def exported_as_json_min(output: Path) -> Path:
         regions = [{**region["value"], **size} for region in task["annotations"][0]["result"]]
         more = {"annotator": 1, "annotation_id": task["id"], "lead_time": 3.0}
         entries.append({**task["data"], "id": task["id"], "label": regions, **more})
-    return write_json(output / "project-1-min.json", entries)
+    return write_json(output.parent / "downloads/project-1-min.json", entries)
 
 
 def corrected_in_coco(output: Path) -> Path:
@@ -119,11 +119,7 @@ def found(dataset: PreparedDataset) -> dict[str, list[str]]:
 @pytest.mark.parametrize("tool", TOOLS)
 def test_corrected_images_join_train_and_untouched_predictions_are_named(earlier, output, tool):
     before = prepared(earlier)
-    images = output.parent / "my photos"
-    place = TOOLS[tool](output)
-    if "Studio" in tool:  # which serves the images itself: the export must lie beside them
-        place = place.rename(images / place.name)
-    after = prepared(earlier, corrected=str(place))
+    after = prepared(earlier, corrected=str(TOOLS[tool](output)))
     for split in ("val", "test"):
         assert names(after, split) == names(before, split)
     assert names(after, "train") == sorted([*names(before, "train"), *NEW])
@@ -198,7 +194,7 @@ def test_a_prediction_that_a_person_finds_right_is_no_prediction_any_more(earlie
         tasks = submitted_in_label_studio(output)
         for task in tasks:
             task["annotations"][0]["ground_truth"] = True
-        place = write_json(output.parent / "my photos/project-1.json", tasks)
+        place = write_json(output.parent / "downloads/project-1.json", tasks)
     assert "prediction_in_train" not in found(prepared(earlier, corrected=str(place)))
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 DIGEST = "instseg_digest"
 """The key of the digest, in the file of one image, or in the entry of an image in a file of many."""
+IMAGES = "instseg_images"
+"""The key of the folder of the images in a task of Label Studio, whose exports lie anywhere."""
 CHECKED = "checked"
 """A flag of an image, which LabelMe shows as a box to tick: the prediction is right as it is."""
 LABELME_DECIMALS, LABELSTUDIO_DECIMALS = 2, 4

@@ -26,6 +26,7 @@ def test_a_task_has_its_photo_and_one_prediction_of_polygons_in_percent(tmp_path
     export(LabelStudio, tmp_path, {"more/a b.jpg": predicted(PIXEL)})
     (task,) = tasks(tmp_path)
     assert task["data"].pop("instseg_digest") == labelstudio_digest(task["predictions"][0]["result"])
+    assert task["data"].pop("instseg_images") == str(tmp_path / "my photos")
     assert task["data"] == {"image": "/data/local-files/?d=my%20photos/more/a%20b.jpg"}
     assert task["meta"] == {"instseg": IDENTITY}
     (prediction,) = task["predictions"]

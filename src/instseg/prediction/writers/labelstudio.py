@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypedDict
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
@@ -14,7 +15,7 @@ from instseg.core.categories import category_colour
 from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
 from instseg.core.polygons import join_polygons
-from instseg.core.prediction_mark import DIGEST, LABELSTUDIO_DECIMALS, labelstudio_digest
+from instseg.core.prediction_mark import DIGEST, IMAGES, LABELSTUDIO_DECIMALS, labelstudio_digest
 from instseg.core.types import ImageSize, Polygon
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
@@ -70,8 +71,8 @@ class LabelStudio(Writer):
     def _task(self, image: PredictedImage) -> dict[str, object]:
         """Return the task of an image, with the mean score of its instances, by which Label Studio can sort.
 
-        An image without instances has no prediction: some versions refuse an empty one. The digest is in the data of
-        the task, which the JSON and the JSON-MIN export have.
+        An image without instances has no prediction: some versions refuse an empty one. The digest and the
+        folder of the images are in the data of the task, which the JSON and the JSON-MIN export have.
         """
         result = self.results[image.file]
         prediction = {
@@ -82,10 +83,19 @@ class LabelStudio(Writer):
         # Images are served from the folder above theirs: Label Studio wants a folder below the one that it serves.
         path = os.fsencode(f"{self.run.image_folder.name}/{image.file}")
         return {
-            "data": {IMAGE: f"/data/local-files/?d={quote(path)}", DIGEST: labelstudio_digest(result)},
+            "data": {
+                IMAGE: f"/data/local-files/?d={quote(path)}",
+                DIGEST: labelstudio_digest(result),
+                IMAGES: _as_text(self.run.image_folder),
+            },
             "predictions": [prediction] if result else [],
             "meta": {"instseg": dict(self.run.identity)},
         }
+
+
+def _as_text(path: Path) -> str:
+    """Return a path as text, with escapes for the bytes in it that are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _region(region_id: str, polygon: Polygon, category: str, score: float, image_size: ImageSize) -> Region:
@@ -117,9 +127,7 @@ def _label_config(run: PredictionRun) -> str:
 
 
 def _how_to(run: PredictionRun) -> str:
-    folder, above = (
-        os.fsencode(path).decode("utf-8", "backslashreplace") for path in (run.image_folder, run.image_folder.parent)
-    )
+    folder, above = (_as_text(path) for path in (run.image_folder, run.image_folder.parent))
     return textwrap.dedent(
         f"""\
         1. Start Label Studio so that it may show the images from where they are:

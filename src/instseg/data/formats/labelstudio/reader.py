@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.text import list_names
+from instseg.core.prediction_mark import IMAGES
+from instseg.core.text import list_names, usable_text
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.annotations import read_coco
 from instseg.data.formats.coco.layout import find_annotation_files
@@ -27,6 +30,7 @@ NUM_HEAD_BYTES, NUM_TAIL_BYTES = 1 << 16, 1 << 11
 CONTRIBUTOR = re.compile(rb'"contributor":\s*"Label Studio')
 FILE_NAME = re.compile(rb'"file_name":\s*"(?:[^"]*[/\\])?([^"/\\]*)"')
 UPLOADED = re.compile(rb"(?=\d*[a-f])[0-9a-f]{8}(-|__)")  # not 20240131-120000.jpg
+FOLDER = re.compile(rb'"%s":\s*("(?:[^"\\]|\\.)*")' % IMAGES.encode())
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 OWN_KEYS = (b'"annotations"', b'"completions"', b'"predictions"')
 TASK_KEYS = (b'"data"', b'"result"', b'"completed_by"')
@@ -101,7 +105,8 @@ class LabelStudioReader:
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         """Read every export and find its images."""
         exports = self._exports()
-        images = LabelStudioImages(self._folder, self.images, self.cache_dir)
+        folder = self.images or _folder_of_predictions(exports.values())
+        images = LabelStudioImages(self._folder, folder, self.cache_dir)
         read = {split: self._read(file, images, findings[split]) for split, file in exports.items()}
         _list_same_categories([coco for coco, _ in read.values()])
         _report_unlabelled(images, [path for _, paths in read.values() for path in paths], findings[next(iter(read))])
@@ -159,6 +164,19 @@ class LabelStudioReader:
             image_size = task.image_size or (header.displayed_size if header else None)
             add_task(builder, task, path.name, image_size, findings)
         return builder.coco(categories_of([builder])), list(used)
+
+
+def _folder_of_predictions(exports: Iterable[Path]) -> str | None:
+    """Return the folder of the images that ``predict.py`` gave its tasks; None where there is none here."""
+    for file in exports:
+        try:
+            found = FOLDER.search(file.read_bytes())
+            folder = usable_text(json.loads(found[1])) if found else ""
+        except (OSError, ValueError):  # reading it says what is the matter
+            continue
+        if folder and os.path.isdir(folder):  # noqa: PTH112  (raises for no name)
+            return folder
+    return None
 
 
 def _holds_tasks(file: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.prediction_mark import DIGEST, labelstudio_digest
+from instseg.core.prediction_mark import DIGEST, IMAGES, labelstudio_digest
 from instseg.core.text import list_names, plural, usable_text
 from instseg.core.types import ImageSize
 from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
@@ -156,7 +156,7 @@ def _image(data: Mapping[str, object], results: Iterable[object], image_key: str
     """Return the image that a task names, or None; InstsegError if several values may be it."""
     if image_key is not None:
         return value if isinstance(value := data.get(image_key), str) and value else None
-    texts = {key: value for key, value in data.items() if isinstance(value, str) and value}
+    texts = {key: v for key, v in data.items() if isinstance(v, str) and v and key not in (DIGEST, IMAGES)}
     images = {key: value for key, value in texts.items() if looks_like_image(value)}
     images = images or {key: v for key, v in texts.items() if ADDRESS.match(v) or v.startswith("/")}
     if len(images) > 1:
