@@ -1,17 +1,15 @@
 """One thread a test: on a shared machine, threads that wait for each other cost more than they bring."""
 
-import copy
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from parsed_once import parsing_once
 
 torch.set_num_threads(1)
 
@@ -33,17 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def each_config_file_is_parsed_once() -> Iterator[None]:
-    """Parsing some thirty files takes Hydra a third of the time of each of the hundreds of configs composed here."""
-    parse, parsed = OmegaConf.load, {}
-
-    def load(file: IO[str] | Path | str) -> object:
-        path = Path(file if isinstance(file, str | Path) else file.name)
-        state = path.stat()
-        key = path, state.st_mtime_ns, state.st_size
-        if key not in parsed:
-            parsed[key] = parse(file)
-        return copy.deepcopy(parsed[key])
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OmegaConf, "load", load)
+        patch.setattr(OmegaConf, "load", parsing_once(OmegaConf.load))
         yield

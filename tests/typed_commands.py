@@ -37,7 +37,7 @@ QUICK_FOR_ANY_NETWORK = (
 QUICK = (*QUICK_FOR_ANY_NETWORK, *NETWORK)
 """Settings of a training whose steps take less time than its start."""
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["instseg.app.run", "s3fs"])  # Lightning imports s3fs in each run
+_forks.set_forkserver_preload(["preloaded"])
 
 
 @dataclass(frozen=True)

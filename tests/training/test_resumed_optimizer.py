@@ -17,7 +17,7 @@ NETWORK = nn.Linear(2, 1)
 def built(**settings: object) -> tuple[torch.optim.AdamW, LRScheduler, OptimizerSettings]:
     optimizer = torch.optim.AdamW(NETWORK.parameters(), **{"lr": 1e-3, "weight_decay": 0.01, **settings})
     scheduler = LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    return optimizer, scheduler, OptimizerSettings(optimizer)
+    return optimizer, scheduler, OptimizerSettings(optimizer, scheduler)
 
 
 def resumed(**settings: object) -> tuple[torch.optim.AdamW, LRScheduler]:
@@ -29,7 +29,7 @@ def resumed(**settings: object) -> tuple[torch.optim.AdamW, LRScheduler]:
     optimizer, scheduler, wanted = built(**settings)
     optimizer.load_state_dict(before.state_dict())
     scheduler.load_state_dict(schedule.state_dict())
-    wanted.rescale(scheduler)
+    wanted.rescale_schedule()
     return optimizer, scheduler
 
 

@@ -61,13 +61,13 @@ class InstanceSegmentationModule(pl.LightningModule):
         assert self.build_optimizer is not None and self.build_scheduler is not None
         optimizer = self.build_optimizer(as_module(self.model), self.effective_batch_size)
         scheduler = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
-        self.optimizer_settings = OptimizerSettings(optimizer)
+        self.optimizer_settings = OptimizerSettings(optimizer, scheduler)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_start(self) -> None:
         """Let a restored schedule move the learning rates of this run, where the checkpoint had others."""
         if self.optimizer_settings is not None:
-            self.optimizer_settings.rescale(self.trainer.lr_scheduler_configs[0].scheduler)
+            self.optimizer_settings.rescale_schedule()
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Return the callbacks that belong to this module."""

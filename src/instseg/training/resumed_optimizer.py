@@ -11,7 +11,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 log = logging.getLogger(__name__)
 
-OF_THE_TRAINING = ("params", "lr", "initial_lr")
+BUILT_LR = "built_lr"
+"""Entry of a parameter group: the learning rate before any schedule. ``initial_lr`` is the latest schedule's."""
+OF_THE_TRAINING = ("params", "lr", "initial_lr", BUILT_LR, "swa_lr")
 """Entries of a parameter group that the schedule moves, or that are no settings."""
 
 Settings = dict[str, object]
@@ -21,37 +23,45 @@ class OptimizerSettings:
     """The settings of a new optimizer, which it is given again whenever the state of a checkpoint is restored.
 
     Args:
-        optimizer: with its schedule, before anything is restored.
+        optimizer: before anything is restored.
+        scheduler: of the optimizer.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, scheduler: LRScheduler) -> None:
+        self._scheduler = scheduler
         self._lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
+        for group, lr in zip(optimizer.param_groups, self._lrs, strict=True):
+            group[BUILT_LR] = lr
         self._others = [_settings(group) for group in optimizer.param_groups]
-        self._is_rescaled = False
+        self._ratios = [1.0] * len(self._lrs)
         optimizer.register_load_state_dict_post_hook(self._apply)
 
-    def rescale(self, scheduler: LRScheduler) -> None:
-        """Let a restored schedule move the learning rates that the optimizer has now, if they are others.
-
-        Args:
-            scheduler: of the optimizer.
-        """
-        if self._is_rescaled:
-            scheduler.base_lrs = list(self._lrs)
+    def rescale_schedule(self) -> None:
+        """Let the schedule, restored after the optimizer, move the learning rates that this has now."""
+        pairs = zip(self._scheduler.base_lrs, self._ratios, strict=True)
+        self._scheduler.base_lrs = [lr * ratio for lr, ratio in pairs]
 
     def _apply(self, optimizer: Optimizer) -> None:
         """Change what differs, and say so; what is equal is not touched."""
         said = []
-        for group, lr, others in zip(optimizer.param_groups, self._lrs, self._others, strict=True):
-            before, then = float(group["initial_lr"]), _settings(group)
+        for index, (group, lr) in enumerate(zip(optimizer.param_groups, self._lrs, strict=True)):
+            before, then = _built_lr(group, lr), _settings(group)
             if before != lr:
-                group["lr"], group["initial_lr"], self._is_rescaled = group["lr"] * lr / before, lr, True
+                ratio = self._ratios[index] = lr / before
+                group["lr"], group["initial_lr"] = group["lr"] * ratio, group["initial_lr"] * ratio
                 said.append(f"learning rate {before:.3g} -> {lr:.3g}, with its schedule")
-            for name in (name for name, value in others.items() if then.get(name) != value):
-                group[name] = others[name]
+            group[BUILT_LR] = lr
+            for name in (name for name, value in self._others[index].items() if then.get(name) != value):
+                group[name] = self._others[index][name]
                 said.append(f"{name} {then.get(name)} -> {group[name]}")
         if said:
             rank_zero_only(log.info)("The resumed optimizer has other settings now: %s", "; ".join(dict.fromkeys(said)))
+
+
+def _built_lr(group: Mapping[str, object], lr: float) -> float:
+    """Return the learning rate that a restored group was built with; checkpoints of early versions do not name it."""
+    initial = lr if "swa_lr" in group else group["initial_lr"]
+    return float(str(group.get(BUILT_LR, initial)))
 
 
 def _settings(group: Mapping[str, object]) -> Settings:
