@@ -19,7 +19,7 @@ from instseg.core.masks import rle_to_bitmask, rle_to_box
 from instseg.core.types import Bitmask, Image, ImageSize, Rle
 from instseg.visualization.colours import Colour
 from instseg.visualization.labels import LabelPlacer
-from instseg.visualization.text import crowding, letter_px
+from instseg.visualization.text import crowding, letter_px, line_px
 
 MIN_SIDE_PX = 640
 """The longer side of a drawn picture has at least this, up to 1.4 times as much where many names need room."""
@@ -69,7 +69,7 @@ class Canvas:
         self.scale = max(height / own[0], width / own[1])
         self.pixels = image.copy() if (height, width) == own else resized(image, (height, width))
         self.letter_px = letter_px((height, width), num_instances)
-        self.line = max(2, round(self.letter_px / 9))
+        self.line = line_px((height, width), num_instances)
         self.has_boxes = num_instances <= MAX_BOXES
         cells = min(1.0, CELLS / max(height, width))
         self.covered = np.zeros((max(1, round(height * cells)), max(1, round(width * cells))), np.uint8)
@@ -113,7 +113,7 @@ class Canvas:
         region = self.pixels[top : top + height, left : left + width]
         mask = shape.mask
         if shape.look is Look.HATCHED:
-            period = 6 * self.line
+            period = 6 * self.line + 2
             mask = mask * ((np.add.outer(np.arange(height), np.arange(width)) % period) < period // 2)
         if shape.look is not Look.DASHED:
             tint = np.rint(np.array(shape.colour) * OPACITY).astype(np.uint8)
@@ -135,7 +135,7 @@ class Canvas:
 
     def _dashes(self, contour: Points) -> list[Points]:
         """Cut a contour of neighbouring pixels into dashes, a whole number of them."""
-        length = DASH * self.line
+        length = DASH * self.line + 1
         count = max(1, round(len(contour) / (2 * length)))
         edges = np.linspace(0, len(contour), 2 * count + 1).astype(int)
         return [contour[start : end + 1] for start, end in zip(edges[:-1:2], edges[1::2], strict=True)]

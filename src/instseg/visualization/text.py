@@ -32,8 +32,22 @@ def letter_px(size: ImageSize, num_instances: int = 0) -> int:
         size: height and width of the picture.
         num_instances: number of names on it.
     """
-    letter = LETTER_PX * math.pow(math.sqrt(size[0] * size[1]) / LETTER_AT_PX, LETTER_GROWTH)
-    return max(MIN_LETTER_PX, round(min(letter * crowding(num_instances), min(size) / 7)))
+    return max(MIN_LETTER_PX, round(min(_letter(size, num_instances), min(size) / 7)))
+
+
+def line_px(size: ImageSize, num_instances: int = 0) -> int:
+    """Choose a width of lines that goes with the letters, and is finer where these cannot be smaller.
+
+    Args:
+        size: height and width of the picture.
+        num_instances: number of names on it.
+    """
+    return max(1, round(_letter(size, num_instances) / 8))
+
+
+def _letter(size: ImageSize, num_instances: int) -> float:
+    scale = math.sqrt(size[0] * size[1]) / LETTER_AT_PX
+    return LETTER_PX * math.pow(scale, LETTER_GROWTH) * crowding(num_instances)
 
 
 @lru_cache(maxsize=32)
