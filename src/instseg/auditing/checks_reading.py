@@ -14,7 +14,16 @@ LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_FRACTION = 0.5
 WARNED = (
     *("box_only", "mask_semantic", "regions_as_instances", "bbox_misread", "bbox_differs", "mask_transposed"),
-    *("box_outside", "area_differs", "hole_filled", "crowd_invalid", "groups_alike", "mask_background"),
+    *(
+        "box_outside",
+        "area_differs",
+        "hole_filled",
+        "crowd_invalid",
+        "groups_alike",
+        "mask_background",
+        "image_bands",
+        "image_pages",
+    ),
     *("prediction_in_train", "prediction_in_any"),
 )
 """Repairs and other findings that change what is learnt or measured: warnings."""
@@ -58,6 +67,9 @@ ADVICE = {
     "mask_of_classes": "Name the values, so that each connected region is an object of its category.",
     "mask_values_encoded": "Read them as such, and name the categories.",
     "mask_background": "If it is the background, say so.",
+    "image_bands": "Opacity and near infrared are not seen by the network; nothing else needs to be done.",
+    "image_pages": "If the labels were drawn on another page, write each page as a file of its own.",
+    "image_value_range": "Look whether the pictures of the audit are as bright as they should be.",
     "groups_alike": "If they are several objects, read each shape as an instance.",
     "shape_fractions": "Read them as fractions of width and height.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",

@@ -20,7 +20,7 @@ from PIL import Image as PilImage
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 from instseg.data.formats.mask_values import COLOUR, PixelValues
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 
 VOID = 255
 """Value of indexed images, as in VOC, for the border that belongs to no instance."""

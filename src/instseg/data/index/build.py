@@ -22,6 +22,7 @@ from instseg.data.reading.coco_text import whole
 from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.frames import ListedImage, labelled_frame
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
+from instseg.data.reading.image_kinds import note_kind
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
 from instseg.data.reading.labels import Labels
 
@@ -96,6 +97,7 @@ def write_index(
                 continue
             image_size, upright = frame
             _note_exif(image, upright, findings)
+            note_kind(image, findings)
             writer.add_image(image.entry["id"], image.entry["file_name"], image_size, upright)
             for annotation in annotations[image.entry["id"]]:
                 name = f"annotation {annotation['id']} of {image.entry['file_name']}"

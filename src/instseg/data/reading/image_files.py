@@ -16,6 +16,9 @@ IMAGE_EXTENSIONS = frozenset(
 )
 """Lower case. HEIC is listed so that a folder of phone images is answered with what to do, not with silence."""
 
+MAX_PIXELS = 600_000_000
+"""1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
+
 Source = str | Path | Sequence[str | Path]
 """A file, a folder, a glob pattern, or a list of these."""
 

@@ -20,9 +20,18 @@ from PIL.ImageFile import ImageFile
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize
+from instseg.data.reading.deep_pixels import (
+    USUAL,
+    ImageKind,
+    bands_of_tiff,
+    deep_image,
+    kind_of,
+    range_of,
+    too_many_bands,
+    without_fourth_band,
+)
+from instseg.data.reading.image_files import MAX_PIXELS
 
-MAX_PIXELS = 600_000_000
-"""1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
 # Pillow's own limit is a global that warns from 89 and stops at 179 megapixels, within reach of stitched images.
 PilImage.MAX_IMAGE_PIXELS = MAX_PIXELS
 
@@ -49,6 +58,7 @@ class ImageHeader:
 
     size: ImageSize  # (height, width) as stored, before it is turned
     orientation: int  # EXIF, 1..8; 1 where the file has none
+    kind: ImageKind = USUAL
 
     @property
     def displayed_size(self) -> ImageSize:
@@ -59,8 +69,9 @@ class ImageHeader:
 def read_image(path: str | Path, rotate: bool = True) -> Image:
     """Decode an image.
 
-    Alpha is laid on white, 16-bit gray is scaled to 8 bits over its full range, CMYK is converted without a colour
-    profile, of an animation the first frame counts.
+    Alpha is laid on white, 16 bits are scaled to 8 over the range that an image uses (8, 12 or 16 bits), CMYK is
+    converted without a colour profile. Of a TIFF the first page and the bands red, green and blue count, of an
+    animation the first frame.
 
     Args:
         path: the file.
@@ -90,8 +101,21 @@ def image_pixels(image: PilImage.Image, rotate: bool = True) -> Image:
         InstsegError: its pixels are of a kind whose range is not known.
     """
     header = _header(image)
+    _check_16_bits(image)
+    deep = deep_image(image) if header.kind.is_deep else None
+    if deep is not None:
+        turned = image.format == "TIFF" and image.mode.startswith("I")  # by Pillow, as it decoded it
+        return np.array(_to_rgb(deep if turned and rotate else _turned(deep, header.orientation, rotate, turned)))
     upright = _turned(image, header.orientation, rotate)
     return np.array(_to_rgb(upright))
+
+
+def _check_16_bits(image: PilImage.Image) -> None:
+    """Require values of 16 bits in an image of mode I, which has 32."""
+    if image.mode == "I":
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise InstsegError(f"pixels run from {values.min()} to {values.max()}, expected 0 to 65535 (16 bits)")
 
 
 def read_image_header(path: str | Path) -> ImageHeader:
@@ -102,6 +126,16 @@ def read_image_header(path: str | Path) -> ImageHeader:
     """
     with _opened(path) as image:
         return _header(image)
+
+
+def largest_value(path: str | Path) -> int:
+    """Decode an image of 16 bits a channel for its largest value; 0 where it cannot be told.
+
+    Raises:
+        InstsegError: as ``read_image`` does.
+    """
+    with _opened(path) as image:
+        return range_of(image)
 
 
 def seems_damaged(path: str | Path) -> bool:
@@ -150,6 +184,8 @@ def _why_unidentified(path: Path) -> str:
         start = file.read(12)
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"msf1"):
         return "HEIC images cannot be read here: convert them to JPEG or PNG first"
+    if (num_bands := bands_of_tiff(path)) is not None and num_bands > 1:
+        return too_many_bands(num_bands)
     return f"not an image that can be read (it starts with {start[:8]!r})"
 
 
@@ -163,7 +199,10 @@ def _header(image: PilImage.Image) -> ImageHeader:
         image, TiffImagePlugin.TiffImageFile
     ):  # its size is reported as displayed by some versions of Pillow, as stored by others
         width, height = image.tag_v2[WIDTH_TAG], image.tag_v2[HEIGHT_TAG]
-    return ImageHeader((height, width), orientation)
+    kind = kind_of(image)
+    if kind.is_unknown:
+        raise InstsegError(too_many_bands(kind.num_bands))
+    return ImageHeader((height, width), orientation, kind)
 
 
 def _orientation(image: PilImage.Image) -> int:
@@ -194,9 +233,10 @@ def _late_png_exif(image: PilImage.Image) -> bytes:
     return b""
 
 
-def _turned(image: PilImage.Image, orientation: int, rotate: bool) -> PilImage.Image:
-    if image.format == "TIFF":
-        image.load()  # comes out upright
+def _turned(image: PilImage.Image, orientation: int, rotate: bool, is_upright: bool = False) -> PilImage.Image:
+    if image.format == "TIFF" or is_upright:
+        image = without_fourth_band(image)  # decoded by Pillow, a TIFF comes out upright
+        image.load()
         undo = {6: 8, 8: 6}.get(orientation, orientation)  # the quarter turns undo each other, the rest themselves
         return image if rotate or undo == 1 else image.transpose(_TRANSPOSE[undo])
     return image.transpose(_TRANSPOSE[orientation]) if rotate and orientation != 1 else image
@@ -205,19 +245,8 @@ def _turned(image: PilImage.Image, orientation: int, rotate: bool) -> PilImage.I
 def _to_rgb(image: PilImage.Image) -> PilImage.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):
-        return _gray_from_16_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         straight = image.convert("RGBA")
         white = PilImage.new("RGBA", image.size, "white")
         return PilImage.alpha_composite(white, straight).convert("RGB")
     return image.convert("RGB")
-
-
-def _gray_from_16_bits(image: PilImage.Image) -> PilImage.Image:
-    """Modes I;16 and I. Pillow's own conversion cuts everything above 255 to white."""
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise InstsegError(f"pixels run from {values.min()} to {values.max()}, expected 0 to 65535 (16 bits)")
-    gray = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return PilImage.fromarray(gray).convert("RGB")

@@ -13,7 +13,7 @@ from instseg.core.types import ImageSize, Polygon
 from instseg.data.formats.image_labels import Shape
 from instseg.data.formats.plain_json import as_number
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 
 SHAPES, OPEN_SHAPES = ("polygon", "box", "ellipse", "mask"), ("polyline", "points", "cuboid", "skeleton")
 

@@ -13,7 +13,7 @@ from instseg.data.formats.image_labels import Shape
 from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 
 OPEN_SHAPES = ("line", "keypoint", "skeleton", "simple_table", "eye", "link", "graph")
 

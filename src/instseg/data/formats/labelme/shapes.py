@@ -18,7 +18,7 @@ from instseg.core.text import plural, usable_text
 from instseg.core.types import Bitmask, ImageSize, Polygon
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
 
 BACKGROUND = "_background_"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Bitmask, ImageSize
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 
 VALUE_BITS = 8
 LENGTH_BITS = (3, 4, 8, 16)

@@ -18,7 +18,7 @@ from instseg.core.types import ImageSize
 from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
 from instseg.data.formats.labelstudio.shapes import add_region, read_regions
 from instseg.data.reading.findings import Findings, told
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
 
 MIN_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history"}

@@ -22,7 +22,7 @@ from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_object, size_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 from instseg.data.reading.labels import UNSPLIT, Labels
 
 NUM_PROBED_BYTES = 262_144

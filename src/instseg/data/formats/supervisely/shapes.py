@@ -17,7 +17,7 @@ from instseg.core.types import ImageSize
 from instseg.data.formats.image_labels import Shape
 from instseg.data.formats.plain_json import as_list, as_number, as_object
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
-from instseg.data.reading.images import MAX_PIXELS
+from instseg.data.reading.image_files import MAX_PIXELS
 
 OPEN_SHAPES = ("point", "line", "polyline", "graph", "cuboid")
 MAX_PNG_BYTES = 100_000_000

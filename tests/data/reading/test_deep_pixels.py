@@ -1,0 +1,111 @@
+"""Images of 12 and 16 bits, of more bands and pages: what a person means by them, told where something is left out."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+from instseg.core.errors import InstsegError
+from instseg.data.reading.findings import Findings
+from instseg.data.reading.frames import read_headers
+from instseg.data.reading.image_kinds import note_kind
+from instseg.data.reading.images import read_image
+
+COLOUR, INFRARED = (200, 100, 50), 64
+
+
+def write_tiff(path: Path, pixels: np.ndarray, photometric: int = 2, extra: list[int] | None = None) -> Path:
+    """An uncompressed TIFF of (H, W, bands), with what ExtraSamples says about the bands behind the colours."""
+    height, width, bands = pixels.shape
+    data = pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+    values = [
+        (256, [width]),
+        (257, [height]),
+        (258, [pixels.dtype.itemsize * 8] * bands),
+        (259, [1]),
+        (262, [photometric]),
+    ]
+    values += [(273, [8]), (277, [bands]), (278, [height]), (279, [len(data)]), (284, [1])]
+    values += [(338, extra)] if extra else []
+    tags, more = b"", b""
+    for tag, numbers in values:
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        if len(packed) > 4:
+            more, packed = more + packed, struct.pack("<I", 8 + len(data) + len(more))
+        tags += struct.pack("<HHI", tag, 4, len(numbers)) + packed
+    start = struct.pack("<2sHI", b"II", 42, 8 + len(data) + len(more))
+    path.write_bytes(start + data + more + struct.pack("<H", len(values)) + tags + bytes(4))
+    return path
+
+
+def colours(*bands: int, factor: int = 1, dtype: type = np.uint8) -> np.ndarray:
+    return np.full((4, 6, len(bands)), bands, dtype) * dtype(factor)
+
+
+def pixel(path: Path) -> list[int]:
+    image = read_image(path)
+    assert image.shape == (4, 6, 3) and (image == image[0, 0]).all()
+    return image[0, 0].tolist()
+
+
+@pytest.mark.parametrize("extra", [[0], [1], [2], None], ids=["unspecified", "premultiplied", "opacity", "not said"])
+def test_a_fourth_band_that_is_neither_opaque_nor_transparent_is_no_opacity(tmp_path, extra):
+    assert pixel(write_tiff(tmp_path / "a.tif", colours(*COLOUR, INFRARED), extra=extra)) == list(COLOUR)
+
+
+def test_opacity_of_a_tiff_is_laid_on_white(tmp_path):
+    pixels = colours(*COLOUR, 255)
+    pixels[:2, ..., 3] = 0
+    image = read_image(write_tiff(tmp_path / "a.tif", pixels, extra=[2]))
+    assert image[0, 0].tolist() == [255, 255, 255] and image[-1, -1].tolist() == list(COLOUR)
+
+
+@pytest.mark.parametrize(("factor", "top"), [(1, 255), (16, 4095), (257, 65535)])
+@pytest.mark.parametrize("bands", [COLOUR, (*COLOUR, INFRARED)])
+def test_16_bits_are_scaled_by_the_range_that_they_use(tmp_path, factor, top, bands):
+    pixels = colours(*bands, factor=factor, dtype=np.uint16)
+    expected = [round(value * factor * 255 / top) for value in COLOUR]
+    assert pixel(write_tiff(tmp_path / "a.tif", pixels, extra=[0] if len(bands) > 3 else None)) == expected
+    cv2.imwrite(str(tmp_path / "a.png"), pixels[..., 2::-1])
+    assert pixel(tmp_path / "a.png") == expected
+    PilImage.fromarray(pixels[..., 0]).save(tmp_path / "gray.png")
+    assert pixel(tmp_path / "gray.png") == expected[:1] * 3
+
+
+@pytest.mark.parametrize("rotate", [True, False])
+def test_deep_images_are_turned_as_others(tmp_path, rotate):
+    pixels = np.arange(4 * 6 * 3, dtype=np.uint16).reshape(4, 6, 3) * 800
+    exif = PilImage.Exif()
+    exif[0x0112] = 6
+    PilImage.fromarray(pixels[..., 0]).save(tmp_path / "a.png", exif=exif)
+    turned = np.rot90(pixels[..., 0], -1) if rotate else pixels[..., 0]
+    np.testing.assert_allclose(read_image(tmp_path / "a.png", rotate)[..., 0], turned / 257, atol=1)
+
+
+@pytest.mark.parametrize("bands", [2, 4, 8])
+def test_bands_of_which_nothing_says_the_colours_are_refused_with_a_sentence(tmp_path, bands):
+    write_tiff(tmp_path / "a.tif", colours(*range(bands)), photometric=1, extra=[0] * (bands - 1))
+    with pytest.raises(InstsegError, match=rf"has {bands} bands, .*write these three as an RGB file"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_bands_pages_and_ranges_are_named_when_a_dataset_is_read(tmp_path):
+    write_tiff(tmp_path / "a.tif", colours(*COLOUR, INFRARED, factor=16, dtype=np.uint16), extra=[0])
+    page = PilImage.fromarray(colours(*COLOUR))
+    page.save(tmp_path / "b.tif", save_all=True, append_images=[page, page])
+    page.save(tmp_path / "c.png")
+    findings = Findings()
+    for image in read_headers(
+        [{"id": n, "file_name": name} for n, name in enumerate(("a.tif", "b.tif", "c.png"))], tmp_path
+    ):
+        note_kind(image, findings)
+    assert findings.names == {
+        "image_bands": ["a.tif (4 bands)"],
+        "image_value_range": ["a.tif (values up to 3,200: 12 of 16 bits)"],
+        "image_pages": ["b.tif (3 pages)"],
+    }
