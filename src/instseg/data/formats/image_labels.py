@@ -20,6 +20,7 @@ from rich.progress import track
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle, clip_polygon, polygons_to_rle
 from instseg.core.types import ImageSize, Polygon, Rle
+from instseg.data.formats.polygons import Shape
 from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import split_of_folders
 from instseg.data.reading.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
@@ -27,8 +28,6 @@ from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categori
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Shape = Rle | list[Polygon] | NDArray[np.float64]
-"""A bitmap of the image's size, the parts of an instance, or a box (4,) xyxy."""
 
 LARGE_PIXELS = 16_000_000
 """Decoding a mask takes 3 bytes per pixel, a coloured one 13: with 16 threads at most 3 GB."""

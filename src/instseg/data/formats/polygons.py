@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import MAX_COORDINATE_PX
-from instseg.core.types import Polygon
+from instseg.core.types import Polygon, Rle
 
+Shape = Rle | list[Polygon] | NDArray[np.float64]
+"""A bitmap of the image's size, the parts of an instance, or a box (4,) xyxy."""
 NUM_ELLIPSE_POINTS = 90
 """The polygon has 0.08 % less area than the ellipse and stays within 0.06 % of its radius."""
 

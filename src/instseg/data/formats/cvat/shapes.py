@@ -10,9 +10,8 @@ import numpy as np
 from instseg.core.box_masks import crop_to_rle
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize, Polygon
-from instseg.data.formats.image_labels import Shape
 from instseg.data.formats.plain_json import as_number
-from instseg.data.formats.polygons import check_polygon, ellipse, read_points
+from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.image_files import MAX_PIXELS
 
 SHAPES, OPEN_SHAPES = ("polygon", "box", "ellipse", "mask"), ("polyline", "points", "cuboid", "skeleton")

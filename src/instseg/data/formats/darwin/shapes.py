@@ -9,10 +9,9 @@ import numpy as np
 from instseg.core.errors import InstsegError
 from instseg.core.holes import cut_holes, holes_of
 from instseg.core.types import ImageSize, Polygon, Rle
-from instseg.data.formats.image_labels import Shape
 from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh
-from instseg.data.formats.polygons import check_polygon, ellipse, read_points
+from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.image_files import MAX_PIXELS
 
 OPEN_SHAPES = ("line", "keypoint", "skeleton", "simple_table", "eye", "link", "graph")

@@ -14,9 +14,8 @@ from instseg.core.box_masks import crop_to_rle
 from instseg.core.errors import InstsegError
 from instseg.core.holes import with_holes
 from instseg.core.types import ImageSize
-from instseg.data.formats.image_labels import Shape
 from instseg.data.formats.plain_json import as_list, as_number, as_object
-from instseg.data.formats.polygons import check_polygon, ellipse, read_points
+from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.image_files import MAX_PIXELS
 
 OPEN_SHAPES = ("point", "line", "polyline", "graph", "cuboid")
