@@ -23,7 +23,7 @@ from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.formats.polygons import Shape
 from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import split_of_folders
-from instseg.data.reading.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
+from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
 Item = TypeVar("Item")

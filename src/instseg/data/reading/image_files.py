@@ -16,6 +16,8 @@ IMAGE_EXTENSIONS = frozenset(
 )
 """Lower case. HEIC is listed so that a folder of phone images is answered with what to do, not with silence."""
 
+NUM_THREADS = 16  # opening files on a network drive waits more than it works
+MIN_IMAGES_FOR_PROGRESS_BAR = 2000
 MAX_PIXELS = 600_000_000
 """1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from instseg.core.errors import InstsegError
-from instseg.data.reading.frames import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
+from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.reading.images import read_image
 
 THUMBNAIL_SIDE, NUM_FREQUENCIES = 32, 16  # the lowest 16 x 16 frequencies of 32 x 32 pixels: 256 bits

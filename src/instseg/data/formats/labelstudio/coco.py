@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.frames import NUM_THREADS
+from instseg.data.reading.image_files import NUM_THREADS
 from instseg.data.reading.images import ImageHeader, read_image_header
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from instseg.data.formats.yolo.layout import find_layout
 from instseg.data.formats.yolo.rows import Row, looks_like_pose, read_row
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import common_root, walk
-from instseg.data.reading.frames import NUM_THREADS
+from instseg.data.reading.image_files import NUM_THREADS
 from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import Labels, LabelsBuilder
 
