@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from faults import FAULTS
-from typed_commands import QUICK, Command, Done, train, train_as_ranks
+from typed_commands import QUICK_FOR_ANY_NETWORK, Command, Done, train, train_as_ranks
 
 from instseg.core.overrides import quoted
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for all fits
-ALIKE = (*QUICK, "model.norm=gn", "trainer.log_every_n_steps=1", "model.box.score_threshold=0")
+ALIKE = (*QUICK_FOR_ANY_NETWORK, "model.norm=gn", "trainer.log_every_n_steps=1", "model.box.score_threshold=0")
 TINY = (*ALIKE, "dataset.num_images={train: 4, val: 3, test: 5}", "scheduler=constant", "optimizer.lr=1e-5")
 SINGLE = ("trainer=cpu", "batch_size=2")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "batch_size=1")
