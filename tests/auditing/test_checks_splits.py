@@ -132,3 +132,26 @@ def test_too_few_images_to_fold_are_not_told_to_be_folded(found):
     assert found("few_images", {}).commands == ("dataset.folds=5 dataset.fold=0",)
     few = {split: labelled(one_car_each(split, 2)) for split in ("train", "val")}
     assert found("few_images", few).commands == ()
+
+
+def test_labels_that_count_the_objects_of_an_image_are_told_with_the_renaming(found):
+    names = {"cow-1": 1, "cow-2": 2, "dog": 3}
+    images = {f"train_{i}.png": [(name, CAR[1]) for name in names] for i in range(12)}
+    finding = found("category_names_numbered", {"train": labelled(images, names)})
+    assert finding.severity == Severity.WARNING
+    assert value_of(finding.commands[0]) == {"cow-1": "cow", "cow-2": "cow"}
+
+
+@pytest.mark.parametrize(
+    ("names", "shapes"),
+    [
+        (["class_1", "class_2"], 1),
+        (["bolt 8", "bolt 10"], 3),
+        (["cow", "cow-1"], 1),
+    ],
+)
+def test_numbers_that_are_names_are_none_of_that(audited, names, shapes):
+    categories = {name: n for n, name in enumerate(names, start=1)}
+    images = {f"train_{i}.png": [(name, CAR[1]) for name in names for _ in range(shapes)] for i in range(12)}
+    kinds = [finding.kind for finding in audited({"train": labelled(images, categories)}).findings]
+    assert "category_names_numbered" not in kinds

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from instseg.auditing.audit_options import AuditOptions
-from instseg.auditing.checks_crowds import crowds
+from instseg.auditing.checks_categories import category_findings
 from instseg.auditing.checks_exif import exif_findings
 from instseg.auditing.checks_images import copy_findings, list_images, similar_findings
 from instseg.auditing.checks_model import model_findings
@@ -67,7 +67,7 @@ def _quick_findings(tables: Tables, read: Mapping[str, Findings], options: Audit
     return [
         *lost_images(read, tables),
         *split_findings(tables),
-        *crowds(tables),
+        *category_findings(tables),
         *reading_findings(read, roots, sum(len(table.rows) for table in tables.values())),
         *exif_findings(read, tables, options),
         *shape_findings(tables),

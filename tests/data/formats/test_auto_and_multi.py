@@ -6,9 +6,11 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 from factories import SHARED, write_coco_folder, write_picture
 from labelme_files import SIZE, shape, write_labels
+from mask_pictures import write_mask
 
 from instseg.core.errors import InstsegError
 from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
@@ -171,3 +173,33 @@ def test_sources_that_cannot_be_read_say_why(tmp_path, sources, message):
     write_labelme(tmp_path / "phone", *"abc")
     with pytest.raises(InstsegError, match=message):
         read_sources(tmp_path, sources)
+
+
+def test_the_folder_above_several_exports_is_answered_with_the_line_that_reads_them_all(tmp_path):
+    write_coco_folder(tmp_path / "site one", {"train": 4})
+    write_coco_folder(tmp_path / "b/x", {"train": 4})
+    (tmp_path / "b/x").rename(tmp_path / "two")
+    with pytest.raises(InstsegError, match=r"site one \(coco\), two \(coco\)") as told:
+        recognise_format(tmp_path)
+    assert """dataset=multi 'dataset.sources={site_one: {root: "site one"}, two: {root: "two"}}'""" in str(told.value)
+    assert len(read_sources(tmp_path, {"site_one": {"root": "site one"}, "two": {"root": "two"}}).indices["train"]) > 0
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_a_folder_for_each_image_is_recognised_however_many_there_are(tmp_path, count):
+    for n in range(count):
+        write_mask(tmp_path / f"{n:04}/masks/x.png", np.ones(SIZE, np.uint8))
+        (tmp_path / f"{n:04}/images").mkdir()
+        (tmp_path / f"{n:04}/images/{n:04}.png").write_bytes(b"")
+    assert recognise_format(tmp_path)[0] == "mask_folder"
+
+
+def test_an_image_that_two_sources_label_is_read_once(tmp_path):
+    write_labelme(tmp_path, "a", "b", "c", "d")
+    for name in "abcd":
+        (tmp_path / f"{name}.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    (tmp_path / "classes.txt").write_text("car\n")
+    sources = {name: {"root": ".", "format": name} for name in ("labelme", "yolo")}
+    dataset = read_sources(tmp_path, sources)
+    splits = {index.folder: index for index in dataset.indices.values()}.values()
+    assert sum(map(len, splits)) == 4 and sum(index.num_instances for index in splits) == 4

@@ -164,6 +164,15 @@ def test_a_single_attribute_is_the_category_whatever_it_is_called(tmp_path):
     assert categories(tmp_path, {"tyre": "flat", "": "x", "note": ""}, {"tyre": 3, "note": " "}) == ["flat", "3"]
 
 
+def test_an_attribute_may_be_spelled_in_another_case_in_another_file(tmp_path):
+    assert categories(tmp_path, {"Name": "car", "size": "1"}, {"name": "dog"}, {" NAME": "cat"}) == [
+        "car",
+        "dog",
+        "cat",
+    ]
+    assert categories(tmp_path, {"Kind": "car", "size": "1"}, {"kind": "dog"}, attribute="kind") == ["car", "dog"]
+
+
 def test_of_several_the_one_with_a_usual_name_is_the_category(tmp_path):
     assert categories(tmp_path, {"colour": "red", "Class": "car"}, {"colour": "blue", "Class": "dog"}) == ["car", "dog"]
 

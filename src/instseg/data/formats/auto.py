@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ The module has ``recognise(root: Path) -> str | None``: a phrase about the label
 "3 COCO json", or None where they are of another format.
 """
 
+MAX_EXPORTS = 12
 READERS_VERSION = sum(reader.VERSION for _, reader in FORMATS.values())
 """Version of a reader of any of the formats: it rises with the version of each."""
 
@@ -50,15 +52,18 @@ def recognise_format(root: Path) -> tuple[str, str]:
     """
     if not root.is_file():
         check_folder(root)
-    found = {name: phrase for name, (module, _) in FORMATS.items() if (phrase := module.recognise(root))}
-    for name, general in MORE_GENERAL.items():
-        if name in found:
-            found.pop(general, None)
+    found = _recognised(root)
     if len(found) == 1:
         return next(iter(found.items()))
+    exports = _exports_in(root)
     if found:
         listed = "; ".join(f"dataset={name} ({phrase})" for name, phrase in found.items())
-        raise InstsegError(f"{root}: labels of more than one format. Choose {listed}, or read all with dataset=multi")
+        every = _multi(exports) if len(exports) > 1 else "dataset=multi (an image that several label is read once)"
+        raise InstsegError(f"{root}: labels of more than one format. Choose {listed}, or read all with {every}")
+    if exports:
+        listed = ", ".join(f"{folder.name} ({name})" for folder, name in exports.items())
+        every = f", or read all with {_multi(exports)}" if len(exports) > 1 else ""
+        raise InstsegError(f"{root}: its folders hold labels: {listed}. Give one of them as dataset.root{every}")
     if foreign := foreign_format(root):
         raise InstsegError(f"{root}: {foreign}")
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
@@ -67,6 +72,28 @@ def recognise_format(root: Path) -> tuple[str, str]:
         "labels lie deeper, give that folder; images without labels are labelled by "
         f"{typed_command('predict')} … save=[labelme]"
     )
+
+
+def _recognised(root: Path) -> dict[str, str]:
+    """Return the formats that fit, each with a phrase about its files."""
+    found = {name: phrase for name, (module, _) in FORMATS.items() if (phrase := module.recognise(root))}
+    for name, general in MORE_GENERAL.items():
+        if name in found:
+            found.pop(general, None)
+    return found
+
+
+def _exports_in(root: Path) -> dict[Path, str]:
+    """Return the folders in a root that are in one format each, for a root that holds several exports."""
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    formats = {folder: [*_recognised(folder)] for folder in folders[:MAX_EXPORTS] if not folder.name.startswith(".")}
+    return {folder: names[0] for folder, names in formats.items() if len(names) == 1}
+
+
+def _multi(exports: Mapping[Path, str]) -> str:
+    names = [re.sub(r"\W+", "_", folder.name) for folder in exports]
+    sources = ", ".join(f'{name}: {{root: "{folder.name}"}}' for name, folder in zip(names, exports, strict=True))
+    return f"dataset=multi 'dataset.sources={{{sources}}}'"
 
 
 @dataclass(frozen=True, slots=True)

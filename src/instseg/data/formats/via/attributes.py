@@ -26,11 +26,18 @@ def category_attribute(regions: Sequence[Region], wanted: str | None, where: Pat
     Raises:
         InstsegError: the choice is ambiguous, or no region has the wanted attribute.
     """
-    used = dict.fromkeys(key for region in regions for key in region.attributes if key and values_of(region, key))
+    spelled = (key for region in regions for key in region.attributes if key and values_of(region, key))
+    used = {_alike(key): key for key in spelled}.values()  # files may differ in case
     if wanted is None and not used:
         return None
     usual = [key for key in used if key.casefold() in USUAL_ATTRIBUTES]
-    candidates = [key for key in used if key == wanted] if wanted is not None else usual if len(used) > 1 else [*used]
+    candidates = (
+        [key for key in used if _alike(key) == _alike(wanted)]
+        if wanted is not None
+        else usual
+        if len(used) > 1
+        else [*used]
+    )
     if len(candidates) != 1:
         problem = "it is not clear which is the category" if wanted is None else f"none is called {wanted!r}"
         raise InstsegError(
@@ -47,11 +54,16 @@ def values_of(region: Region, attribute: str) -> list[str]:
         region: the region.
         attribute: the name of the attribute.
     """
-    value = region.attributes.get(attribute)
+    same = (key for key in region.attributes if _alike(key) == _alike(attribute))
+    value = region.attributes.get(attribute, region.attributes.get(next(same, "")))
     if isinstance(value, dict):
         return [key for key, ticked in value.items() if usable_text(key).strip() and ticked]
     text = usable_text(str(value) if type(value) is int else value)
     return [text] if text.strip() else []
+
+
+def _alike(attribute: str) -> str:
+    return attribute.strip().casefold()
 
 
 def _described(regions: Iterable[Region]) -> str:

@@ -1,0 +1,74 @@
+"""Checks of whole categories: regions marked as crowd, and names in which the objects of an image were counted."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import numpy as np
+
+from instseg.auditing.overrides import override, sayable
+from instseg.auditing.report import AuditFinding, Severity, Spot
+from instseg.auditing.tables import KEEP_CROWDS, Tables, crowds_per_category
+from instseg.core.text import list_names
+
+NUMBERED = re.compile(r"(?P<base>.*[^\W\d_])[\s_.#-]*\(?(?P<number>\d{1,3})\)?")
+ORDINARY = frozenset({"class", "category", "label", "type", "grade", "level", "stage", "model", "group", "phase"})
+"""Words before a number that is a name: of these, nobody counts objects."""
+MANY_FRACTION = 0.2
+"""Of the instances of a category, from which on regions marked as crowd are no exception."""
+MAX_REPEATED_FRACTION = 0.05
+"""Of the labels of an image that stand for several of its instances; numbers that count objects stand for one."""
+
+
+def category_findings(tables: Tables) -> list[AuditFinding]:
+    """Run the checks."""
+    return [*crowds(tables), *numbered_names(tables)]
+
+
+def crowds(tables: Tables) -> list[AuditFinding]:
+    """Report regions marked as crowd: a warning where they are too many of a category to be crowds."""
+    counts = {split: table.num_crowds for split, table in tables.items() if table.num_crowds}
+    if not counts:
+        return []
+    marked = crowds_per_category(tables)
+    worst = sorted(marked, key=lambda name: marked[name][0] / marked[name][1], reverse=True)
+    spots = tuple(Spot(next(iter(counts)), name, "{} of {} are marked".format(*marked[name])) for name in worst)
+    many = any(crowd > MANY_FRACTION * number for crowd, number in marked.values())
+    advice = "They are neither trained on nor scored."
+    if many:
+        advice += " Some tools mark every mask that is no polygon so: if they are ordinary objects, keep them."
+    severity = Severity.WARNING if many else Severity.INFO
+    title = f"regions marked as crowd (iscrowd 1): {list_names(f'{name} {marked[name][0]}' for name in worst)}"
+    return [AuditFinding("crowd_ignored", severity, title, counts, spots, advice, (KEEP_CROWDS,) if many else ())]
+
+
+def numbered_names(tables: Tables) -> list[AuditFinding]:
+    """Report categories such as cow-1 and cow-2 that are never several in an image, with the renaming."""
+    names = next(iter(tables.values())).index.categories.names if tables else ()
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if (found := NUMBERED.fullmatch(name.strip())) and found["base"].casefold() not in ORDINARY:
+            groups[found["base"]].append(name)
+    rename = {
+        name: base for base, some in groups.items() if len(some) > 1 and _count_objects(tables, some) for name in some
+    }
+    if not rename:
+        return []
+    title = f"categories that differ in a number only: {', '.join(rename)}"
+    advice = "If the numbers count the objects of an image, they are one category."
+    commands = (override("dataset.rename", rename),) if all(map(sayable, rename)) else ()
+    counts = {next(iter(tables)): len(rename)}
+    return [AuditFinding("category_names_numbered", Severity.WARNING, title, counts, (), advice, commands)]
+
+
+def _count_objects(tables: Tables, names: list[str]) -> bool:
+    """Tell whether each of the names stands for one instance of an image, and some image has several of the names."""
+    repeated, pairs, together = 0, 0, False
+    for table in tables.values():
+        wanted = np.isin(table.labels, [table.index.categories.label(name) for name in names])
+        images, labels = table.images[wanted], table.labels[wanted]
+        _, counts = np.unique(np.stack([images, labels]), axis=1, return_counts=True)
+        repeated, pairs = repeated + int((counts > 1).sum()), pairs + len(counts)
+        together = together or len(counts) > len(np.unique(images))
+    return together and repeated <= MAX_REPEATED_FRACTION * pairs
