@@ -30,7 +30,7 @@ def category_attribute(regions: Sequence[Region], wanted: str | None, where: Pat
     used = {_alike(key): key for key in spelled}.values()  # files may differ in case
     if wanted is None and not used:
         return None
-    usual = [key for key in used if key.casefold() in USUAL_ATTRIBUTES]
+    usual = [key for key in used if _alike(key) in USUAL_ATTRIBUTES]
     candidates = (
         [key for key in used if _alike(key) == _alike(wanted)]
         if wanted is not None
