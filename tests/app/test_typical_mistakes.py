@@ -31,7 +31,7 @@ OF_TRAIN = {
     "dataset=auto 'dataset.root=a,c'": "dataset.root: no such folder: a,c",
     "dataset=auto 'dataset.root=my {y}'": "dataset.root: no such folder: my {y}",
     "dataset=auto 'dataset.root=a${b'": "dataset.root=a${b: ${ starts a reference to another key",
-    "dataset.root=x": "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, labelme, ",
+    "dataset.root=x": "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, ",
     "'dataset.name=a=b [c]'": "a folder's, is quoted twice: 'dataset.name=\"a=b [c]\"'",
     "datset.root=x": "datset.root: there is no such key. Did you mean dataset",
     "optimizer.lrr=1": "optimizer.lrr: there is no such key. Did you mean optimizer.lr?",
