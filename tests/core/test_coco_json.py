@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from instseg.core.categories import Categories
-from instseg.core.coco_json import CSV_COLUMNS, ground_truth_to_coco, prediction_rows, predictions_to_coco
+from instseg.core.coco_json import CSV_COLUMNS, prediction_rows, predictions_to_coco
 from instseg.core.files import write_json
 from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
-from instseg.core.types import GroundTruth, Prediction, Rle
+from instseg.core.types import Prediction, Rle
 
 CATEGORIES = Categories(("cat", "dög"))
 SIZE = (40, 60)
@@ -36,12 +37,18 @@ def two_predictions() -> list[Prediction]:
     return [found, nothing]
 
 
-def two_truths() -> list[GroundTruth]:
-    areas = np.array([400.0, 1000.0])
-    drawn = GroundTruth(7, SIZE, BOXES.astype(float), np.array([2, 1]), areas, np.array([False, True]), RLES)
-    empty = np.zeros(0)
-    nothing = GroundTruth(8, SIZE, np.zeros((0, 4)), empty.astype(int), empty, empty.astype(bool), [])
-    return [drawn, nothing]
+def perfect_truth() -> dict[str, Any]:
+    """A COCO data set in which both predictions are right, the second being a crowd."""
+    boxes = [[10, 5, 20, 20], [35, 0, 25, 40]]
+    return {
+        "images": [{"id": number, "file_name": name, "height": 40, "width": 60} for number, name in FILE_NAMES.items()],
+        "categories": CATEGORIES.to_coco(),
+        "annotations": [
+            {"id": 1 + i, "image_id": 7, "category_id": 2 - i, "bbox": box, "area": box[2] * box[3], "iscrowd": i,
+             "segmentation": {**RLES[i], "counts": RLES[i]["counts"].decode()}}
+            for i, box in enumerate(boxes)
+        ],
+    }  # fmt: skip
 
 
 def test_predictions_can_be_read_alone_as_a_coco_data_set(tmp_path):
@@ -57,7 +64,7 @@ def test_predictions_can_be_read_alone_as_a_coco_data_set(tmp_path):
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 def test_the_annotations_are_coco_results_and_perfect_ones_score_one(tmp_path, kind):
-    write_json(tmp_path / "truth.json", ground_truth_to_coco(two_truths(), FILE_NAMES, CATEGORIES))
+    write_json(tmp_path / "truth.json", perfect_truth())
     truth = COCO(str(tmp_path / "truth.json"))
     results = predictions_to_coco(two_predictions(), FILE_NAMES, CATEGORIES)["annotations"]
     evaluation = COCOeval(truth, truth.loadRes(json.loads(json.dumps(results))), kind)
@@ -65,14 +72,6 @@ def test_the_annotations_are_coco_results_and_perfect_ones_score_one(tmp_path, k
     evaluation.accumulate()
     evaluation.summarize()
     assert evaluation.stats[0] == pytest.approx(1.0)  # the crowd is ignored, not missed
-
-
-def test_ground_truth_keeps_annotated_areas_and_crowds():
-    truths = two_truths()
-    truths[0].areas[0] = 387.5  # as the polygon had it, not as its pixels
-    first, second = ground_truth_to_coco(truths, FILE_NAMES, CATEGORIES)["annotations"]
-    assert (first["area"], first["iscrowd"], second["iscrowd"]) == (387.5, 0, 1)
-    assert isinstance(first["segmentation"]["counts"], str)
 
 
 def test_category_ids_of_another_json_can_be_used():

@@ -190,13 +190,13 @@ def test_empty_images_are_kept_in_the_ratio(tmp_path):
     write_coco_folder(tmp_path, {"train": 12, "val": 4})
     dataset = prepared(tmp_path, empty_ratio=0)
     assert len(dataset.indices["train"]) == 9
-    assert dataset.indices["train"].num_empty_images == 0
+    assert dataset.indices["train"].instances_per_image().all()
 
 
 def test_learning_by_heart_uses_the_same_few_occupied_images_everywhere(tmp_path):
     few = prepared(write_coco_folder(tmp_path, {"train": 8, "val": 2})).on_training_images(3)
     assert file_names(few, "train") == file_names(few, "val") == file_names(few, "test")
-    assert few.indices["train"].num_empty_images == 0
+    assert few.indices["train"].instances_per_image()[few.indices["train"].rows].all()
     assert few.notes == ["Training and evaluation both look at the same 3 training images."]
 
 

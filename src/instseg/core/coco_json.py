@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from instseg import __version__
 from instseg.core.categories import Categories
 from instseg.core.masks import rle_area
-from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, GroundTruth, ImageSize, Prediction, Rle
+from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, ImageSize, Prediction, Rle
 
 
 class RleText(TypedDict):
@@ -54,40 +54,6 @@ def predictions_to_coco(
                     "segmentation": _rle_as_text(rle),
                     "area": rle_area(rle),
                     "iscrowd": 0,
-                }
-            )
-    return _coco(images, annotations, categories, category_ids)
-
-
-def ground_truth_to_coco(
-    truths: Iterable[GroundTruth],
-    file_names: Mapping[int, str],
-    categories: Categories,
-    category_ids: Mapping[int, int] | None = None,
-) -> CocoDict:
-    """Convert ground truth to a COCO dataset with every mask as RLE, areas as annotated and crowds marked.
-
-    Args:
-        truths: in the original frame.
-        file_names: image_id -> file name, of every image.
-        categories: names of the labels.
-        category_ids: label -> category id of another json; None keeps the labels as ids.
-    """
-    images: list[CocoImage] = []
-    annotations: list[CocoAnnotation] = []
-    for truth in truths:
-        images.append(_image_entry(truth.image_id, file_names[truth.image_id], truth.image_size))
-        for index in range(len(truth)):
-            label = int(truth.labels[index])
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": truth.image_id,
-                    "category_id": category_ids[label] if category_ids else label,
-                    "bbox": _xywh(truth.boxes[index]),
-                    "segmentation": _rle_as_text(truth.rles[index]),
-                    "area": float(truth.areas[index]),
-                    "iscrowd": int(truth.iscrowd[index]),
                 }
             )
     return _coco(images, annotations, categories, category_ids)

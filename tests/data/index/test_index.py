@@ -110,7 +110,7 @@ def test_empty_images_keep_the_full_schema(tmp_path):
     assert truth.boxes.shape == (0, 4)
     assert (truth.labels.shape, truth.areas.shape, truth.iscrowd.shape, truth.rles) == ((0,), (0,), (0,), [])
     assert len(index.instances(0)) == 0
-    assert index.num_empty_images == 1
+    assert index.instances_per_image().tolist() == [0]
     assert (truth.image_id, truth.image_size) == (7, SIZE)
 
 
@@ -180,7 +180,6 @@ def test_counts_leave_crowds_out(tmp_path):
     assert index.num_instances == 4
     assert index.instances_per_image().tolist() == [0, 1, 3]
     assert index.instances_per_category().tolist() == [3, 1, 0]
-    assert index.num_empty_images == 1
 
 
 def test_an_image_is_found_by_its_id(tmp_path):
@@ -193,7 +192,7 @@ def test_the_first_images_with_instances_are_an_index_of_their_own(tmp_path):
     few = index.first_with_instances(5)
     assert [few.file_name(i) for i in range(len(few))] == ["b.png", "c.png"]
     assert few.index_of(3) == 1
-    assert (few.num_instances, few.num_empty_images) == (4, 0)
+    assert few.num_instances == 4
 
 
 def test_a_single_image_for_learning_by_heart_shows_the_rarest_category(tmp_path):

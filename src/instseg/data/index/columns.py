@@ -121,11 +121,6 @@ class Index:
         """Number of instances in the chosen images, crowds left out."""
         return int(self.instances_per_category().sum())
 
-    @property
-    def num_empty_images(self) -> int:
-        """Number of the chosen images without an instance."""
-        return int(np.count_nonzero(self.instances_per_image()[self.rows] == 0))
-
     def image_id(self, index: int) -> int:
         """Return the id of an image in the json."""
         return int(self._columns["image_ids"][self.rows[index]])
