@@ -17,9 +17,11 @@ torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST_FILES = (
-    "test_train.py", "test_resume.py", "test_sweeper.py", "test_torchvision_parity.py", "test_sweep_options.py",
-    "test_callback_order.py", "test_own_backbone.py", "test_own_network.py", "test_sweep_runs.py", "test_cli.py",
-    "test_coordinated_stop.py", "test_jobs_of_ranks.py", "test_own_metric_callback_and_writer.py", "test_records.py",
+    "test_resume.py", "test_configs.py", "test_train.py", "test_python.py", "test_python_page.py", "test_verbs.py",
+    "test_sweeper.py", "test_sweep_options.py", "test_coordinated_stop.py", "test_fuzzed_folders.py", "test_init.py",
+    "test_own_network.py", "test_own_backbone.py", "test_sweep_runs.py", "test_typical_mistakes.py",
+    "test_torchvision_parity.py", "test_profiling.py", "test_jobs_of_ranks.py", "test_callback_order.py", "test_cli.py",
+    "test_own_metric_callback_and_writer.py", "test_metrics.py", "test_records.py",
 )  # fmt: skip
 """Files that take longest, in order: they start first, so that no process is left with one of them at the end."""
 
