@@ -42,7 +42,7 @@ def line_px(size: ImageSize, num_instances: int = 0) -> int:
         size: height and width of the picture.
         num_instances: number of names on it.
     """
-    return max(1, round(_letter(size, num_instances) / 8))
+    return max(1, round(_letter(size, num_instances) / 7))
 
 
 def _letter(size: ImageSize, num_instances: int) -> float:
