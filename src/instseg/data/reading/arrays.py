@@ -21,7 +21,7 @@ AS_8_BIT = "image.astype(np.uint8)"
 def array_to_image(array: NDArray[np.generic]) -> Image:
     """Return an array as the image that it means.
 
-    uint8 is taken as it is, uint16 is scaled over its full range as in image files, floats are 0 to 1, and other
+    uint8 is taken as it is, uint16 is scaled over its full range, floats are 0 to 1, and other
     integers must lie within 0 to 255. Gray is repeated, alpha is laid on white. Channels are red, green, blue: an image
     that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
 
