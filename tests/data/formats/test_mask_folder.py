@@ -245,7 +245,7 @@ def test_recognised_where_a_mask_has_an_image_and_not_where_other_labels_are(tmp
         ({"masks/a.png": TWO * 0}, "masks of 1 image: no instance can be used$"),
         (
             {"masks/a.png": np.ones((30, 3), np.uint8)},
-            r"no instance can be used; 1 mask files cannot be used; left out: .*a\.png: is 3x30, its image 6x3",
+            r"no instance can be used; mask files cannot be used; left out: 1 .*a\.png: is 3x30, its image 6x3",
         ),
     ],
 )

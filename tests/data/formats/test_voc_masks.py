@@ -164,7 +164,7 @@ def test_a_folder_without_labels_or_objects_is_refused(tmp_path):
     with pytest.raises(InstsegError, match=r"expected VOC xml .*, found a\.png"):
         read(tmp_path)
     write_xml(tmp_path / "a.xml")
-    with pytest.raises(InstsegError, match="1 labelled images: no instance can be used"):
+    with pytest.raises(InstsegError, match="1 labelled image: no instance can be used"):
         read(tmp_path)
 
 
