@@ -69,7 +69,8 @@ def plural(count: int, noun: str) -> str:
         count: of the things.
         noun: in the singular, whose plural ends in s.
     """
-    nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith(("s", "ch")) else f"{noun}s"
+    hisses = noun.endswith(("s", "ch")) and not noun.endswith("epoch")
+    nouns = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if hisses else f"{noun}s"
     return f"{count:,} {noun if count == 1 else nouns}"
 
 
