@@ -8,22 +8,23 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image
+from instseg.data.reading.deep_pixels import to_8_bits
 from instseg.data.reading.images import image_pixels
 
 CHANNELS = (1, 3, 4)
 MAX_8_BIT, MAX_16_BIT = 255, 65535
 ROUNDING = 1e-3
 """How far floats may lie outside of 0 to 1, as they do after a resize."""
-EXPECTED = "expected uint8, uint16 over its full range, or floats of 0 to 1"
+EXPECTED = "expected uint8, uint16, or floats of 0 to 1"
 AS_8_BIT = "image.astype(np.uint8)"
 
 
 def array_to_image(array: NDArray[np.generic]) -> Image:
     """Return an array as the image that it means.
 
-    uint8 is taken as it is, uint16 is scaled over its full range, floats are 0 to 1, and other
-    integers must lie within 0 to 255. Gray is repeated, alpha is laid on white. Channels are red, green, blue: an image
-    that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
+    uint8 is taken as it is, uint16 is scaled over the range that it uses (8, 12 or 16 bits), as that of a file is, floats
+    are 0 to 1, and other integers must lie within 0 to 255. Gray is repeated, alpha is laid on white. Channels are red,
+    green, blue: an image that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
 
     Args:
         array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
@@ -57,18 +58,12 @@ def _as_8_bit(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array.astype(np.uint8, copy=False)
     if array.dtype == np.uint16:
-        return _from_16_bits(array.astype(np.uint32))
+        return to_8_bits(array.astype(np.uint16, copy=False))
     if np.issubdtype(array.dtype, np.integer):
         return _from_integers(array.astype(np.int64), array)
     if np.issubdtype(array.dtype, np.floating):
         return _from_floats(array.astype(np.float32), array)
     raise _refused(array, EXPECTED)
-
-
-def _from_16_bits(values: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    if 0 < values.max() <= MAX_8_BIT:
-        raise _refused(values.astype(np.uint16), f"expected values up to {MAX_16_BIT}; these are of 8 bits: {AS_8_BIT}")
-    return ((values + 128) // 257).astype(np.uint8)
 
 
 def _from_integers(values: NDArray[np.int64], array: NDArray[np.generic]) -> NDArray[np.uint8]:
