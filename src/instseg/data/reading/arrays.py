@@ -22,9 +22,9 @@ AS_8_BIT = "image.astype(np.uint8)"
 def array_to_image(array: NDArray[np.generic]) -> Image:
     """Return an array as the image that it means.
 
-    uint8 is taken as it is, uint16 is scaled over the range that it uses (8, 12 or 16 bits), as that of a file is, floats
-    are 0 to 1, and other integers must lie within 0 to 255. Gray is repeated, alpha is laid on white. Channels are red,
-    green, blue: an image that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
+    uint8 is taken as it is, uint16 is scaled over the range that it uses (8, 12 or 16 bits), as that of a file is,
+    floats are 0 to 1, and other integers must lie within 0 to 255. Gray is repeated, alpha is laid on white. Channels
+    are red, green, blue: an image that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
 
     Args:
         array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
