@@ -142,7 +142,7 @@ def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
     for name in (option for option in options_of(group) if option != "gpu"):
         config = with_option(group, name, tmp_path, **({} if group == "logger" else {"logger": {}}))
         missing = name in ("wandb", "mlflow") and find_spec(name) is None
-        with pytest.raises(InstsegError, match=f"pip install {name}") if missing else nullcontext():
+        with pytest.raises(InstsegError, match=rf"pip install \"instseg\[{name}\]\"") if missing else nullcontext():
             build_trainer(read_run_config(config), RankCommand(lambda rank: []))
 
 

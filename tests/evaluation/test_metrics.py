@@ -166,7 +166,7 @@ def test_records_grow_with_instances_and_not_with_their_masks():
 @pytest.mark.parametrize(
     ("predictions", "truths", "message"),
     [
-        ([], [truth(1, [])], "1 images with ground truth, 0 predictions"),
+        ([], [truth(1, [])], "1 image with ground truth, 0 predictions"),
         ([prediction(2, [])], [truth(1, [])], "image 1: the prediction is of image 2"),
         ([prediction(1, [LEFT], labels=[4])], [truth(1, [])], "prediction: expected labels 1..3, found 4"),
         ([prediction(1, [])], [truth(1, [LEFT], labels=[0])], "ground truth: expected labels 1..3, found 0"),
