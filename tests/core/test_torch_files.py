@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 from instseg.core.file_kinds import foreign_kind, is_safetensors
 from instseg.core.torch_files import ForeignFileError, TorchFileError, load_torch_file
 
+pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+
 
 class Payload:
     """Would make a file on loading, were it allowed to."""
