@@ -116,8 +116,9 @@ def check_resumable(
 
 def _check_same_optimizer(found: Differences, path: Path) -> None:
     """Refuse the state of one optimizer for another; other settings of the same one are applied."""
-    if "optimizer._target_" in found:
-        then, now = (str(name).rpartition(".")[2] for name in found["optimizer._target_"])
+    names = found.get("optimizer._target_", ())
+    then, now = (str(name).rpartition(".")[2] for name in names) if names else ("", "")
+    if then != now:  # its module may be another one since
         raise InstsegError(
             f"the checkpoint to resume has the state of another optimizer: {then} in the checkpoint, {now} now. Resume "
             f"with the same one, or start a new run from its weights: model.weights={path}"
