@@ -49,6 +49,7 @@ NOISE = (  # warnings of libraries that a user can do nothing about
     ".*does not have many workers.*",
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*when logging on epoch level in distributed setting.*",  # our metrics are of all ranks, and the same on each
+    ".*Checkpoint directory .* exists and is not empty.*",  # of a resumed run, which owns it
     ".*`srun` command is available on your system but is not used.*",
     ".*Grad strides do not match bucket view strides.*",  # of 1x1 convolutions, whose strides have no meaning
 )
