@@ -13,6 +13,9 @@ from instseg.core.atomic import replacing
 from instseg.core.decoding import decode_text
 from instseg.core.errors import InstsegError
 
+HEAD_BYTES = 1 << 16
+"""Enough of a file to find the keys in that its format is recognised by."""
+
 
 def absolute_path(given: str | Path) -> Path:
     """Return the absolute path of what a user gives, which may begin with ``~``."""
@@ -66,6 +69,20 @@ def read_json(path: Path, note_encoding: Callable[[str], None] | None = None) ->
         raise InstsegError(f"{path}: no such file") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise InstsegError(f"{path}: not a json file: {error or type(error).__name__}") from error
+
+
+def read_head(path: Path, num_bytes: int = HEAD_BYTES) -> bytes:
+    """Return the first bytes of a file, to recognise it by; none where it cannot be read.
+
+    Args:
+        path: the file.
+        num_bytes: how many.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(num_bytes)
+    except OSError:
+        return b""
 
 
 def check_no_links(folder: Path, allowed: Collection[str] = ()) -> None:

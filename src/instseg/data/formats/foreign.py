@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from instseg.core.files import read_head
 from instseg.data.reading.folders import sample_files
 
-NUM_HEAD_BYTES, NUM_PROBED = 65_536, 3
+NUM_PROBED = 3
 LABELS = (".json", ".jsonl", ".ndjson", ".xml", ".csv", ".txt", ".manifest", ".yaml")
 
 
@@ -81,9 +82,5 @@ def _has_keys(file: Path, keys: tuple[str, ...]) -> bool:
         return True
     if file.suffix.lower() not in LABELS:
         return False
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(NUM_HEAD_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return False
+    head = read_head(file).decode("utf-8", "replace")
     return all(re.search(key, head, re.DOTALL) for key in keys)

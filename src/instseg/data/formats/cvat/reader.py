@@ -14,7 +14,7 @@ from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import check_memory
+from instseg.core.files import check_memory, read_head
 from instseg.core.text import list_names, usable_text
 from instseg.data.formats.cvat.shapes import OPEN_SHAPES, SHAPES, read_shape
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
@@ -25,7 +25,7 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders, walk
 from instseg.data.reading.labels import UNSPLIT, Labels
 
-NUM_HEAD_BYTES, NUM_PROBED = 65_536, 20
+NUM_PROBED = 20
 MAX_XML_BYTES, BYTES_IN_MEMORY_PER_BYTE = 4_000_000_000, 12
 
 
@@ -39,11 +39,7 @@ def recognise(root: Path) -> str | None:
 
 
 def _is_cvat(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(NUM_HEAD_BYTES)
-    except OSError:
-        return False
+    head = read_head(path)
     return path.suffix.lower() == ".xml" and b"<annotations" in head and (b"<image " in head or b"<track " in head)
 
 

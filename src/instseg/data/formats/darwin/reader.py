@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import read_json
+from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
 from instseg.data.formats.darwin.shapes import OPEN_SHAPES, raster_masks, read_shape
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
@@ -32,11 +32,7 @@ def recognise(root: Path) -> str | None:
 
 
 def _is_darwin(file: Path) -> bool:
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(65_536)
-    except OSError:
-        return False
+    head = read_head(file)
     is_version_2 = b'"item"' in head and b'"slots"' in head
     is_version_1 = b'"dataset"' in head and b'"image"' in head and b'"workview_url"' in head
     return b'"annotations"' in head and (is_version_1 or is_version_2)

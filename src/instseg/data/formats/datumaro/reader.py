@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import read_json
+from instseg.core.files import read_head, read_json
 from instseg.core.masks import segmentation_to_rle
 from instseg.core.text import usable_text
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
@@ -39,11 +39,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _is_datumaro(file: Path) -> bool:
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(65_536)
-    except OSError:
-        return False
+    head = read_head(file)
     return b'"categories"' in head and b'"label"' in head and b'"labels"' in head and b'"images"' not in head
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import read_json
+from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
 from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
 from instseg.data.formats.plain_json import as_list, as_object, size_of
@@ -36,11 +36,7 @@ def recognise(root: Path) -> str | None:
 
 
 def _is_annotation(file: Path) -> bool:
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(65_536)
-    except OSError:
-        return False
+    head = read_head(file)
     return b'"objects"' in head and b'"size"' in head
 
 

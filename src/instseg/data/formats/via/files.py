@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import read_json
+from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
 from instseg.data.reading.findings import Findings
 
 CSV_COLUMNS = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
 MAX_CSV_FIELD = 2**31 - 1  # a polygon of 15,000 points exceeds the default
-NUM_HEAD_BYTES = 65536
 
 SHAPES_OF_NUMBERS = {2: ("rect", "x y width height"), 3: ("circle", "cx cy r"), 4: ("ellipse", "cx cy rx ry")}
 SHAPES_OF_POINTS = {1: "point", 5: "line", 6: "polyline", 7: "polygon", 8: "extreme_rect", 9: "extreme_circle"}
@@ -52,11 +51,7 @@ class Entry:
 
 def looks_like_via(path: Path) -> bool:
     """Tell from the head of a file whether it is VIA's; never raises."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(NUM_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
-    except OSError:
-        return False
+    head = read_head(path).removeprefix(b"\xef\xbb\xbf")
     if path.suffix.lower() == ".csv":
         return head.lstrip(b"# ").startswith(CSV_COLUMNS.encode())
     exported = b'"filename"' in head and b'"size"' in head and (b'"regions"' in head or b'"fileref"' in head)
