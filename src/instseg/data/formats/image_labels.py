@@ -198,3 +198,21 @@ def labels_of(builders: Mapping[str, LabelsBuilder], image_root: Path) -> dict[s
     """
     categories = categories_of(builders.values())
     return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}
+
+
+def usable_labels(
+    builders: Mapping[str, LabelsBuilder], image_root: Path, findings: Mapping[str, Findings], where: str
+) -> dict[str, Labels]:
+    """Build the labels of all splits, as ``labels_of`` does, once ``check_has_instances`` has found some to use.
+
+    Args:
+        builders: by split.
+        image_root: the folder that file names are relative to.
+        findings: by split; the first kinds are given as the likely reasons.
+        where: the beginning of the message.
+
+    Raises:
+        InstsegError: no split has an instance.
+    """
+    check_has_instances(builders, findings, where)
+    return labels_of(builders, image_root)

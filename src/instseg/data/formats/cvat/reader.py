@@ -17,7 +17,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import check_memory, read_head
 from instseg.core.text import list_names, usable_text
 from instseg.data.formats.cvat.shapes import OPEN_SHAPES, SHAPES, read_shape
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import size_of
 from instseg.data.formats.polygons import Shape
 from instseg.data.formats.xml_files import parse_xml
@@ -83,8 +83,7 @@ class CvatReader:
                 else:
                     images[image.name] = image
         builders = read_in_threads(_read_image, list(images.values()), findings)
-        check_has_instances(builders, findings, f"{self.root}: labels of CVAT")
-        return labels_of(builders, home)
+        return usable_labels(builders, home, findings, f"{self.root}: labels of CVAT")
 
 
 @dataclass(frozen=True, slots=True)

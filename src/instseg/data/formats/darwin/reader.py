@@ -15,7 +15,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
 from instseg.data.formats.darwin.shapes import OPEN_SHAPES, raster_masks, read_shape
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_object, size_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, sample_files, split_of_folders, walk
@@ -66,8 +66,7 @@ class DarwinReader:
         """Read all json."""
         finder = ImageFinder(self.root)
         builders = read_in_threads(partial(_read_image, self.root, finder), self.label_files(), findings)
-        check_has_instances(builders, findings, f"{self.root}: labels of Darwin")
-        return labels_of(builders, self.root)
+        return usable_labels(builders, self.root, findings, f"{self.root}: labels of Darwin")
 
 
 def _read_image(root: Path, finder: ImageFinder, file: Path) -> ImageLabels:

@@ -17,7 +17,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.masks import segmentation_to_rle
 from instseg.core.text import usable_text
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh, size_of
 from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
@@ -72,8 +72,7 @@ class DatumaroReader:
         finder = ImageFinder(self.root)
         items = [item for file in self.label_files() for item in _items_of(file, findings)]
         builders = read_in_threads(partial(_read_item, self.root, finder), items, findings)
-        check_has_instances(builders, findings, f"{self.root}: labels of Datumaro")
-        return labels_of(builders, self.root)
+        return usable_labels(builders, self.root, findings, f"{self.root}: labels of Datumaro")
 
 
 @dataclass(frozen=True, slots=True)

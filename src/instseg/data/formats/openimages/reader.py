@@ -21,7 +21,7 @@ import numpy as np
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, taking_turns, usable_labels
 from instseg.data.formats.mask_files import read_mask_as
 from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.openimages.files import (
@@ -89,8 +89,7 @@ class OpenImagesReader:
         names = _names_of_classes(images, files, findings[UNSPLIT])
         ordered = sorted(images.values(), key=lambda image: image.name)
         builders = read_in_threads(partial(_read_image, files, names), ordered, findings)
-        check_has_instances(builders, findings, f"{self.root}: {plural(len(images), 'labelled image')}")
-        return labels_of(builders, self.root)
+        return usable_labels(builders, self.root, findings, f"{self.root}: {plural(len(images), 'labelled image')}")
 
     def _why_nothing(self, files: OpenImagesFiles) -> str:
         tables = [table.name for kind in (SEGMENTATION, BOXES) for table in files.tables[kind]]

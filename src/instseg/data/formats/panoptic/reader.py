@@ -17,7 +17,7 @@ from PIL import Image as PilImage
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.text import list_names, usable_text
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, taking_turns, usable_labels
 from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_object, size_of
 from instseg.data.reading.findings import Findings
@@ -84,8 +84,7 @@ class PanopticReader:
         finder = ImageFinder(self.root, [name for name in every.names if name not in all_masks])
         images = [image for file in files for image in _images_of(file, self.root, finder, findings)]
         builders = read_in_threads(partial(_read_image, self.root), images, findings)
-        check_has_instances(builders, findings, f"{self.root}: COCO panoptic")
-        return labels_of(builders, self.root)
+        return usable_labels(builders, self.root, findings, f"{self.root}: COCO panoptic")
 
 
 class _Masks:

@@ -16,7 +16,7 @@ from typing import ClassVar
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_object, size_of
 from instseg.data.formats.supervisely.shapes import OPEN_SHAPES, read_geometry
 from instseg.data.reading.findings import Findings
@@ -68,8 +68,7 @@ class SuperviselyReader:
         """Read all annotations."""
         files, finder = self.label_files(), ImageFinder(self.root)
         builders = read_in_threads(partial(_read_image, self.root, finder), files, findings)
-        check_has_instances(builders, findings, f"{self.root}: labels of Supervisely")
-        return labels_of(builders, self.root)
+        return usable_labels(builders, self.root, findings, f"{self.root}: labels of Supervisely")
 
 
 def _read_image(root: Path, finder: ImageFinder, file: Path) -> ImageLabels:

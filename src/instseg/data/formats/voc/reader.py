@@ -23,7 +23,7 @@ from typing import ClassVar
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural
 from instseg.core.types import Rle
-from instseg.data.formats.image_labels import ImageLabels, check_has_instances, labels_of, read_in_threads, taking_turns
+from instseg.data.formats.image_labels import ImageLabels, read_in_threads, taking_turns, usable_labels
 from instseg.data.formats.mask_values import shown_value
 from instseg.data.formats.voc.images import VocImage, find_images
 from instseg.data.formats.voc.layout import CLASS_FOLDERS, INSTANCE_FOLDERS, SplitLists, VocLayout, find_layout
@@ -111,8 +111,7 @@ class VocReader:
         lists = SplitLists(layout)
         images = _split_by_lists(found, lists, layout, findings) if lists else _split_by_folders(found, self.root)
         builders = read_in_threads(partial(self._read_image, layout), images, findings)
-        check_has_instances(builders, findings, f"{self.root}: {plural(len(images), 'labelled image')}")
-        return labels_of(builders, self.root)
+        return usable_labels(builders, self.root, findings, f"{self.root}: {plural(len(images), 'labelled image')}")
 
     def _read_image(self, layout: VocLayout, image: VocImage) -> ImageLabels:
         labels = ImageLabels(image.name, image.split, image.image_size, problems=image.problems)
