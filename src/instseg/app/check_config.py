@@ -25,6 +25,7 @@ from instseg.app.stage_names import MEASURING, STAGE_NAMES
 from instseg.app.value_ranges import PREDICT_VALUES, RUN_VALUES, check_values
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
+from instseg.core.text import did_you_mean
 from instseg.prediction.writers.choice import checked_names
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -75,7 +76,7 @@ def check_keys(where: str, given: Iterable[str], known: Collection[str]) -> None
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, list(known), n=2)
-            meant = f" Did you mean {' or '.join(where + name for name in close)}?" if close else ""
+            meant = did_you_mean([where + name for name in close])
             raise InstsegError(f"{where}{key}: there is no such key.{meant} Known here: {', '.join(sorted(known))}")
 
 

@@ -7,7 +7,7 @@ import difflib
 from instseg.app.check_monitor import KNOWN, OF_CATEGORY
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names, plural
+from instseg.core.text import did_you_mean, list_names, plural
 from instseg.data.index.columns import Index
 
 
@@ -35,9 +35,8 @@ def check_measurable(metric: str, val: Index, categories: Categories) -> None:
 def _check_category(metric: str, category: str, val: Index, categories: Categories) -> None:
     if category not in categories.names:
         close = difflib.get_close_matches(category, categories.names, n=3)
-        meant = f" Did you mean {' or '.join(close)}?" if close else ""
         raise InstsegError(
-            f"monitor.metric={metric}: there is no category {category}.{meant} The data have "
+            f"monitor.metric={metric}: there is no category {category}.{did_you_mean(close)} The data have "
             f"{list_names(categories.names, 40)}"
         )
     if not val.instances_per_category()[categories.names.index(category)]:

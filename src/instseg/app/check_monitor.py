@@ -7,6 +7,7 @@ import re
 
 from instseg.app.config import RunConfig
 from instseg.core.errors import InstsegError
+from instseg.core.text import did_you_mean
 from instseg.models.mask_rcnn_options import BUILDER, LOSSES
 
 NUMBERS = (
@@ -52,8 +53,7 @@ def _check_name(metric: str, is_ours: bool) -> None:
     if metric in KNOWN or of_category or own_loss:
         return
     close = difflib.get_close_matches(metric, KNOWN, n=3) or difflib.get_close_matches(f"val/{metric}", KNOWN, n=3)
-    meant = f" Did you mean {' or '.join(close)}?" if close else ""
     raise InstsegError(
-        f"monitor.metric={metric}: there is no such metric.{meant} Known here: val/segm_map, val/segm_map_50, "
-        "val/segm_map/<category>, the same of bbox, val/loss, …"
+        f"monitor.metric={metric}: there is no such metric.{did_you_mean(close)} Known here: val/segm_map, "
+        "val/segm_map_50, val/segm_map/<category>, the same of bbox, val/loss, …"
     )

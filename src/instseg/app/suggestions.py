@@ -17,6 +17,7 @@ from instseg.app.option_files import has_key
 from instseg.app.other_tools import OF_OTHER_TOOLS, instead_of_option
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
+from instseg.core.text import did_you_mean
 
 ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers",
            "min_score": "score_threshold"}  # fmt: skip
@@ -91,8 +92,7 @@ def _quoted_twice(override: str) -> str:
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
-    close = closest_keys(name, known)
-    return f" Did you mean {' or '.join(close)}?" if close else ""
+    return did_you_mean(closest_keys(name, known))
 
 
 def closest_keys(name: str, known: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_NAME_BYTES = 255  # of file systems
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
@@ -22,6 +22,15 @@ def list_names(names: Iterable[object], limit: int = 8) -> str:
     listed = [str(name) for name in names]
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return (", ".join(listed[:limit]) + more) or "nothing"
+
+
+def did_you_mean(close: Sequence[str]) -> str:
+    """Return the sentence of a message that names what is spelt similarly, after a blank; empty for nothing.
+
+    Args:
+        close: names, the closest first.
+    """
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def printable(value: object) -> str:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Sequence
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import did_you_mean
 
 
 def checked_names(save: object, known: Collection[str]) -> tuple[str, ...]:
@@ -24,6 +25,6 @@ def checked_names(save: object, known: Collection[str]) -> tuple[str, ...]:
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, n=2)
-            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            meant = did_you_mean(close)
             raise InstsegError(f"save: there is no writer {name}.{meant} Known here: {', '.join(known)}")
     return tuple(dict.fromkeys(names))
