@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.image_record import MAX_DETECTIONS, MIN_IOU, ImageRecord, Overlaps
+from instseg.evaluation.detection_limits import COCO_LIMIT
+from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps
 
 Floats = NDArray[np.float64]
 AREA = 40.0**2  # px², of everything
@@ -44,7 +45,7 @@ def _made_record(
     true = np.flatnonzero(quality > -1)
     ious = 0.97 - 0.55 / (1 + np.exp(1.2 * quality[true]))
     extra = rng.poisson(1.2 * np.exp(0.3 * difficulty))
-    labels = np.concatenate([truth_labels[true], rng.integers(1, num_categories + 1, extra)])[:MAX_DETECTIONS]
+    labels = np.concatenate([truth_labels[true], rng.integers(1, num_categories + 1, extra)])[:COCO_LIMIT]
     scores = 1 / (1 + np.exp(-np.concatenate([1 + quality[true], -0.6 + rng.normal(size=extra)])))[: len(labels)]
     order = np.lexsort((-scores, labels))
     place = np.argsort(order)[: len(true)]

@@ -72,3 +72,13 @@ def test_the_end_of_a_training_and_the_interval_of_its_average_precision_are_pri
     assert "Done: 3 of 3 epochs in 0:29." in printed
     assert "test mask AP 1.000, 95 % interval 1.000 to 1.000 (4 images)" in printed
     assert "val mask AP" not in printed
+    assert "with all detections" not in printed
+
+
+def test_an_average_precision_that_the_limit_of_coco_lowers_is_printed_beside_that_of_all_detections(tmp_path, capsys):
+    metrics = {"test/segm_map": 0.25, "test/segm_map_all": 0.75}
+    print_summary(metrics, data_of(), run_folder(tmp_path, "best.ckpt"), "test")
+    printed = capsys.readouterr().out
+    table, note = printed.split("test mask AP with")
+    assert "0.750" in next(line for line in table.splitlines() if "all, with all detections" in line)
+    assert "all detections: 0.750 (segm_map_all). COCO's 0.250 counts only the best 100" in " ".join(note.split())

@@ -34,7 +34,7 @@ def same(one, other):
 def test_with_each_image_once_every_ap_is_the_metrics_own_to_the_last_digit(labels):
     records = made_records(0, distinct_scores=False, labels=labels)
     expected = {name: value for name, value in evaluate_records(records, CATEGORIES).items() if "_map" in name}
-    assert len(expected) == 18
+    assert len(expected) == 20
     once = np.ones((1, NUM_IMAGES), dtype=np.int64)
     assert all(same(ResampledAp(records, CATEGORIES, name)(once)[0], value) for name, value in expected.items())
 
@@ -56,6 +56,19 @@ def test_an_image_that_is_drawn_three_times_counts_as_three_images(metric):
 def test_a_resample_without_anything_to_find_has_no_ap():
     records = made_records(3, distinct_scores=False)
     assert np.isnan(ResampledAp(records, CATEGORIES, "segm_map")(np.zeros((1, NUM_IMAGES), dtype=np.int64))[0])
+
+
+def test_detections_beyond_the_limit_of_coco_are_counted_in_map_all():
+    rng = np.random.default_rng(6)
+    pairs = [random_image(rng, image_id, 8, 150, [1]) for image_id in range(3)]
+    for made, true in pairs:
+        made.scores[len(made) - 150 :] += 1  # those of no instance come first
+        assert len(made) > 150 and len(true)
+    records = [ImageRecord.build(*pair) for pair in pairs]
+    expected, once = evaluate_records(records, CATEGORIES), np.ones((1, 3), dtype=np.int64)
+    assert expected["segm_map"] < expected["segm_map_all"]
+    for name in ("segm_map", "segm_map_all", "bbox_map_all"):
+        assert ResampledAp(records, CATEGORIES, name)(once)[0] == expected[name]
 
 
 def test_many_resamples_are_computed_in_pieces_with_the_same_result(monkeypatch):

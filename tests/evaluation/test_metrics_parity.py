@@ -20,6 +20,7 @@ from detections import (
     TOP_LEFT_PAIR,
     computed,
     prediction,
+    random_ellipse,
     random_image,
     random_images,
     truth,
@@ -61,6 +62,7 @@ def pycocotools_numbers(predictions, truths, iou_type, categories):
     with contextlib.redirect_stdout(io.StringIO()):
         reference.createIndex()
         evaluation = COCOeval(reference, reference.loadRes(results), iou_type)
+        evaluation.params.maxDets = [1, 10, 100, 10_000]  # the last for map_all
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -73,11 +75,16 @@ def assert_equal_to_pycocotools(predictions, truths, categories=CATEGORIES):
         expected, evaluation = pycocotools_numbers(predictions, truths, iou_type, categories)
         found = [result[f"{iou_type}_{name}"] for name in NUMBERS]
         assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        precision = evaluation.eval["precision"]
+        assert result[f"{iou_type}_map_all"] == pytest.approx(ap_of(precision[..., 0, 3]), abs=1e-12, nan_ok=True)
         for index, name in enumerate(categories.names):
-            precision = evaluation.eval["precision"][:, :, index, 0, 2]
-            ap = precision[precision > -1].mean() if (precision > -1).any() else math.nan
+            ap = ap_of(precision[:, :, index, 0, 2])
             assert result[f"{iou_type}_map/{name}"] == pytest.approx(ap, abs=1e-12, nan_ok=True)
     return result
+
+
+def ap_of(precision):
+    return precision[precision > -1].mean() if (precision > -1).any() else math.nan
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -92,6 +99,13 @@ def test_more_than_a_hundred_detections_of_a_category_give_pycocotools_numbers()
     assert all(len(made) > 120 for made, _ in pairs)
     result = assert_equal_to_pycocotools(*(list(column) for column in zip(*pairs, strict=True)))
     assert result["segm_mar_10"] < result["segm_mar_100"]
+
+
+def test_all_of_many_detections_count_in_map_all_alone():
+    masks = [random_ellipse(np.random.default_rng(seed), 60) for seed in range(150)]
+    made = [prediction(1, masks, np.linspace(1, 0.1, 150), size=SIZE)]
+    result = assert_equal_to_pycocotools(made, [truth(1, masks, size=SIZE)])
+    assert result["segm_map"] < 0.68 and result["segm_map_all"] > 0.99
 
 
 def test_hundreds_of_instances_on_one_image_give_pycocotools_numbers():

@@ -11,7 +11,7 @@ from instseg.core.text import did_you_mean
 from instseg.models.mask_rcnn_options import BUILDER, LOSSES
 
 NUMBERS = (
-    "map", "map_50", "map_75", "map_small", "map_medium", "map_large",
+    "map", "map_50", "map_75", "map_small", "map_medium", "map_large", "map_all",
     "mar_1", "mar_10", "mar_100", "mar_small", "mar_medium", "mar_large",
 )  # fmt: skip
 KNOWN = (

@@ -16,6 +16,7 @@ from instseg.core.command_line import typed_command
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.chance import MIN_IMAGES
+from instseg.evaluation.detection_limits import limit_note
 from instseg.evaluation.image_results import read_image_results
 from instseg.sweeps.comparison import ap_interval
 
@@ -37,7 +38,9 @@ def print_summary(
     console = Console(highlight=False)
     if any(name.startswith(f"{prefix}/") for name in metrics):  # without a test nothing was measured
         console.print(_ap_table(metrics, prefix, data))
-    lines = [ending, *(_with_interval(run_dir, split, metrics) for split in ("val", "test"))]
+    lines = [ending]
+    for split in ("val", "test"):
+        lines += [_with_interval(run_dir, split, metrics), _limit_note(split, metrics)]
     console.print("\n".join(filter(None, lines)), markup=False)
     console.print(
         f"\n{_places(run_dir)}\n{_next_commands(run_dir, stage)}", markup=False, highlight=False, soft_wrap=True
@@ -56,7 +59,10 @@ def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModul
             escape(name), *(_number(metrics, f"{prefix}/{kind}_map/{name}") for kind in ("segm", "bbox")), str(count)
         )
     table.add_section()
-    for title, key in (("all", "map"), ("AP at IoU 0.50", "map_50"), ("AP at IoU 0.75", "map_75")):
+    rows = {"all": "map", "AP at IoU 0.50": "map_50", "AP at IoU 0.75": "map_75"}
+    if _limit_note(prefix, metrics):
+        rows["all, with all detections"] = "map_all"
+    for title, key in rows.items():
         table.add_row(title, *(_number(metrics, f"{prefix}/{kind}_{key}") for kind in ("segm", "bbox")), "")
     table.add_row("mask IoU of matched", _number(metrics, f"{prefix}/mean_mask_iou"), "", "")
     return table
@@ -73,6 +79,11 @@ def _with_interval(run_dir: Path, split: str, metrics: Mapping[str, float]) -> s
         return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f} on {images}, too few for an interval"
     low, high = ap_interval(results, "segm_map")
     return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f}, 95 % interval {low:.3f} to {high:.3f} ({images})"
+
+
+def _limit_note(split: str, metrics: Mapping[str, float]) -> str:
+    ap, ap_of_all = (metrics.get(f"{split}/segm_{key}", math.nan) for key in ("map", "map_all"))
+    return limit_note(f"{split} mask AP", ap, ap_of_all)
 
 
 def _number(metrics: Mapping[str, float], key: str) -> str:

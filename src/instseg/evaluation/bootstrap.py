@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.evaluation.detection_limits import COCO_LIMIT, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.matching import AREAS, FOUND, RECALLS, UNMATCHED, Matches, Pool, match, within_areas
 
@@ -26,26 +27,27 @@ CHUNK = 4_000_000  # numbers in the largest arrays, 32 MB each
 
 @dataclass(frozen=True)
 class ApKind:
-    """One kind of AP: of boxes or masks, and the IoU thresholds, sizes and category it covers."""
+    """One kind of AP: of boxes or masks, and the IoU thresholds, sizes, category and detections it covers."""
 
     kind: str
     thresholds: slice
     area: int
     category: str | None
+    limit: int  # detections of each image and category
 
     @classmethod
     def parse(cls, metric: str) -> ApKind:
         """Parse the name of a metric.
 
         Args:
-            metric: ``segm_map``, ``bbox_map_50``, ``segm_map_small``, ``segm_map/car``, ..., also with ``val/`` or
-                ``test/`` in front.
+            metric: ``segm_map``, ``bbox_map_50``, ``segm_map_small``, ``segm_map_all``, ``segm_map/car``, ..., also
+                with ``val/`` or ``test/`` in front.
 
         Raises:
             InstsegError: the name is no AP.
         """
         sizes = [name for name in AREAS if name != "all"]
-        pattern = rf"(?:val/|test/)?(segm|bbox)_map(_50|_75|_{'|_'.join(sizes)})?(?:/(.+))?"
+        pattern = rf"(?:val/|test/)?(segm|bbox)_map(_50|_75|_all|_{'|_'.join(sizes)})?(?:/(.+))?"
         found = re.fullmatch(pattern, metric)
         if found is None or (found[2] and found[3]):
             raise InstsegError(
@@ -54,7 +56,8 @@ class ApKind:
             )
         size = (found[2] or "")[1:]
         area = list(AREAS).index(size) if size in sizes else 0
-        return cls(found[1], THRESHOLDS["" if area else found[2] or ""], area, found[3])
+        limit = NO_LIMIT if size == "all" else COCO_LIMIT
+        return cls(found[1], THRESHOLDS.get(found[2] or "", slice(None)), area, found[3], limit)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _curves(records: Sequence[ImageRecord], kind: ApKind, labels: Sequence[int])
     truth_images = np.repeat(np.arange(len(records)), [len(record.truth_labels) for record in records])
     wanted = ~pool.truth_ignored[:, kind.area]
     for label in labels:
-        rows = pool.order[pool.labels[pool.order] == label]
+        rows = pool.order[(pool.labels[pool.order] == label) & (pool.ranks[pool.order] < kind.limit)]
         to_find = truth_images[wanted & (pool.truth_labels == label)]
         yield _Curve(images[rows], outcomes[rows], within[rows], to_find)
 

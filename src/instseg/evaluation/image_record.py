@@ -19,7 +19,6 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 """Rows of detections, rows of ground truths, and their IoUs; each (E,)."""
 
 MIN_IOU = 0.5  # the lowest threshold of any metric
-MAX_DETECTIONS = 100  # per image and category
 MAX_AREAS = 255  # masks a call: pycocotools stores their number in a byte, and NumPy 2 refuses one that does not fit
 
 
@@ -40,8 +39,7 @@ class Overlaps:
 class ImageRecord:
     """Data that evaluation needs of one image: N ground-truth instances and D detections.
 
-    The detections are sorted by label, within a label by descending score (equal scores in the predicted order); there
-    are at most MAX_DETECTIONS of each label.
+    The detections are sorted by label, within a label by descending score (equal scores in the predicted order).
     """
 
     image_id: int
@@ -61,7 +59,7 @@ class ImageRecord:
             prediction: detections in the original frame.
             truth: ground truth of the same image, in the original frame.
         """
-        rows = _best_first(prediction)
+        rows = np.lexsort((-prediction.scores, prediction.labels))
         labels = prediction.labels[rows].astype(np.int64)
         same_label = labels[:, None] == truth.labels
         return cls(
@@ -83,14 +81,6 @@ def unique_images(records: Sequence[ImageRecord]) -> list[ImageRecord]:
     """
     by_id = {record.image_id: record for record in reversed(records)}
     return [by_id[image_id] for image_id in sorted(by_id)]
-
-
-def _best_first(prediction: Prediction) -> NDArray[np.intp]:
-    """Return the rows of ``prediction`` in the order of ``ImageRecord``."""
-    order = np.lexsort((-prediction.scores, prediction.labels))
-    labels = prediction.labels[order]
-    rank = np.arange(len(labels)) - np.searchsorted(labels, labels)
-    return order[rank < MAX_DETECTIONS]
 
 
 def _to_xywh(boxes: NDArray[np.float32 | np.float64]) -> NDArray[np.float64]:

@@ -15,9 +15,10 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.core.types import GroundTruth, ImageSize, Prediction, Rle
+from instseg.evaluation.detection_limits import COCO_LIMIT, DETECTION_LIMITS, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord, unique_images
 from instseg.evaluation.matching import AREAS, FOUND, Matches, Pool, match
-from instseg.evaluation.precision_recall import DETECTION_LIMITS, precision_and_recall
+from instseg.evaluation.precision_recall import precision_and_recall
 
 MATCH_SCORE = 0.5
 
@@ -32,6 +33,7 @@ class CocoMaskMetrics(Metric):
     - ``segm_mar_1 | _10 | _100``: average recall with so many detections per image and category;
       ``segm_mar_small | _medium | _large``: with 100, by size;
     - ``segm_map/<category>``: average precision of one category;
+    - ``segm_map_all``: ``segm_map`` over all detections, where COCO counts the best 100 of each image and category;
 
     and for the instances that were found:
 
@@ -160,7 +162,11 @@ def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> 
     values: dict[str, float] = {}
     for iou_type, overlaps in (("bbox", boxes), ("segm", masks)):
         matches = match(pool, overlaps)
-        values |= _table(iou_type, *precision_and_recall(pool, matches, overlaps.areas, len(categories)), categories)
+        precision, recall = precision_and_recall(pool, matches, overlaps.areas, len(categories))
+        values |= _table(iou_type, precision, recall, categories)
+        if pool.ranks.max(initial=0) >= COCO_LIMIT:
+            precision, _ = precision_and_recall(pool, matches, overlaps.areas, len(categories), NO_LIMIT)
+        values[f"{iou_type}_map_all"] = _mean_defined(precision[..., 0])
     return values | _found_instances(pool, matches) | {"num_images": float(len(images))}  # matches of the masks
 
 

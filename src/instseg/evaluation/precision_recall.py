@@ -9,15 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.evaluation.detection_limits import COCO_LIMIT, DETECTION_LIMITS
 from instseg.evaluation.matching import AREAS, FOUND, IOU_THRESHOLDS, RECALLS, UNMATCHED, Matches, Pool, within_areas
-
-DETECTION_LIMITS = (1, 10, 100)  # per image and category
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def precision_and_recall(pool: Pool, matches: Matches, areas: Floats, num_categories: int) -> tuple[Floats, Floats]:
+def precision_and_recall(
+    pool: Pool, matches: Matches, areas: Floats, num_categories: int, limit: int = COCO_LIMIT
+) -> tuple[Floats, Floats]:
     """Return precision and recall as COCO defines them, -1 where there is no ground truth.
 
     Args:
@@ -25,16 +26,17 @@ def precision_and_recall(pool: Pool, matches: Matches, areas: Floats, num_catego
         matches: outcomes of the detections.
         areas: (D,) of the detections, px²; an unmatched detection is wrong only in the ranges that contain its area.
         num_categories: number of labels 1...
+        limit: the best detections of each image and category that count for precision.
 
     Returns:
-        Precision (IOU_THRESHOLDS, RECALLS, category, AREAS) with 100 detections, and recall (IOU_THRESHOLDS, category,
-        AREAS, DETECTION_LIMITS).
+        Precision (IOU_THRESHOLDS, RECALLS, category, AREAS), and recall (IOU_THRESHOLDS, category, AREAS,
+        DETECTION_LIMITS).
     """
     within = within_areas(areas)
     precision = np.full((len(IOU_THRESHOLDS), len(RECALLS), num_categories, len(AREAS)), -1.0)
     recall = np.full((len(IOU_THRESHOLDS), num_categories, len(AREAS), len(DETECTION_LIMITS)), -1.0)
     positives = _positives(pool, num_categories)
-    rows, bounds, before = _by_category(pool, matches, within, num_categories)
+    rows, bounds, before = _by_category(pool, matches, within, num_categories, limit)
     for category in np.flatnonzero(positives.any(axis=1)):
         part = slice(bounds[category], bounds[category + 1])
         outcomes, detections = matches.outcomes[rows[part]], matches.detections[rows[part]]
@@ -55,20 +57,21 @@ def _positives(pool: Pool, num_categories: int) -> Counts:
 
 
 def _by_category(
-    pool: Pool, matches: Matches, within: NDArray[np.bool_], num_categories: int
+    pool: Pool, matches: Matches, within: NDArray[np.bool_], num_categories: int, limit: int
 ) -> tuple[Counts, Counts, Counts]:
-    """Order the rows of ``matches`` by category, best score first.
+    """Order the rows of ``matches`` within the limit by category, best score first.
 
     Returns:
         Those rows (M,); the start of each category among them, and the end of the last (num_categories + 1,); and the
         number of detections of the category within each range that overlap nothing and precede a row (M, AREAS).
     """
-    alone = within.copy()
+    alone = within & (pool.ranks < limit)[:, None]
     alone[matches.detections] = False
     num_alone = np.cumsum(alone[pool.order], axis=0)
     places = np.empty_like(pool.order)
     places[pool.order] = np.arange(len(places))
-    rows = np.argsort(places[matches.detections])
+    counted = np.flatnonzero(pool.ranks[matches.detections] < limit)
+    rows = counted[np.argsort(places[matches.detections[counted]])]
     labels = pool.labels[matches.detections[rows]]
     starts = np.searchsorted(pool.labels[pool.order], labels)  # the first detection of the category
     before = np.concatenate([np.zeros((1, len(AREAS)), dtype=np.int64), num_alone])
