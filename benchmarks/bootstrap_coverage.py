@@ -25,8 +25,8 @@ from instseg.core.categories import Categories
 from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.chance import LEVEL
 from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.intervals import draw, interval
 from instseg.evaluation.metrics import evaluate_records
-from instseg.sweeps.comparison import draw, interval
 
 CATEGORIES = Categories(("car", "dog"))
 METRIC = "segm_map"

@@ -11,7 +11,8 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
-from instseg.sweeps.comparison import Difference, compare, draw, interval
+from instseg.evaluation.intervals import draw, interval
+from instseg.sweeps.comparison import Difference, compare
 
 NUM_IMAGES = 20
 NAMES = [f"photo_{i}.jpg" for i in range(NUM_IMAGES)]

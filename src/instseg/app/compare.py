@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from instseg.app.plain_arguments import parse_plain, plain_parser
-from instseg.sweeps.comparison import RESAMPLES, compare_runs, sentence
+from instseg.evaluation.intervals import RESAMPLES
+from instseg.sweeps.comparison import compare_runs, sentence
 
 DESCRIPTION = """\
 Tell whether one run is better than another, or whether it may be chance. Both

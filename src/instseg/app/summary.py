@@ -18,7 +18,7 @@ from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.detection_limits import limit_note
 from instseg.evaluation.image_results import read_image_results
-from instseg.sweeps.comparison import ap_interval
+from instseg.evaluation.intervals import ap_interval
 
 
 @rank_zero_only
@@ -77,7 +77,7 @@ def _with_interval(run_dir: Path, split: str, metrics: Mapping[str, float]) -> s
     images = plural(len(results.records), "image")
     if len(results.records) < MIN_IMAGES:
         return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f} on {images}, too few for an interval"
-    low, high = ap_interval(results, "segm_map")
+    low, high = ap_interval(results.records, results.categories, "segm_map")
     return f"{split} mask AP {metrics[f'{split}/segm_map']:.3f}, 95 % interval {low:.3f} to {high:.3f} ({images})"
 
 

@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural
 from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.chance import LEVEL, MIN_IMAGES, bonferroni, is_beyond_chance, verdict
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image_results
+from instseg.evaluation.intervals import RESAMPLES, draw, interval
 from instseg.runs.folders import folder_of
-
-RESAMPLES = 2000
-MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
-"""The interval of one run is printed at its end: fewer resamples where there are many detections, to take seconds."""
 
 
 @dataclass(frozen=True)
@@ -80,56 +75,6 @@ def compare(
     drawn = draw(len(one.records), resamples)
     low, high = interval(measures[0](drawn) - measures[1](drawn), len(one.records), bonferroni(comparisons))
     return Difference(values[0], values[1], low, high, len(one.records))
-
-
-def ap_interval(results: ImageResults, metric: str) -> tuple[float, float]:
-    """Return the interval of 95 % of one run's AP over images like those it was tested on.
-
-    Args:
-        results: test results of MIN_IMAGES or more images.
-        metric: such as segm_map.
-
-    Returns:
-        Its ends; NaN where no image has an instance to find.
-    """
-    measure = ResampledAp(results.records, results.categories, metric)
-    num_images = len(results.records)
-    detections = sum(len(record.labels) for record in results.records)
-    resamples = max(MIN_RESAMPLES, min(RESAMPLES, DETECTIONS_DRAWN // max(detections, 1)))
-    values = measure(draw(num_images, resamples))
-    return interval(values, num_images) if np.isfinite(values).any() else (math.nan, math.nan)
-
-
-def draw(num_images: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
-    """Draw images with replacement.
-
-    Args:
-        num_images: to draw from, and to draw.
-        resamples: number of draws.
-        seed: the same one gives the same draws, so that a figure can be repeated.
-
-    Returns:
-        (resamples, num_images) int64, the number of times that each image is drawn.
-    """
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(num_images, np.full(num_images, 1 / num_images), size=resamples)
-
-
-def interval(resampled: NDArray[np.float64], num_images: int, level: float = LEVEL) -> tuple[float, float]:
-    """Return the interval that holds the true value in ``level`` of cases.
-
-    The percentiles lie a little further out than ``level`` says, because resamples of few images vary too little
-    (Hesterberg, 2015, "expanded percentile"). benchmarks/bootstrap_coverage.py measures how often it holds.
-
-    Args:
-        resampled: (resamples,) values, NaN where undefined.
-        num_images: in each resample.
-        level: such as 0.95.
-    """
-    quantile = stdtrit(num_images - 1, (1 + level) / 2) * math.sqrt(num_images / (num_images - 1))
-    outside = float(ndtr(-quantile))
-    low, high = np.nanquantile(resampled, [outside, 1 - outside])
-    return float(low), float(high)
 
 
 def check_comparable(one: ImageResults, other: ImageResults) -> None:
