@@ -15,10 +15,10 @@ from rich.table import Table
 from instseg.core.command_line import typed_command
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
+from instseg.evaluation.bootstrap import ap_interval
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.detection_limits import limit_note
 from instseg.evaluation.image_results import read_image_results
-from instseg.evaluation.intervals import ap_interval
 
 
 @rank_zero_only

@@ -6,6 +6,7 @@ detections is the same in all resamples, so the precision-recall curves of all o
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,14 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.evaluation.detection_limits import COCO_LIMIT, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord
+from instseg.evaluation.intervals import RESAMPLES, draw, interval
 from instseg.evaluation.matching import AREAS, FOUND, RECALLS, UNMATCHED, Matches, Pool, match, within_areas
 
 Weights = NDArray[np.int64]
 """(resamples, images), the number of times each image is drawn."""
 THRESHOLDS = {"": slice(None), "_50": slice(0, 1), "_75": slice(5, 6)}
+MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
+"""The interval of one run is printed at its end: fewer resamples where there are many detections, to take seconds."""
 CHUNK = 4_000_000  # numbers in the largest arrays, 32 MB each
 
 
@@ -106,6 +110,24 @@ class ResampledAp:
             if pattern.any():
                 ap[rows] = [np.mean(one[..., pattern].ravel()) for one in values[rows]]
         return ap
+
+
+def ap_interval(records: Sequence[ImageRecord], categories: Categories, metric: str) -> tuple[float, float]:
+    """Return the interval of 95 % of AP over images like those that were measured.
+
+    Args:
+        records: MIN_IMAGES or more images, each once, sorted by image_id.
+        categories: names of the labels 1….
+        metric: such as segm_map.
+
+    Returns:
+        Its ends; NaN where no image has an instance to find.
+    """
+    measure = ResampledAp(records, categories, metric)
+    detections = sum(len(record.labels) for record in records)
+    resamples = max(MIN_RESAMPLES, min(RESAMPLES, DETECTIONS_DRAWN // max(detections, 1)))
+    values = measure(draw(len(records), resamples))
+    return interval(values, len(records)) if np.isfinite(values).any() else (math.nan, math.nan)
 
 
 def _curves(records: Sequence[ImageRecord], kind: ApKind, labels: Sequence[int]) -> Iterator[_Curve]:

@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from instseg.core.categories import Categories
-from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.chance import LEVEL
-from instseg.evaluation.image_record import ImageRecord
 
 RESAMPLES = 2000
-MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
-"""The interval of one run is printed at its end: fewer resamples where there are many detections, to take seconds."""
-
-
-def ap_interval(records: Sequence[ImageRecord], categories: Categories, metric: str) -> tuple[float, float]:
-    """Return the interval of 95 % of AP over images like those that were measured.
-
-    Args:
-        records: MIN_IMAGES or more images, each once, sorted by image_id.
-        categories: names of the labels 1….
-        metric: such as segm_map.
-
-    Returns:
-        Its ends; NaN where no image has an instance to find.
-    """
-    measure = ResampledAp(records, categories, metric)
-    detections = sum(len(record.labels) for record in records)
-    resamples = max(MIN_RESAMPLES, min(RESAMPLES, DETECTIONS_DRAWN // max(detections, 1)))
-    values = measure(draw(len(records), resamples))
-    return interval(values, len(records)) if np.isfinite(values).any() else (math.nan, math.nan)
 
 
 def draw(num_images: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:
