@@ -175,12 +175,12 @@ def test_predictions_that_nobody_changed_are_in_val_and_test_only_if_asked_for(o
         write_labels(place, f"drawn_{seed}", shape("car"), shape("cake"), photo=None)
         write_picture(place / f"drawn_{seed}.png", SIZE, 40 + seed)
     measured = ("val", "test")
-    usual = prepared(place)
+    usual = prepared(place, outside="always")
     assert not {"new_1.png", "new_2.png"} & {name for split in measured for name in names(usual, split)}
     assert {"new_1.png", "new_2.png"} <= {*names(usual, "train")}
-    without = prepared(place, predictions="leave_out")
+    without = prepared(place, predictions="leave_out", outside="always")
     assert not {"new_1.png", "new_2.png"} & {name for split in without.indices for name in names(without, split)}
-    seeds = [prepared(place, predictions="any", seed=seed) for seed in range(6)]
+    seeds = [prepared(place, predictions="any", seed=seed, outside="always") for seed in range(6)]
     assert {"new_1.png", "new_2.png"} & {name for d in seeds for split in measured for name in names(d, split)}
 
 
@@ -196,6 +196,11 @@ def test_a_prediction_that_a_person_finds_right_is_no_prediction_any_more(earlie
             task["annotations"][0]["ground_truth"] = True
         place = write_json(output.parent / "downloads/project-1.json", tasks)
     assert "prediction_in_train" not in found(prepared(earlier, corrected=str(place)))
+
+
+def test_predictions_name_images_outside_of_their_folder_which_may_be_forbidden(earlier, output):
+    with pytest.raises(InstsegError, match=r"images that are outside of it, such as .*dataset.outside=always"):
+        prepared(earlier, corrected=str(corrected_in_labelme(output)), outside="never")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +220,7 @@ def test_a_place_without_corrections_is_refused(earlier, output, place, message)
 
 def test_predictions_alone_are_nothing_to_measure_on(output):
     with pytest.raises(InstsegError, match=r"all labels are predictions that nobody has changed, of 3 images"):
-        prepared(output / "labelme")
+        prepared(output / "labelme", outside="always")
 
 
 def test_names_of_corrected_labels_are_those_that_result_from_the_renaming():

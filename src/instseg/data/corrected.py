@@ -10,7 +10,7 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.core.types import CocoImage
-from instseg.data.reading.checked import checked_labels
+from instseg.data.reading.checked import checked_labels, read_labels
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.label_rules import LabelRules
 from instseg.data.reading.labels import Labels
@@ -63,7 +63,7 @@ def read_corrected(
 
 def _read(reader: LabelReader, rules: LabelRules, findings: Findings) -> list[Labels]:
     by_split: defaultdict[str, Findings] = defaultdict(lambda: findings)
-    read = reader.read(by_split)
+    read = read_labels(reader, by_split, rules, are_corrected=True)
     return [
         Labels(named_source(checked_labels(part.coco, rules, findings), str(reader.root)), part.image_root)
         for part in read.values()

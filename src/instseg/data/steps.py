@@ -12,7 +12,7 @@ from instseg.core.text import plural
 from instseg.core.types import CocoDict
 from instseg.data.corrected import read_corrected
 from instseg.data.index.build import check_not_empty, note_unlabelled, write_index
-from instseg.data.reading.checked import checked_labels
+from instseg.data.reading.checked import checked_labels, read_labels
 from instseg.data.reading.coco_text import write_coco
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import decide_frames, read_headers, unusable_files
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def read(request: Request) -> ReadLabels:
     """Read the labels, and note the images beside them that they do not name."""
     findings: defaultdict[str, Findings] = defaultdict(Findings)
-    labels = request.reader.read(findings)
+    labels = read_labels(request.reader, findings, request.rules)
     note_unlabelled(labels, request.label_files, findings)
     return ReadLabels(request, labels, findings, read_corrected(request.corrected, labels, findings, request.rules))
 

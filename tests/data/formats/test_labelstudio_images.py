@@ -214,6 +214,24 @@ def test_a_fault_that_may_pass_stops_and_what_came_is_kept(tmp_path, site, pictu
     assert site.paths.count("/p/a.png") == 1
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("local://{}", "LOCAL://{}", "file://{}", "zip://x.png::local://{}", "reference://{}", "memory:/{}"),
+        *("simplecache::file://{}", "http://127.0.0.1:9/x.png::local://{}", "s3://a/x.png::{}", "dir://x.png::{}"),
+        *("\u017f3://{}", "fi\u200ble://{}", "\nlocal://{}", "/data/local-files/?d={}", "{}", "../../..{}"),
+    ],
+)
+def test_labels_never_bring_a_file_of_this_machine_into_the_cache(tmp_path, store, address):
+    secret = write_picture(tmp_path / "private/x.png", SIZE)
+    store.pipe({str(secret): secret.read_bytes()})
+    export(tmp_path / "root", "a.png", address.format(secret), files=("a.png",))
+    labels, findings = read_all(tmp_path / "root", cache_dir=str(tmp_path / "cache"))
+    assert not list((tmp_path / "cache").rglob("*.png"))
+    assert not (labels.image_root / labels.coco["images"][1]["file_name"]).exists()
+    assert ("address_refused" in findings) == ("://" in address.format(secret))
+
+
 def test_without_a_cache_nothing_is_fetched(tmp_path, site):
     export(tmp_path, f"{site.base_url}/p/a.png")
     with pytest.raises(

@@ -154,7 +154,7 @@ def test_a_turned_photo_is_read_upright_all_the_way_to_the_index(exported, tmp_p
     wanted = PREDICTIONS["a.jpg"]
     for name, reader, place in (("labelme", LabelmeReader, "labelme"), ("coco", CocoReader, "predictions.json")):
         places = {"root": str(exported / place), "cache_dir": str(tmp_path / "cache")}
-        prepared = folder(name=name, reader=reader, **places, group_by=None, predictions="any")
+        prepared = folder(name=name, reader=reader, **places, group_by=None, predictions="any", outside="always")
         indices = [(index, i) for index in prepared.indices.values() for i in range(len(index))]
         index, i = next((index, i) for index, i in indices if index.file_name(i).endswith("a.jpg"))
         assert index.image_size(i) == SIZE

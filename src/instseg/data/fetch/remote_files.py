@@ -34,6 +34,9 @@ BACKOFF_SECONDS = 0.5
 MAX_NAME_BYTES = 160  # of the 255 of file systems
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """Scheme of a URL -> the extra of this package that installs its file system."""
+PLAIN_ADDRESS = re.compile(r"(https?|s3a?|gc?s|az|abfss?)://(?!.*::)", re.IGNORECASE | re.ASCII | re.DOTALL)
+"""Of a file elsewhere. fsspec knows some thirty other schemes, and chains of them joined by ``::``, most of which can
+open files of this machine (local://, reference://, zip://x::local://…)."""
 
 
 class Refused(str):
@@ -73,6 +76,11 @@ def fetch_files(urls: Sequence[str], folder: Path, description: str) -> dict[str
             finally:  # Ctrl-C, or nothing can be written: do not wait for all others
                 pool.shutdown(wait=False, cancel_futures=True)
     return {url: reasons.get(path, path) for url, path in places.items()}
+
+
+def may_be_fetched(address: str) -> bool:
+    """Tell whether an address that stands in a label file is one to fetch: http(s), s3, gs or az, and no chain."""
+    return PLAIN_ADDRESS.match(address) is not None
 
 
 def file_place(url: str) -> PurePosixPath:

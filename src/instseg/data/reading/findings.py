@@ -22,6 +22,8 @@ LEFT_OUT = {
     "image_only_embedded": "images exist only inside their label files, and no cache_dir is given; left out",
     "label_file_foreign": "files among the labels are of another kind; skipped",
     "image_not_fetched": "images could not be fetched from where they are kept",
+    "image_outside": "images are outside of the dataset; left out",
+    "address_refused": "images have addresses that are not fetched, as http, s3, gs and az are; left out",
     "task_skipped": "tasks were skipped by whoever labelled; left out",
     "task_unlabelled": "tasks have no annotation yet; left out",
     "label_invalid": "label files, or entries in them, cannot be read; left out",

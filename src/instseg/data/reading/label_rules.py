@@ -1,4 +1,4 @@
-"""The options of how labels are read that may mean two things: what is a crowd, a bbox, an RLE, a hole."""
+"""The options of how labels of every format are read: what is a crowd, a bbox, an RLE, a hole, and where images are."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ CHOICES = {
     "polygons": ("xy", "yx"),
     "coordinates": ("pixels", "fractions"),
     "holes": ("filled", "cut"),
+    "outside": ("corrected", "always", "never"),
 }
 
 
@@ -28,6 +29,7 @@ class LabelRules:
         polygons: the order of each pair of numbers.
         coordinates: ``fractions`` of width and height, for polygons and boxes.
         holes: ``cut`` takes a polygon within another of the same instance out of it.
+        outside: whose images may lie outside of the dataset: those of ``corrected`` predictions, all or none.
 
     Raises:
         InstsegError: a value is none of these.
@@ -39,6 +41,7 @@ class LabelRules:
     polygons: str = "xy"
     coordinates: str = "pixels"
     holes: str = "filled"
+    outside: str = "corrected"
 
     def __post_init__(self) -> None:
         for option, choices in CHOICES.items():

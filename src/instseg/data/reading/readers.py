@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from instseg.core.errors import InstsegError
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels
 from instseg.data.reading.option_values import typed
+
+LABEL_FOLDERS = ("annotations", "labels")
+"""Folders of labels whose images lie beside them: the dataset is the folder above."""
 
 
 class LabelReader(Protocol):
@@ -94,3 +98,30 @@ def _plain(option: str, value: object) -> object:
     if isinstance(value, Mapping):  # as pairs: keys may be numbers
         return sorted(([_plain(option, key), _plain(option, entry)] for key, entry in value.items()), key=str)
     raise InstsegError(f"dataset.{option}: expected plain values, found {type(value).__name__}")
+
+
+def places_of(reader: LabelReader) -> list[str]:
+    """Return the folders of a dataset, as they are written and without links: its root and those of its options."""
+    root = reader.root.parent if reader.root.is_file() else reader.root
+    named = [root, *(root / text for text in _texts_of(reader)), reader.root]
+    folders = [_dataset_of(place) for place in named if os.path.isdir(place)]  # noqa: PTH112  (raises for no name)
+    return [spelled for folder in folders for spelled in (os.path.abspath(folder), os.path.realpath(folder))]  # noqa: PTH100
+
+
+def _dataset_of(folder: Path) -> Path:
+    return folder.parent if folder.name.casefold() in LABEL_FOLDERS else folder
+
+
+def _texts_of(value: object) -> Iterable[str]:
+    """Yield every text in the options of a reader, some of which name folders."""
+    if isinstance(value, str):
+        yield os.path.expanduser(value)  # noqa: PTH111  (of no user of that name: it stays as it is)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts_of(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from _texts_of(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts_of(entry)

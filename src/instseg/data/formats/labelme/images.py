@@ -55,7 +55,8 @@ class LabelmeImages:
         """
         wanted = usable_text(content.get("imagePath")).replace("\\", "/")
         named = self._find(label_file, wanted)
-        names_own = named is not None and PurePosixPath(wanted).stem.casefold() == label_file.stem.casefold()
+        is_below = named is not None and not PurePosixPath(named).is_absolute()
+        names_own = is_below and PurePosixPath(wanted).stem.casefold() == label_file.stem.casefold()
         own = named if names_own else self.own(label_file)
         if own is not None:
             if named not in (own, None):

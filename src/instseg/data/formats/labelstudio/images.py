@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, unquote
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
-from instseg.core.text import is_file_name, list_names, plural, usable_text
-from instseg.data.fetch.remote_files import Refused, fetch_files, file_place, list_folder
-from instseg.data.reading.findings import Findings
+from instseg.core.text import is_file_name, list_names, plural, printable, usable_text
+from instseg.data.fetch.remote_files import Refused, fetch_files, file_place, list_folder, may_be_fetched
+from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import ImageFinder, common_root, image_names, prefix_from
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.option_values import given_path
@@ -25,7 +25,9 @@ from instseg.data.reading.option_values import given_path
 ADDED = re.compile(r"^([0-9a-f]{8}__)?([0-9a-f]{8}-)?")
 """Prefixes that Label Studio adds to the name of an image on export and on upload."""
 ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+"""Of a folder that a user names; what labels name is fetched by ``may_be_fetched`` only."""
 CACHE_FOLDER = "labelstudio_photos"
+UNFETCHED = ("image_not_fetched", "address_refused")
 MAX_FOLDERS = 8  # of the path of a missing image
 
 
@@ -105,13 +107,17 @@ class LabelStudioImages:
         for name, file in found.items():
             if file is not None and self.address is None:
                 paths[name] = self.folder / file
-            elif file is not None or ADDRESS.match(name):
-                addresses[name] = name if file is None else f"{self.address}/{file}"
+            elif file is not None:
+                addresses[name] = f"{self.address}/{file}"
+            elif may_be_fetched(name):
+                addresses[name] = name
             else:
+                if "://" in name:
+                    findings.add("address_refused", printable(name))
                 paths[name] = home / _expected(name, near)
         paths |= self._fetched(addresses, findings)
         if not any(path.is_file() for path in paths.values()):
-            refused = findings.names.get("image_not_fetched", [])[:1]
+            refused = [told(kind, names) for kind in UNFETCHED if (names := findings.names.get(kind))][:1]
             raise InstsegError(
                 f"none of {plural(len(paths), 'image')}, such as {next(iter(paths), None)!r}, is below "
                 f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Give their folder: "
