@@ -18,14 +18,14 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.evaluation.detection_limits import COCO_LIMIT, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord
-from instseg.evaluation.intervals import RESAMPLES, draw, interval
-from instseg.evaluation.matching import AREAS, FOUND, RECALLS, UNMATCHED, Matches, Pool, match, within_areas
+from instseg.evaluation.intervals import draw, interval, resamples_for
+from instseg.evaluation.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
+from instseg.evaluation.weighted_curves import Curve, weighted_precisions
 
 Weights = NDArray[np.int64]
 """(resamples, images), the number of times each image is drawn."""
-THRESHOLDS = {"": slice(None), "_50": slice(0, 1), "_75": slice(5, 6)}
-MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
-"""The interval of one run is printed at its end: fewer resamples where there are many detections, to take seconds."""
+ALL = slice(None)
+THRESHOLDS = {"": ALL, "_50": slice(0, 1), "_75": slice(5, 6)}
 CHUNK = 4_000_000  # numbers in the largest arrays, 32 MB each
 
 
@@ -61,17 +61,7 @@ class ApKind:
         size = (found[2] or "")[1:]
         area = list(AREAS).index(size) if size in sizes else 0
         limit = NO_LIMIT if size == "all" else COCO_LIMIT
-        return cls(found[1], THRESHOLDS.get(found[2] or "", slice(None)), area, found[3], limit)
-
-
-@dataclass(frozen=True)
-class _Curve:
-    """The D detections of a category, best score first, with their outcome at each of T IoU thresholds."""
-
-    images: NDArray[np.int64]  # (D,)
-    outcomes: NDArray[np.uint8]  # (D, T)
-    is_counted: NDArray[np.bool_]  # (D,) counts as wrong where unmatched: its area is in the range
-    truth_images: NDArray[np.int64]  # (G,) image of each instance to find
+        return cls(found[1], THRESHOLDS.get(found[2] or "", ALL), area, found[3], limit)
 
 
 class ResampledAp:
@@ -92,24 +82,14 @@ class ResampledAp:
             raise InstsegError(f"{metric}: no such category; there are {', '.join(categories.names)}")
         names = categories.names if kind.category is None else (kind.category,)
         labels = [categories.names.index(name) + 1 for name in names]
-        self.num_images = len(records)
-        self._curves = list(_curves(records, kind, labels))
+        pool = Pool.of(records)
+        overlaps = pool.overlaps([record.masks if kind.kind == "segm" else record.boxes for record in records])
+        matches, within = match(pool, overlaps), within_areas(overlaps.areas)
+        self._curves = list(curves_of(pool, matches, within, labels, kind.thresholds, kind.area, kind.limit))
 
     def __call__(self, weights: Weights) -> NDArray[np.float64]:
         """Return AP, (resamples,); NaN where no category has an instance to find."""
-        longest = max((curve.outcomes.size for curve in self._curves), default=1)
-        step = max(1, CHUNK // max(longest, self.num_images, 1))
-        return np.concatenate([self._ap(weights[i : i + step]) for i in range(0, len(weights), step)])
-
-    def _ap(self, weights: Weights) -> NDArray[np.float64]:
-        values = np.stack([_precisions(curve, weights) for curve in self._curves], axis=3)  # (R, T, RECALLS, category)
-        defined = values[:, 0, 0] > -1  # (R, category)
-        ap = np.full(len(weights), np.nan)
-        for pattern in np.unique(defined, axis=0):  # the same order of summation as in the metric
-            rows = (defined == pattern).all(axis=1)
-            if pattern.any():
-                ap[rows] = [np.mean(one[..., pattern].ravel()) for one in values[rows]]
-        return ap
+        return resampled_ap(self._curves, weights)
 
 
 def ap_interval(records: Sequence[ImageRecord], categories: Categories, metric: str) -> tuple[float, float]:
@@ -124,71 +104,61 @@ def ap_interval(records: Sequence[ImageRecord], categories: Categories, metric: 
         Its ends; NaN where no image has an instance to find.
     """
     measure = ResampledAp(records, categories, metric)
-    detections = sum(len(record.labels) for record in records)
-    resamples = max(MIN_RESAMPLES, min(RESAMPLES, DETECTIONS_DRAWN // max(detections, 1)))
-    values = measure(draw(len(records), resamples))
+    values = measure(draw(len(records), resamples_for(sum(len(record.labels) for record in records))))
     return interval(values, len(records)) if np.isfinite(values).any() else (math.nan, math.nan)
 
 
-def _curves(records: Sequence[ImageRecord], kind: ApKind, labels: Sequence[int]) -> Iterator[_Curve]:
-    pool = Pool.of(records)
-    overlaps = pool.overlaps([record.masks if kind.kind == "segm" else record.boxes for record in records])
-    outcomes = _outcomes(pool, match(pool, overlaps), kind)
-    within = within_areas(overlaps.areas)[:, kind.area]
-    images = np.repeat(np.arange(len(records)), [len(record.labels) for record in records])
-    truth_images = np.repeat(np.arange(len(records)), [len(record.truth_labels) for record in records])
-    wanted = ~pool.truth_ignored[:, kind.area]
-    for label in labels:
-        rows = pool.order[(pool.labels[pool.order] == label) & (pool.ranks[pool.order] < kind.limit)]
-        to_find = truth_images[wanted & (pool.truth_labels == label)]
-        yield _Curve(images[rows], outcomes[rows], within[rows], to_find)
+def resampled_ap(curves: Sequence[Curve], weights: Weights) -> NDArray[np.float64]:
+    """Return the mean AP of the curves under any weights of the images.
 
+    Args:
+        curves: one for each category.
+        weights: (resamples, images).
 
-def _outcomes(pool: Pool, matches: Matches, kind: ApKind) -> NDArray[np.uint8]:
-    """Return the outcomes (D, T) of all detections, including those that overlap nothing."""
-    of_matched = matches.outcomes[:, kind.thresholds, kind.area]
-    outcomes = np.full((len(pool.labels), of_matched.shape[1]), UNMATCHED, dtype=np.uint8)
-    outcomes[matches.detections] = of_matched
-    return outcomes
-
-
-def _precisions(curve: _Curve, weights: Weights) -> NDArray[np.float64]:
-    """Return the best precision at each recall or above, (R, T, RECALLS); -1 where there is nothing to find."""
-    num_thresholds = curve.outcomes.shape[1]
-    precisions = np.zeros((len(weights), num_thresholds, len(RECALLS)))
-    positives = weights[:, curve.truth_images].sum(axis=1)
-    needed = _needed(positives)
-    of_detections = weights[:, curve.images]
-    for threshold in range(num_thresholds):
-        outcome = curve.outcomes[:, threshold]
-        found = outcome == FOUND
-        if not found.any():
-            continue
-        wrong = np.where((outcome == UNMATCHED) & curve.is_counted, of_detections, 0).cumsum(axis=1)
-        num_found = of_detections[:, found].cumsum(axis=1)
-        precisions[:, threshold] = _read_off(num_found, wrong[:, found], needed)
-    precisions[positives == 0] = -1
-    return precisions
-
-
-def _needed(positives: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many must be found to reach each recall, (R, RECALLS), at least 1, rounded as by pycocotools."""
-    each, of_resample = np.unique(positives, return_inverse=True)
-    return np.stack([1 + np.searchsorted(np.arange(1, n + 1) / n, RECALLS) for n in each])[of_resample]
-
-
-def _read_off(
-    num_found: NDArray[np.int64], num_wrong: NDArray[np.int64], needed: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Read precisions off the curves; ``num_found`` and ``num_wrong`` (R, F) are those at the F correct detections.
-
-    A detection in an image that is not drawn repeats the precision before it, or a lower one: no maximum changes.
+    Returns:
+        (resamples,); NaN where no category has an instance to find.
     """
-    precisions = np.zeros(needed.shape)
-    precision = num_found / (num_found + num_wrong + np.spacing(1))
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    reached = needed <= num_found[:, -1:]
-    above = np.arange(len(num_found))[:, None] * (max(int(num_found.max()), int(needed.max())) + 1)
-    places = np.searchsorted((num_found + above).ravel(), (needed + above)[reached])  # in all resamples at once
-    precisions[reached] = best.ravel()[places]
-    return precisions
+    longest = max((curve.is_found.size for curve in curves), default=1)
+    step = max(1, CHUNK // max(longest, weights.shape[1], 1))
+    return np.concatenate([_ap(curves, weights[i : i + step]) for i in range(0, len(weights), step)])
+
+
+def _ap(curves: Sequence[Curve], weights: Weights) -> NDArray[np.float64]:
+    values = np.stack([weighted_precisions(curve, weights) for curve in curves], axis=3)  # (R, T, RECALLS, category)
+    defined = values[:, 0, 0] > -1  # (R, category)
+    ap = np.full(len(weights), np.nan)
+    for pattern in np.unique(defined, axis=0):  # the same order of summation as in the metric
+        rows = (defined == pattern).all(axis=1)
+        if pattern.any():
+            ap[rows] = [np.mean(one[..., pattern].ravel()) for one in values[rows]]
+    return ap
+
+
+def curves_of(
+    pool: Pool,
+    matches: Matches,
+    within: NDArray[np.bool_],
+    labels: Sequence[int],
+    thresholds: slice = ALL,
+    group: int = 0,
+    limit: int = COCO_LIMIT,
+) -> Iterator[Curve]:
+    """Yield the curve of each category.
+
+    Args:
+        pool: the images.
+        matches: outcomes of the detections.
+        within: (D, groups) an unmatched detection is wrong only in the groups that it is in.
+        labels: of the categories.
+        thresholds: the part of IOU_THRESHOLDS.
+        group: the range of areas or other group.
+        limit: the best detections of each image and category that count.
+    """
+    outcomes = np.full((len(pool.labels), *matches.outcomes[:1, thresholds, group].shape[1:]), UNMATCHED, np.uint8)
+    outcomes[matches.detections] = matches.outcomes[:, thresholds, group]
+    images, truth_images = pool.images(), pool.truth_images()
+    for label in labels:
+        rows = pool.order[(pool.labels[pool.order] == label) & (pool.ranks[pool.order] < limit)]
+        is_wrong = (outcomes[rows] == UNMATCHED) & within[rows, group, None]
+        to_find = truth_images[~pool.truth_ignored[:, group] & (pool.truth_labels == label)]
+        yield Curve(images[rows], outcomes[rows] == FOUND, is_wrong, to_find)

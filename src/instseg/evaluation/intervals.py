@@ -11,6 +11,13 @@ from scipy.special import ndtr, stdtrit
 from instseg.evaluation.chance import LEVEL
 
 RESAMPLES = 2000
+MIN_RESAMPLES, DETECTIONS_DRAWN = 200, 20_000_000
+"""The interval of one run is printed at its end: fewer resamples where there are many detections, to take seconds."""
+
+
+def resamples_for(num_detections: int) -> int:
+    """Return how many draws of images with so many detections take seconds."""
+    return max(MIN_RESAMPLES, min(RESAMPLES, DETECTIONS_DRAWN // max(num_detections, 1)))
 
 
 def draw(num_images: int, resamples: int, seed: int = 0) -> NDArray[np.int64]:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps
 
 IOU_THRESHOLDS = np.linspace(MIN_IOU, 0.95, 10)
-RECALLS = np.linspace(0, 1, 101)  # at which COCO reads a precision-recall curve
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px²
 UNMATCHED, IGNORED, FOUND = 0, 1, 2
 STEP_SIZE = 2048  # detections
@@ -34,7 +33,7 @@ class Pool:
     truth_starts: NDArray[np.int64]  # (images,) the first row of each image
     truth_labels: NDArray[np.int64]  # (G,)
     truth_iscrowd: NDArray[np.bool_]  # (G,)
-    truth_ignored: NDArray[np.bool_]  # (G, AREAS) crowds, and instances outside the range
+    truth_ignored: NDArray[np.bool_]  # (G, AREAS or other groups) crowds, and instances outside the range or group
     starts: NDArray[np.int64]  # (images,)
     labels: NDArray[np.int64]  # (D,) ascending within an image
     scores: NDArray[np.float64]  # (D,) descending within an image and label
@@ -62,6 +61,14 @@ class Pool:
             order=np.lexsort((-scores, labels)),
         )
 
+    def images(self) -> NDArray[np.int64]:
+        """Return the image of each detection, (D,)."""
+        return _owners(self.starts, len(self.labels))
+
+    def truth_images(self) -> NDArray[np.int64]:
+        """Return the image of each instance, (G,)."""
+        return _owners(self.truth_starts, len(self.truth_labels))
+
     def overlaps(self, of_images: Sequence[Overlaps]) -> Overlaps:
         """Concatenate the overlaps of the images; the rows they name become those of the pool."""
         sizes = [len(one.ious) for one in of_images]
@@ -75,6 +82,10 @@ class Pool:
 
 def _starts(sizes: list[int]) -> NDArray[np.int64]:
     return np.cumsum([0, *sizes])[:-1]
+
+
+def _owners(starts: NDArray[np.int64], num_rows: int) -> NDArray[np.int64]:
+    return np.searchsorted(starts, np.arange(num_rows), side="right") - 1
 
 
 def _joined(columns: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
@@ -100,8 +111,8 @@ class Matches:
     """Outcomes of the M detections that overlap ground truth of their label; all others match nothing."""
 
     detections: NDArray[np.int64]  # (M,) rows of the pool
-    outcomes: NDArray[np.uint8]  # (M, IOU_THRESHOLDS, AREAS) UNMATCHED, IGNORED (matches ignored ground truth), FOUND
-    ious: NDArray[np.float64]  # (M,) with the instance found at the lowest threshold in all areas; else 0
+    outcomes: NDArray[np.uint8]  # (M, IOU_THRESHOLDS, groups) UNMATCHED, IGNORED (matches ignored ground truth), FOUND
+    ious: NDArray[np.float64]  # (M,) with the instance found at the lowest threshold in the first group; else 0
 
 
 def match(pool: Pool, overlaps: Overlaps) -> Matches:
@@ -111,20 +122,20 @@ def match(pool: Pool, overlaps: Overlaps) -> Matches:
     and an ignored one only if there is no other. A crowd may be matched any number of times.
 
     Args:
-        pool: the images.
+        pool: the images, with the groups of its ``truth_ignored``: the ranges of areas or others.
         overlaps: pairs of its rows, of boxes or of masks.
     """
-    ranks = pool.ranks[overlaps.detections]
+    ranks, num_groups = pool.ranks[overlaps.detections], pool.truth_ignored.shape[1]
     # pairs of a detection by ascending IoU; of equal IoUs pycocotools takes the later one
     order = np.lexsort((overlaps.truths, overlaps.ious, overlaps.detections, ranks))
     detections, truths, ious = overlaps.detections[order], overlaps.truths[order], overlaps.ious[order]
     firsts = np.flatnonzero(np.diff(detections, prepend=-1))  # the first pair of each detection
     matches = Matches(
         detections=detections[firsts],
-        outcomes=np.zeros((len(firsts), len(IOU_THRESHOLDS), len(AREAS)), dtype=np.uint8),
+        outcomes=np.zeros((len(firsts), len(IOU_THRESHOLDS), num_groups), dtype=np.uint8),
         ious=np.zeros(len(firsts)),
     )
-    taken = np.zeros((len(pool.truth_labels), len(IOU_THRESHOLDS), len(AREAS)), dtype=np.bool_)
+    taken = np.zeros((len(pool.truth_labels), len(IOU_THRESHOLDS), num_groups), dtype=np.bool_)
     bounds = np.append(firsts, len(detections))
     for step in _steps(ranks[order][firsts]):
         pairs = slice(bounds[step.start], bounds[step.stop])
@@ -145,7 +156,7 @@ def _choose(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Return ``outcomes`` and ``ious`` of the detections whose pairs begin at ``firsts``, and mark what they take."""
     size = len(truths)
-    preference = np.arange(1, size + 1)[:, None] + size * ~pool.truth_ignored[truths]  # (pairs, AREAS)
+    preference = np.arange(1, size + 1)[:, None] + size * ~pool.truth_ignored[truths]  # (pairs, groups)
     possible = (ious[:, None] >= IOU_THRESHOLDS)[:, :, None] & ~taken[truths]
     best = np.maximum.reduceat(np.where(possible, preference[:, None], 0), firsts)  # 0 where nothing is possible
     outcomes = (best > 0).astype(np.uint8) + (best > size)

@@ -17,7 +17,7 @@ from instseg.core.text import plural
 from instseg.core.types import GroundTruth, ImageSize, Prediction, Rle
 from instseg.evaluation.detection_limits import COCO_LIMIT, DETECTION_LIMITS, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord, unique_images
-from instseg.evaluation.matching import AREAS, FOUND, Matches, Pool, match
+from instseg.evaluation.matching import AREAS, FOUND, Matches, Pool, match, within_areas
 from instseg.evaluation.precision_recall import precision_and_recall
 
 MATCH_SCORE = 0.5
@@ -161,11 +161,11 @@ def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> 
     boxes, masks = pool.overlaps([image.boxes for image in images]), pool.overlaps([image.masks for image in images])
     values: dict[str, float] = {}
     for iou_type, overlaps in (("bbox", boxes), ("segm", masks)):
-        matches = match(pool, overlaps)
-        precision, recall = precision_and_recall(pool, matches, overlaps.areas, len(categories))
+        matches, within = match(pool, overlaps), within_areas(overlaps.areas)
+        precision, recall = precision_and_recall(pool, matches, within, len(categories))
         values |= _table(iou_type, precision, recall, categories)
         if pool.ranks.max(initial=0) >= COCO_LIMIT:
-            precision, _ = precision_and_recall(pool, matches, overlaps.areas, len(categories), NO_LIMIT)
+            precision, _ = precision_and_recall(pool, matches, within, len(categories), NO_LIMIT)
         values[f"{iou_type}_map_all"] = _mean_defined(precision[..., 0])
     return values | _found_instances(pool, matches) | {"num_images": float(len(images))}  # matches of the masks
 

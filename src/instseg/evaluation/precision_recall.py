@@ -10,31 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.evaluation.detection_limits import COCO_LIMIT, DETECTION_LIMITS
-from instseg.evaluation.matching import AREAS, FOUND, IOU_THRESHOLDS, RECALLS, UNMATCHED, Matches, Pool, within_areas
+from instseg.evaluation.matching import FOUND, IOU_THRESHOLDS, UNMATCHED, Matches, Pool
+from instseg.evaluation.weighted_curves import RECALLS
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 def precision_and_recall(
-    pool: Pool, matches: Matches, areas: Floats, num_categories: int, limit: int = COCO_LIMIT
+    pool: Pool, matches: Matches, within: Flags, num_categories: int, limit: int = COCO_LIMIT
 ) -> tuple[Floats, Floats]:
     """Return precision and recall as COCO defines them, -1 where there is no ground truth.
 
     Args:
-        pool: the images.
+        pool: the images, with the ranges of areas or other groups of its ``truth_ignored``.
         matches: outcomes of the detections.
-        areas: (D,) of the detections, px²; an unmatched detection is wrong only in the ranges that contain its area.
+        within: (D, groups) an unmatched detection is wrong only in the groups that it is in.
         num_categories: number of labels 1...
         limit: the best detections of each image and category that count for precision.
 
     Returns:
-        Precision (IOU_THRESHOLDS, RECALLS, category, AREAS), and recall (IOU_THRESHOLDS, category, AREAS,
+        Precision (IOU_THRESHOLDS, RECALLS, category, groups), and recall (IOU_THRESHOLDS, category, groups,
         DETECTION_LIMITS).
     """
-    within = within_areas(areas)
-    precision = np.full((len(IOU_THRESHOLDS), len(RECALLS), num_categories, len(AREAS)), -1.0)
-    recall = np.full((len(IOU_THRESHOLDS), num_categories, len(AREAS), len(DETECTION_LIMITS)), -1.0)
+    num_groups = within.shape[1]
+    precision = np.full((len(IOU_THRESHOLDS), len(RECALLS), num_categories, num_groups), -1.0)
+    recall = np.full((len(IOU_THRESHOLDS), num_categories, num_groups, len(DETECTION_LIMITS)), -1.0)
     positives = _positives(pool, num_categories)
     rows, bounds, before = _by_category(pool, matches, within, num_categories, limit)
     for category in np.flatnonzero(positives.any(axis=1)):
@@ -51,19 +53,19 @@ def precision_and_recall(
 
 
 def _positives(pool: Pool, num_categories: int) -> Counts:
-    """Return the number of instances to find, (category, AREAS)."""
+    """Return the number of instances to find, (category, groups)."""
     counted = [pool.truth_labels[~ignored] for ignored in pool.truth_ignored.T]
     return np.stack([np.bincount(labels, minlength=num_categories + 1)[1:] for labels in counted], axis=1)
 
 
 def _by_category(
-    pool: Pool, matches: Matches, within: NDArray[np.bool_], num_categories: int, limit: int
+    pool: Pool, matches: Matches, within: Flags, num_categories: int, limit: int
 ) -> tuple[Counts, Counts, Counts]:
     """Order the rows of ``matches`` within the limit by category, best score first.
 
     Returns:
         Those rows (M,); the start of each category among them, and the end of the last (num_categories + 1,); and the
-        number of detections of the category within each range that overlap nothing and precede a row (M, AREAS).
+        number of detections of the category within each group that overlap nothing and precede a row (M, groups).
     """
     alone = within & (pool.ranks < limit)[:, None]
     alone[matches.detections] = False
@@ -74,15 +76,15 @@ def _by_category(
     rows = counted[np.argsort(places[matches.detections[counted]])]
     labels = pool.labels[matches.detections[rows]]
     starts = np.searchsorted(pool.labels[pool.order], labels)  # the first detection of the category
-    before = np.concatenate([np.zeros((1, len(AREAS)), dtype=np.int64), num_alone])
+    before = np.concatenate([np.zeros((1, within.shape[1]), dtype=np.int64), num_alone])
     bounds = np.searchsorted(labels, np.arange(1, num_categories + 2))
     return rows, bounds, before[places[matches.detections[rows]]] - before[starts]
 
 
-def _curves(found: NDArray[np.bool_], num_wrong: Counts, positives: Counts) -> Floats:
-    """Return the best precision at each recall or above, (IOU_THRESHOLDS, RECALLS, AREAS).
+def _curves(found: Flags, num_wrong: Counts, positives: Counts) -> Floats:
+    """Return the best precision at each recall or above, (IOU_THRESHOLDS, RECALLS, groups).
 
-    ``found`` and ``num_wrong``, the wrong ones so far, are (rows, IOU_THRESHOLDS, AREAS).
+    ``found`` and ``num_wrong``, the wrong ones so far, are (rows, IOU_THRESHOLDS, groups).
     """
     num_found, total = np.cumsum(found, axis=0), found.sum(axis=0)
     precision = num_found / (num_found + num_wrong + np.spacing(1))
