@@ -8,6 +8,7 @@ from factories import drawn
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle, rle_area, rle_to_box
 from instseg.core.types import GroundTruth, Prediction
+from instseg.evaluation.image_details import DetailsPool, ImageDetails
 from instseg.evaluation.metrics import CocoMaskMetrics
 
 CATEGORIES = Categories(("car", "dog", "cake"))
@@ -85,3 +86,9 @@ def random_images(seed, num_images=8, labels=(CAR, DOG)):
     ids = rng.permutation(1000)[:num_images].tolist()  # neither sorted nor from 0 on
     pairs = [random_image(rng, image_id, rng.integers(0, 7), rng.integers(0, 6), labels) for image_id in ids]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def pool_of(predictions, truths):
+    """Everything that the analysis of errors needs of the images, sorted by id."""
+    pairs = sorted(zip(predictions, truths, strict=True), key=lambda pair: pair[1].image_id)
+    return DetailsPool.of([ImageDetails.build(*pair) for pair in pairs])

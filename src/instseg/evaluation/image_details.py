@@ -1,0 +1,97 @@
+"""Data of one image for the analysis of errors: its record, and what AP does not need.
+
+AP compares masks of one category that overlap by half. Errors are told apart by what lies below that and across
+categories, so these pairs are kept as well, and where every instance lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from instseg.core.types import GroundTruth, ImageSize, Prediction
+from instseg.evaluation.image_record import ImageRecord, Overlaps
+from instseg.evaluation.matching import Pool
+
+NEAR_IOU = 0.1
+"""The lowest IoU at which a detection is of an instance, and no longer of the background (Bolya et al., 2020)."""
+
+Boxes = NDArray[np.float64]
+"""(N, 4) xyxy, absolute px."""
+
+
+@dataclass(eq=False, slots=True)
+class ImageDetails:
+    """Record of an image with N instances and D detections, the pairs that are near each other, and their boxes.
+
+    All rows of detections are those of the record: by label, best score first.
+    """
+
+    record: ImageRecord
+    image_size: ImageSize
+    predicted_rows: NDArray[np.int64]  # (D,) row of each detection in the prediction
+    truth_boxes: Boxes  # (N, 4)
+    boxes: Boxes  # (D, 4)
+    near: Overlaps  # masks of any two labels with an IoU of at least NEAR_IOU; with a crowd as in the record
+
+    @classmethod
+    def build(cls, prediction: Prediction, truth: GroundTruth) -> ImageDetails:
+        """Compare the detections of an image with its ground truth.
+
+        Args:
+            prediction: detections in the original frame.
+            truth: ground truth of the same image, in the original frame.
+        """
+        rows = np.lexsort((-prediction.scores, prediction.labels))  # as in the record
+        record = ImageRecord.build(prediction, truth)
+        ious = np.asarray(coco_mask.iou([prediction.rles[row] for row in rows.tolist()], truth.rles, truth.iscrowd))
+        ious = ious.reshape(len(prediction), len(truth))  # pycocotools returns an empty list for no masks
+        found, true = np.nonzero(ious >= NEAR_IOU)
+        return cls(
+            record=record,
+            image_size=truth.image_size,
+            predicted_rows=rows.astype(np.int64),
+            truth_boxes=np.asarray(truth.boxes, dtype=np.float64).reshape(-1, 4),
+            boxes=np.asarray(prediction.boxes[rows], dtype=np.float64).reshape(-1, 4),
+            near=Overlaps(record.masks.areas, found, true, ious[found, true]),
+        )
+
+
+@dataclass(eq=False, slots=True)
+class DetailsPool:
+    """The rows of all images, concatenated as in ``Pool``: G of ground truth, D of detections."""
+
+    details: Sequence[ImageDetails]
+    rows: Pool
+    images: NDArray[np.int64]  # (D,)
+    truth_images: NDArray[np.int64]  # (G,)
+    predicted_rows: NDArray[np.int64]  # (D,) row in the prediction of its image
+    truth_rows: NDArray[np.int64]  # (G,) row in the ground truth of its image
+    near: Overlaps
+
+    @classmethod
+    def of(cls, details: Sequence[ImageDetails]) -> DetailsPool:
+        """Concatenate the rows of the images.
+
+        Args:
+            details: the images, each once, sorted by image_id.
+        """
+        pool = Pool.of([one.record for one in details])
+        truth_images = pool.truth_images()
+        return cls(
+            details=details,
+            rows=pool,
+            images=pool.images(),
+            truth_images=truth_images,
+            predicted_rows=np.concatenate([np.zeros(0, np.int64), *(one.predicted_rows for one in details)]),
+            truth_rows=np.arange(len(truth_images)) - pool.truth_starts[truth_images],
+            near=pool.overlaps([one.near for one in details]),
+        )
+
+    def by_score(self) -> NDArray[np.int64]:
+        """Return the detections image by image, best score first whatever their labels, equal ones as predicted."""
+        return np.lexsort((self.predicted_rows, -self.rows.scores, self.images))
