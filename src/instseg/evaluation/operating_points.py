@@ -1,0 +1,159 @@
+"""Operating points: the score threshold of each category that serves a goal best, and what it achieves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
+from instseg.evaluation.assignment import Assignment
+from instseg.evaluation.bootstrap import CHUNK, Weights
+from instseg.evaluation.estimates import Estimate, Measure, estimates
+from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.score_curves import Counted, ScoreCurve
+
+F1, PRECISION, RECALL = "f1", "precision", "recall"
+NOTHING = Estimate(math.nan, math.nan, math.nan)
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The aim of a threshold: the best F1, or a wanted precision or recall."""
+
+    measure: str = F1
+    wanted: float = math.nan  # not of F1
+
+    @classmethod
+    def parse(cls, text: str) -> Goal:
+        """Read ``f1``, ``precision:0.9`` or ``recall:0.95``.
+
+        Raises:
+            InstsegError: it is none of these, or the number is not above 0 and up to 1.
+        """
+        measure, _, number = text.partition(":")
+        try:
+            goal = cls(measure, float(number or "nan"))
+        except ValueError:
+            goal = cls("", math.nan)
+        if (goal.measure in (PRECISION, RECALL) and 0 < goal.wanted <= 1) or text == F1:
+            return goal
+        raise InstsegError(f"operating_point={text}: expected f1, precision:0.9 or recall:0.95, or another fraction")
+
+    def __str__(self) -> str:
+        """Return the text that ``parse`` reads."""
+        return F1 if self.measure == F1 else f"{self.measure}:{self.wanted:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Threshold of one category, which keeps detections with this score or a higher one, and what it achieves.
+
+    The interval of the threshold is over the choice, made anew on each draw of the images; those of the other numbers
+    are at this threshold. Without an instance or a detection all are NaN.
+    """
+
+    category: str
+    threshold: Estimate
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    is_reached: bool
+    note: str  # why the goal is not reached; "" where it is
+
+
+def operating_points(
+    pool: DetailsPool, assignment: Assignment, categories: Categories, goal: Goal, drawn: Weights
+) -> list[OperatingPoint]:
+    """Choose the threshold of each category.
+
+    For F1 it is the one with the best F1. For a precision it is the lowest that reaches it, which finds the most. For a
+    recall it is the highest that reaches it, which is wrong the least; every lower one reaches it, too. Where none
+    reaches the goal, it is the one that comes closest.
+
+    Args:
+        pool: the images.
+        assignment: of its detections at the IoU that counts.
+        categories: names of the labels 1...
+        goal: of the thresholds.
+        drawn: draws of the images for the intervals, as ``draws_for`` returns them.
+    """
+    curves = (ScoreCurve.of(pool, assignment, label) for label in range(1, len(categories) + 1))
+    return [_point(name, curve, goal, drawn) for name, curve in zip(categories.names, curves, strict=True)]
+
+
+def _point(category: str, curve: ScoreCurve, goal: Goal, drawn: Weights) -> OperatingPoint:
+    missing = "instance" if not curve.truth_images.size else "detection" if not curve.thresholds.size else ""
+    if missing:
+        note = f"{category}: no {missing} in these images, so there is no threshold to choose"
+        return OperatingPoint(category, NOTHING, NOTHING, NOTHING, NOTHING, False, note)
+    counted = curve.once(drawn.shape[1])
+    chosen = int(_choose(counted, goal)[0])
+    achieved = float(_values(counted, goal.measure)[0, chosen])
+    is_reached = goal.measure == F1 or achieved >= goal.wanted
+    reason = f"{category}: {goal.measure} {goal.wanted:g} is not reached; the best is {achieved:.3f}"
+    threshold, numbers = _threshold(curve, goal, chosen, drawn), _achieved(curve, chosen, drawn)
+    return OperatingPoint(category, threshold, *numbers, is_reached, "" if is_reached else reason)
+
+
+def _threshold(curve: ScoreCurve, goal: Goal, chosen: int, drawn: Weights) -> Estimate:
+    def choose_anew(weights: Weights) -> Floats:
+        return curve.thresholds[_choose(curve.counted(weights), goal)][:, None]
+
+    lower = float(curve.thresholds[chosen + 1]) if chosen + 1 < len(curve.thresholds) else math.nan
+    value = shortest_between(lower, float(curve.thresholds[chosen]))
+    spread = estimates(_in_parts(choose_anew, curve), drawn)[0]
+    return Estimate(value, min(spread.low, value), spread.high)
+
+
+def _achieved(curve: ScoreCurve, chosen: int, drawn: Weights) -> tuple[Estimate, Estimate, Estimate]:
+    """Return precision, recall and F1 at a threshold."""
+
+    def measure(weights: Weights) -> Floats:
+        counted = curve.counted(weights)
+        return np.stack([_values(counted, name)[:, chosen] for name in (PRECISION, RECALL, F1)], axis=1)
+
+    precision, recall, f1 = estimates(_in_parts(measure, curve), drawn)
+    return precision, recall, f1
+
+
+def _values(counted: Counted, measure: str) -> Floats:
+    return {F1: counted.f1, PRECISION: counted.precision, RECALL: counted.recall}[measure]()
+
+
+def _choose(counted: Counted, goal: Goal) -> Rows:
+    """Return the place of the best threshold under each weighting, (R,)."""
+    values = np.nan_to_num(_values(counted, goal.measure))
+    best = values.max(axis=1, keepdims=True)
+    is_good = values >= (best if goal.measure == F1 else np.minimum(goal.wanted, best))
+    lowest_first = is_good[:, ::-1] if goal.measure == PRECISION else is_good
+    places: Rows = np.argmax(lowest_first, axis=1)
+    return is_good.shape[1] - 1 - places if goal.measure == PRECISION else places
+
+
+def _in_parts(measure: Measure, curve: ScoreCurve) -> Measure:
+    """Return the measure that is taken of a few resamples at a time."""
+    step = max(1, CHUNK // max(len(curve.images), 1))
+
+    def measured(weights: Weights) -> Floats:
+        return np.concatenate([measure(weights[start : start + step]) for start in range(0, len(weights), step)])
+
+    return measured
+
+
+def shortest_between(low: float, high: float) -> float:
+    """Return the number of the fewest digits near the middle of two scores, so that a threshold reads well.
+
+    Args:
+        low: which the threshold must exclude; NaN for none, and then ``high`` is returned.
+        high: which it must include.
+    """
+    middle = (low + high) / 2
+    rounded = (round(middle, digits) for digits in range(1, 17) if not math.isnan(middle))
+    return next((value for value in rounded if low < value <= high), high)

@@ -1,0 +1,78 @@
+"""Precision, recall and F1 of a category at every score threshold, at one IoU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.evaluation.assignment import NONE, Assignment
+from instseg.evaluation.bootstrap import Weights
+from instseg.evaluation.image_details import DetailsPool
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Detections that are right and wrong at each of K thresholds, and instances to find, under R weightings."""
+
+    right: Rows  # (R, K)
+    wrong: Rows  # (R, K)
+    positives: Rows  # (R, 1)
+
+    def precision(self) -> Floats:
+        """Return (R, K); NaN where nothing is detected."""
+        return _ratio(self.right, self.right + self.wrong)
+
+    def recall(self) -> Floats:
+        """Return (R, K); NaN where there is nothing to find."""
+        return _ratio(self.right, self.positives)
+
+    def f1(self) -> Floats:
+        """Return the harmonic mean of precision and recall, (R, K); NaN where there is nothing to find."""
+        return np.where(self.positives > 0, _ratio(2 * self.right, self.right + self.wrong + self.positives), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCurve:
+    """The D detections of a category that are right or wrong, best score first; those in crowds are neither."""
+
+    thresholds: Floats  # (K,) the distinct scores, descending: a detection with just this score is kept
+    ends: Rows  # (K,) row of the last detection that is kept
+    images: Rows  # (D,)
+    is_right: NDArray[np.bool_]  # (D,)
+    truth_images: Rows  # (G,) of the instances to find
+
+    @classmethod
+    def of(cls, pool: DetailsPool, assignment: Assignment, label: int) -> ScoreCurve:
+        """Sort the detections of a category.
+
+        Args:
+            pool: the images.
+            assignment: of its detections.
+            label: of the category.
+        """
+        rows = pool.rows.order[pool.rows.labels[pool.rows.order] == label]
+        rows = rows[~assignment.is_ignored[rows]]
+        scores = pool.rows.scores[rows]
+        ends = np.flatnonzero(np.diff(scores, append=-np.inf))
+        to_find = ~pool.rows.truth_iscrowd & (pool.rows.truth_labels == label)
+        return cls(scores[ends], ends, pool.images[rows], assignment.truths[rows] != NONE, pool.truth_images[to_find])
+
+    def counted(self, weights: Weights) -> Counted:
+        """Count under any weights of the images, (R, images)."""
+        of_detections = weights[:, self.images]
+        num_kept = of_detections.cumsum(axis=1)[:, self.ends]
+        right = np.where(self.is_right, of_detections, 0).cumsum(axis=1)[:, self.ends]
+        return Counted(right, num_kept - right, weights[:, self.truth_images].sum(axis=1, keepdims=True))
+
+    def once(self, num_images: int) -> Counted:
+        """Count every image once."""
+        return self.counted(np.ones((1, num_images), np.int64))
+
+
+def _ratio(over: Rows, under: Rows) -> Floats:
+    return np.where(under > 0, over / np.maximum(under, 1), np.nan)
