@@ -28,10 +28,11 @@ MAY_IMPORT = {
     "checkpoints": "core data models runs distributed training",
     "prediction": "core data visualization checkpoints",
     "auditing": "core data evaluation visualization",
+    "analysis": "core data evaluation visualization",
     "profiling": "core training models",
     "sweeps": "core runs evaluation visualization checkpoints",
     "app": "core data models evaluation visualization runs distributed training checkpoints prediction auditing "
-    "profiling sweeps",
+    "analysis profiling sweeps",
 }
 """Room -> the rooms that it may import. The order is that of the floors: nothing imports upwards."""
 

@@ -30,7 +30,7 @@ NETWORK = (
 )  # fmt: skip
 """All parts of Mask R-CNN in small."""
 QUICK_FOR_ANY_NETWORK = (
-    "num_workers=0", "callbacks.progress=null", "callbacks.pictures=null", "callbacks.curves=null",
+    "num_workers=0", "report=false", "callbacks.progress=null", "callbacks.pictures=null", "callbacks.curves=null",
     "trainer.num_sanity_val_steps=0", "dataset.image_side_px=[64,64]", "augmentation.min_size=64",
     "augmentation.max_size=64",
 )  # fmt: skip

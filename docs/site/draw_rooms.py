@@ -27,6 +27,7 @@ TASKS = {
     "checkpoints": "saving and resuming",
     "prediction": "predictor and writers",
     "auditing": "what is wrong with data",
+    "analysis": "mistakes of a model",
     "profiling": "where the time goes",
     "sweeps": "many runs as one",
     "app": "the commands",

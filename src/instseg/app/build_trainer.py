@@ -22,6 +22,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.distributed.rank_launcher import RankCommand, start_ranks_with
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
+from instseg.training.evaluated_images import EvaluatedImagesKeeper
 
 
 def build_trainer(config: RunConfig, rank_command: RankCommand, *further: Callback) -> pl.Trainer:
@@ -36,7 +37,8 @@ def build_trainer(config: RunConfig, rank_command: RankCommand, *further: Callba
         InstsegError: Lightning refuses an argument.
     """
     configured = {f"callbacks.{name}": node for name, node in config.callbacks.items() if node is not None}
-    callbacks = [*further, *(of_kind(build(node), Callback, key) for key, node in configured.items())]
+    kept = [EvaluatedImagesKeeper()] if config.has_report else []
+    callbacks = [*further, *kept, *(of_kind(build(node), Callback, key) for key, node in configured.items())]
     if not config.trainer.enable_progress_bar:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     try:

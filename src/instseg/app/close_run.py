@@ -15,8 +15,19 @@ from instseg.data.datamodule import InstanceDataModule
 
 
 @rank_zero_only
+def write_metrics(config: RunConfig, metrics: Mapping[str, float]) -> None:
+    """Write ``metrics.json``.
+
+    Args:
+        config: of the run.
+        metrics: all that it measured, by their logged names.
+    """
+    write_json(config.folder / "metrics.json", dict(sorted(metrics.items())), indent=2)
+
+
+@rank_zero_only
 def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str, float], ending: str = "") -> None:
-    """Write ``metrics.json``, compare with the run that this one repeats, and print the summary.
+    """Compare with the run that this one repeats, and print the summary.
 
     Args:
         config: of the run.
@@ -24,7 +35,6 @@ def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str,
         metrics: all that it measured, by their logged names.
         ending: why and when a training ended; empty where nothing was trained.
     """
-    write_json(config.folder / "metrics.json", dict(sorted(metrics.items())), indent=2)
     if config.reproduce:
         original = absolute_path(config.reproduce)
         comparison = compare_runs(original, config.folder)

@@ -92,6 +92,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     monitor: Monitor
     audit: AuditConfig
     colour_by: Literal["instance", "category"]
+    report: bool
     outputs: Name
     cache_dir: Name
     run_dir: Name
@@ -102,6 +103,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     def folder(self) -> Path:
         """The run folder."""
         return Path(self.run_dir)
+
+    @property
+    def has_report(self) -> bool:
+        """Tell whether a report is written on what the test has found."""
+        return self.stage == "report" or (self.stage == "fit" and self.report)
 
     @property
     def trainer_options(self) -> Node:

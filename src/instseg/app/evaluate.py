@@ -1,4 +1,4 @@
-"""``stage=validate`` and ``stage=test``: measure a checkpoint."""
+"""``stage=validate``, ``stage=test`` and ``stage=report``: measure a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from instseg.app.build_model import build_trained_model
 from instseg.app.build_module import build_module
-from instseg.app.close_run import close_run
+from instseg.app.close_run import close_run, write_metrics
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.open_run import opened
+from instseg.app.report import report
 from instseg.checkpoints.content import finite
 
 
@@ -33,5 +34,7 @@ def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
         measure = run.trainer.validate if config.stage == "validate" else run.trainer.test
         measure(module, datamodule=run.data, verbose=False)
         metrics = finite(run.trainer.callback_metrics)
+        write_metrics(config, metrics)
+        report(run.trainer, run.data, config.folder)
         close_run(config, run.data, metrics)
     return metrics

@@ -39,6 +39,7 @@ STAGES: Mapping[str, Callable[[RunConfig, Job], Mapping[str, float]]] = {
     "fit": fit_and_test,
     "validate": evaluate,
     "test": evaluate,
+    "report": evaluate,
     "audit": audit,
     "show_augmentation": show_augmentation,
 }

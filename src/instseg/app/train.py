@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from instseg.app.build_loggers import log_settings
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
-from instseg.app.close_run import close_run
+from instseg.app.close_run import close_run, write_metrics
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.open_run import OpenRun, opened
+from instseg.app.report import report
 from instseg.checkpoints.content import DescribeCheckpoint, finite, read_metrics
 from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.runs.folders import BEST, LAST, resume_command
@@ -40,6 +41,8 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
         except (SystemExit, KeyboardInterrupt):
             _explain_interruption(run)
             raise
+        write_metrics(config, metrics)
+        report(run.trainer, run.data, config.folder)
         close_run(config, run.data, metrics, str(ending))
     return metrics
 

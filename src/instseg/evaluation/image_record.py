@@ -115,3 +115,18 @@ def _mask_overlaps(rles: Sequence[Rle], truth: GroundTruth, same_label: NDArray[
 def _mask_areas(rles: Sequence[Rle]) -> NDArray[np.float64]:
     parts = [rles[start : start + MAX_AREAS] for start in range(0, len(rles), MAX_AREAS)]
     return np.concatenate([np.zeros(0), *(coco_mask.area(part) for part in parts)])
+
+
+def mask_ious(prediction: Prediction, truth: GroundTruth) -> NDArray[np.float64]:
+    """Return the (D, N) IoUs of masks, whatever their categories; with a crowd the fraction of the detection inside it.
+
+    Args:
+        prediction: D detections in the original frame.
+        truth: N instances of the same image, in the same frame.
+    """
+    ious = np.zeros((len(prediction), len(truth)))
+    for row in range(0, len(prediction), MAX_AREAS):
+        for column in range(0, len(truth), MAX_AREAS):
+            rows, columns = slice(row, row + MAX_AREAS), slice(column, column + MAX_AREAS)
+            ious[rows, columns] = coco_mask.iou(prediction.rles[rows], truth.rles[columns], truth.iscrowd[columns])
+    return ious

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.masks import rle_to_bitmask, rle_to_box
-from instseg.core.types import Bitmask, Image, ImageSize, Rle
+from instseg.core.types import Bitmask, Image, ImageSize
 from instseg.visualization.colours import Colour
 from instseg.visualization.labels import LabelPlacer
+from instseg.visualization.scaling import resized
 from instseg.visualization.text import crowding, letter_px, line_px
 
 MIN_SIDE_PX = 640
@@ -148,56 +148,6 @@ class Canvas:
         x1, y1 = max(x1, 0) + line // 2, max(y1, 0) + line // 2
         x2, y2 = max(min(x2, width) - 1 - line // 2, x1), max(min(y2, height) - 1 - line // 2, y1)
         cv2.rectangle(self.pixels, (x1, y1), (x2, y2), shape.colour, line)
-
-
-def resized(image: Image, size: ImageSize) -> Image:
-    """Scale an image.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        size: height and width that it shall have.
-    """
-    interpolation = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
-    return cv2.resize(image, size[::-1], interpolation=interpolation).astype(np.uint8, copy=False)
-
-
-def cut_mask(rle: Rle, scale: float) -> tuple[Bitmask, tuple[int, int]]:
-    """Cut a mask to its box and scale it, with smooth edges.
-
-    Args:
-        rle: of the image's size.
-        scale: of the picture to the image.
-
-    Returns:
-        (h, w) part of the picture, and x, y of its corner.
-    """
-    x1, y1, x2, y2 = (int(v) for v in rle_to_box(rle))
-    mask = np.ascontiguousarray(rle_to_bitmask(rle)[y1:y2, x1:x2])
-    if scale == 1.0 or mask.size == 0:
-        return mask, (x1, y1)
-    left, top = int(x1 * scale), int(y1 * scale)
-    size = max(1, round(x2 * scale) - left), max(1, round(y2 * scale) - top)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    smooth = cv2.resize(mask * np.uint8(255), size, interpolation=interpolation)
-    return (smooth >= min(128, smooth.max())).astype(np.uint8), (left, top)  # what is thin stays
-
-
-def stretch_mask(box_mask: Bitmask, box: NDArray[np.float64], size: ImageSize) -> tuple[Bitmask, tuple[int, int]]:
-    """Stretch a mask in the frame of its box to pixels of the picture, cut at its edges.
-
-    Args:
-        box_mask: (M, M).
-        box: (4,) xyxy in pixels of the picture.
-        size: height and width of the picture.
-
-    Returns:
-        As ``cut_mask``.
-    """
-    x1, y1, x2, y2 = (round(v) for v in box)
-    stretched = cv2.resize(box_mask * np.uint8(255), (max(1, x2 - x1), max(1, y2 - y1)), interpolation=cv2.INTER_LINEAR)
-    left, top = max(x1, 0), max(y1, 0)
-    crop = stretched[top - y1 : max(size[0] - y1, 0), left - x1 : max(size[1] - x1, 0)]
-    return (crop >= 128).astype(np.uint8), (left, top)
 
 
 def _readable_size(size: ImageSize, num_instances: int) -> ImageSize:

@@ -11,8 +11,9 @@ from torch import Tensor
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle, Target
-from instseg.visualization.canvas import Canvas, Look, Shape, cut_mask, stretch_mask
+from instseg.visualization.canvas import Canvas, Look, Shape
 from instseg.visualization.colours import Colour, ColourBy, instance_colours
+from instseg.visualization.scaling import cut_mask, stretch_mask
 
 CROWD_COLOUR: Colour = (150, 150, 150)
 

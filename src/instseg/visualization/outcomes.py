@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories
 from instseg.core.outcomes import Outcomes
 from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle
-from instseg.visualization.canvas import Canvas, Look, Shape, cut_mask
+from instseg.visualization.canvas import Canvas, Look, Shape
 from instseg.visualization.colours import Colour
 from instseg.visualization.draw import CROWD_COLOUR, check_mask_sizes, large_first
+from instseg.visualization.scaling import cut_mask
 from instseg.visualization.sheets import INK, PAPER, fit, side_by_side, stacked, wrapped
 from instseg.visualization.text import text_mask, write_text
 

@@ -1,0 +1,34 @@
+"""Rendering of a page by its template."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from instseg.analysis.page.content import Page
+
+
+def render(page: Page) -> str:
+    """Return the HTML of a page, with style, script and pictures inside.
+
+    Args:
+        page: what it shows. Texts are escaped by the template.
+    """
+    loader = PackageLoader("instseg.analysis", "page")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.get_template("report.html")
+    style, script = (Markup(_text(name)) for name in ("report.css", "report.js"))
+    return template.render(page=page, style=style, script=script, cases=_script_json(page))
+
+
+def _text(name: str) -> str:
+    return files("instseg.analysis.page").joinpath(name).read_text()
+
+
+def _script_json(page: Page) -> str:
+    """Return the cases as JSON that no text in it can end before its script element does."""
+    text = msgspec.json.encode(page.shown).decode()
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,52 @@
+"""Subject of an analysis: evaluated images, their files, and the thresholds in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.analysis.pairs import Pairs, pair
+from instseg.core.types import Image
+from instseg.data.reading.images import read_image
+from instseg.evaluation.evaluated import EvaluatedImages
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """The file of an image."""
+
+    name: str
+    """Below the root of the data."""
+    path: Path
+    rotate: bool = True
+    """Turn it by its EXIF orientation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Evaluated images with their files, and with the pairs of what is there and what was found."""
+
+    evaluated: EvaluatedImages
+    file_of: Callable[[int], ImageFile]
+    """image_id -> its file."""
+    thresholds: NDArray[np.float64]  # (C,) least score of each category
+
+    @cached_property
+    def pairs(self) -> list[Pairs]:
+        """Of each image."""
+        images = zip(self.evaluated.predictions, self.evaluated.truths, strict=True)
+        return [pair(*image, self.thresholds) for image in images]
+
+    def file(self, image: int) -> ImageFile:
+        """Return the file of an evaluated image, given by its position."""
+        return self.file_of(self.evaluated.truths[image].image_id)
+
+    def read_image(self, image: int) -> Image:
+        """Read the pixels of an evaluated image; raises as ``read_image``."""
+        file = self.file(image)
+        return read_image(file.path, rotate=file.rotate)

@@ -1,0 +1,61 @@
+"""One line about a case, and where in the image it is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.analysis.cases import Case, Kind
+from instseg.analysis.subject import Subject
+from instseg.core.text import visible
+
+MAX_NAME = 40
+
+
+def describe(case: Case, subject: Subject) -> str:
+    """Say in a line what is wrong.
+
+    Args:
+        case: of the subject.
+        subject: what was evaluated.
+    """
+    truth = None if case.truth is None else _name(subject, int(subject.evaluated.truths[case.image].labels[case.truth]))
+    if case.kind == Kind.MISSED:
+        return f"missed {truth}{_below(case, subject)}"
+    assert case.detection is not None
+    prediction = subject.evaluated.predictions[case.image]
+    found = f"{_name(subject, int(prediction.labels[case.detection]))} {prediction.scores[case.detection]:.2f}"
+    if case.kind == Kind.CONFUSED:
+        return f"{truth} taken for {found}"
+    if case.kind == Kind.BAD_MASK:
+        return f"{found}, mask IoU {case.iou:.2f}"
+    if case.kind == Kind.REPEATED:
+        return f"{found}, on a {truth} that is found already"
+    return f"{found}, where nothing is labelled"
+
+
+def _below(case: Case, subject: Subject) -> str:
+    if case.detection is None:
+        return ""
+    score = subject.evaluated.predictions[case.image].scores[case.detection]
+    return f", found with score {score:.2f}, below the threshold"
+
+
+def boxes_of(case: Case, subject: Subject) -> NDArray[np.float64]:
+    """Return the (1 or 2, 4) boxes of a case's instances, px of the image.
+
+    Args:
+        case: of the subject.
+        subject: what was evaluated.
+    """
+    boxes = []
+    if case.truth is not None:
+        boxes.append(subject.evaluated.truths[case.image].boxes[case.truth])
+    if case.detection is not None:
+        boxes.append(subject.evaluated.predictions[case.image].boxes[case.detection])
+    return np.asarray(boxes, dtype=np.float64)
+
+
+def _name(subject: Subject, label: int) -> str:
+    name = visible(subject.evaluated.categories.name(label))
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"

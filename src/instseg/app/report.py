@@ -1,0 +1,46 @@
+"""The report of a run: from what its test has found to ``report.html``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities import rank_zero_only
+
+from instseg.analysis.report import Heading, write_report
+from instseg.analysis.subject import ImageFile, Subject
+from instseg.core.text import plural
+from instseg.data.datamodule import InstanceDataModule
+from instseg.data.index.columns import Index
+from instseg.evaluation.evaluated import EvaluatedImages
+from instseg.training.evaluated_images import EvaluatedImagesKeeper
+from instseg.training.trainer_parts import callbacks_of
+
+REPORT = "report.html"
+THRESHOLD = 0.5
+
+
+@rank_zero_only
+def report(trainer: Trainer, data: InstanceDataModule, folder: Path) -> None:
+    """Write the report on what a test has found, where its trainer has kept that.
+
+    Args:
+        trainer: that has tested.
+        data: that it tested on.
+        folder: of the run.
+    """
+    keeper = next((one for one in callbacks_of(trainer) if isinstance(one, EvaluatedImagesKeeper)), None)
+    if keeper is None or not keeper.pairs:
+        return
+    images = EvaluatedImages.of(keeper.pairs, data.categories)
+    index = data.prepared.indices["test"]
+    thresholds = np.full(len(data.categories), THRESHOLD)
+    subject = Subject(images, lambda image_id: _file(index, image_id), thresholds)
+    heading = Heading(f"{folder.parent.name} · {folder.name}", plural(len(images), "test image"))
+    write_report(subject, heading, folder / REPORT)
+
+
+def _file(index: Index, image_id: int) -> ImageFile:
+    position = index.index_of(image_id)
+    return ImageFile(index.file_name(position), index.path(position), index.rotate(position))

@@ -1,0 +1,41 @@
+"""Small evaluated sets for the tests of the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from detections import CATEGORIES, random_image
+from factories import write_picture
+
+from instseg.analysis.subject import ImageFile, Subject
+from instseg.core.categories import Categories
+from instseg.core.types import GroundTruth, Prediction
+from instseg.evaluation.evaluated import EvaluatedImages
+
+Pair = tuple[Prediction, GroundTruth]
+
+
+def random_pairs(seed: int, num_images: int = 6) -> list[Pair]:
+    rng = np.random.default_rng(seed)
+    return [
+        random_image(rng, number, rng.integers(0, 6), rng.integers(0, 3), [1, 2, 3]) for number in range(num_images)
+    ]
+
+
+def subject_of(pairs: Sequence[Pair], categories: Categories = CATEGORIES, threshold: float = 0.5) -> Subject:
+    """Of images that have no files."""
+    evaluated = EvaluatedImages.of(pairs, categories)
+    return Subject(
+        evaluated, lambda image_id: ImageFile(f"{image_id}.png", Path("nowhere")), np.full(len(categories), threshold)
+    )
+
+
+def subject_on_disk(folder: Path, pairs: Sequence[Pair], categories: Categories = CATEGORIES, name="{}.png") -> Subject:
+    """Of images that lie in a folder."""
+    files = {}
+    for _, truth in pairs:
+        path = write_picture(folder / f"{truth.image_id}.png", truth.image_size)
+        files[truth.image_id] = ImageFile(name.format(truth.image_id), path)
+    return Subject(EvaluatedImages.of(pairs, categories), files.__getitem__, np.full(len(categories), 0.5))

@@ -1,0 +1,107 @@
+"""Cases of an evaluated set, what they cost, and the counts that they add up to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analysed import random_pairs, subject_of
+from detections import CAR, DOG, LEFT, RIGHT, prediction, truth
+from factories import drawn
+
+from instseg.analysis.cases import Kind, of_kind
+from instseg.analysis.counts import count
+from instseg.analysis.find_cases import find_cases
+from instseg.analysis.section_matrix import cases_of_cells
+from instseg.analysis.wording import describe
+
+QUARTER = drawn("##......", "........", "........", "........")
+
+
+def cases_of(*pairs):
+    return find_cases(subject_of(pairs))
+
+
+def described(*pairs):
+    subject = subject_of(pairs)
+    return [describe(case, subject) for case in find_cases(subject)]
+
+
+def test_what_is_found_is_no_case():
+    assert cases_of((prediction(1, [LEFT]), truth(1, [LEFT]))) == []
+
+
+def test_a_missed_object_names_the_detection_below_the_threshold_that_finds_it():
+    assert described((prediction(1, []), truth(1, [LEFT]))) == ["missed car"]
+    below = (prediction(1, [LEFT], [0.3]), truth(1, [LEFT]))
+    assert described(below) == ["missed car, found with score 0.30, below the threshold"]
+
+
+@pytest.mark.parametrize(
+    ("masks", "labels", "said"),
+    [
+        ([RIGHT], [CAR], "car 0.90, where nothing is labelled"),
+        ([LEFT], [DOG], "car taken for dog 0.90"),
+        ([QUARTER], [CAR], "car 0.90, mask IoU 0.25"),
+        ([LEFT, LEFT], [CAR, DOG], "dog 0.90, on a car that is found already"),
+    ],
+)
+def test_a_wrong_detection_is_described_by_what_is_wrong_with_it(masks, labels, said):
+    assert said in described((prediction(1, masks, labels=labels), truth(1, [LEFT])))
+
+
+def test_an_object_with_a_wrong_detection_is_no_second_case():
+    confused = (prediction(1, [LEFT], labels=[DOG]), truth(1, [LEFT]))
+    assert [case.kind for case in cases_of(confused)] == [Kind.CONFUSED]
+
+
+def test_a_wrong_detection_costs_what_ap_gains_without_it():
+    """Against AP without interpolation, computed with and without each wrong detection."""
+    rng = np.random.default_rng(0)
+    scores = np.sort(rng.random(12))[::-1]
+    is_right = rng.random(12) < 0.6
+    pairs = [
+        (prediction(i, [LEFT if right else RIGHT], [score]), truth(i, [LEFT]))
+        for i, (score, right) in enumerate(zip(scores, is_right, strict=True))
+    ]
+    subject = subject_of(pairs, threshold=0.0)
+
+    def ap(kept):
+        right = is_right[kept]
+        return float((right * np.cumsum(right) / np.arange(1, len(right) + 1)).sum() / 12)
+
+    everything = np.ones(12, bool)
+    for case in of_kind(find_cases(subject), Kind.FALSE):
+        without = everything.copy()
+        without[case.image] = False
+        assert case.cost == pytest.approx(ap(without) - ap(everything), abs=1e-12)
+
+
+def test_what_costs_most_comes_first_and_a_rare_category_weighs_more():
+    rare = (prediction(1, []), truth(1, [LEFT], [DOG]))
+    common = [(prediction(i, []), truth(i, [LEFT])) for i in range(2, 6)]
+    subject = subject_of([rare, *common])
+    assert describe(find_cases(subject)[0], subject) == "missed dog"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_of_the_matrix_add_up_to_the_objects_and_columns_to_the_detections(seed):
+    subject = subject_of(random_pairs(seed))
+    counts = count(subject)
+    objects = np.concatenate([one.labels[~one.iscrowd] for one in subject.evaluated.truths])
+    assert counts.present.tolist() == np.bincount(objects, minlength=4)[1:].tolist()
+    kept = np.zeros(4, int)
+    for found, pairs in zip(subject.evaluated.predictions, subject.pairs, strict=True):
+        kept += np.bincount(found.labels[pairs.is_kept & (pairs.match != -2)], minlength=4)
+    assert counts.detected.tolist() == kept[1:].tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_cell_off_the_diagonal_has_as_many_cases_as_it_counts(seed):
+    subject = subject_of(random_pairs(seed))
+    matrix = count(subject).matrix.copy()
+    np.fill_diagonal(matrix, 0)
+    cells = cases_of_cells(find_cases(subject), subject)
+    counted = np.zeros_like(matrix)
+    for cell, cases in cells.items():
+        counted[cell] = len(cases)
+    assert counted.tolist() == matrix.tolist()

@@ -1,0 +1,97 @@
+"""The report in a real browser: what a person clicks works, and nothing is complained about."""
+
+from __future__ import annotations
+
+import pytest
+from analysed import random_pairs, subject_on_disk
+from browser import browser
+
+from instseg.analysis.report import Heading, write_report
+
+__all__ = ["browser"]
+FIND = "return [...document.querySelectorAll(arguments[0])]"
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_report(subject_on_disk(folder, random_pairs(3, 12)), Heading("shapes", "12 images"), folder / "report.html")
+    browser.get((folder / "report.html").as_uri())
+    return browser
+
+
+def texts(page, selector):
+    return page.execute_script(f"{FIND}.map(one => one.textContent.trim())", selector)
+
+
+def click(page, selector):
+    page.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+
+def visible(page, selector):
+    shown = f"{FIND}.filter(one => getComputedStyle(one).display !== 'none').length"
+    return page.execute_script(shown, selector)
+
+
+def scroll_through(page):
+    page.execute_async_script(
+        "const done = arguments[0]; document.querySelectorAll('.case').forEach(one => one.drawCase());"
+        "requestAnimationFrame(() => requestAnimationFrame(done))"
+    )
+
+
+def test_every_case_is_drawn_with_its_image_and_polygons(page):
+    scroll_through(page)
+    assert visible(page, ".case") == visible(page, ".case svg image") > 0
+    assert visible(page, ".case .outline.subject") >= visible(page, ".case")
+
+
+def test_layers_are_switched_off_and_on(page):
+    scroll_through(page)
+    before = visible(page, ".outline.truth")
+    click(page, "input[name=truth]")
+    assert visible(page, ".outline.truth") == 0 < before
+    click(page, "input[name=truth]")
+    assert visible(page, ".outline.truth") == before
+    click(page, "input[name=others]")
+    assert visible(page, ".outline") == visible(page, ".outline.subject")
+    click(page, "input[name=others]")
+
+
+def test_the_table_is_sorted_by_a_click(page):
+    head = "table.sortable th:nth-child(2)"
+    click(page, head)
+    down = [int(text) for text in texts(page, "table.sortable td:nth-child(2)")]
+    click(page, head)
+    up = [int(text) for text in texts(page, "table.sortable td:nth-child(2)")]
+    assert down == sorted(down, reverse=True) == up[::-1]
+
+
+def test_a_cell_of_the_matrix_opens_its_cases(page):
+    click(page, ".matrix td.cell")
+    count = int(texts(page, ".matrix td.cell")[0].replace(",", ""))
+    assert visible(page, "#cell-cases .case") == min(count, 12)
+
+
+def test_a_case_opens_the_whole_image_which_zooms_and_closes(page):
+    click(page, ".case")
+    assert page.execute_script("return document.getElementById('whole').open")
+    view = "return document.querySelector('#whole svg').viewBox.baseVal.width"
+    before = page.execute_script(view)
+    page.execute_script(
+        "document.querySelector('#whole svg').dispatchEvent(new MouseEvent('dblclick', {clientX: 600, clientY: 400}))"
+    )
+    assert page.execute_script(view) == pytest.approx(before / 2)
+    click(page, "#whole button")
+    assert not page.execute_script("return document.getElementById('whole').open")
+
+
+def test_the_console_has_no_error(page):
+    assert [line for line in page.get_log("browser") if line["level"] in ("SEVERE", "WARNING")] == []
+
+
+def test_a_phone_scrolls_only_down(page):
+    page.set_window_size(500, 900)
+    overflow = page.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    page.set_window_size(1280, 1000)
+    assert overflow <= 0

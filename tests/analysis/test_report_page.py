@@ -1,0 +1,96 @@
+"""The report as a file: whole in itself, safe with any name, within its budget."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from analysed import random_pairs, subject_on_disk
+from detections import LEFT, prediction, truth
+
+from instseg.analysis.find_cases import find_cases
+from instseg.analysis.page.render import render
+from instseg.analysis.report import Heading, build_report, write_report
+from instseg.analysis.section_galleries import gallery_section
+from instseg.analysis.section_matrix import cases_of_cells
+from instseg.analysis.shown import Showcase, outline
+from instseg.core.categories import Categories
+from instseg.core.masks import bitmask_to_rle
+
+HEADING = Heading("shapes_small", "6 test images")
+HOSTILE = '</script><img src=x onerror=alert(1)> "&\u202e'
+
+
+def html_of(subject):
+    return render(build_report(subject, HEADING))
+
+
+def shown_in(html):
+    return json.loads(re.search(r'<script id="shown" type="application/json">(.*?)</script>', html, re.DOTALL)[1])
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    return html_of(subject_on_disk(tmp_path_factory.mktemp("images"), random_pairs(3)))
+
+
+def test_it_loads_nothing_from_elsewhere(html):
+    assert not re.search(r'(?:src|href)="(?!data:|#)', html)
+    assert "http" not in html.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_every_case_shown_has_its_image_with_polygons(html):
+    shown = shown_in(html)
+    assert shown["cases"]
+    for case in shown["cases"]:
+        image = shown["images"][case["image"]]
+        assert image["source"].startswith("data:image/jpeg;base64,")
+        rows = [
+            image[kind][case[row]]
+            for kind, row in (("truths", "truth"), ("found", "detection"))
+            if case[row] is not None
+        ]
+        assert all(shape["path"].startswith("M") for shape in rows)
+
+
+def test_a_hostile_name_stays_text(tmp_path):
+    categories = Categories((HOSTILE, "dog", "cake"))
+    pairs = [(prediction(1, []), truth(1, [LEFT]))]
+    html = html_of(subject_on_disk(tmp_path, pairs, categories, name=f"{HOSTILE}{{}}.png"))
+    assert "<img src=x" not in html
+    assert shown_in(html)["images"][0]["name"].startswith("</script><img")
+    assert "\u202e" not in html
+
+
+def test_beyond_its_budget_it_shows_fewer_images_and_counts_all(tmp_path):
+    subject = subject_on_disk(tmp_path, random_pairs(3))
+    cases = find_cases(subject)
+    showcase = Showcase(subject, max_bytes=1)
+    section = gallery_section(cases, cases_of_cells(cases, subject), showcase)
+    assert len(showcase.shown.images) == 1
+    assert any("shown)" in gallery.title for gallery in section.content)
+
+
+def test_an_image_that_is_gone_is_not_shown(tmp_path):
+    subject = subject_on_disk(tmp_path, [(prediction(1, []), truth(1, [LEFT]))])
+    (tmp_path / "1.png").unlink()
+    assert shown_in(html_of(subject))["images"] == []
+
+
+def test_without_a_labelled_object_it_says_so(tmp_path):
+    html = html_of(subject_on_disk(tmp_path, [(prediction(1, []), truth(1, []))]))
+    assert "no labelled object" in html
+
+
+def test_an_outline_follows_the_edges_of_the_pixels():
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:6, 1:5] = 1
+    corners = set(re.findall(r"[ML]([\d.]+ [\d.]+)", outline(bitmask_to_rle(mask), 1.0)))
+    assert corners == {"1 2", "5 2", "5 6", "1 6"}
+
+
+def test_it_is_written_as_one_file(tmp_path):
+    write_report(subject_on_disk(tmp_path, random_pairs(1, 2)), HEADING, tmp_path / "report.html")
+    assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
