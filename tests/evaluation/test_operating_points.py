@@ -127,8 +127,9 @@ def test_a_goal_is_written_as_it_is_read(text):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.floats(0, 1), st.floats(0, 1))
+@given(st.floats(0, 1, width=32), st.floats(0, 1, width=32))
 def test_a_threshold_lies_between_its_scores_with_few_digits(one, other):
     low, high = sorted((one, other))
-    assert low < shortest_between(low, high) <= high or low == high
+    threshold = np.float32(shortest_between(low, high))
+    assert low < threshold <= high or low == high
     assert shortest_between(0.42871, 0.4312) == 0.43 and shortest_between(math.nan, 0.123456) == 0.123456

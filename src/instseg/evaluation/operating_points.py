@@ -150,10 +150,12 @@ def _in_parts(measure: Measure, curve: ScoreCurve) -> Measure:
 def shortest_between(low: float, high: float) -> float:
     """Return the number of the fewest digits near the middle of two scores, so that a threshold reads well.
 
+    It lies between them as float32, too, in which scores are compared with it.
+
     Args:
         low: which the threshold must exclude; NaN for none, and then ``high`` is returned.
         high: which it must include.
     """
     middle = (low + high) / 2
     rounded = (round(middle, digits) for digits in range(1, 17) if not math.isnan(middle))
-    return next((value for value in rounded if low < value <= high), high)
+    return next((value for value in rounded if np.float32(low) < np.float32(value) <= np.float32(high)), high)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 RECALLS = np.linspace(0, 1, 101)
 """Recalls at which COCO reads a precision-recall curve."""
@@ -38,20 +39,36 @@ def weighted_precisions(curve: Curve, weights: Counts, recalls: Floats = RECALLS
     Returns:
         (R, T, K); -1 where there is nothing to find.
     """
-    num_thresholds = curve.is_found.shape[1]
-    precisions = np.zeros((len(weights), num_thresholds, len(recalls)))
     positives = weights[:, curve.truth_images].sum(axis=1)
     needed = _needed(positives, recalls)
-    of_detections = weights[:, curve.images]
-    for threshold in range(num_thresholds):
-        found = curve.is_found[:, threshold]
+    rows, wrong_before = _undecided(curve, weights)
+    of_detections = weights[:, curve.images[rows]]
+    precisions = np.zeros((len(weights), curve.is_found.shape[1], len(recalls)))
+    for threshold, found in enumerate(curve.is_found[rows].T):
         if not found.any():
             continue
-        wrong = np.where(curve.is_wrong[:, threshold], of_detections, 0).cumsum(axis=1)
+        wrong = np.where(curve.is_wrong[rows, threshold], of_detections, 0).cumsum(axis=1) + wrong_before
         num_found = of_detections[:, found].cumsum(axis=1)
         precisions[:, threshold] = _read_off(num_found, wrong[:, found], needed)
     precisions[positives == 0] = -1
     return precisions
+
+
+def _undecided(curve: Curve, weights: Counts) -> tuple[Counts, Counts]:
+    """Return the rows (U,) of the detections that are not the same at all thresholds, or found.
+
+    Returns:
+        These rows, and how many of those that are wrong at every threshold precede each of them, (R, U). They are most,
+        and this is all that the curves need of them.
+    """
+    always_wrong = curve.is_wrong.all(axis=1)
+    rows = np.flatnonzero(~always_wrong & (curve.is_wrong | curve.is_found).any(axis=1))
+    wrong = np.flatnonzero(always_wrong)
+    starts = np.append(0, np.searchsorted(wrong, rows))  # of those between one of the rows and the next
+    between = csr_array(
+        (np.ones(starts[-1], np.int64), curve.images[wrong[: starts[-1]]], starts), shape=(len(rows), weights.shape[1])
+    )
+    return rows, np.cumsum(between @ np.ascontiguousarray(weights.T), axis=0).T
 
 
 def _needed(positives: Counts, recalls: Floats) -> Counts:
