@@ -7,7 +7,8 @@ from auditing.made import IMAGE_SIZE, audited_for, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, write_picture
 
 from instseg.auditing.checks_reading import ADVICE, reading_findings, spot_of
-from instseg.auditing.report import Severity
+from instseg.auditing.dataset import audit_dataset
+from instseg.auditing.report import Severity, Spot
 from instseg.data.index.build import note_unlabelled
 from instseg.data.reading.findings import KINDS, Findings
 from instseg.data.reading.labels import Labels
@@ -54,6 +55,18 @@ def test_half_of_the_images_are_enough(tmp_path, audited):
     for i in range(10):
         write_picture(tmp_path / f"train/train_{i}.png", IMAGE_SIZE if i < 5 else (7, 7), seed=i)
     audited({}).stop_if_fatal()
+
+
+def test_images_that_were_lost_before_the_others_were_divided_are_told_as_those_of_a_split(tmp_path, prepared):
+    (tmp_path / "all").mkdir()
+    for i in range(8):
+        (tmp_path / f"all/all_{i}.png").write_bytes(b"")
+    dataset = prepared({"all": labelled(one_car_each("all", 12))}, group_by=None)
+    report = audit_dataset(dataset, audited_for(min_size=60, max_size=80), thorough=False)
+    (fatal,) = report.of(Severity.FATAL)
+    assert fatal.kind == "images_lost" and fatal.counts == {"all": 8} and fatal.title.endswith("more than half of all")
+    (unreadable,) = (finding for finding in report.findings if finding.kind == "image_unreadable")
+    assert unreadable.spots[0] == fatal.spots[0] == Spot("all", "all_0.png", "the file is empty")
 
 
 def test_boxes_without_masks_are_a_warning_and_stray_points_a_remark(found):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from instseg.core.atomic import new_folder, replacing, write_text_atomically
+from instseg.core import locks
+from instseg.core.atomic import replacing, write_text_atomically
 from instseg.core.locks import exclusive_lock
+from instseg.core.new_folders import new_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -54,6 +57,43 @@ def test_a_folder_that_fails_or_comes_too_late_leaves_nothing(tmp_path: Path) ->
         with new_folder(tmp_path / "data") as faster:
             (faster / "a.txt").write_text("faster")
     assert contents(tmp_path) == {"data/a.txt": "faster"}
+
+
+def test_all_of_a_folder_is_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.fstat(descriptor).st_ino))
+    with new_folder(tmp_path / "data") as scratch:
+        (scratch / "sub").mkdir()
+        (scratch / "sub" / "a.txt").write_text("a")
+        assert not synced
+    assert synced == {path.stat().st_ino for path in (tmp_path / "data", *(tmp_path / "data").rglob("*"))}
+
+
+def test_the_next_folder_removes_what_killed_processes_have_left_and_nothing_of_living_ones(tmp_path: Path) -> None:
+    killed = tmp_path / ".data.0123456789ab.partial"
+    killed.mkdir()
+    (killed / "half.txt").write_text("ha")
+    with new_folder(tmp_path / "first") as living:
+        assert not killed.exists()
+        with new_folder(tmp_path / "second"):
+            assert living.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
+def test_without_locks_only_what_has_not_changed_for_a_day_is_taken_for_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_try_lock", lambda descriptor: None)
+    old, young = (tmp_path / f".data.{name}.partial" for name in ("old", "young"))
+    for folder, age in ((old, 25 * 3600), (young, 3600)):
+        folder.mkdir()
+        (folder / "a.txt").write_text("a")
+        for path in (folder / "a.txt", folder):
+            os.utime(path, (time.time() - age, time.time() - age))
+    with new_folder(tmp_path / "data"):
+        assert not old.exists() and young.exists()
 
 
 def test_a_text_is_replaced_as_a_whole(tmp_path: Path) -> None:

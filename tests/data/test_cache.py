@@ -13,7 +13,7 @@ from mutating import NUM_MUTATIONS, read_damaged_files
 
 from instseg.core.records import RecordError
 from instseg.data import sources
-from instseg.data.cache import open_prepared, read_state
+from instseg.data.cache import read_state
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.layout import COLUMNS, check_index
 from instseg.data.prepared import PreparedDataset
@@ -82,7 +82,7 @@ def test_a_label_of_no_category_is_refused(folder):
     path = folder / "train/labels.npy"
     path.write_bytes(path.read_bytes()[:-2] + (99).to_bytes(2, "little"))
     with pytest.raises(RecordError, match=r"labels\.npy: expected 1 to \d+, found others"):
-        open_prepared(folder)
+        check_index(folder / "train")
 
 
 @pytest.mark.parametrize("splits", [[], ["train"], ["train", "val", "../../elsewhere"], ["train", "val", "train/"]])
@@ -90,27 +90,82 @@ def test_a_state_names_train_val_and_maybe_test_and_nothing_outside(folder, spli
     state = json.loads((folder / "state.json").read_text())
     (folder / "state.json").write_text(json.dumps({**state, "splits": splits}))
     with pytest.raises(RecordError, match=r"state\.json: field splits: expected train, val and maybe test"):
-        open_prepared(folder)
+        read_state(folder)
 
 
-@pytest.mark.parametrize("name", [*OF_THE_CACHE, "train/labels.npy", "val/points.npy"])
-@pytest.mark.parametrize("content", [None, b"", b"{}"], ids=["missing", "empty", "of nothing"])
-def test_a_damaged_cache_is_built_again_with_a_sentence_that_names_the_file(tmp_path, caplog, name, content):
-    write_coco_folder(tmp_path)
-    before = prepared(tmp_path)
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def end_zeroed(path: Path) -> None:
+    """As a power cut leaves a file whose last blocks had not been written."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+
+
+def another_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = {
+    "missing": Path.unlink,
+    "emptied": lambda path: path.write_bytes(b""),
+    "halved": halved,
+    "zeroed": zeroed,
+    "with a zeroed end": end_zeroed,
+    "grown": lambda path: path.write_bytes(path.read_bytes() + b"}"),
+    "of nothing": lambda path: path.write_bytes(b"{}"),
+    "a folder": another_folder,
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    return write_coco_folder(tmp_path_factory.mktemp("damaged"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "name", [*OF_THE_CACHE, "seal.json", "images.json", "train.json", "train/boxes.npy", "val/file_names.npy"]
+)
+def test_a_damaged_cache_is_built_again_with_a_sentence_that_names_the_file(dataset, caplog, name, damage):
+    before = prepared(dataset)
     path = before.folder / name
     whole = path.read_bytes()
-    path.unlink() if content is None else path.write_bytes(content)
+    DAMAGES[damage](path)
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="instseg"):
-        after = prepared(tmp_path)
-    if content == b"{}" and name in ("findings.json", "splits.json"):
-        assert not caplog.records, "nothing found, and nothing listed, are contents too"
-    else:
-        (told,) = caplog.messages
-        assert str(path) in told and told.endswith("the dataset is indexed again")
-        assert path.read_bytes() == whole
+        after = prepared(dataset)
+    (told,) = caplog.messages
+    assert str(path) in told and told.endswith("the dataset is indexed again")
     assert after.folder == before.folder and len(after.indices["train"]) == 4
+    assert name == "seal.json" or path.read_bytes() == whole  # it has times
+
+
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_a_split_that_is_gone_is_built_again(dataset, caplog, name):
+    before = prepared(dataset)
+    shutil.rmtree(before.folder / name)
+    caplog.clear()
+    assert len(prepared(dataset).indices[name]) == len(before.indices[name])
+    assert caplog.messages[0].endswith("found no file; the dataset is indexed again")
+
+
+def test_damaged_digests_of_labels_are_told_and_made_anew(dataset, caplog):
+    before = prepared(dataset)
+    (digests,) = (dataset / "cache/index").glob(".labels-*.json")
+    digests.write_text("{")
+    caplog.clear()
+    assert prepared(dataset).folder == before.folder
+    (told,) = caplog.messages
+    assert str(digests) in told and told.endswith("all label files are read again")
+    caplog.clear()
+    assert prepared(dataset).folder == before.folder and not caplog.messages
 
 
 def test_a_file_in_the_place_of_the_cache_is_replaced(tmp_path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,9 @@ from factories import (
 )
 from labelme_files import SIZE, shape, write_labels
 
+from instseg.core import file_states
 from instseg.core.errors import InstsegError
-from instseg.data import prepare, sources
+from instseg.data import label_digests, prepare, sources
 from instseg.data.formats.coco import reader as coco
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.labelme.reader import LabelmeReader
@@ -371,8 +374,78 @@ def test_a_changed_json_builds_anew(tmp_path):
     after = prepared(tmp_path)
     assert after.folder != before.folder
     assert after.indices["train"].num_instances == before.indices["train"].num_instances - 1
+
+
+def test_a_json_that_was_touched_or_copied_is_the_same_and_one_of_the_same_size_and_time_is_not(tmp_path, count_parses):
+    write_coco_folder(tmp_path)
+    before = prepared(tmp_path)
+    path = tmp_path / "annotations/instances_train.json"
     os.utime(path, ns=(1, 1))
-    assert prepared(tmp_path).folder not in (before.folder, after.folder), "its time alone counts too"
+    assert prepared(tmp_path).folder == before.folder and len(count_parses) == 2
+    text = path.read_text()
+    path.write_text(text.replace('"dog"', '"cat"'))
+    os.utime(path, ns=(1, 1))
+    assert prepared(tmp_path).categories.names == ("car", "cat", "cake", "dog")
+
+
+def test_labels_that_rest_are_read_once_and_those_of_a_moment_ago_again(tmp_path, monkeypatch):
+    write_coco_folder(tmp_path)
+    read = []
+    monkeypatch.setattr(
+        file_states, "_digest", lambda path, digest=file_states._digest: read.append(path) or digest(path)
+    )
+    labels = sorted(str(path) for path in (tmp_path / "annotations").iterdir())
+
+    def read_at_a_start() -> list[str]:
+        read.clear()
+        prepared(tmp_path)
+        return [path for path in read if path in labels]
+
+    assert [read_at_a_start() for _ in range(2)] == [labels, labels], "they may change again within a tick of the clock"
+    monkeypatch.setattr(label_digests, "SETTLED_NS", 0)
+    assert [read_at_a_start() for _ in range(2)] == [labels, []]
+    monkeypatch.setattr(time, "time_ns", lambda: 0)  # a clock that went back
+    assert [read_at_a_start() for _ in range(2)] == [[], []], "stamps are compared with stamps alone"
+    Path(labels[0]).write_text(Path(labels[0]).read_text())
+    assert [read_at_a_start() for _ in range(2)] == [labels[:1], labels[:1]]
+
+
+def rewritten_as_a_wider_one(path: Path) -> None:
+    write_picture(path, (48, 80))
+
+
+CHANGES_OF_AN_IMAGE = {
+    "gone": (Path.unlink, 3),
+    "emptied": (lambda path: path.write_bytes(b""), 3),
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:60]), 3),
+    "resized": (rewritten_as_a_wider_one, 3),
+    "another picture": (lambda path: write_picture(path, (48, 64), seed=99), 4),
+    "a link to nothing": (lambda path: (path.unlink(), path.symlink_to("nowhere")), 3),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_AN_IMAGE)
+def test_an_image_that_changed_since_it_was_indexed_is_found_and_one_that_came_back_too(tmp_path, caplog, change):
+    write_coco_folder(tmp_path)
+    path = tmp_path / "train/train_0.png"
+    good, times = path.read_bytes(), path.stat()
+    first = prepared(tmp_path)
+    alter, num_left = CHANGES_OF_AN_IMAGE[change]
+    alter(path)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="instseg"):
+        second = prepared(tmp_path)
+    kind = "gone" if not path.exists() else "changed"
+    assert (
+        f"images have changed since they were indexed: 1 {kind} ({path}); the dataset is indexed again" in caplog.text
+    )
+    assert len(second.indices["train"]) == num_left and second.folder != first.folder
+    assert len(first.indices["train"]) == 4, "a training that is running has the folder that it began with"
+    path.unlink(missing_ok=True)
+    path.write_bytes(good)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    caplog.clear()
+    assert prepared(tmp_path).folder == first.folder and not caplog.messages
 
 
 def test_an_image_that_was_missing_and_has_come_is_taken_in(tmp_path, count_parses):
@@ -391,10 +464,69 @@ def test_an_image_that_could_not_be_used_and_was_replaced_is_taken_in(tmp_path, 
     path = tmp_path / "train/train_0.png"
     good = path.read_bytes()
     path.write_bytes(first) if first else write_picture(path, (5, 5))
-    os.utime(path, ns=(1, 1))
     assert len(prepared(tmp_path).indices["train"]) == 3
     path.write_bytes(good)
     assert len(prepared(tmp_path).indices["train"]) == 4
+
+
+def test_an_image_whose_time_lies_ahead_is_one_like_others(tmp_path, count_parses):
+    write_coco_folder(tmp_path)
+    ahead = time.time_ns() + 10**18
+    for path in tmp_path.rglob("*.*"):
+        os.utime(path, ns=(ahead, ahead))
+    assert prepared(tmp_path).folder == prepared(tmp_path).folder and len(count_parses) == 2
+    write_picture(tmp_path / "train/train_0.png", (48, 64), seed=5)
+    prepared(tmp_path)
+    assert len(count_parses) == 4, "older than before counts as changed"
+
+
+# ---- images that cannot be used
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, emptied, rewritten_as_a_wider_one], ids=["missing", "empty", "resized"])
+@pytest.mark.parametrize("lost", range(6))
+def test_an_image_that_cannot_be_used_is_left_out_before_the_others_are_divided(tmp_path, lose, lost):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(6)])
+    lose(tmp_path / f"everything/{lost}.png")
+    for _ in range(2):
+        dataset = prepared(tmp_path)
+        assert [len(dataset.indices[split]) for split in ("train", "val", "test")] == [3, 1, 1]
+        written = json.loads((dataset.folder / "splits.json").read_text())
+        assert written["unused"] == [f"{lost}.png"]
+        findings = read_findings(dataset.folder / "findings.json")
+        assert [len(names) for names in findings["all"].names.values()] == [1]
+        assert not any(findings[split].names for split in dataset.indices)
+    again = prepared(tmp_path, splits_file=str(dataset.folder / "splits.json"))
+    assert {split: file_names(again, split) for split in again.indices} == {
+        split: file_names(dataset, split) for split in dataset.indices
+    }
+
+
+def test_an_image_that_cannot_be_used_is_in_no_fold(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(6)])
+    (tmp_path / "everything/3.png").unlink()
+    sizes = [len(prepared(tmp_path, folds=5, fold=fold).indices["val"]) for fold in range(5)]
+    assert sizes == [1, 1, 1, 1, 1]
+
+
+def test_too_few_images_that_can_be_used_are_refused_with_the_reason(tmp_path):
+    write_split(tmp_path, "everything", [f"{i}.png" for i in range(3)])
+    (tmp_path / "everything/1.png").unlink()
+    with pytest.raises(InstsegError, match=r"2 images in 2 groups .*; image files do not exist; left out: 1 \(1.png\)"):
+        prepared(tmp_path)
+    for path in (tmp_path / "everything").iterdir():
+        emptied(path)
+    with pytest.raises(
+        InstsegError, match=r"none of the images could be used; they were sought in .*everything; image"
+    ):
+        prepared(tmp_path)
+
+
+# ---- builds that end early
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, InstsegError])
@@ -415,13 +547,13 @@ def test_an_interrupted_build_leaves_nothing_and_the_next_one_is_whole(tmp_path,
 def test_another_process_that_was_faster_is_no_error(tmp_path, monkeypatch):
     write_coco_folder(tmp_path)
 
-    def slow_build(*args, build=prepare._build):
-        build(*args)
-        monkeypatch.setattr(prepare, "_build", build)
-        monkeypatch.setattr(prepare, "made_once", lambda path, what, make: make())  # of a machine without our locks
+    def slow(*args, write=prepare.write_records):
+        write(*args)
+        monkeypatch.setattr(prepare, "write_records", write)
+        monkeypatch.setattr(prepare, "exclusive_lock", lambda path, what: nullcontext())  # of a machine without ours
         prepared(tmp_path)
 
-    monkeypatch.setattr(prepare, "_build", slow_build)
+    monkeypatch.setattr(prepare, "write_records", slow)
     dataset = prepared(tmp_path)
     assert len(dataset.indices["train"]) == 4
     assert indices(tmp_path) == [dataset.folder]

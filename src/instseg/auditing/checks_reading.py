@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from instseg.auditing.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.auditing.tables import Tables
 from instseg.data.reading.findings import KINDS, LEFT_OUT, Findings
+from instseg.data.reading.labels import UNSPLIT
 
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_FRACTION = 0.5
@@ -99,8 +100,9 @@ def reading_findings(
 
 def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str], num_instances: int) -> AuditFinding:
     names = {split: found.names[kind] for split, found in read.items() if kind in found.names}
+    of_all = next(iter(roots.values()), "")  # before the images were divided
     spots = [
-        spot_of(split, name, roots.get(split, "")) for split, listed in names.items() for name in listed[:MAX_SPOTS]
+        spot_of(split, name, roots.get(split, of_all)) for split, listed in names.items() for name in listed[:MAX_SPOTS]
     ]
     severity = _severity(kind)
     if kind in SLIPS and sum(map(len, names.values())) <= MAX_SLIPS_FRACTION * num_instances:
@@ -152,16 +154,18 @@ def lost_images(read: Mapping[str, Findings], tables: Tables) -> list[AuditFindi
         read: split -> what was found while its labels were read.
         tables: of all splits.
     """
-    lost = {split: num_lost(read, split) for split in ("train", "val") if split in tables}
-    counts = {
-        split: count for split, count in lost.items() if count > MAX_LOST_FRACTION * (count + len(tables[split].index))
-    }
+    sizes = {split: len(tables[split].index) for split in ("train", "val") if split in tables}
+    sizes[UNSPLIT] = sum(len(table.index) for table in tables.values())
+    lost = {split: num_lost(read, split) for split in sizes}
+    counts = {split: count for split, count in lost.items() if count > MAX_LOST_FRACTION * (count + sizes[split])}
     if not counts:
         return []
     lost_names = [(split, name) for split in counts for kind in LOST_IMAGES for name in read[split].names.get(kind, [])]
-    spots = tuple(spot_of(s, name, str(tables[s].index.image_root)) for s, name in lost_names[:MAX_SPOTS])
+    roots = {split: str(tables["train" if split == UNSPLIT else split].index.image_root) for split in counts}
+    spots = tuple(spot_of(split, name, roots[split]) for split, name in lost_names[:MAX_SPOTS])
     advice = "Give the folder that holds the images as dataset.root, or take the missing ones out of the labels."
-    title = f"images that cannot be used, more than half of {' and '.join(counts)}"
+    splits = " and ".join("all" if split == UNSPLIT else split for split in counts)
+    title = f"images that cannot be used, more than half of {splits}"
     return [AuditFinding("images_lost", Severity.FATAL, title, counts, spots, advice)]
 
 

@@ -1,12 +1,10 @@
-"""Atomic files and folders, made under a temporary name beside their own and then renamed."""
+"""Atomic files, made under a temporary name beside their own and then renamed."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,21 +81,3 @@ def write_text_atomically(path: Path, text: str) -> None:
     """
     with replacing(path, sync=True) as scratch:
         scratch.write_text(text, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Make a folder atomically.
-
-    Yields a scratch folder to fill. It is renamed to ``path`` when the block ends, and removed when the block fails.
-
-    Raises:
-        OSError: another process has made the folder first.
-    """
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
-    try:
-        scratch.mkdir(parents=True)
-        yield scratch
-        scratch.rename(path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -33,7 +33,7 @@ def exclusive_lock(path: Path, what: str = "") -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         begun = said = time.monotonic()
-        while not _try_lock(file.fileno()):
+        while _try_lock(file.fileno()) is False:
             now, doing = time.monotonic(), what or f"finish with {path.parent}"
             if now - begun > LOCK_PATIENCE_SECONDS:
                 raise InstsegError(f"waited {now - begun:.0f} s for another process to {doing}; it holds {path}")
@@ -66,14 +66,22 @@ def made_once(path: Path, what: str, make: Callable[[], None]) -> None:
 def lock_if_free(path: Path) -> Iterator[bool]:
     """Try to take a lock without waiting; yields whether this process holds it inside the block.
 
-    The system releases it even if the process is killed.
+    The system releases it even if the process is killed. Where the file system has no locks, none is ever held.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        yield _try_lock(file.fileno())
+        yield _try_lock(file.fileno()) is not False
 
 
-def _try_lock(descriptor: int) -> bool:
+@contextlib.contextmanager
+def sure_lock(path: Path) -> Iterator[bool]:
+    """As ``lock_if_free``, but a file system without locks yields False: nobody can be sure there."""
+    with path.open("a") as file:
+        yield _try_lock(file.fileno()) is True
+
+
+def _try_lock(descriptor: int) -> bool | None:
+    """Return whether the lock was taken, None where the file system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -87,4 +95,5 @@ def _try_lock(descriptor: int) -> bool:
         return False
     except OSError as error:
         logger.warning("this file system has no locks (%s): do not run two downloads into one cache", error)
+        return None
     return True

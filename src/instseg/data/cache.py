@@ -1,30 +1,33 @@
-"""The folder in the cache that holds a prepared dataset: trusted where every file is whole, else removed.
+"""The folders in the cache that hold prepared datasets: one for each state of the images, trusted where it is whole.
 
-It has ``<split>/`` (the columns), ``<split>.json`` (COCO, for other tools), ``splits.json`` (which image went where),
-``findings.json``, and ``state.json``, which says what the result depended on besides labels and options.
+A folder has ``<split>/`` (the columns), ``<split>.json`` (COCO, for other tools), ``splits.json`` (which image went
+where), ``findings.json``, ``state.json`` (which splits there are), ``images.json`` (the image files as they were), and
+``seal.json`` (the digests of all these). It is never changed: a running training may have it open.
 """
 
 from __future__ import annotations
 
+import glob
 import logging
 import shutil
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from instseg.core.file_states import check_seal, seal
 from instseg.core.records import Record, RecordError, read_record, write_record
 from instseg.core.text import list_names, printable
+from instseg.data.image_states import Changes, ImageStates, changes_since
 from instseg.data.index.columns import Index
 from instseg.data.index.layout import REMEDY, check_index
 from instseg.data.prepared import FINDINGS, SPLITS_FILE, PreparedDataset
-from instseg.data.reading.findings import Findings
 from instseg.data.reading.findings_file import read_findings, write_findings
-from instseg.data.reading.frames import files_changed
 from instseg.data.splits.selection import SPLITS
 from instseg.data.splits.splits_file import read_splits_file, write_splits_file
+from instseg.data.stages import IndexedLabels
 
 log = logging.getLogger(__name__)
 
-STATE = "state.json"
+STATE, IMAGES = "state.json", "images.json"
 
 
 class State(Record, frozen=True, kw_only=True):
@@ -32,53 +35,83 @@ class State(Record, frozen=True, kw_only=True):
 
     splits: list[str]  # that have an index of their own
     notes: list[str]  # for the user
-    unusable: dict[str, int | None]  # image file -> when it was changed last (ns), None where there is none
 
 
-def write_records(
-    folder: Path, state: State, findings: Mapping[str, Findings], split_lists: Mapping[str, list[str]]
-) -> None:
-    """Write everything but the indices.
+def write_records(folder: Path, indexed: IndexedLabels, images: ImageStates) -> None:
+    """Write everything but the indices, and seal the folder.
 
     Args:
-        folder: of the cache, or the scratch folder that becomes it.
-        state: of the images.
-        findings: split -> what was found.
-        split_lists: names of splits, and maybe ``unused`` -> file names.
+        folder: the scratch folder that becomes the one of the cache.
+        indexed: what is in its indices.
+        images: the files that they were made from.
     """
-    write_findings(folder / FINDINGS, findings)
-    write_splits_file(folder / SPLITS_FILE, split_lists)
-    write_record(folder / STATE, state)
+    write_findings(folder / FINDINGS, indexed.findings)
+    write_splits_file(folder / SPLITS_FILE, indexed.split_lists)
+    write_record(folder / IMAGES, images)
+    write_record(folder / STATE, State(splits=[*indexed.splits], notes=indexed.notes))
+    seal(folder)
 
 
-def find_prepared(folder: Path) -> PreparedDataset | None:
-    """Open a prepared dataset if it is there, whole and up to date; remove it otherwise."""
-    if not folder.exists():
-        return None
-    try:
-        state = read_state(folder)
-        if not files_changed(state.unusable):
-            return open_prepared(folder, state)
-    except RecordError as error:
-        log.warning("%s", error)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    else:
-        folder.unlink()
+def folder_of(indices: Path, stem: str, images: ImageStates) -> Path:
+    """Return the folder of a prepared dataset.
+
+    Args:
+        indices: folder of the cache.
+        stem: name that stands for labels and options.
+        images: the state of the image files.
+    """
+    return indices / f"{stem}-{images.digest}"
+
+
+def find_prepared(indices: Path, stem: str) -> PreparedDataset | None:
+    """Open a prepared dataset if it is there, whole, and its images are as they were; nothing is changed.
+
+    Args:
+        indices: folder of the cache.
+        stem: name that stands for labels and options.
+    """
+    for folder in _folders(indices, stem):
+        with suppress(RecordError):
+            if not changes_since(_read_images(folder)):
+                return open_prepared(folder)
     return None
 
 
-def open_prepared(folder: Path, state: State | None = None) -> PreparedDataset:
-    """Open a prepared dataset.
+def remove_damaged(indices: Path, stem: str) -> None:
+    """Remove what is not whole, and say so; say which images have changed where that is why nothing was found.
 
     Args:
-        folder: of the cache.
-        state: of the images, where it has been read already.
+        indices: folder of the cache.
+        stem: name that stands for labels and options.
+    """
+    changes: list[Changes] = []
+    for folder in _folders(indices, stem):
+        try:
+            open_prepared(folder)
+            changes.append(changes_since(_read_images(folder)))
+        except RecordError as error:
+            log.warning("%s", error)
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+    if changes:
+        log.info("images have changed since they were indexed: %s; %s", min(changes, key=len), REMEDY)
+
+
+def _folders(indices: Path, stem: str) -> list[Path]:
+    return sorted(indices.glob(f"{glob.escape(stem)}-*"))
+
+
+def _read_images(folder: Path) -> ImageStates:
+    return read_record(folder / IMAGES, ImageStates, REMEDY)
+
+
+def open_prepared(folder: Path) -> PreparedDataset:
+    """Open a prepared dataset.
 
     Raises:
         RecordError: a file is missing or damaged.
     """
-    state = state or read_state(folder)
+    check_seal(folder, REMEDY)
+    state = read_state(folder)
     for split in state.splits:
         check_index(folder / split)
     read_findings(folder / FINDINGS, REMEDY)

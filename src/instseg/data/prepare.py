@@ -1,8 +1,8 @@
 """From a folder of labels to one index per split, once: read, select, split, index, and find it again at once.
 
-The result lies in ``<cache_dir>/index/<name>-<key>/``, see ``cache``. The key covers the annotation files' path, size
-and time, the identity of the reader and every option, so a changed label or option builds anew; so does an image
-that could not be used and has been added or replaced since, and a file in the cache that is damaged.
+The result lies in ``<cache_dir>/index/<name>-<key>-<images>/``, see ``cache``. The key covers path and content of the
+label files, the identity of the reader and every option; the second one covers the image files. So whatever changes,
+the dataset is built anew, and so it is where a file in the cache is damaged.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from instseg.core.atomic import new_folder
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
-from instseg.core.locks import made_once
+from instseg.core.locks import exclusive_lock
+from instseg.core.new_folders import new_folder
 from instseg.data import steps
-from instseg.data.cache import State, find_prepared, open_prepared, write_records
+from instseg.data.cache import find_prepared, folder_of, open_prepared, remove_damaged, write_records
+from instseg.data.image_states import image_states
 from instseg.data.index.layout import INDEX_VERSION
+from instseg.data.label_digests import label_digests
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
 from instseg.data.reading.readers import LabelReader, identity_of
@@ -57,53 +58,51 @@ def prepare_dataset(
     """
     indices = cache_dir.absolute() / "index"
     mark_as_cache(indices)  # first: it may lie below the labels' root
-    request = Request(reader, list(reader.label_files()), selection, exif, rules, indices, tuple(corrected))
-    folder = indices / f"{name}-{_key(request)}"
-    found = find_prepared(folder)
+    request = Request(reader, list(reader.label_files()), selection, exif, rules, tuple(corrected))
+    stem = f"{name}-{_key(request, indices)}"
+    found = find_prepared(indices, stem)
     if found is not None:
         return found
-    made_once(folder, f"index the labels of {reader.root}", lambda: _build_into(folder, request))
-    return open_prepared(folder)
+    with exclusive_lock(indices / f".{stem}.lock", f"index the labels of {reader.root}"):
+        found = find_prepared(indices, stem)  # another process may have made it meanwhile
+        return found or _prepare(indices, stem, request)
 
 
-def _key(request: Request) -> str:
+def _key(request: Request, indices: Path) -> str:
     added = [file for reader in request.corrected for file in reader.label_files()]
-    files = sorted(_state(file) for file in {*request.label_files, *added, *request.selection.files()})
-    content = [INDEX_VERSION, identity_of(request.reader), files, asdict(request.selection), request.exif]
+    files = {*request.label_files, *added, *request.selection.files()}
+    digests = label_digests(files, request.reader.root, indices)
+    content = [INDEX_VERSION, identity_of(request.reader), digests, asdict(request.selection), request.exif]
     content += [identity_of(reader) for reader in request.corrected]
     content.append(asdict(request.rules))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _state(file: Path) -> tuple[str, int, int]:
+def _prepare(indices: Path, stem: str, request: Request) -> PreparedDataset:
+    remove_damaged(indices, stem)
     try:
-        stat = file.stat()
-    except OSError:  # such as a link to nothing: the reader says what it misses
-        return str(file), -1, -1
-    return os.path.abspath(file), stat.st_size, stat.st_mtime_ns  # noqa: PTH100  (Path costs 10 us a file)
-
-
-def _build_into(folder: Path, request: Request) -> None:
-    try:
-        with new_folder(folder) as scratch, _without_collector():
-            _build(replace(request, folder=scratch))
+        with _without_collector():
+            return open_prepared(_build(indices, stem, request))
     except InstsegError as error:
         root = str(request.reader.root)
         if root in str(error):
             raise
         raise InstsegError(f"{root}: {error}") from error
+
+
+def _build(indices: Path, stem: str, request: Request) -> Path:
+    """Return the folder, which is whole or not there."""
+    selected = steps.select(steps.read(request))
+    given = [*selected.labels.values(), *([selected.corrected] if selected.corrected else [])]
+    images = image_states(given)  # before a header is read: a change meanwhile shows at the next start
+    folder = folder_of(indices, stem, images)
+    try:
+        with new_folder(folder) as scratch:
+            write_records(scratch, steps.index(steps.split(selected), scratch), images)
     except OSError:
         if not folder.exists():  # else another machine was faster, with the same result
             raise
-
-
-def _build(request: Request) -> None:
-    read = steps.read(request)
-    selected = steps.select(read)
-    divided = steps.split(selected)
-    indexed = steps.index(divided)
-    state = State(splits=[*indexed.splits], notes=indexed.notes, unusable=indexed.unusable)
-    write_records(request.folder, state, indexed.findings, indexed.split_lists)
+    return folder
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instseg.core.categories import Categories
 from instseg.data.reading.findings import Findings
+from instseg.data.reading.frames import Headers
 from instseg.data.reading.label_rules import LabelRules
 from instseg.data.reading.labels import Labels
 from instseg.data.reading.readers import LabelReader
@@ -23,7 +24,6 @@ class Request:
     selection: Selection
     exif: str  # the frame in which the labels were drawn, see ``decide_frames``
     rules: LabelRules
-    folder: Path  # where the indices are written
     corrected: tuple[LabelReader, ...] = ()  # of corrected predictions, which join train
 
 
@@ -57,6 +57,7 @@ class SplitLabels:
     split_lists: dict[str, list[str]]  # split, and maybe unused -> file names
     notes: list[str]
     findings: Mapping[str, Findings]
+    headers: Headers  # those that have been read
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +68,3 @@ class IndexedLabels:
     split_lists: dict[str, list[str]]
     notes: list[str]
     findings: Mapping[str, Findings]
-    unusable: dict[str, int | None]  # see ``unusable_files``

@@ -15,10 +15,10 @@ from instseg.data.index.build import check_not_empty, note_unlabelled, write_ind
 from instseg.data.reading.checked import checked_labels, read_labels
 from instseg.data.reading.coco_text import write_coco
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.frames import decide_frames, read_headers, unusable_files
+from instseg.data.reading.frames import decide_frames
 from instseg.data.reading.labels import Labels
 from instseg.data.splits.categories import joined_categories
-from instseg.data.splits.divide import divide, file_names, split_lists
+from instseg.data.splits.divide import divide, split_lists
 from instseg.data.splits.select import limit_images, rename_added, rename_categories, select_categories
 from instseg.data.splits.selection import Selection
 from instseg.data.stages import IndexedLabels, ReadLabels, Request, SelectedLabels, SplitLabels
@@ -54,27 +54,31 @@ def _renamed_corrected(corrected: Labels | None, others: Mapping[str, CocoDict],
 
 def split(selected: SelectedLabels) -> SplitLabels:
     """Divide the images into train, val and test, then keep the chosen categories and as many images as wanted."""
-    selection = selected.request.selection
-    divided, notes = divide(selected.labels, selection, selected.findings, selected.corrected)
-    divided, categories = joined_categories(divided, selection.categories, selected.findings)
+    request, selection = selected.request, selected.request.selection
+    division = divide(selected.labels, selection, selected.findings, selected.corrected, request.exif)
+    divided, categories = joined_categories(division.parts, selection.categories, selected.findings)
     parts = {
         name: Labels(_limited(part.coco, name, categories.names, selection), part.image_root)
         for name, part in divided.items()
     }
     given = {**selected.labels, **({"corrected": selected.corrected} if selected.corrected else {})}
     listed = given if selection.splits_file else divided  # a splits file may leave images out of all splits
-    lists = split_lists(file_names(listed), file_names(parts))
-    return SplitLabels(selected.request, parts, categories, lists, notes, selected.findings)
+    lists = split_lists(given, [*listed.values(), *division.left_out], parts)
+    return SplitLabels(request, parts, categories, lists, division.notes, selected.findings, division.headers)
 
 
-def index(divided: SplitLabels) -> IndexedLabels:
-    """Read the headers of all images, decide on the frames of their labels, and write the index of each split."""
-    parts = divided.parts
+def index(divided: SplitLabels, folder: Path) -> IndexedLabels:
+    """Read the headers of all images, decide on the frames of their labels, and write the index of each split.
+
+    Args:
+        divided: the labels of each split.
+        folder: where the indices are written.
+    """
+    parts, read_headers = divided.parts, divided.headers.read
     images = {name: read_headers(p.coco["images"], p.image_root, f"Reading {name}") for name, p in parts.items()}
-    everything = [image for some in images.values() for image in some]
-    is_upright = decide_frames(everything, divided.request.exif)
+    is_upright = decide_frames([image for some in images.values() for image in some], divided.request.exif)
     for name, part in parts.items():
-        coco, root, folder = part.coco, part.image_root, divided.request.folder
+        coco, root = part.coco, part.image_root
         counts = plural(len(coco["images"]), "image"), plural(len(coco["annotations"]), "annotation")
         log.info("indexing %s: %s, %s", name, *counts)
         found = divided.findings[name]
@@ -82,7 +86,7 @@ def index(divided: SplitLabels) -> IndexedLabels:
         write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found, rules)
         write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
         check_not_empty(folder / name, root, divided.findings)
-    return IndexedLabels(tuple(parts), divided.split_lists, divided.notes, divided.findings, unusable_files(everything))
+    return IndexedLabels(tuple(parts), divided.split_lists, divided.notes, divided.findings)
 
 
 def _limited(coco: CocoDict, name: str, categories: tuple[str, ...], selection: Selection) -> CocoDict:

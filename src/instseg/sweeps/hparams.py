@@ -10,8 +10,8 @@ from torch.utils.tensorboard import summary
 from torch.utils.tensorboard.writer import FileWriter
 
 from instseg.checkpoints.event_files import EVENT_FILES
-from instseg.core.atomic import new_folder
 from instseg.core.locks import exclusive_lock
+from instseg.core.new_folders import new_folder
 from instseg.sweeps.ranking import MAX_NUMBER, Row, leaves, short
 from instseg.sweeps.records import DONE, SweepInfo
 

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from instseg.core import masks
-from instseg.core.atomic import new_folder
 from instseg.core.errors import InstsegError
 from instseg.core.locks import made_once
+from instseg.core.new_folders import new_folder
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, Image
 from instseg.data.builtin.shapes_drawing import CATEGORIES, Shape, compose, render
 from instseg.data.reading.option_values import typed

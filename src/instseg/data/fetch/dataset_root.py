@@ -15,10 +15,10 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from instseg.core.atomic import new_folder
 from instseg.core.errors import InstsegError
 from instseg.core.files import clean_file_name
 from instseg.core.locks import exclusive_lock
+from instseg.core.new_folders import new_folder
 from instseg.core.records import Record, RecordError, read_record, write_record
 from instseg.core.text import plural, printable
 from instseg.data.fetch.archives import extract_zip_members

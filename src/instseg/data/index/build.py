@@ -19,7 +19,7 @@ from instseg.data.index.columns import Index
 from instseg.data.index.shapes import FractionsError, read_shape
 from instseg.data.index.writer import IndexWriter
 from instseg.data.reading.coco_text import whole
-from instseg.data.reading.findings import Findings, told
+from instseg.data.reading.findings import Findings, reasons
 from instseg.data.reading.frames import ListedImage, labelled_frame
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.image_kinds import note_kind
@@ -154,8 +154,7 @@ def check_not_empty(folder: Path, image_root: Path, findings: Mapping[str, Findi
     index = Index(folder)
     if len(index) and (folder.name != "train" or index.num_instances):
         return
-    found = (item for some in findings.values() for item in some.names.items() if item[1])
-    why = "".join(f"; {told(kind, names)}" for kind, names in found)
+    why = reasons(*findings.values())
     if len(index) == 0:
         raise InstsegError(
             f"split {folder.name}: none of its images could be used; they were sought in {image_root}{why}"

@@ -13,7 +13,7 @@ from instseg.core.records import Record, RecordError, read_record
 
 META = "meta.json"
 REMEDY = "the dataset is indexed again"
-INDEX_VERSION = 6
+INDEX_VERSION = 7
 """Raise it whenever the same labels give another index."""
 
 

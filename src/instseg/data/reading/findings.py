@@ -122,3 +122,9 @@ def told(kind: str, names: Sequence[str]) -> str:
         names: the images or annotations concerned.
     """
     return f"{KINDS[kind]}: {len(names):,} ({list_names(names, 2)})"
+
+
+def reasons(*findings: Findings) -> str:
+    """Return the end of a message: each kind of finding with its count and first names, after a semicolon."""
+    found = (item for some in findings for item in some.names.items() if item[1])
+    return "".join(f"; {told(kind, names)}" for kind, names in found)

@@ -8,9 +8,9 @@ are taken as a person sees them. ``dataset.exif`` decides it by hand.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -45,12 +45,6 @@ class ListedImage:
     def source(self) -> str:
         """Name of the set of labels that it came with; one tool wrote them, so one frame holds for all of a source."""
         return self.entry.get("source", "")
-
-    @property
-    def usable(self) -> bool:
-        """Tell whether the file can be read and has the size that the labels declare."""
-        sizes = (self.header.size, self.header.displayed_size) if self.header else ()
-        return self.header is not None and self.declared_size in (None, *sizes)
 
     @property
     def labelled_upright(self) -> bool | None:
@@ -91,6 +85,27 @@ def read_headers(images: list[CocoImage], image_root: Path, what: str = "Reading
         return list(track(listed, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
 
 
+class Headers:
+    """Headers of image files, each of which is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, ListedImage] = {}
+
+    def read(self, images: list[CocoImage], image_root: Path, what: str) -> list[ListedImage]:
+        """Return what ``read_headers`` does, which is asked for the images that are new.
+
+        Args:
+            images: entries of the labels.
+            image_root: the folder that their file names start from.
+            what: title of the progress bar.
+        """
+        paths = [f"{image_root}/{entry['file_name']}" for entry in images]
+        new = [(path, entry) for path, entry in zip(paths, images, strict=True) if path not in self._known]
+        listed = read_headers([entry for _, entry in new], image_root, what)
+        self._known.update(zip((path for path, _ in new), listed, strict=True))
+        return [replace(self._known[path], entry=entry) for path, entry in zip(paths, images, strict=True)]
+
+
 def decide_frames(images: Iterable[ListedImage], exif: str = "auto") -> Callable[[ListedImage], bool]:
     """Return the function that tells of each image whether its labels are in the upright frame.
 
@@ -125,36 +140,28 @@ def labelled_frame(
     Returns:
         None where the image is unusable.
     """
+    upright = is_upright(image)
+    unusable = why_unusable(image, upright)
+    if unusable is not None:
+        findings.add(*unusable)
+        return None
+    assert image.header is not None
+    if not upright and image.header.orientation != 1:
+        findings.add("ignores_exif", image.entry["file_name"])
+    return image.header.displayed_size if upright else image.header.size, upright
+
+
+def why_unusable(image: ListedImage, upright: bool) -> tuple[str, str] | None:
+    """Return the kind and the text of the finding for an image that cannot be used, None for one that can.
+
+    Args:
+        image: entry and header.
+        upright: whether its labels are in the upright frame.
+    """
     name, header, declared = image.entry["file_name"], image.header, image.declared_size
     if header is None:
-        findings.add("image_unreadable" if image.error else "image_missing", image.error or name)
-        return None
-    upright = is_upright(image)
+        return "image_unreadable" if image.error else "image_missing", image.error or name
     size = header.displayed_size if upright else header.size
     if declared is not None and declared != size:
-        findings.add("image_size_differs", f"{name} (labels {declared[1]}x{declared[0]}, file {size[1]}x{size[0]})")
-        return None
-    if not upright and header.orientation != 1:
-        findings.add("ignores_exif", name)
-    return size, upright
-
-
-def unusable_files(images: Iterable[ListedImage]) -> dict[str, int | None]:
-    """Return when each unusable file was changed last, to see later whether it has been replaced.
-
-    Returns:
-        Path -> time of the last change (ns), None where there is no file.
-    """
-    return {str(image.path.absolute()): _mtime(image.path) for image in images if not image.usable}
-
-
-def files_changed(last_changes: Mapping[str, int | None]) -> bool:
-    """Tell whether any of the files has been changed, made or removed since ``unusable_files`` listed them."""
-    return any(_mtime(Path(path)) != then for path, then in last_changes.items())
-
-
-def _mtime(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except (OSError, ValueError):
-        return None
+        return "image_size_differs", f"{name} (labels {declared[1]}x{declared[0]}, file {size[1]}x{size[0]})"
+    return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.core.types import CocoDict
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import common_root, prefix_from
+from instseg.data.reading.frames import Headers
 from instseg.data.reading.labels import UNSPLIT, Labels
 from instseg.data.splits.additions import check_some_left, join_train, set_apart
 from instseg.data.splits.grouping import group_images
@@ -18,6 +21,7 @@ from instseg.data.splits.name_groups import SIMILAR
 from instseg.data.splits.ratio_and_folds import fold_images, split_images
 from instseg.data.splits.selection import SPLITS, Selection
 from instseg.data.splits.splits_file import UNUSED, apply_splits_file, listed_names
+from instseg.data.splits.usable import UsableImages
 
 LARGE_GROUP = 1 / 3
 """Fraction of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
@@ -26,12 +30,23 @@ Divided = tuple[dict[str, Labels], list[str]]
 """Split name -> labels, and what a user should know about how it came about."""
 
 
+@dataclass(frozen=True, slots=True)
+class Division:
+    """The labels of each split, and what belongs to them."""
+
+    parts: dict[str, Labels]
+    notes: list[str]  # what a user should know about how it came about
+    left_out: list[Labels]  # of images that cannot be used
+    headers: Headers  # those that have been read
+
+
 def divide(
     labels: Mapping[str, Labels],
     selection: Selection,
     findings: Mapping[str, Findings],
     corrected: Labels | None = None,
-) -> Divided:
+    exif: str = "auto",
+) -> Division:
     """Divide into train and val at least, and test where there is one or its fraction is not 0.
 
     Predictions that nobody has changed, and corrected labels, join train after the others are divided.
@@ -41,12 +56,11 @@ def divide(
         selection: the options of the division.
         findings: split -> where images that are left out are named.
         corrected: labels to join the others.
-
-    Returns:
-        Split -> its labels, and notes for the user.
+        exif: the frame in which the labels were drawn, see ``decide_frames``.
     """
     if corrected and _lists_corrected(labels, corrected, selection):
         labels, corrected = {UNSPLIT: merge_labels([*labels.values(), corrected])}, None
+    usable = UsableImages(exif, findings)
     kept, predictions = set_apart(labels, selection, findings)
     check_some_left(kept, labels)
     added = list(predictions)
@@ -54,7 +68,7 @@ def divide(
         changed, unchanged = set_apart({"train": corrected}, selection, findings)
         added += [*changed.values(), *unchanged]
     try:
-        parts, notes = _divided(kept, selection)
+        parts, notes = _divided(kept, selection, usable)
     except InstsegError as error:
         raise InstsegError(f"{error}{_besides(predictions)}") from error
     if added:
@@ -62,7 +76,8 @@ def divide(
         notes += joined
     if "test" not in parts:
         notes.append("There is no test split: 'test' is the val images, and best.ckpt was chosen on them.")
-    return {split: parts[split] for split in SPLITS if split in parts}, notes
+    parts = {split: parts[split] for split in SPLITS if split in parts}
+    return Division(parts, notes, usable.left_out, usable.headers)
 
 
 def _besides(predictions: list[Labels]) -> str:
@@ -89,13 +104,13 @@ def _names(labels: Labels) -> list[str]:
     return [image["file_name"] for image in labels.coco["images"]]
 
 
-def _divided(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+def _divided(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> Divided:
     """Divide all labels as the options say."""
     if selection.splits_file:
         return _as_written(labels, selection)
     if selection.folds:
-        return _in_folds(labels, selection)
-    return _by_ratio(labels, selection)
+        return _in_folds(labels, selection, usable)
+    return _by_ratio(labels, selection, usable)
 
 
 def _as_written(labels: Mapping[str, Labels], selection: Selection) -> Divided:
@@ -105,28 +120,30 @@ def _as_written(labels: Mapping[str, Labels], selection: Selection) -> Divided:
     return _with_root(divided, whole), [f"Divided as {selection.splits_file} says.", *notes]
 
 
-def _in_folds(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+def _in_folds(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> Divided:
     """Keep a test split as it is; divide everything else into folds, whatever it was before."""
-    whole = merge_labels([part for split, part in labels.items() if split != "test"])
+    whole = usable.of(merge_labels([part for split, part in labels.items() if split != "test"]), UNSPLIT)
     assert selection.folds is not None
     groups, notes = _groups(whole, selection)
-    divided = fold_images(whole.coco, selection.folds, selection.fold, selection.seed, groups)
+    with usable.explaining():
+        divided = fold_images(whole.coco, selection.folds, selection.fold, selection.seed, groups)
     parts = _with_root(divided, whole) | {split: part for split, part in labels.items() if split == "test"}
     notes.insert(0, f"Fold {selection.fold} of {selection.folds} (seed {selection.seed}): {_counts(divided)}.")
     return parts, notes
 
 
-def _by_ratio(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+def _by_ratio(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> Divided:
     """Take a seeded part of what there is as each split that is missing."""
     parts = dict(labels)
     if UNSPLIT not in parts and {"train", "val"} <= parts.keys():
         return parts, []
     whole_is = next(split for split in (UNSPLIT, "train", *parts) if split in parts)
-    whole = parts.pop(whole_is)
+    whole = usable.of(parts.pop(whole_is), whole_is)
     has_both = {"train", "val"} <= parts.keys()  # of another source, whose labels are split
     ratios = selection.ratios(SPLITS if has_both else [split for split in SPLITS if split not in parts])
     groups, notes = _groups(whole, selection)
-    divided = split_images(whole.coco, ratios, selection.seed, groups)
+    with usable.explaining():
+        divided = split_images(whole.coco, ratios, selection.seed, groups)
     for split, part in _with_root(divided, whole).items():
         parts[split] = merge_labels([parts[split], part]) if split in parts else part
     absent = " and no ".join(split for split in divided if split != whole_is)
@@ -162,19 +179,23 @@ def _counts(divided: Mapping[str, CocoDict]) -> str:
     return ", ".join(f"{split} {len(coco['images'])}" for split, coco in divided.items())
 
 
-def file_names(parts: Mapping[str, Labels]) -> dict[str, list[str]]:
-    """Return split -> its images, as paths from the folder that all have in common: what ``splits_file`` takes."""
-    root = common_root([part.image_root for part in parts.values()])
-    prefixes = {split: prefix_from(root, part.image_root) for split, part in parts.items()}
-    return {split: [prefixes[split] + i["file_name"] for i in part.coco["images"]] for split, part in parts.items()}
-
-
-def split_lists(listed: Mapping[str, list[str]], used: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the lists of ``dataset.splits_file``; images that are in no split are listed as unused.
+def split_lists(
+    given: Mapping[str, Labels], listed: Sequence[Labels], used: Mapping[str, Labels]
+) -> dict[str, list[str]]:
+    """Return the lists of ``dataset.splits_file``: file names, as paths from the folder that all images have in common.
 
     Args:
-        listed: split -> all images that there are.
-        used: split -> those of them that are used.
+        given: split -> labels as they were read.
+        listed: images that are named; those of them that are in no split are listed as unused.
+        used: split -> its labels.
     """
-    unused = sorted({name for names in listed.values() for name in names}.difference(*used.values()))
-    return used | ({UNUSED: unused} if unused else {})
+    root = common_root([part.image_root for part in given.values()])
+    lists = {split: _names_from(root, part) for split, part in used.items()}
+    names = {name for part in listed for name in _names_from(root, part)}
+    unused = sorted(names.difference(*lists.values()))
+    return lists | ({UNUSED: unused} if unused else {})
+
+
+def _names_from(root: Path, part: Labels) -> list[str]:
+    prefix = prefix_from(root, part.image_root)
+    return [prefix + image["file_name"] for image in part.coco["images"]]
