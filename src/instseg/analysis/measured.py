@@ -13,9 +13,10 @@ from instseg.core.categories import Categories
 from instseg.evaluation.bootstrap import ap_interval
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.image_record import ImageRecord
-from instseg.evaluation.matching import RECALLS, Pool, match
+from instseg.evaluation.matching import Pool, match, within_areas
 from instseg.evaluation.metrics import evaluate_records
 from instseg.evaluation.precision_recall import precision_and_recall
+from instseg.evaluation.weighted_curves import RECALLS
 
 MAX_INTERVALS = 30
 """Categories that get an interval: those with the most instances."""
@@ -48,7 +49,9 @@ def measure(subject: Subject) -> Measured:
     metrics = evaluate_records(records, evaluated.categories)
     pool = Pool.of(records)
     overlaps = pool.overlaps([record.masks for record in records])
-    precision, _ = precision_and_recall(pool, match(pool, overlaps), overlaps.areas, len(evaluated.categories))
+    precision, _ = precision_and_recall(
+        pool, match(pool, overlaps), within_areas(overlaps.areas), len(evaluated.categories)
+    )
     assert precision.shape[1] == len(RECALLS)
     intervals = _intervals(records, evaluated.categories)
     return Measured(evaluated.categories, records, metrics, intervals, precision[0, :, :, 0], subject.thresholds)
