@@ -48,6 +48,7 @@ RUN_VALUES: dict[str, Values] = {
     "callbacks.early_stopping.patience": Numbers(0, is_whole=True),
     "callbacks.ema.decay": FRACTION,
     "callbacks.swa.start": FRACTION,
+    "dataset.max_unpacked_gb": Numbers(0, is_above=True, besides=(None,)),
     "colour_by": COLOUR_BY,
     "batch_size": COUNT,
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),

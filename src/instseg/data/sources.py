@@ -35,6 +35,7 @@ def folder(
     cache_dir: str,
     exif: str = "auto",
     corrected: object = None,
+    max_unpacked_gb: float | None = None,
     **options: object,
 ) -> PreparedDataset:
     """Prepare a folder of images with labels in some format, here or elsewhere.
@@ -46,6 +47,7 @@ def folder(
         cache_dir: the folder for downloads and indices.
         exif: frame in which the labels were drawn: ``auto``, ``upright`` or ``stored``.
         corrected: folders or files with corrected predictions, which join train; their format is recognised.
+        max_unpacked_gb: limit of what a zip archive may become; None: a hundred times its size, or 0.2 GB.
         options: those of ``Selection`` and ``LabelRules``, and those of the format, see conf/dataset. A single name of
             ``categories`` and ``drop`` may come without a list, and a number stands for the name that it spells.
 
@@ -60,8 +62,9 @@ def folder(
     of_format = {option: value for option, value in options.items() if option not in (*SHARED_OPTIONS, *RULE_OPTIONS)}
     cache = Path(cache_dir).expanduser()
     try:
-        labels = make_reader(reader, local_root(root, cache), of_format, cache)
-        added = [AutoReader(local_root(place, cache), str(cache)) for place in corrected_places(corrected)]
+        labels = make_reader(reader, local_root(root, cache, max_unpacked_gb), of_format, cache)
+        places = [local_root(place, cache, max_unpacked_gb) for place in corrected_places(corrected)]
+        added = [AutoReader(place, str(cache)) for place in places]
         return prepare_dataset(labels, selection, cache, name, exif, added, rules)
     except PermissionError as error:
         raise InstsegError(f"dataset.root={root}: not allowed to read or write {error.filename}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import shutil
 import struct
 import zipfile
@@ -14,7 +15,31 @@ from instseg.core.atomic import DISK_FULL, sync_and_rename
 from instseg.core.errors import InstsegError
 
 COPY_BYTES = 1 << 18
+OPTION = "dataset.max_unpacked_gb"
+MAX_GROWTH, ALWAYS_ALLOWED_BYTES = 100, 200_000_000
+"""Images hardly shrink in a zip, text and plain masks to a fiftieth; a bomb becomes a thousand times its size."""
 FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+def check_unpacked_size(archive: Path, unpacked_bytes: int, max_unpacked_gb: float | None = None) -> None:
+    """Check that an archive stays within the disk space that it may take.
+
+    Args:
+        archive: the zip file.
+        unpacked_bytes: of its members together. No more is unpacked of a member than it declares.
+        max_unpacked_gb: the limit; None: a hundred times the archive, or 0.2 GB.
+
+    Raises:
+        InstsegError: it would take more; the message names the option that raises the limit.
+    """
+    usual = max(ALWAYS_ALLOWED_BYTES, MAX_GROWTH * archive.stat().st_size)
+    limit = usual if max_unpacked_gb is None else max_unpacked_gb * 1e9
+    if unpacked_bytes > limit:
+        raise InstsegError(
+            f"{archive}: {archive.stat().st_size / 1e6:,.1f} MB would become {unpacked_bytes / 1e9:,.2f} GB, "
+            f"and at most {limit / 1e9:,.2f} GB are unpacked; {OPTION}={math.ceil(unpacked_bytes / 1e8) / 10:g} "
+            "raises the limit"
+        )
 
 
 def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from instseg.core.locks import exclusive_lock
 from instseg.core.new_folders import new_folder
 from instseg.core.records import Record, RecordError, read_record, write_record
 from instseg.core.text import plural, printable
-from instseg.data.fetch.archives import extract_zip_members
+from instseg.data.fetch.archives import check_unpacked_size, extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download
 from instseg.data.fetch.local_path import is_zip, local_path
@@ -39,25 +39,28 @@ class Listing(Record, frozen=True, kw_only=True):
     files: dict[str, str]  # path in the folder -> state at the source, another one once the file has changed
 
 
-def local_root(root: str, cache_dir: Path) -> Path:
+def local_root(root: str, cache_dir: Path, max_unpacked_gb: float | None = None) -> Path:
     """Return the local folder or file of a root, fetched and unpacked where needed.
 
     Args:
         root: a path or URL.
         cache_dir: where copies are kept.
+        max_unpacked_gb: limit of what a zip becomes, see ``check_unpacked_size``.
 
     Raises:
-        InstsegError: the root cannot be reached and has no copy, is not a zip, or has names that lead out of it.
+        InstsegError: the root cannot be reached and has no copy, is not a zip, becomes too large, or has names that
+            lead out of it.
     """
     path = local_path(root)
     if path is not None:
-        return _unpacked(path, _home(str(path.absolute()), cache_dir)) if is_zip(path.name) else path
+        home = _home(str(path.absolute()), cache_dir)
+        return _unpacked(path, home, max_unpacked_gb) if is_zip(path.name) else path
     scheme = root.partition("://")[0].lower()
     home = _home(root, cache_dir)
     with exclusive_lock(home / ".lock"):
         if is_zip(root.partition("?")[0]):
             archive = _fetch_archive(root, scheme, home)
-            return _unpacked(archive, home)
+            return _unpacked(archive, home, max_unpacked_gb)
         if scheme in ("http", "https"):
             raise InstsegError(
                 f"dataset.root={root}: over http(s) only a .zip can be read, because folders cannot be listed"
@@ -87,7 +90,7 @@ def _fetch_archive(url: str, scheme: str, home: Path) -> Path:
     return fetched
 
 
-def _unpacked(archive: Path, home: Path) -> Path:
+def _unpacked(archive: Path, home: Path, max_unpacked_gb: float | None) -> Path:
     """Unpack the archive, once for each state of the file; return its only top folder, or the folder of its content."""
     if not archive.is_file():
         raise InstsegError(f"dataset.root: no such file: {archive}")
@@ -96,23 +99,24 @@ def _unpacked(archive: Path, home: Path) -> Path:
     if not folder.is_dir():
         try:
             with new_folder(folder) as scratch:
-                extract_zip_members(archive, _members(archive), scratch)
+                extract_zip_members(archive, _members(archive, max_unpacked_gb), scratch)
         except FileExistsError:  # another process was faster
             pass
     tops = list(folder.iterdir())
     return tops[0] if len(tops) == 1 and tops[0].is_dir() else folder
 
 
-def _members(archive: Path) -> list[str]:
+def _members(archive: Path, max_unpacked_gb: float | None) -> list[str]:
     """List the files, without those that macOS and Windows add."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = [info.filename for info in opened.infolist() if not info.is_dir()]
+            sizes = {info.filename: info.file_size for info in opened.infolist() if not info.is_dir()}
     except Exception as error:  # a damaged archive raises nearly anything
         raise InstsegError(f"{archive}: not a zip archive, or a damaged one: {error}") from error
-    own = [name for name in names if not name.startswith("__MACOSX/") and PurePosixPath(name).name not in JUNK]
+    own = [name for name in sizes if not name.startswith("__MACOSX/") and PurePosixPath(name).name not in JUNK]
     if not own:
         raise InstsegError(f"{archive}: the archive holds no files")
+    check_unpacked_size(archive, sum(sizes[name] for name in own), max_unpacked_gb)
     return own
 
 

@@ -27,7 +27,7 @@ from instseg.data.fetch.jobs import Download, DownloadFailure, DownloadReport
 
 ABSENT = "not in the archive"
 BYTES_PER_REQUEST = 1 << 17  # a request takes as long as transferring this many bytes
-MAX_MEMBER_BYTES = 1 << 28  # a member is held in memory
+MAX_MEMBER_BYTES = 1 << 26  # a member is held in memory, by each thread
 MAX_FIELD_BYTES = 1 << 16  # of a member's name, and of its extra field
 LOCAL_HEADER = struct.Struct("<26xHH")  # fields also in the directory skipped; bytes of name and extra field
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -171,11 +171,10 @@ class _Plan:
         for info, end in zip(infos, ends, strict=True):
             if info.filename in wanted:
                 wanted.remove(info.filename)
-                if (
-                    info.compress_type in READABLE
-                    and not info.flag_bits & ENCRYPTED
-                    and info.file_size <= MAX_MEMBER_BYTES
-                ):
+                if info.file_size > MAX_MEMBER_BYTES:
+                    reason = f"takes {info.file_size / 1e6:,.0f} MB, expected at most {MAX_MEMBER_BYTES / 1e6:,.0f}"
+                    self.failures.append(_failure(archive, info.filename, reason))
+                elif info.compress_type in READABLE and not info.flag_bits & ENCRYPTED:
                     job = Download(archive.url, archive.path(info.filename))
                     self.members[job] = partial(_fetch, info, end)
                 else:

@@ -20,7 +20,7 @@ from PIL import Image as PilImage
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
 from instseg.data.formats.mask_values import COLOUR, PixelValues
-from instseg.data.reading.image_files import MAX_PIXELS
+from instseg.data.reading.pixel_limits import check_pixels, room_for
 
 VOID = 255
 """Value of indexed images, as in VOC, for the border that belongs to no instance."""
@@ -57,9 +57,9 @@ def read_mask(path: Path) -> Mask:
     """
     try:
         with PilImage.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InstsegError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS:,}")
-            return _mask_of(image)
+            check_pixels(*image.size)
+            with room_for(*image.size):
+                return _mask_of(image)
     except FileNotFoundError as error:
         raise InstsegError(f"{path}: no such file") from error
     except Exception as error:  # decoders raise nearly anything on a damaged file

@@ -17,6 +17,7 @@ BITS, BANDS, EXTRA, PHOTOMETRIC = 258, 277, 338, 262  # tags of TIFF
 RGB, PREMULTIPLIED = 2, 1  # values of PHOTOMETRIC and EXTRA
 RANGES = (8, 12, 16)
 """Bits that cameras use of 16; the fewest that hold the largest value of an image are taken as its range."""
+ROWS_AT_A_TIME = 256
 OPACITY_FRACTION = 0.9
 """Of the pixels, which are wholly opaque or transparent where a fourth band is opacity; near infrared is neither."""
 
@@ -80,11 +81,11 @@ def deep_image(image: PilImage.Image) -> PilImage.Image | None:
         Gray, RGB or RGBA as stored; None where it has 8 bits, or OpenCV cannot read it.
     """
     if image.mode.startswith("I"):
-        return PilImage.fromarray(to_8_bits(np.asarray(image).astype(np.uint16)))
+        return PilImage.fromarray(to_8_bits(np.asarray(image).astype(np.uint16, copy=False)))
     stored = _stored(image) if kind_of(image).is_deep else None
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         return None
-    pixels = to_8_bits(stored.astype(np.uint16))
+    pixels = to_8_bits(stored.astype(np.uint16, copy=False))
     ordered = np.ascontiguousarray(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]])
     return PilImage.fromarray(ordered[..., :3] if image.format == "TIFF" else ordered)
 
@@ -114,7 +115,11 @@ def bits_used(largest: int) -> int:
 def to_8_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
     """Scale values of 16 bits to 8 over the range that they use."""
     top = (1 << bits_used(int(values.max(initial=0)))) - 1
-    return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), ROWS_AT_A_TIME):
+        some = values[row : row + ROWS_AT_A_TIME]
+        scaled[row : row + ROWS_AT_A_TIME] = (some.astype(np.uint32) * 255 + top // 2) // top
+    return scaled
 
 
 def without_fourth_band(image: PilImage.Image) -> PilImage.Image:

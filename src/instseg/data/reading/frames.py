@@ -18,9 +18,10 @@ from rich.progress import track
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoImage, ImageSize
+from instseg.data.reading.damage import seems_damaged
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
-from instseg.data.reading.images import ImageHeader, read_image, read_image_header, seems_damaged
+from instseg.data.reading.images import ImageHeader, read_image, read_image_header
 
 
 @dataclass(frozen=True, slots=True)

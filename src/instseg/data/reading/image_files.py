@@ -18,9 +18,6 @@ IMAGE_EXTENSIONS = frozenset(
 
 NUM_THREADS = 16  # opening files on a network drive waits more than it works
 MIN_IMAGES_FOR_PROGRESS_BAR = 2000
-MAX_PIXELS = 600_000_000
-"""1.8 GB as RGB: beyond any camera, short of what a small compressed file can ask for to exhaust the memory."""
-
 Source = str | Path | Sequence[str | Path]
 """A file, a folder, a glob pattern, or a list of these."""
 

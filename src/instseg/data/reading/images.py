@@ -30,10 +30,11 @@ from instseg.data.reading.deep_pixels import (
     too_many_bands,
     without_fourth_band,
 )
-from instseg.data.reading.image_files import MAX_PIXELS
+from instseg.data.reading.pixel_limits import check_pixels, room_for
+from instseg.data.reading.rgb_arrays import rgb_array
 
-# Pillow's own limit is a global that warns from 89 and stops at 179 megapixels, within reach of stitched images.
-PilImage.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Pillow's own limit is a global that warns from 89 and stops at 179 megapixels, whatever ours is.
+PilImage.MAX_IMAGE_PIXELS = None
 
 ORIENTATION_TAG, WIDTH_TAG, HEIGHT_TAG = 0x0112, 0x0100, 0x0101  # of TIFF, which EXIF builds on
 _TRANSPOSE = {
@@ -46,10 +47,6 @@ _TRANSPOSE = {
     8: PilImage.Transpose.ROTATE_90,
 }
 """EXIF orientation -> what makes the stored pixels upright."""
-
-
-JPEG_START, JPEG_END, PNG_START = b"\xff\xd8", b"\xff\xd9", b"\x89P"
-NUM_TAIL_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ def read_image(path: str | Path, rotate: bool = True) -> Image:
     Raises:
         InstsegError: it is no image or not a whole one, with the file and the reason.
     """
-    with _opened(path) as image:
+    with decoding(path) as image:
         return image_pixels(image, rotate)
 
 
@@ -105,9 +102,8 @@ def image_pixels(image: PilImage.Image, rotate: bool = True) -> Image:
     deep = deep_image(image) if header.kind.is_deep else None
     if deep is not None:
         turned = image.format == "TIFF" and image.mode.startswith("I")  # by Pillow, as it decoded it
-        return np.array(_to_rgb(deep if turned and rotate else _turned(deep, header.orientation, rotate, turned)))
-    upright = _turned(image, header.orientation, rotate)
-    return np.array(_to_rgb(upright))
+        return rgb_array(deep) if turned and rotate else rgb_array(*_turned(deep, header.orientation, rotate, turned))
+    return rgb_array(*_turned(image, header.orientation, rotate))
 
 
 def _check_16_bits(image: PilImage.Image) -> None:
@@ -134,30 +130,23 @@ def largest_value(path: str | Path) -> int:
     Raises:
         InstsegError: as ``read_image`` does.
     """
-    with _opened(path) as image:
+    with decoding(path) as image:
         return range_of(image)
 
 
-def seems_damaged(path: str | Path) -> bool:
-    """Tell whether a JPEG shows no end marker in its last bytes, as when cut short, or checksums of a PNG are wrong.
+@contextmanager
+def decoding(path: str | Path, scale: int = 1) -> Iterator[PilImage.Image]:
+    """Open an image to decode it: threads wait for each other where together they would take too much memory.
 
-    The header is known to be good. A PNG is read whole, in a hundredth of the time of decoding it. Only a suspicion:
-    some cameras append a kilobyte and more of their own. Decoding decides.
+    Args:
+        path: the file.
+        scale: the image is decoded at this fraction of its sides.
+
+    Raises:
+        InstsegError: as ``read_image`` does, also for what is raised meanwhile.
     """
-    with Path(path).open("rb", buffering=0) as file:
-        start = file.read(2)
-        file.seek(max(0, file.seek(0, os.SEEK_END) - NUM_TAIL_BYTES))
-        lacks_its_end = start == JPEG_START and JPEG_END not in file.read()
-    return lacks_its_end or (start == PNG_START and not _has_right_checksums(path))
-
-
-def _has_right_checksums(path: str | Path) -> bool:
-    try:
-        with PilImage.open(path) as image:
-            image.verify()
-    except Exception:  # a damaged file makes the decoders raise nearly anything
-        return False
-    return True
+    with _opened(path) as image, room_for(image.width // scale, image.height // scale):
+        yield image
 
 
 @contextmanager
@@ -166,8 +155,7 @@ def _opened(path: str | Path) -> Iterator[PilImage.Image]:
     try:
         with PilImage.open(path) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InstsegError(f"{width} x {height} pixels, at most {MAX_PIXELS:,} are read")
+            check_pixels(width, height)
             yield image
     except FileNotFoundError as error:
         raise InstsegError(f"{path}: no such file") from error
@@ -233,20 +221,13 @@ def _late_png_exif(image: PilImage.Image) -> bytes:
     return b""
 
 
-def _turned(image: PilImage.Image, orientation: int, rotate: bool, is_upright: bool = False) -> PilImage.Image:
+def _turned(
+    image: PilImage.Image, orientation: int, rotate: bool, is_upright: bool = False
+) -> tuple[PilImage.Image, PilImage.Transpose | None]:
+    """Return an image, and the turn that it still needs."""
     if image.format == "TIFF" or is_upright:
         image = without_fourth_band(image)  # decoded by Pillow, a TIFF comes out upright
         image.load()
         undo = {6: 8, 8: 6}.get(orientation, orientation)  # the quarter turns undo each other, the rest themselves
-        return image if rotate or undo == 1 else image.transpose(_TRANSPOSE[undo])
-    return image.transpose(_TRANSPOSE[orientation]) if rotate and orientation != 1 else image
-
-
-def _to_rgb(image: PilImage.Image) -> PilImage.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        straight = image.convert("RGBA")
-        white = PilImage.new("RGBA", image.size, "white")
-        return PilImage.alpha_composite(white, straight).convert("RGB")
-    return image.convert("RGB")
+        return image, None if rotate else _TRANSPOSE.get(undo)
+    return image, _TRANSPOSE.get(orientation) if rotate else None

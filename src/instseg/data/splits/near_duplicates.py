@@ -23,7 +23,7 @@ from rich.progress import track
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
-from instseg.data.reading.images import read_image
+from instseg.data.reading.images import decoding, image_pixels
 
 THUMBNAIL_SIDE, NUM_FREQUENCIES = 32, 16  # the lowest 16 x 16 frequencies of 32 x 32 pixels: 256 bits
 CLIPPED = (2, 98)  # percentiles: what is brighter or darker counts as these; a date stamp does not make a picture
@@ -34,6 +34,8 @@ MAX_DISTANCE = 40
 """Bits of 256 that may differ within one picture. Measured: copies of a fifth of the size, of JPEG quality 40 or with
 10 % more or less light differ in at most 16, with 1 % cut off at each side in 33, with 2 % nine of ten in 40. Different
 pictures: generated ones of one shape at one place on plain ground 45 and more, images of one scene 59, others 83."""
+JPEG_SCALE = 3
+"""Of the memory: a progressive JPEG takes a ninth of it, whatever the fraction of its size that is decoded."""
 NUM_BANDS, BITS_A_BAND = 16, 16  # 65,536 buckets a band: about one image in each where there are many
 MAX_PAIRS = 2_000_000  # compared at once: 0.3 GB
 
@@ -76,26 +78,30 @@ def _digest(path: Path) -> Hashes:
 
 def _hash(path: Path) -> Hashes:
     try:
-        gray = _gray(path).resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), PilImage.Resampling.BILINEAR, reducing_gap=3.0)
+        pixels = np.asarray(_small_gray(path), dtype=np.float64)
     except InstsegError:
         return _digest(path)
-    pixels = np.asarray(gray, dtype=np.float64)
     frequencies = cv2.dct(pixels.clip(*np.percentile(pixels, CLIPPED)))[:NUM_FREQUENCIES, :NUM_FREQUENCIES]
     if (np.abs(frequencies) >= 1).sum() < MIN_DETAIL:
         return _digest(path)
     return np.packbits(frequencies > 0).view(np.uint64)
 
 
-def _gray(path: Path) -> PilImage.Image:
-    """Return the image upright in gray; a JPEG is decoded at a fraction of its size, down to an eighth."""
+def _small_gray(path: Path) -> PilImage.Image:
+    """Return the image upright, small and gray; a JPEG is decoded at a fraction of its size, down to an eighth."""
     try:
-        with PilImage.open(path) as image:
+        with decoding(path, JPEG_SCALE) as image:
             if image.format in ("JPEG", "MPO"):
                 image.draft("L", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
-                return ImageOps.exif_transpose(image).convert("L")
-    except Exception:  # a damaged file makes the decoders raise nearly anything; a damaged EXIF block alone is no harm
+                return _small(ImageOps.exif_transpose(image).convert("L"))
+    except InstsegError:  # of a damaged EXIF block alone, which is no harm, or told by the next attempt
         pass
-    return PilImage.fromarray(read_image(path)).convert("L")
+    with decoding(path) as image:
+        return _small(PilImage.fromarray(image_pixels(image)).convert("L"))
+
+
+def _small(gray: PilImage.Image) -> PilImage.Image:
+    return gray.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), PilImage.Resampling.BILINEAR, reducing_gap=3.0)
 
 
 def group_similar(file_names: Sequence[str], image_root: Path) -> dict[str, str]:

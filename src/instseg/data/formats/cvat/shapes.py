@@ -12,7 +12,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize, Polygon
 from instseg.data.formats.plain_json import as_number
 from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
-from instseg.data.reading.image_files import MAX_PIXELS
+from instseg.data.reading.pixel_limits import check_pixels, room_for, size_for_a_mask
 
 SHAPES, OPEN_SHAPES = ("polygon", "box", "ellipse", "mask"), ("polyline", "points", "cuboid", "skeleton")
 
@@ -51,15 +51,16 @@ def _turned(points: Polygon, angle: float) -> Polygon:
 
 def _mask(shape: Element, image_size: ImageSize | None) -> Shape:
     """Decode a mask: run lengths row by row within its box, outside first."""
-    if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
-        raise InstsegError(f"a mask needs the size of its image, found {image_size}")
+    image_size = size_for_a_mask(image_size)
     left, top, width, height = (int(as_number(shape.get(key))) for key in ("left", "top", "width", "height"))
     runs = np.array([as_number(run) for run in (shape.get("rle") or "").split(",")]).astype(np.int64)
-    if not 0 < width * height <= MAX_PIXELS or min(width, height) < 1 or (runs < 0).any():
+    check_pixels(width, height)
+    if min(width, height) < 1 or (runs < 0).any():
         raise InstsegError(f"a mask of {width}x{height} px with {len(runs)} runs is not possible")
     if runs.sum() != width * height:
         raise InstsegError(f"the runs of a mask must add up to {width}x{height}, found {runs.sum()}")
-    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     x, y = max(left, 0), max(top, 0)
-    inside = inside[y - top : max(image_size[0] - top, 0), x - left : max(image_size[1] - left, 0)]
-    return crop_to_rle(inside, x, y, image_size)
+    with room_for(width, height):
+        inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
+        inside = inside[y - top : max(image_size[0] - top, 0), x - left : max(image_size[1] - left, 0)]
+        return crop_to_rle(inside, x, y, image_size)

@@ -12,7 +12,7 @@ from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh
 from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
-from instseg.data.reading.image_files import MAX_PIXELS
+from instseg.data.reading.pixel_limits import room_for, size_for_a_mask
 
 OPEN_SHAPES = ("line", "keypoint", "skeleton", "simple_table", "eye", "link", "graph")
 
@@ -62,13 +62,13 @@ def raster_masks(entries: Sequence[Mapping[str, object]], image_size: ImageSize 
     layer = next((as_object(entry["raster_layer"]) for entry in entries if "raster_layer" in entry), None)
     if layer is None:
         return {}
-    if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
-        raise InstsegError(f"needs the size of its image, found {image_size}")
+    image_size = size_for_a_mask(image_size)
     numbers = [int(as_number(number)) for number in as_list(layer.get("dense_rle"))]
     values, runs = np.array(numbers[::2], dtype=np.int64), np.array(numbers[1::2], dtype=np.int64)
     if len(values) != len(runs) or (runs < 0).any() or (values < 0).any() or runs.sum() != np.prod(image_size):
         raise InstsegError(f"dense_rle must add up to {image_size[1]}x{image_size[0]} px")
-    rles = rles_of_values(np.repeat(values.astype(np.int32), runs).reshape(image_size))
+    with room_for(*image_size):
+        rles = rles_of_values(np.repeat(values.astype(np.int32), runs).reshape(image_size))
     mapping = as_object(layer.get("mask_annotation_ids_mapping"))
     named = {annotation: value for annotation, value in mapping.items() if type(value) is int}
     return {annotation: rles[value] for annotation, value in named.items() if value in rles}

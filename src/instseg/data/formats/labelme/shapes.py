@@ -18,8 +18,8 @@ from instseg.core.text import plural, usable_text
 from instseg.core.types import Bitmask, ImageSize, Polygon
 from instseg.data.formats.polygons import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.image_files import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
+from instseg.data.reading.pixel_limits import check_pixels, size_for_a_mask
 
 BACKGROUND = "_background_"
 NO_CLASS = frozenset({"__ignore__", BACKGROUND})
@@ -176,6 +176,7 @@ def _read_mask(mask: object, corners: Polygon) -> Crop:
         raise InstsegError("a mask needs a PNG in base64 and two corners")
     try:
         with PilImage.open(io.BytesIO(base64.b64decode(mask))) as image:
+            check_pixels(*image.size)
             bitmask = (np.asarray(image.convert("L")) > 0).astype(np.uint8)
     except Exception as error:  # the decoder raises nearly anything on a damaged PNG
         raise InstsegError(f"its mask cannot be decoded: {type(error).__name__}") from error
@@ -208,9 +209,7 @@ def add_instance(
     """
     polygons = [_polygon_of(part) for part in parts if not isinstance(part, Crop)]
     if has_mask(parts):
-        if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
-            raise InstsegError(f"a mask needs the size of its image, found {image_size}")
-        builder.add_bitmask(image_id, category, _union(parts, image_size))
+        builder.add_bitmask(image_id, category, _union(parts, size_for_a_mask(image_size)))
     elif len(parts) == 1 and isinstance(parts[0], np.ndarray) and parts[0].ndim == 1:
         builder.add_box(image_id, category, polygons_to_box(polygons))
     else:

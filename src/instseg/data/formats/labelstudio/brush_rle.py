@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Bitmask, ImageSize
-from instseg.data.reading.image_files import MAX_PIXELS
+from instseg.data.reading.pixel_limits import check_pixels
 
 VALUE_BITS = 8
 LENGTH_BITS = (3, 4, 8, 16)
@@ -44,8 +44,9 @@ def decode_brush_rle(rle: object, image_size: ImageSize) -> Bitmask:
     num_values = int.from_bytes(data[:4], "big")
     if num_values != CHANNELS * height * width:
         raise InstsegError(f"brush mask of {num_values} values, expected {CHANNELS} x {width} x {height} (RGBA)")
-    if not 0 < height * width <= MAX_PIXELS:
-        raise InstsegError(f"brush mask of {width} x {height} pixels, expected 1 to {MAX_PIXELS:,}")
+    if height * width < 1:
+        raise InstsegError(f"brush mask of {width} x {height} pixels")
+    check_pixels(width, height)
     is_run, starts, positions = _blocks(data, num_values)
     inside = _alpha(data, is_run, starts, positions) != 0
     bitmask: Bitmask = inside.view(np.uint8).reshape(height, width)

@@ -18,8 +18,8 @@ from instseg.core.types import ImageSize
 from instseg.data.formats.labelstudio.images import ADDRESS, looks_like_image
 from instseg.data.formats.labelstudio.shapes import add_region, read_regions
 from instseg.data.reading.findings import Findings, told
-from instseg.data.reading.image_files import MAX_PIXELS
 from instseg.data.reading.labels import LabelsBuilder
+from instseg.data.reading.pixel_limits import max_pixels
 
 MIN_KEYS = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement", "history"}
 """Keys of a JSON-MIN entry besides the data of the task and the answers."""
@@ -42,7 +42,7 @@ class Task:
         for result in self.results:
             if isinstance(result, dict):
                 height, width = _whole(result.get("original_height")), _whole(result.get("original_width"))
-                if 0 < height * width <= MAX_PIXELS:
+                if 0 < height * width <= max_pixels():
                     return height, width
         return None
 

@@ -22,8 +22,8 @@ from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_object, size_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders
-from instseg.data.reading.image_files import MAX_PIXELS
 from instseg.data.reading.labels import UNSPLIT, Labels
+from instseg.data.reading.pixel_limits import check_pixels, room_for
 
 NUM_PROBED_BYTES = 262_144
 """At either end of a file, whose images or categories may come before and after its annotations."""
@@ -161,9 +161,9 @@ def _ids_of(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
     """Decode a PNG: the id of a pixel is red + 256 green + 65,536 blue."""
     try:
         with PilImage.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InstsegError(f"{image.width} x {image.height} pixels")
-            pixels = np.asarray(image.convert("RGB")).astype(np.int32)
+            check_pixels(*image.size)
+            with room_for(*image.size):
+                pixels = np.asarray(image.convert("RGB")).astype(np.int32)
     except FileNotFoundError as error:
         raise InstsegError(f"{path}: no such file") from error
     except Exception as error:  # decoders raise nearly anything on a damaged file

@@ -16,7 +16,7 @@ from instseg.core.holes import with_holes
 from instseg.core.types import ImageSize
 from instseg.data.formats.plain_json import as_list, as_number, as_object
 from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
-from instseg.data.reading.image_files import MAX_PIXELS
+from instseg.data.reading.pixel_limits import check_pixels, room_for, size_for_a_mask
 
 OPEN_SHAPES = ("point", "line", "polyline", "graph", "cuboid")
 MAX_PNG_BYTES = 100_000_000
@@ -54,17 +54,15 @@ def read_geometry(kind: str, entry: Mapping[str, object], image_size: ImageSize 
 
 def _bitmap(bitmap: Mapping[str, object], image_size: ImageSize | None) -> Shape:
     """Decode a PNG that is compressed by zlib and written in base64, at ``origin`` (x, y)."""
-    if image_size is None or image_size[0] * image_size[1] > MAX_PIXELS:
-        raise InstsegError(f"a bitmap needs the size of its image, found {image_size}")
+    image_size = size_for_a_mask(image_size)
     origin = as_list(bitmap.get("origin"))
     if len(origin) != 2:
         raise InstsegError("a bitmap needs its origin: x, y")
     left, top = (int(as_number(value)) for value in origin)
     try:
         png = zlib.decompressobj().decompress(base64.b64decode(str(bitmap.get("data"))), MAX_PNG_BYTES)
-        with PilImage.open(io.BytesIO(png)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InstsegError(f"{image.width} x {image.height} pixels")
+        with PilImage.open(io.BytesIO(png)) as image, room_for(*image.size):
+            check_pixels(*image.size)
             has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
             pixels = np.asarray(image.convert("RGBA"))[..., 3] if has_alpha else np.asarray(image.convert("L"))
     except Exception as error:  # the decoder raises nearly anything on a damaged PNG
