@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.image_record import MIN_IOU, Overlaps
-
-NONE = -1
-"""Row of an instance that is not there."""
+from instseg.evaluation.one_to_one import NONE, take_first
 
 
 @dataclass(eq=False, slots=True)
@@ -21,27 +19,6 @@ class Assignment:
     truths: NDArray[np.int64]  # (D,) row of the instance; NONE
     ious: NDArray[np.float64]  # (D,) with it; 0
     is_ignored: NDArray[np.bool_]  # (D,) lies in a crowd of its category, and has found no instance
-
-
-def take_first(
-    detections: NDArray[np.int64], truths: NDArray[np.int64], num_detections: int, num_truths: int
-) -> NDArray[np.int64]:
-    """Let detections choose one after the other, each the first instance that is still free.
-
-    Args:
-        detections: (E,) of each pair; the pairs of the detection that chooses first come first.
-        truths: (E,) of each pair; of one detection's pairs the preferred comes first.
-        num_detections: D.
-        num_truths: G.
-
-    Returns:
-        (D,) row of the instance, NONE where none was free.
-    """
-    is_free, chosen = bytearray(b"\1" * num_truths), [NONE] * num_detections
-    for detection, truth in zip(detections.tolist(), truths.tolist(), strict=True):
-        if chosen[detection] == NONE and is_free[truth]:
-            chosen[detection], is_free[truth] = truth, 0
-    return np.array(chosen, dtype=np.int64)
 
 
 def assign(pool: DetailsPool, min_iou: float = MIN_IOU) -> Assignment:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.assignment import NONE, take_first
 from instseg.evaluation.detection_limits import NO_LIMIT
 from instseg.evaluation.image_details import NEAR_IOU, DetailsPool
 from instseg.evaluation.image_record import MIN_IOU, Overlaps
+from instseg.evaluation.one_to_one import NONE, take_first
 
 RIGHT, CLASSIFICATION, LOCALISATION, BOTH, DUPLICATE, BACKGROUND, MISSED = (
     "right", "classification", "localisation", "both", "duplicate", "background", "missed",

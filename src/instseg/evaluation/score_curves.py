@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.assignment import NONE, Assignment
+from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.one_to_one import NONE
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
