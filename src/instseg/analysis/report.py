@@ -11,6 +11,7 @@ from instseg.analysis.find_cases import find_cases
 from instseg.analysis.measured import Measured, measure
 from instseg.analysis.page.content import Figure, Page
 from instseg.analysis.page.render import render
+from instseg.analysis.section_curves import curve_section, error_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells, matrix_section
 from instseg.analysis.section_table import category_section
@@ -46,11 +47,18 @@ def build_report(subject: Subject, heading: Heading) -> Page:
         subject: what was evaluated.
         heading: of the page.
     """
+    categories = subject.evaluated.categories
     measured, counts, cases = measure(subject), count(subject), find_cases(subject)
     showcase = Showcase(subject)
     cells = cases_of_cells(cases, subject)
     galleries = gallery_section(cases, cells, showcase)
-    sections = [category_section(measured, counts), matrix_section(subject, counts), galleries]
+    sections = [
+        category_section(categories, measured.precisions, counts, subject.thresholds),
+        error_section(measured.errors),
+        galleries,
+        matrix_section(subject, counts),
+        curve_section(measured.curves, measured.calibration, categories, subject.thresholds),
+    ]
     return Page(
         heading.title,
         heading.subtitle,
@@ -62,14 +70,14 @@ def build_report(subject: Subject, heading: Heading) -> Page:
 
 
 def _figures(measured: Measured, counts: Counts) -> list[Figure]:
-    figures = [Figure(name, _number(measured.metrics.get(key, math.nan)), _interval(measured, key))
+    figures = [Figure(name, _number(measured.precisions.metrics.get(key, math.nan)), _interval(measured, key))
                for name, key in (("mask AP", "segm_map"), ("AP at IoU 0.50", "segm_map_50"))]  # fmt: skip
-    figures.append(Figure("images", f"{len(measured.records):,}", f"{int(counts.present.sum()):,} objects"))
+    figures.append(Figure("images", f"{measured.num_images:,}", f"{int(counts.present.sum()):,} objects"))
     return figures
 
 
 def _interval(measured: Measured, key: str) -> str:
-    low, high = measured.intervals.get(key, (math.nan, math.nan))
+    low, high = measured.precisions.intervals.get(key, (math.nan, math.nan))
     return f"95 %: {low:.3f} to {high:.3f}" if math.isfinite(low) else "too few images for an interval"
 
 
