@@ -1,5 +1,6 @@
 """One thread a test: on a shared machine, threads that wait for each other cost more than they bring."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -8,8 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
-from omegaconf import OmegaConf
-from parsed_once import parsing_once
+from composed_once import compose_once
 
 torch.set_num_threads(1)
 
@@ -31,10 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.name, len(places)))  # stable: the others stay as they are
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # a million objects of the imports, which each full collection would go through
+
+
 @pytest.fixture(scope="session", autouse=True)
-def each_config_file_is_parsed_once() -> Iterator[None]:
+def the_same_config_is_composed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OmegaConf, "load", parsing_once(OmegaConf.load))
+        compose_once(patch)
         yield
 
 

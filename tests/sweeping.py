@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Any
 
 import pytest
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from msgspec.structs import replace
-from omegaconf import DictConfig
 
 import instseg.app.command  # noqa: F401  (the run_folder resolver)
 from instseg.app.conf_folder import CONFIG_DIR
@@ -32,25 +29,11 @@ def swept(folder: Path, train: Callable[[Any], float | None], *typed: str) -> Sw
     places = [quoted("outputs", folder), quoted("hydra.sweep.dir", sweep), "hydra.mode=MULTIRUN"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train.py", "-m", *typed])
-        patch.setattr(ConfigLoaderImpl, "load_sweep_config", remembering(ConfigLoaderImpl.load_sweep_config))
         try:
             hydra.multirun("train", train, [*typed, *places], with_log_configuration=False)
         finally:
             GlobalHydra.instance().clear()
     return SweepFolder(sweep)
-
-
-def remembering(compose: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
-    """Compose each job once: the sweeper does it to see whether it can be done, the launcher to run it."""
-    composed: dict[tuple[str, ...], DictConfig] = {}
-
-    def load_sweep_config(loader: object, master: DictConfig, overrides: list[str]) -> DictConfig:
-        job = tuple(overrides)
-        if job not in composed:
-            composed[job] = compose(loader, master, overrides)
-        return copy.deepcopy(composed[job])
-
-    return load_sweep_config
 
 
 def states(folder: SweepFolder) -> list[str]:
