@@ -3,7 +3,6 @@ a second each. A changed, added or removed file is read again, and values are se
 
 from __future__ import annotations
 
-import copy
 import functools
 import pickle
 from collections.abc import Callable, Iterator
@@ -33,13 +32,13 @@ def compose_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def parsing_once(parse: Callable[[IO[str] | Path | str], object]) -> Callable[[IO[str] | Path | str], object]:
-    parsed: dict[FileState, object] = {}
+    parsed: dict[FileState, bytes] = {}
 
     def load(file: IO[str] | Path | str) -> object:
         key = _state(Path(file if isinstance(file, str | Path) else file.name))
         if key not in parsed:
-            parsed[key] = parse(file)
-        return copy.deepcopy(parsed[key])
+            parsed[key] = pickle.dumps(parse(file))
+        return pickle.loads(parsed[key])
 
     return load
 
