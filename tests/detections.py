@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from factories import drawn
 
@@ -92,3 +94,8 @@ def pool_of(predictions, truths):
     """Everything that the analysis of errors needs of the images, sorted by id."""
     pairs = sorted(zip(predictions, truths, strict=True), key=lambda pair: pair[1].image_id)
     return DetailsPool.of([ImageDetails.build(*pair) for pair in pairs])
+
+
+def ap_of(precision):
+    """The mean of pycocotools' precisions without the -1 of absent categories."""
+    return precision[precision > -1].mean() if (precision > -1).any() else math.nan

@@ -20,9 +20,10 @@ from detections import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instseg.evaluation.assignment import NONE, assign
+from instseg.evaluation.assignment import assign
 from instseg.evaluation.confusion import BACKGROUND, confusion, kept_at
 from instseg.evaluation.estimates import draws_for
+from instseg.evaluation.one_to_one import NONE
 from instseg.evaluation.outcomes import outcomes_of
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
-from instseg.evaluation.assignment import NONE, Assignment, ious_of, take_first
+from instseg.evaluation.assignment import Assignment, ious_of
 from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.estimates import Estimate, Measure, estimates, ratio_of_sums
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.image_record import MIN_IOU
+from instseg.evaluation.one_to_one import NONE, take_first
 
 BACKGROUND = 0
 """Label of the row of detections that find nothing, and of the column of instances that are missed."""

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
-from instseg.evaluation.assignment import NONE, Assignment
+from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.one_to_one import NONE
 
 ALL = "all"
 PANOPTIC_IOU = 0.5
