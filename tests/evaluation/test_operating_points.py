@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from instseg.core.errors import InstsegError
 from instseg.evaluation.assignment import assign
 from instseg.evaluation.estimates import draws_for
+from instseg.evaluation.goal import Goal
+from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.matching import FOUND, IGNORED, match
-from instseg.evaluation.operating_points import Goal, operating_points, shortest_between
+from instseg.evaluation.operating_points import operating_points, shortest_between
 from instseg.evaluation.outcomes import outcomes_of
 
 
@@ -92,6 +94,14 @@ def test_no_other_threshold_serves_the_goal_better(seed, goal):
         assert tried[best] == pytest.approx(numbers)
     else:
         assert max(values.values()) < float(wanted)
+
+
+def test_the_records_that_the_metrics_keep_give_the_same_points():
+    images = random_images(5, num_images=6)
+    pool = InstancePool.of_records([one.record for one in pool_of(*images).details])
+    drawn = draws_for(6, len(pool.images))
+    found = operating_points(pool, assign(pool), CATEGORIES, Goal.parse("f1"), drawn)
+    assert repr(found) == repr([*points(*images).values()])
 
 
 @settings(max_examples=20, deadline=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.image_record import MIN_IOU, Overlaps
 from instseg.evaluation.one_to_one import NONE, take_first
 
@@ -21,7 +21,7 @@ class Assignment:
     is_ignored: NDArray[np.bool_]  # (D,) lies in a crowd of its category, and has found no instance
 
 
-def assign(pool: DetailsPool, min_iou: float = MIN_IOU) -> Assignment:
+def assign(pool: InstancePool, min_iou: float = MIN_IOU) -> Assignment:
     """Assign detections to instances of their category by their masks, best score first, as COCO does.
 
     Args:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.estimates import Estimate, estimates
-from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.one_to_one import NONE
 
 NUM_BINS = 10
@@ -27,7 +27,7 @@ class Scored:
     images: NDArray[np.int64]  # (D,)
 
     @classmethod
-    def of(cls, pool: DetailsPool, assignment: Assignment, label: int | None = None) -> Scored:
+    def of(cls, pool: InstancePool, assignment: Assignment, label: int | None = None) -> Scored:
         """Take the detections of the images.
 
         Args:

@@ -62,16 +62,32 @@ class ImageDetails:
 
 
 @dataclass(eq=False, slots=True)
-class DetailsPool:
+class InstancePool:
     """The rows of all images, concatenated as in ``Pool``: G of ground truth, D of detections."""
 
-    details: Sequence[ImageDetails]
     rows: Pool
     images: NDArray[np.int64]  # (D,)
     truth_images: NDArray[np.int64]  # (G,)
+    near: Overlaps  # of masks
+
+    @classmethod
+    def of_records(cls, records: Sequence[ImageRecord]) -> InstancePool:
+        """Concatenate the rows of images of which only the pairs of one category with an IoU of MIN_IOU are known.
+
+        Args:
+            records: the images, each once, sorted by image_id.
+        """
+        pool = Pool.of(records)
+        return cls(pool, pool.images(), pool.truth_images(), pool.overlaps([record.masks for record in records]))
+
+
+@dataclass(eq=False, slots=True)
+class DetailsPool(InstancePool):
+    """The same with what the analysis of errors needs besides, and with every pair that is near each other."""
+
+    details: Sequence[ImageDetails]
     predicted_rows: NDArray[np.int64]  # (D,) row in the prediction of its image
     truth_rows: NDArray[np.int64]  # (G,) row in the ground truth of its image
-    near: Overlaps
 
     @classmethod
     def of(cls, details: Sequence[ImageDetails]) -> DetailsPool:
@@ -83,13 +99,13 @@ class DetailsPool:
         pool = Pool.of([one.record for one in details])
         truth_images = pool.truth_images()
         return cls(
-            details=details,
             rows=pool,
             images=pool.images(),
             truth_images=truth_images,
+            near=pool.overlaps([one.near for one in details]),
+            details=details,
             predicted_rows=np.concatenate([np.zeros(0, np.int64), *(one.predicted_rows for one in details)]),
             truth_rows=np.arange(len(truth_images)) - pool.truth_starts[truth_images],
-            near=pool.overlaps([one.near for one in details]),
         )
 
     def by_score(self) -> NDArray[np.int64]:

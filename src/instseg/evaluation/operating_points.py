@@ -9,46 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
-from instseg.core.errors import InstsegError
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import CHUNK, Weights
 from instseg.evaluation.estimates import Estimate, Measure, estimates
-from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.goal import F1, PRECISION, RECALL, Goal
+from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.score_curves import Counted, ScoreCurve
 
-F1, PRECISION, RECALL = "f1", "precision", "recall"
 NOTHING = Estimate(math.nan, math.nan, math.nan)
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """The aim of a threshold: the best F1, or a wanted precision or recall."""
-
-    measure: str = F1
-    wanted: float = math.nan  # not of F1
-
-    @classmethod
-    def parse(cls, text: str) -> Goal:
-        """Read ``f1``, ``precision:0.9`` or ``recall:0.95``.
-
-        Raises:
-            InstsegError: it is none of these, or the number is not above 0 and up to 1.
-        """
-        measure, _, number = text.partition(":")
-        try:
-            goal = cls(measure, float(number or "nan"))
-        except ValueError:
-            goal = cls("", math.nan)
-        if (goal.measure in (PRECISION, RECALL) and 0 < goal.wanted <= 1) or text == F1:
-            return goal
-        raise InstsegError(f"operating_point={text}: expected f1, precision:0.9 or recall:0.95, or another fraction")
-
-    def __str__(self) -> str:
-        """Return the text that ``parse`` reads."""
-        return F1 if self.measure == F1 else f"{self.measure}:{self.wanted:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +40,7 @@ class OperatingPoint:
 
 
 def operating_points(
-    pool: DetailsPool, assignment: Assignment, categories: Categories, goal: Goal, drawn: Weights
+    pool: InstancePool, assignment: Assignment, categories: Categories, goal: Goal, drawn: Weights
 ) -> list[OperatingPoint]:
     """Choose the threshold of each category.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
-from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.one_to_one import NONE
 
 Rows = NDArray[np.int64]
@@ -48,7 +48,7 @@ class ScoreCurve:
     truth_images: Rows  # (G,) of the instances to find
 
     @classmethod
-    def of(cls, pool: DetailsPool, assignment: Assignment, label: int) -> ScoreCurve:
+    def of(cls, pool: InstancePool, assignment: Assignment, label: int) -> ScoreCurve:
         """Sort the detections of a category.
 
         Args:
