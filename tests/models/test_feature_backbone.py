@@ -86,8 +86,9 @@ def test_options_that_are_about_our_resnets_are_refused_beside_another_backbone(
 @pytest.mark.parametrize("norm", ["bn", "gn"])
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_a_training_can_start_from_the_weights_of_an_earlier_one_with_this_backbone(tmp_path, variant, norm) -> None:
-    trained = build_mask_rcnn(2, backbone=Pooling(), variant=variant, norm=norm)
+    small = {"variant": variant, "fpn_channels": 16, "box": {"conv_channels": 8, "head_channels": 16}}
+    trained = build_mask_rcnn(2, backbone=Pooling(), norm=norm, **small)
     torch.save(trained.state_dict(), tmp_path / "trained.pth")
-    again = build_mask_rcnn(2, backbone=Pooling(), variant=variant, weights=tmp_path / "trained.pth")
+    again = build_mask_rcnn(2, backbone=Pooling(), weights=tmp_path / "trained.pth", **small)
     torch.testing.assert_close(again.state_dict(), trained.state_dict(), rtol=0, atol=0)
     assert again.weights_report is not None and again.weights_report.is_complete

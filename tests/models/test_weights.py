@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http.server
 import socket
 import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder and the address under which it is served."""
     root = tmp_path / "served"
     root.mkdir()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root))) as httpd:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root))) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield root, f"http://127.0.0.1:{httpd.server_address[1]}"
         httpd.shutdown()
@@ -74,6 +74,7 @@ def small_model(categories: Categories | list[str] | int = 3, **options: Any) ->
     return build_mask_rcnn(categories, **{**SMALL, **options})
 
 
+@functools.cache
 def coco_shaped_state(norm: str = "frozen_bn", old_names: bool = False) -> dict[str, Tensor]:
     """What a published file holds, on a small model: 91 rows; ``old_names`` as torchvision had them before 0.13."""
     torch.manual_seed(0)
@@ -97,14 +98,26 @@ def save_hashed(state: Any, folder: Path, stem: str) -> Path:
     return path.rename(folder / f"{stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth")
 
 
+@pytest.fixture(scope="module")
+def coco_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("coco") / "r18.pth"
+    torch.save(coco_shaped_state(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def published_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_hashed(coco_shaped_state(old_names=True), tmp_path_factory.mktemp("published"), "maskrcnn_coco")
+
+
 @pytest.fixture
-def published(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+def published(server: tuple[Path, str], published_file: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     """``weights=coco`` for the small model, with the state dict it leads to."""
     root, address = server
-    state = coco_shaped_state(old_names=True)
-    path = save_hashed(state, root, "maskrcnn_coco")
+    path = root / published_file.name
+    path.symlink_to(published_file)
     monkeypatch.setitem(COCO_URLS, ("resnet18", "v1"), f"{address}/{path.name}")
-    return state
+    return coco_shaped_state(old_names=True)
 
 
 def test_the_addresses_of_published_weights_are_those_that_torchvision_knows() -> None:
@@ -242,9 +255,9 @@ def test_a_checkpoint_of_this_package_brings_its_categories_and_its_norm(tmp_pat
     assert all(torch.equal(value, first.state_dict()[key]) for key, value in same.state_dict().items())
 
 
-def test_a_url_is_fetched_once_into_the_cache(server: tuple[Path, str], cache: Path) -> None:
+def test_a_url_is_fetched_once_into_the_cache(server: tuple[Path, str], cache: Path, coco_file: Path) -> None:
     root, address = server
-    torch.save(coco_shaped_state(), root / "mine.pth")
+    (root / "mine.pth").symlink_to(coco_file)
     small_model(["car"], weights=f"{address}/mine.pth")
     assert cached_path(f"{address}/mine.pth").is_file() and cached_path(f"{address}/mine.pth").is_relative_to(cache)
     (root / "mine.pth").unlink()
@@ -270,31 +283,27 @@ def test_an_address_of_a_web_page_is_refused_and_its_page_is_not_kept(server: tu
     assert not cached_path(f"{address}/model.pth").exists()
 
 
-def test_a_bare_number_of_categories_takes_the_predictors_only_when_the_rows_agree(tmp_path: Path) -> None:
-    torch.save(coco_shaped_state(), tmp_path / "coco.pth")
-    same, other = small_model(90, weights=tmp_path / "coco.pth"), small_model(5, weights=tmp_path / "coco.pth")
+def test_a_bare_number_of_categories_takes_the_predictors_only_when_the_rows_agree(coco_file: Path) -> None:
+    same, other = small_model(90, weights=coco_file), small_model(5, weights=coco_file)
     assert same.weights_report is not None and CLS in same.weights_report.loaded
     assert other.weights_report is not None and CLS in other.weights_report.new
 
 
-def test_weights_of_another_backbone_are_refused_with_both_names(tmp_path: Path) -> None:
-    torch.save(coco_shaped_state(), tmp_path / "r18.pth")
+def test_weights_of_another_backbone_are_refused_with_both_names(coco_file: Path) -> None:
     with pytest.raises(InstsegError, match=r"(?s)holds resnet18 v1.*model is resnet50 v1.*layer1\.0\..*and \d+ more"):
-        small_model(["car"], backbone="resnet50", weights=tmp_path / "r18.pth")
+        small_model(["car"], backbone="resnet50", weights=coco_file)
 
 
-def test_weights_of_another_width_are_refused_with_expected_and_found(tmp_path: Path) -> None:
-    torch.save(coco_shaped_state(), tmp_path / "r18.pth")
+def test_weights_of_another_width_are_refused_with_expected_and_found(coco_file: Path) -> None:
     with pytest.raises(
         InstsegError, match=r"mask_head\.0\.0\.weight: expected \(8, 16, 3, 3\), found \(16, 16, 3, 3\)"
     ):
-        small_model(["car"], mask={"num_convs": 1, "channels": 8}, weights=tmp_path / "r18.pth")
+        small_model(["car"], mask={"num_convs": 1, "channels": 8}, weights=coco_file)
 
 
-def test_a_norm_that_the_weights_were_not_trained_with_is_refused(tmp_path: Path) -> None:
-    torch.save(coco_shaped_state(), tmp_path / "r18.pth")
+def test_a_norm_that_the_weights_were_not_trained_with_is_refused(coco_file: Path) -> None:
     with pytest.raises(InstsegError, match=r"norm=gn does not go with model.weights=.*r18\.pth"):
-        small_model(["car"], norm="gn", weights=tmp_path / "r18.pth")
+        small_model(["car"], norm="gn", weights=coco_file)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -335,10 +344,9 @@ def test_safetensors_are_read_like_what_torch_saves(tmp_path: Path) -> None:
 WAYS_OUT = r"(?s)Ways out: .*; or name another file of weights$"
 
 
-def test_a_truncated_file_is_named_with_the_ways_out(tmp_path: Path) -> None:
+def test_a_truncated_file_is_named_with_the_ways_out(tmp_path: Path, coco_file: Path) -> None:
     path = tmp_path / "cut.pth"
-    torch.save(coco_shaped_state(), path)
-    path.write_bytes(path.read_bytes()[:50_000])
+    path.write_bytes(coco_file.read_bytes()[:50_000])
     with pytest.raises(InstsegError, match=WAYS_OUT) as caught:
         small_model(["car"], weights=path)
     assert str(path) in str(caught.value) and "50,000 bytes" in str(caught.value)
@@ -382,10 +390,11 @@ def test_a_refused_connection_gives_the_same_one_error(cache: Path) -> None:
     assert socket.getdefaulttimeout() is None
 
 
-def test_a_download_cut_short_is_named_with_its_url_and_to_be_deleted(server: tuple[Path, str], cache: Path) -> None:
+def test_a_download_cut_short_is_named_with_its_url_and_to_be_deleted(
+    server: tuple[Path, str], cache: Path, coco_file: Path
+) -> None:
     root, address = server
-    torch.save(coco_shaped_state(), root / "mine.pth")
-    (root / "mine.pth").write_bytes((root / "mine.pth").read_bytes()[:10_000])
+    (root / "mine.pth").write_bytes(coco_file.read_bytes()[:10_000])
     with pytest.raises(InstsegError, match=WAYS_OUT) as caught:
         small_model(["car"], weights=f"{address}/mine.pth")
     assert f"{cached_path(f'{address}/mine.pth')} (10,000 bytes)" in str(caught.value)
