@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.score_curves import Counted, ScoreCurve
 
 NOTHING = Estimate(math.nan, math.nan, math.nan)
+THRESHOLDS_DRAWN = 500
+"""Thresholds of a category to choose from on each draw of the images, so that a validation is not long."""
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -74,23 +76,26 @@ def _point(category: str, curve: ScoreCurve, goal: Goal, drawn: Weights) -> Oper
 
 
 def _threshold(curve: ScoreCurve, goal: Goal, chosen: int, drawn: Weights) -> Estimate:
+    thinned = curve.thinned(THRESHOLDS_DRAWN, chosen)
+
     def choose_anew(weights: Weights) -> Floats:
-        return curve.thresholds[_choose(curve.counted(weights), goal)][:, None]
+        return thinned.thresholds[_choose(thinned.counted(weights), goal)][:, None]
 
     lower = float(curve.thresholds[chosen + 1]) if chosen + 1 < len(curve.thresholds) else math.nan
     value = shortest_between(lower, float(curve.thresholds[chosen]))
-    spread = estimates(_in_parts(choose_anew, curve), drawn)[0]
+    spread = estimates(_in_parts(choose_anew, thinned), drawn)[0]
     return Estimate(value, min(spread.low, value), spread.high)
 
 
 def _achieved(curve: ScoreCurve, chosen: int, drawn: Weights) -> tuple[Estimate, Estimate, Estimate]:
     """Return precision, recall and F1 at a threshold."""
+    alone = replace(curve, thresholds=curve.thresholds[[chosen]], ends=curve.ends[[chosen]])
 
     def measure(weights: Weights) -> Floats:
-        counted = curve.counted(weights)
-        return np.stack([_values(counted, name)[:, chosen] for name in (PRECISION, RECALL, F1)], axis=1)
+        counted = alone.counted(weights)
+        return np.concatenate([_values(counted, name) for name in (PRECISION, RECALL, F1)], axis=1)
 
-    precision, recall, f1 = estimates(_in_parts(measure, curve), drawn)
+    precision, recall, f1 = estimates(measure, drawn)
     return precision, recall, f1
 
 
@@ -110,7 +115,7 @@ def _choose(counted: Counted, goal: Goal) -> Rows:
 
 def _in_parts(measure: Measure, curve: ScoreCurve) -> Measure:
     """Return the measure that is taken of a few resamples at a time."""
-    step = max(1, CHUNK // max(len(curve.images), 1))
+    step = max(1, CHUNK // len(curve.ends))
 
     def measured(weights: Weights) -> Floats:
         return np.concatenate([measure(weights[start : start + step]) for start in range(0, len(weights), step)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
@@ -65,10 +66,31 @@ class ScoreCurve:
 
     def counted(self, weights: Weights) -> Counted:
         """Count under any weights of the images, (R, images)."""
-        of_detections = weights[:, self.images]
-        num_kept = of_detections.cumsum(axis=1)[:, self.ends]
-        right = np.where(self.is_right, of_detections, 0).cumsum(axis=1)[:, self.ends]
-        return Counted(right, num_kept - right, weights[:, self.truth_images].sum(axis=1, keepdims=True))
+        right = self._num_kept(self.is_right, weights)
+        wrong = self._num_kept(~self.is_right, weights)
+        return Counted(right, wrong, weights[:, self.truth_images].sum(axis=1, keepdims=True))
+
+    def _num_kept(self, chosen: NDArray[np.bool_], weights: Weights) -> Rows:
+        """Count the chosen detections that each threshold keeps, (R, K)."""
+        rows = np.flatnonzero(chosen)
+        steps = np.searchsorted(self.ends, rows)  # the first threshold that keeps each
+        rows, steps = rows[steps < len(self.ends)], steps[steps < len(self.ends)]
+        shape = len(self.ends), weights.shape[1]
+        added = coo_array((np.ones(len(rows), np.int64), (steps, self.images[rows])), shape).tocsr()
+        num_kept: Rows = (added @ weights.T).cumsum(axis=0).T
+        return num_kept
+
+    def thinned(self, num_thresholds: int, kept: int) -> ScoreCurve:
+        """Return the curve at fewer thresholds, about as many detections apart.
+
+        Args:
+            num_thresholds: how many; one more where ``kept`` is not among them.
+            kept: row of a threshold that stays.
+        """
+        if len(self.ends) <= num_thresholds:
+            return self
+        rows = np.unique([kept, *np.linspace(0, len(self.ends) - 1, num_thresholds).round().astype(np.int64).tolist()])
+        return replace(self, thresholds=self.thresholds[rows], ends=self.ends[rows])
 
     def once(self, num_images: int) -> Counted:
         """Count every image once."""
