@@ -12,7 +12,6 @@ from instseg.core.records import Record, RecordError, read_record, write_record
 
 NUM_THREADS = 16
 NO_FILE = "none"
-SEAL = "seal.json"
 
 
 class FileStates(Record, frozen=True, kw_only=True):
@@ -57,32 +56,37 @@ def _digest(path: str) -> str:
         return NO_FILE
 
 
-def seal(folder: Path) -> None:
-    """Write ``seal.json``, by which a change of any file in the folder is found later."""
+def seal(folder: Path, seal_file: Path) -> None:
+    """Write the states of all files in a folder, by which a change of any is found later.
+
+    Args:
+        folder: with the files.
+        seal_file: where they are written.
+    """
     paths = [str(path) for path in sorted(folder.rglob("*")) if path.is_file()]
     states = digests_of(paths, {})
-    write_record(folder / SEAL, FileStates(files={str(Path(p).relative_to(folder)): states[p] for p in paths}))
+    write_record(seal_file, FileStates(files={Path(p).relative_to(folder).as_posix(): states[p] for p in paths}))
 
 
-def check_seal(folder: Path, remedy: str) -> None:
+def check_seal(folder: Path, seal_file: Path, remedy: str) -> None:
     """Check that every file is as it was when the folder was sealed; those with another stamp are read.
 
     Args:
-        folder: sealed.
+        folder: with the files.
+        seal_file: of the folder.
         remedy: what follows, as the end of the message.
 
     Raises:
         RecordError: a file is missing or has another content.
     """
-    files = read_record(folder / SEAL, FileStates, remedy).files
+    files = read_record(seal_file, FileStates, remedy).files
     states = digests_of([f"{folder}/{name}" for name in files], {f"{folder}/{n}": state for n, state in files.items()})
     for name, state in files.items():
         size, digest = state.partition(" ")[0], state.rpartition(" ")[2]
         found = states[f"{folder}/{name}"]
         if found.rpartition(" ")[2] != digest:
-            raise RecordError(
-                f"{folder / name}: expected the {size} bytes that were written, found {_found(found, size)}; {remedy}"
-            )
+            what = _found(found, size)
+            raise RecordError(f"{folder / name}: expected the {size} bytes that were written, found {what}; {remedy}")
 
 
 def _found(state: str, size: str) -> str:

@@ -27,7 +27,7 @@ from instseg.data.stages import IndexedLabels
 
 log = logging.getLogger(__name__)
 
-STATE, IMAGES = "state.json", "images.json"
+STATE, IMAGES, SEAL = "state.json", "images.json", "seal.json"
 
 
 class State(Record, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ def write_records(folder: Path, indexed: IndexedLabels, images: ImageStates) -> 
     write_splits_file(folder / SPLITS_FILE, indexed.split_lists)
     write_record(folder / IMAGES, images)
     write_record(folder / STATE, State(splits=[*indexed.splits], notes=indexed.notes))
-    seal(folder)
+    seal(folder, folder / SEAL)
 
 
 def folder_of(indices: Path, stem: str, images: ImageStates) -> Path:
@@ -110,7 +110,7 @@ def open_prepared(folder: Path) -> PreparedDataset:
     Raises:
         RecordError: a file is missing or damaged.
     """
-    check_seal(folder, REMEDY)
+    check_seal(folder, folder / SEAL, REMEDY)
     state = read_state(folder)
     for split in state.splits:
         check_index(folder / split)

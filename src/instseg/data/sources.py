@@ -11,9 +11,9 @@ from instseg.core.errors import InstsegError
 from instseg.data.builtin.coco4 import prepare_coco4
 from instseg.data.builtin.openimages_download import prepare_openimages
 from instseg.data.builtin.shapes import prepare_shapes
+from instseg.data.disk_errors import told_in_a_line
 from instseg.data.fetch.connection import ConnectionOptions
-from instseg.data.fetch.dataset_root import local_root
-from instseg.data.fetch.local_path import corrected_places
+from instseg.data.fetch.dataset_root import corrected_roots, local_root
 from instseg.data.formats.auto import AutoReader
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.openimages.reader import OpenImagesReader
@@ -61,13 +61,10 @@ def folder(
     rules = make_rules(**_some(options, RULE_OPTIONS))
     of_format = {option: value for option, value in options.items() if option not in (*SHARED_OPTIONS, *RULE_OPTIONS)}
     cache = Path(cache_dir).expanduser()
-    try:
+    with told_in_a_line(root, cache):
         labels = make_reader(reader, local_root(root, cache, max_unpacked_gb), of_format, cache)
-        places = [local_root(place, cache, max_unpacked_gb) for place in corrected_places(corrected)]
-        added = [AutoReader(place, str(cache)) for place in places]
+        added = [AutoReader(place, str(cache)) for place in corrected_roots(corrected, cache, max_unpacked_gb)]
         return prepare_dataset(labels, selection, cache, name, exif, added, rules)
-    except PermissionError as error:
-        raise InstsegError(f"dataset.root={root}: not allowed to read or write {error.filename}") from error
 
 
 def _some(options: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
@@ -96,7 +93,9 @@ def shapes(*, name: str, cache_dir: str, **options: object) -> PreparedDataset:
         cache_dir: the folder for images and indices.
         options: those of ``ShapesSpec``, see conf/dataset/shapes.yaml.
     """
-    root = prepare_shapes(Path(cache_dir).expanduser(), **options)
+    cache = Path(cache_dir).expanduser()
+    with told_in_a_line(name, cache):
+        root = prepare_shapes(cache, **options)
     return folder(name=name, reader=CocoReader, root=str(root), cache_dir=cache_dir)
 
 
@@ -132,7 +131,9 @@ def coco4(
         categories: those to download; a single one may come without a list.
         options: further ones of ``prepare_coco4``, see conf/dataset/coco4.yaml.
     """
-    root = prepare_coco4(Path(cache_dir).expanduser(), categories=categories, **options)
+    cache = Path(cache_dir).expanduser()
+    with told_in_a_line(name, cache):
+        root = prepare_coco4(cache, categories=categories, **options)
     return folder(name=name, reader=CocoReader, root=str(root), cache_dir=cache_dir, categories=categories)
 
 
@@ -147,7 +148,9 @@ def openimages(
         categories: those to download; a single one may come without a list.
         options: further ones of ``prepare_openimages``, see conf/dataset/openimages_cats.yaml.
     """
-    root = prepare_openimages(Path(cache_dir).expanduser(), categories=categories, **options)
+    cache = Path(cache_dir).expanduser()
+    with told_in_a_line(name, cache):
+        root = prepare_openimages(cache, categories=categories, **options)
     # Its images were labelled as they are stored (the tables say by how much image and labels should be turned).
     return folder(
         name=name, reader=OpenImagesReader, root=str(root), cache_dir=cache_dir, categories=categories, exif="stored"

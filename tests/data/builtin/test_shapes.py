@@ -206,6 +206,33 @@ def test_the_second_call_finds_the_folder_of_the_first(tmp_path: Path) -> None:
     assert prepare_shapes(tmp_path / "cache", **params, seed=1) != first
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(bytes(path.stat().st_size))],
+)
+def test_a_folder_with_a_damaged_file_is_drawn_again_with_a_sentence(tmp_path: Path, caplog, damage) -> None:
+    params = {"num_images": {"train": 2}, "image_side_px": (64, 64)}
+    folder = prepare_shapes(tmp_path, **params)
+    for path in (folder / "train/000001.png", folder / "annotations/instances_train.json"):
+        whole = path.read_bytes()
+        damage(path)
+        caplog.clear()
+        assert prepare_shapes(tmp_path, **params) == folder and path.read_bytes() == whole
+        (told,) = caplog.messages
+        assert str(path) in told and told.endswith("; starting again to draw the shapes dataset")
+
+
+def test_a_folder_of_an_earlier_version_without_a_seal_is_used_and_sealed(tmp_path: Path) -> None:
+    params = {"num_images": {"train": 2}, "image_side_px": (64, 64)}
+    folder = prepare_shapes(tmp_path, **params)
+    seal_file = tmp_path / f".{folder.name}.seal.json"
+    seal_file.unlink()
+    (folder / "mark").touch()
+    assert (prepare_shapes(tmp_path, **params) / "mark").exists() and seal_file.exists()
+    seal_file.write_text("{")
+    assert not (prepare_shapes(tmp_path, **params) / "mark").exists()
+
+
 def test_two_at_once_get_the_same_whole_folder(tmp_path: Path) -> None:
     barrier, results = threading.Barrier(2), []
 
@@ -219,7 +246,7 @@ def test_two_at_once_get_the_same_whole_folder(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(results) == 2 and results[0] == results[1]
-    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [results[0]]
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [results[0]]
     assert len(list(results[0].rglob("*.png"))) == 8
 
 

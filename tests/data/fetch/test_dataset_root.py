@@ -99,6 +99,31 @@ def test_only_what_changed_is_fetched_again_and_what_is_gone_goes(bucket, tmp_pa
     assert not (root / "train/train_1.png").exists()
 
 
+@pytest.mark.parametrize("damage", ["listing", "cut short"])
+def test_a_copy_that_was_damaged_is_fetched_again(bucket, tmp_path, caplog, damage):
+    upload(bucket, write_coco_folder(tmp_path / "here"))
+    root = local_root(f"s3://{BUCKET}", tmp_path / "cache")
+    path = root / "train/train_0.png"
+    path.write_bytes(b"cut")
+    if damage == "listing":
+        (root.parent / "listing.json").write_text("{")
+    forget_listings()
+    assert contents(local_root(f"s3://{BUCKET}", tmp_path / "cache")) == contents(tmp_path / "here")
+    assert ("listing.json" in caplog.text) == (damage == "listing")
+
+
+def test_a_damaged_listing_costs_nothing_while_there_is_no_connection(bucket, tmp_path, monkeypatch):
+    upload(bucket, write_coco_folder(tmp_path / "here"))
+    root = local_root(f"s3://{BUCKET}", tmp_path / "cache")
+    (root.parent / "listing.json").write_text("{")
+    forget_listings()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(InstsegError, match="cannot be listed"):
+        local_root(f"s3://{BUCKET}", tmp_path / "cache")
+    assert contents(root) == contents(tmp_path / "here")
+
+
 def test_without_a_connection_the_copy_is_used_and_the_log_says_so(bucket, tmp_path, monkeypatch, caplog):
     upload(bucket, write_coco_folder(tmp_path / "here"))
     root = local_root(f"s3://{BUCKET}", tmp_path / "cache")
@@ -134,6 +159,17 @@ def test_a_zip_is_unpacked_once_and_its_only_folder_is_the_root(tmp_path, top):
     assert contents(root) == contents(tmp_path / "here")
     before = root.stat().st_mtime_ns
     assert local_root(str(archive), tmp_path / "cache").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"0123"], ids=["missing", "emptied", "of other bytes"])
+def test_an_unpacked_file_that_was_damaged_is_unpacked_again_with_a_sentence(tmp_path, caplog, content):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("a.txt", "abcd")
+    path = local_root(str(tmp_path / "x.zip"), tmp_path / "cache") / "a.txt"
+    path.unlink() if content is None else path.write_bytes(content)
+    assert contents(local_root(str(tmp_path / "x.zip"), tmp_path / "cache")) == {"a.txt": b"abcd"}
+    (told,) = caplog.messages
+    assert str(path) in told and told.endswith(f"; starting again to unpack {tmp_path / 'x.zip'}")
 
 
 def test_what_macos_adds_to_archives_is_left_out(tmp_path):
@@ -187,7 +223,7 @@ def test_a_damaged_listing_is_named_with_the_way_out(tmp_path):
     assert read_listing(listing) == {}
     listing.write_text('{"train/a.png": "1"}')
     with pytest.raises(
-        RecordError, match=r"listing\.json: field files: expected a value, found none; delete \S+ to fe"
+        RecordError, match=r"listing\.json: field files: expected a value, found none; the dataset is f"
     ):
         read_listing(listing)
 

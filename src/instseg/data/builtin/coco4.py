@@ -121,7 +121,7 @@ def _is_complete(folder: Path, recipe: Recipe) -> bool:
     if not all(path.is_file() for path in _annotation_paths(folder, recipe).values()):
         return False
     selection = _read_selection(folder, recipe) or {}
-    return all(path.is_file() for path, _, _ in _images(folder, selection))
+    return all(path.is_file() and path.stat().st_size for path, _, _ in _images(folder, selection))
 
 
 def _images(folder: Path, selection: dict[str, CocoJson]) -> Iterable[tuple[Path, str, CocoJson]]:

@@ -21,8 +21,8 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from instseg.core import masks
 from instseg.core.errors import InstsegError
-from instseg.core.locks import made_once
 from instseg.core.new_folders import new_folder
+from instseg.core.sealed_folders import made_once_and_whole
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, Image
 from instseg.data.builtin.shapes_drawing import CATEGORIES, Shape, compose, render
 from instseg.data.reading.option_values import typed
@@ -167,7 +167,7 @@ def shapes_fingerprint(spec: ShapesSpec) -> str:
 
 
 def prepare_shapes(cache_dir: Path, **params: object) -> Path:
-    """Generate the folder ``cache_dir/shapes_<fingerprint>`` unless it exists, and return it.
+    """Generate the folder ``cache_dir/shapes_<fingerprint>`` unless it is there and whole, and return it.
 
     Of several processes one draws, the others wait and use its folder.
 
@@ -177,7 +177,7 @@ def prepare_shapes(cache_dir: Path, **params: object) -> Path:
     """
     spec = ShapesSpec.from_params(**params)
     folder = cache_dir / f"shapes_{shapes_fingerprint(spec)}"
-    made_once(folder, "draw the shapes dataset", lambda: _draw_into(folder, spec))
+    made_once_and_whole(folder, "draw the shapes dataset", lambda: _draw_into(folder, spec))
     return folder
 
 

@@ -18,7 +18,7 @@ COPY_BYTES = 1 << 18
 OPTION = "dataset.max_unpacked_gb"
 MAX_GROWTH, ALWAYS_ALLOWED_BYTES = 100, 200_000_000
 """Images hardly shrink in a zip, text and plain masks to a fiftieth; a bomb becomes a thousand times its size."""
-FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def check_unpacked_size(archive: Path, unpacked_bytes: int, max_unpacked_gb: float | None = None) -> None:

@@ -20,11 +20,12 @@ from instseg.core.files import clean_file_name
 from instseg.core.locks import exclusive_lock
 from instseg.core.new_folders import new_folder
 from instseg.core.records import Record, RecordError, read_record, write_record
+from instseg.core.sealed_folders import made_once_and_whole
 from instseg.core.text import plural, printable
 from instseg.data.fetch.archives import check_unpacked_size, extract_zip_members
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download
-from instseg.data.fetch.local_path import is_zip, local_path
+from instseg.data.fetch.local_path import corrected_places, is_zip, local_path
 from instseg.data.fetch.remote_files import fetch_files, list_folder
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,20 @@ def local_root(root: str, cache_dir: Path, max_unpacked_gb: float | None = None)
         return _synchronised(root, home)
 
 
+def corrected_roots(corrected: object, cache_dir: Path, max_unpacked_gb: float | None = None) -> list[Path]:
+    """Return the local folders or files of corrected labels.
+
+    Args:
+        corrected: what ``dataset.corrected`` has.
+        cache_dir: as for ``local_root``.
+        max_unpacked_gb: as for ``local_root``.
+
+    Raises:
+        InstsegError: it is no list of places, or as ``local_root``.
+    """
+    return [local_root(place, cache_dir, max_unpacked_gb) for place in corrected_places(corrected)]
+
+
 def _home(root: str, cache_dir: Path) -> Path:
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(root.rstrip("/")).stem)[:40]
     return cache_dir.absolute() / "remote" / f"{name}-{hashlib.sha256(root.encode()).hexdigest()[:12]}"
@@ -96,14 +111,18 @@ def _unpacked(archive: Path, home: Path, max_unpacked_gb: float | None) -> Path:
         raise InstsegError(f"dataset.root: no such file: {archive}")
     stat = archive.stat()
     folder = home / f"unpacked-{stat.st_size}-{stat.st_mtime_ns}"
-    if not folder.is_dir():
-        try:
-            with new_folder(folder) as scratch:
-                extract_zip_members(archive, _members(archive, max_unpacked_gb), scratch)
-        except FileExistsError:  # another process was faster
-            pass
+    made_once_and_whole(folder, f"unpack {archive}", lambda: _unpack(archive, folder, max_unpacked_gb))
     tops = list(folder.iterdir())
     return tops[0] if len(tops) == 1 and tops[0].is_dir() else folder
+
+
+def _unpack(archive: Path, folder: Path, max_unpacked_gb: float | None) -> None:
+    try:
+        with new_folder(folder) as scratch:
+            extract_zip_members(archive, _members(archive, max_unpacked_gb), scratch)
+    except OSError:
+        if not folder.is_dir():  # else another machine was faster
+            raise
 
 
 def _members(archive: Path, max_unpacked_gb: float | None) -> list[str]:
@@ -123,7 +142,7 @@ def _members(archive: Path, max_unpacked_gb: float | None) -> list[str]:
 def _synchronised(root: str, home: Path) -> Path:
     """Update the copy of a remote folder with the changes since the last time."""
     folder, listing = home / "files", home / LISTING
-    before = read_listing(listing)
+    before = _read_or_tell(listing)
     try:
         now = _list(root)
     except InstsegError as error:
@@ -133,7 +152,9 @@ def _synchronised(root: str, home: Path) -> Path:
         return folder
     if not now:
         raise InstsegError(f"dataset.root={root}: no such folder, or it is empty")
-    _forget(folder, before, now)
+    if before is None:  # only now that the source answers: nothing is known of the files
+        shutil.rmtree(folder, ignore_errors=True)
+    _forget(folder, before or {}, now)
     failed = _fetch(root, folder, [name for name in now if not (folder / name).is_file()])
     kept = {name: state for name, state in now.items() if name not in failed}
     write_record(listing, Listing(files=kept))
@@ -146,6 +167,15 @@ def _synchronised(root: str, home: Path) -> Path:
     return folder
 
 
+def _read_or_tell(listing: Path) -> dict[str, str] | None:
+    """Read the listing; None where it is damaged, which is told."""
+    try:
+        return read_listing(listing)
+    except RecordError as error:
+        log.warning("%s", error)
+        return None
+
+
 def read_listing(path: Path) -> dict[str, str]:
     """Read which remote files the copy holds, and their states at the source; none where there is no listing yet.
 
@@ -154,7 +184,7 @@ def read_listing(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    remedy = f"delete {path.parent} to fetch the dataset again"
+    remedy = "the dataset is fetched again"
     files = read_record(path, Listing, remedy).files
     for name in files:
         _check_inside(name, path, remedy)
@@ -177,10 +207,16 @@ def _list(root: str) -> dict[str, str]:
 
 
 def _forget(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Remove files that are gone or changed at the source; unlisted files are complete, from an interrupted run."""
+    """Remove files that are gone or changed, there or here; unlisted ones are whole, from an interrupted run."""
     for name, state in before.items():
-        if now.get(name) != state:
+        if now.get(name) != state or not _has_size(folder / name, state):
             (folder / name).unlink(missing_ok=True)
+
+
+def _has_size(path: Path, state: str) -> bool:
+    """Tell whether a file has the size that its state at the source begins with, where the store gives one."""
+    size = state.partition(" ")[0]
+    return not size.isdecimal() or not path.is_file() or path.stat().st_size == int(size)
 
 
 def _fetch(root: str, folder: Path, names: list[str]) -> dict[str, str]:

@@ -85,7 +85,9 @@ def _check_jobs(jobs: Sequence[Download]) -> None:
 
 
 def _is_there(job: Download) -> bool:
-    return job.path.is_file() and job.size_bytes in (None, job.path.stat().st_size)
+    """Tell whether the file is there with the expected size; an empty one, as a power cut leaves, is not."""
+    size_bytes = job.path.stat().st_size if job.path.is_file() else 0
+    return size_bytes > 0 if job.size_bytes is None else size_bytes == job.size_bytes and job.path.is_file()
 
 
 @dataclass(slots=True)
