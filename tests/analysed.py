@@ -9,6 +9,9 @@ import numpy as np
 from detections import CATEGORIES, random_image
 from factories import write_picture
 
+from instseg.analysis.cases import Case
+from instseg.analysis.find_cases import find_cases
+from instseg.analysis.measured import Measured, measure
 from instseg.analysis.subject import ImageFile, Subject
 from instseg.core.categories import Categories
 from instseg.core.types import GroundTruth, Prediction
@@ -39,3 +42,8 @@ def subject_on_disk(folder: Path, pairs: Sequence[Pair], categories: Categories 
         path = write_picture(folder / f"{truth.image_id}.png", truth.image_size)
         files[truth.image_id] = ImageFile(name.format(truth.image_id), path)
     return Subject(EvaluatedImages.of(pairs, categories), files.__getitem__, np.full(len(categories), 0.5))
+
+
+def cases_of(subject: Subject) -> tuple[list[Case], Measured]:
+    measured = measure(subject)
+    return find_cases(measured.pool, measured.assignment, measured.confusion), measured

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysed import random_pairs, subject_of
+from analysed import cases_of, random_pairs, subject_of
 from detections import CAR, DOG, LEFT, RIGHT, prediction, truth
 from factories import drawn
 
 from instseg.analysis.cases import Kind, of_kind
-from instseg.analysis.counts import count
-from instseg.analysis.find_cases import find_cases
 from instseg.analysis.section_matrix import cases_of_cells
 from instseg.analysis.wording import describe
 
 QUARTER = drawn("##......", "........", "........", "........")
 
 
-def cases_of(*pairs):
-    return find_cases(subject_of(pairs))
+def found_in(*pairs):
+    return cases_of(subject_of(pairs))[0]
 
 
 def described(*pairs):
     subject = subject_of(pairs)
-    return [describe(case, subject) for case in find_cases(subject)]
+    return [describe(case, subject) for case in cases_of(subject)[0]]
 
 
 def test_what_is_found_is_no_case():
-    assert cases_of((prediction(1, [LEFT]), truth(1, [LEFT]))) == []
+    assert found_in((prediction(1, [LEFT]), truth(1, [LEFT]))) == []
 
 
 def test_a_missed_object_names_the_detection_below_the_threshold_that_finds_it():
@@ -51,7 +49,7 @@ def test_a_wrong_detection_is_described_by_what_is_wrong_with_it(masks, labels, 
 
 def test_an_object_with_a_wrong_detection_is_no_second_case():
     confused = (prediction(1, [LEFT], labels=[DOG]), truth(1, [LEFT]))
-    assert [case.kind for case in cases_of(confused)] == [Kind.CONFUSED]
+    assert [case.kind for case in found_in(confused)] == [Kind.CONFUSED]
 
 
 def test_a_wrong_detection_costs_what_ap_gains_without_it():
@@ -70,7 +68,7 @@ def test_a_wrong_detection_costs_what_ap_gains_without_it():
         return float((right * np.cumsum(right) / np.arange(1, len(right) + 1)).sum() / 12)
 
     everything = np.ones(12, bool)
-    for case in of_kind(find_cases(subject), Kind.FALSE):
+    for case in of_kind(cases_of(subject)[0], Kind.FALSE):
         without = everything.copy()
         without[case.image] = False
         assert case.cost == pytest.approx(ap(without) - ap(everything), abs=1e-12)
@@ -80,28 +78,32 @@ def test_what_costs_most_comes_first_and_a_rare_category_weighs_more():
     rare = (prediction(1, []), truth(1, [LEFT], [DOG]))
     common = [(prediction(i, []), truth(i, [LEFT])) for i in range(2, 6)]
     subject = subject_of([rare, *common])
-    assert describe(find_cases(subject)[0], subject) == "missed dog"
+    assert describe(cases_of(subject)[0][0], subject) == "missed dog"
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_rows_of_the_matrix_add_up_to_the_objects_and_columns_to_the_detections(seed):
-    subject = subject_of(random_pairs(seed))
-    counts = count(subject)
-    objects = np.concatenate([one.labels[~one.iscrowd] for one in subject.evaluated.truths])
-    assert counts.present.tolist() == np.bincount(objects, minlength=4)[1:].tolist()
-    kept = np.zeros(4, int)
-    for found, pairs in zip(subject.evaluated.predictions, subject.pairs, strict=True):
-        kept += np.bincount(found.labels[pairs.is_kept & (pairs.match != -2)], minlength=4)
-    assert counts.detected.tolist() == kept[1:].tolist()
+def test_a_crowd_is_never_part_of_a_case():
+    crowd = drawn("##......", "#.......", "#.......", "#.......")
+    pair = (prediction(1, [QUARTER, LEFT]), truth(1, [crowd, RIGHT], iscrowd=[True, False]))
+    assert all(case.truth != 0 for case in found_in(pair))
+
+
+def test_of_equal_costs_the_larger_object_comes_first():
+    subject = subject_of([(prediction(1, []), truth(1, [QUARTER, LEFT]))])
+    assert [case.truth for case in cases_of(subject)[0]] == [1, 0]
+
+
+def test_each_detection_below_0_5_takes_one_missed_object_the_best_score_first():
+    pair = (prediction(1, [QUARTER, QUARTER], [0.6, 0.9]), truth(1, [LEFT]))
+    assert [(case.kind, case.detection) for case in found_in(pair)] == [(Kind.BAD_MASK, 1), (Kind.FALSE, 0)]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_each_cell_off_the_diagonal_has_as_many_cases_as_it_counts(seed):
     subject = subject_of(random_pairs(seed))
-    matrix = count(subject).matrix.copy()
+    cases, measured = cases_of(subject)
+    matrix = measured.confusion.matrix.copy()
     np.fill_diagonal(matrix, 0)
-    cells = cases_of_cells(find_cases(subject), subject)
     counted = np.zeros_like(matrix)
-    for cell, cases in cells.items():
-        counted[cell] = len(cases)
+    for cell, of_cell in cases_of_cells(cases, subject).items():
+        counted[cell] = len(of_cell)
     assert counted.tolist() == matrix.tolist()

@@ -7,10 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from analysed import random_pairs, subject_on_disk
+from analysed import cases_of, random_pairs, subject_on_disk
 from detections import LEFT, prediction, truth
 
-from instseg.analysis.find_cases import find_cases
 from instseg.analysis.page.render import render
 from instseg.analysis.report import Heading, build_report, write_report
 from instseg.analysis.section_galleries import gallery_section
@@ -66,8 +65,8 @@ def test_a_hostile_name_stays_text(tmp_path):
 
 def test_beyond_its_budget_it_shows_fewer_images_and_counts_all(tmp_path):
     subject = subject_on_disk(tmp_path, random_pairs(3))
-    cases = find_cases(subject)
-    showcase = Showcase(subject, max_bytes=1)
+    cases, _ = cases_of(subject)
+    showcase = Showcase(subject, {}, max_bytes=1)
     section = gallery_section(cases, cases_of_cells(cases, subject), showcase)
     assert len(showcase.shown.images) == 1
     assert any("shown)" in gallery.title for gallery in section.content)

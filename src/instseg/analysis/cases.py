@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+Cell = tuple[int, int]
+"""Cell of the confusion matrix: label of the object and of the detection, 0 where there is none."""
+
 
 class Kind(StrEnum):
     """Kinds of cases."""

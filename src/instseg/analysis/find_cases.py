@@ -1,91 +1,149 @@
-"""Search for the cases of an evaluated set, and what each costs."""
+"""Search for the cases of an evaluated set at the thresholds in use."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instseg.analysis.cases import Case, Kind
-from instseg.analysis.pairs import NONE, Pairs
-from instseg.analysis.subject import Subject
+from instseg.analysis.costs import Costs
+from instseg.evaluation.assignment import Assignment, ious_of
+from instseg.evaluation.confusion import BACKGROUND, Confusion
+from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.image_record import MIN_IOU
+from instseg.evaluation.one_to_one import NONE, take_first
+
+Rows = NDArray[np.int64]
 
 
-def find_cases(subject: Subject) -> list[Case]:
-    """Return all cases, those of one kind in the order of their cost."""
-    costs = _Costs(subject)
-    cases = [case for image, pairs in enumerate(subject.pairs) for case in _cases_of(image, pairs, subject, costs)]
-    return sorted(cases, key=lambda case: -case.cost)
+def find_cases(pool: DetailsPool, assignment: Assignment, confusion: Confusion) -> list[Case]:
+    """Return all cases, the most costly first; the larger object of equally costly ones.
 
+    Each pair off the diagonal of the matrix is a case of confusion. What it counts as false and as missed is told
+    apart: a false detection whose mask overlaps a missed object of its category means that object; one whose mask fits
+    an object that is found already repeats it.
 
-def _cases_of(image: int, pairs: Pairs, subject: Subject, costs: _Costs) -> Iterator[Case]:
-    truth = subject.evaluated.truths[image]
-    explained = truth.iscrowd.copy()
-    by_truth: dict[int, int] = {}
-    for row in np.flatnonzero(pairs.match >= 0).tolist():
-        if pairs.is_kept[row]:
-            explained[pairs.match[row]] = True
-        else:
-            by_truth[int(pairs.match[row])] = row
-    for row in np.flatnonzero(pairs.is_kept & (pairs.match == NONE)).tolist():
-        kind, partner = _kind(pairs, row)
-        cost = costs.false(image, row)
-        if kind in (Kind.CONFUSED, Kind.BAD_MASK):
-            assert partner is not None
-            explained[partner] = True
-            cost += costs.missed(int(truth.labels[partner]))
-        yield Case(kind, image, partner, row, float(pairs.ious[row]), cost)
-    for row in np.flatnonzero(~explained).tolist():
-        yield Case(Kind.MISSED, image, row, by_truth.get(row), 0.0, costs.missed(int(truth.labels[row])))
-
-
-def _kind(pairs: Pairs, row: int) -> tuple[Kind, int | None]:
-    by_kind = ((Kind.CONFUSED, pairs.confused), (Kind.BAD_MASK, pairs.touched), (Kind.REPEATED, pairs.repeated))
-    return next(((kind, int(rows[row])) for kind, rows in by_kind if rows[row] >= 0), (Kind.FALSE, None))
-
-
-class _Costs:
-    """Loss of mean AP by a wrong detection or a missed instance, each alone.
-
-    A missed instance of a category with n instances takes 1/n of recall at full precision. A wrong detection of rank r
-    lowers the precision at each right one after it, of rank k with t right ones up to there, by t / (k (k - 1)).
+    Args:
+        pool: the images.
+        assignment: of all detections.
+        confusion: of the detections at the thresholds.
     """
-
-    def __init__(self, subject: Subject) -> None:
-        evaluated = subject.evaluated
-        self._num = np.zeros(len(evaluated.categories) + 1)
-        for truth in evaluated.truths:
-            np.add.at(self._num, truth.labels[~truth.iscrowd], 1)
-        self._share = 1 / max(1, int((self._num > 0).sum()))  # of a category in the mean
-        labels, scores, matches = _columns(subject)
-        self._of_row = self._false(labels, scores, matches)
-        self._start = np.cumsum([0, *map(len, evaluated.predictions)])
-
-    def missed(self, label: int) -> float:
-        return float(self._share / self._num[label]) if self._num[label] else 0.0
-
-    def false(self, image: int, row: int) -> float:
-        return float(self._of_row[self._start[image] + row])
-
-    def _false(
-        self, labels: NDArray[np.int64], scores: NDArray[np.float64], matches: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        costs = np.zeros(len(labels))
-        for label in np.flatnonzero(self._num).tolist():
-            rows = np.flatnonzero((labels == label) & (matches >= NONE))  # not those in crowds
-            rows = rows[np.argsort(-scores[rows], kind="stable")]
-            is_right = matches[rows] >= 0
-            rank = np.arange(1, len(rows) + 1)
-            loss = is_right * np.cumsum(is_right) / (rank * np.maximum(rank - 1, 1))
-            after = loss[::-1].cumsum()[::-1] - loss
-            costs[rows] = self._share * np.where(is_right, 0.0, after) / self._num[label]
-        return costs
+    found = _Found(pool, assignment, confusion)
+    cases = [*found.confused(), *found.wrong(), *found.missed()]
+    sizes = _box_areas(pool)
+    order = sorted(cases, key=lambda one: (-one[0].cost, 0.0 if one[1] == NONE else -sizes[one[1]]))
+    return [case for case, _ in order]
 
 
-def _columns(subject: Subject) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    predictions = subject.evaluated.predictions
-    labels = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in predictions)])
-    scores = np.concatenate([np.zeros(0), *(one.scores for one in predictions)])
-    matches = np.concatenate([np.zeros(0, np.int64), *(pairs.match for pairs in subject.pairs)])
-    return labels, scores, matches
+def _box_areas(pool: DetailsPool) -> list[float]:
+    boxes = np.concatenate([np.zeros((0, 4)), *(details.truth_boxes for details in pool.details)])
+    areas: list[float] = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).tolist()
+    return areas
+
+
+class _Found:
+    """Rows of the pool that the matrix does not have on its diagonal."""
+
+    def __init__(self, pool: DetailsPool, assignment: Assignment, confusion: Confusion) -> None:
+        self.pool, self.assignment, self.costs = pool, assignment, Costs.of(pool, assignment)
+        cases = confusion.cases
+        detection_of, truth_of = _rows_of(pool)
+        has_both = (cases.truth_labels != BACKGROUND) & (cases.labels != BACKGROUND)
+        is_confused = has_both & (cases.truth_labels != cases.labels)
+        rows = np.stack([cases.images, cases.predicted_rows, cases.truth_rows], axis=1)
+        self._confused = [
+            (detection_of[image, row], truth_of[image, truth]) for image, row, truth in rows[is_confused].tolist()
+        ]
+        self._confused_ious: list[float] = cases.ious[is_confused].tolist()
+        self.alone = np.array(
+            [detection_of[i, row] for i, row, _ in rows[cases.truth_labels == BACKGROUND].tolist()], np.int64
+        )
+        self.unfound = np.array(
+            [truth_of[i, truth] for i, _, truth in rows[cases.labels == BACKGROUND].tolist()], np.int64
+        )
+        self.touched = self._touched()
+
+    def _touched(self) -> Rows:
+        """Return the missed object that each detection alone means, (D,); the best score chooses first."""
+        pool, near = self.pool, self.pool.near
+        is_alone, is_unfound = _flags(len(pool.images), self.alone), _flags(len(pool.truth_images), self.unfound)
+        same = pool.rows.labels[near.detections] == pool.rows.truth_labels[near.truths]
+        pairs = np.flatnonzero(is_alone[near.detections] & is_unfound[near.truths] & same)
+        order = pairs[np.lexsort((-near.ious[pairs], -pool.rows.scores[near.detections[pairs]]))]
+        return take_first(near.detections[order], near.truths[order], len(is_alone), len(is_unfound))
+
+    def confused(self) -> Iterator[tuple[Case, int]]:
+        for (detection, truth), iou in zip(self._confused, self._confused_ious, strict=True):
+            yield self._case(Kind.CONFUSED, detection, truth, iou), truth
+
+    def wrong(self) -> Iterator[tuple[Case, int]]:
+        repeated, repeated_ious = self._best_found()
+        touched_ious = ious_of(self.pool.near, self.touched)
+        for detection in self.alone.tolist():
+            if (truth := int(self.touched[detection])) != NONE:
+                yield self._case(Kind.BAD_MASK, detection, truth, float(touched_ious[detection])), truth
+            elif repeated_ious[detection] >= MIN_IOU:
+                truth = int(repeated[detection])
+                yield self._case(Kind.REPEATED, detection, truth, float(repeated_ious[detection])), truth
+            else:
+                yield self._case(Kind.FALSE, detection, NONE), NONE
+
+    def missed(self) -> Iterator[tuple[Case, int]]:
+        below = np.full(len(self.pool.truth_images), NONE)  # what finds it, below the threshold
+        is_match = self.assignment.truths != NONE
+        below[self.assignment.truths[is_match]] = np.flatnonzero(is_match)
+        touched = set(self.touched.tolist())
+        for truth in self.unfound.tolist():
+            if truth not in touched:
+                yield self._case(Kind.MISSED, int(below[truth]), truth), truth
+
+    def _best_found(self) -> tuple[Rows, NDArray[np.float64]]:
+        """Return the instance that fits each detection best, (D,), whatever its category, and its IoU."""
+        near, count = self.pool.near, len(self.pool.images)
+        pairs = np.flatnonzero(~self.pool.rows.truth_iscrowd[near.truths])
+        pairs = pairs[np.argsort(near.ious[pairs], kind="stable")]  # what is written last stays
+        truths, ious = np.full(count, NONE), np.zeros(count)
+        truths[near.detections[pairs]], ious[near.detections[pairs]] = near.truths[pairs], near.ious[pairs]
+        return truths, ious
+
+    def _case(self, kind: Kind, detection: int, truth: int, iou: float = 0.0) -> Case:
+        pool = self.pool
+        image = int(pool.images[detection] if truth == NONE else pool.truth_images[truth])
+        cost = 0.0 if kind == Kind.MISSED else float(self.costs.false[detection])
+        if kind in (Kind.MISSED, Kind.CONFUSED, Kind.BAD_MASK):
+            cost += float(self.costs.missed[truth])
+        return Case(
+            kind,
+            image,
+            None if truth == NONE else int(pool.truth_rows[truth]),
+            None if detection == NONE else int(pool.predicted_rows[detection]),
+            iou,
+            cost,
+        )
+
+
+def right_of(confusion: Confusion) -> dict[int, dict[int, bool]]:
+    """Return image -> row of each detection at the thresholds -> whether it is right; those in crowds are left out."""
+    right: defaultdict[int, dict[int, bool]] = defaultdict(dict)
+    cases = confusion.cases
+    is_right = cases.truth_labels == cases.labels
+    for image, row, one in zip(cases.images.tolist(), cases.predicted_rows.tolist(), is_right.tolist(), strict=True):
+        if row != NONE:
+            right[image][row] = one
+    return right
+
+
+def _rows_of(pool: DetailsPool) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
+    """Return (image, row in its image) -> row in the pool, of detections and of instances."""
+    detections = zip(pool.images.tolist(), pool.predicted_rows.tolist(), strict=True)
+    truths = zip(pool.truth_images.tolist(), pool.truth_rows.tolist(), strict=True)
+    return {place: row for row, place in enumerate(detections)}, {place: row for row, place in enumerate(truths)}
+
+
+def _flags(length: int, rows: Rows) -> NDArray[np.bool_]:
+    flags = np.zeros(length, np.bool_)
+    flags[rows] = True
+    return flags

@@ -1,39 +1,54 @@
-"""Numbers of a split that the report tells, with their intervals."""
+"""Numbers of the masks in evaluated images, with their intervals."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from instseg.analysis.section_table import Precisions
 from instseg.analysis.subject import Subject
 from instseg.core.categories import Categories
-from instseg.evaluation.assignment import assign
-from instseg.evaluation.bootstrap import ap_interval
+from instseg.evaluation.assignment import Assignment, assign
+from instseg.evaluation.bootstrap import CHUNK, Weights, ap_interval
 from instseg.evaluation.calibration import Calibration, Scored, calibration
 from instseg.evaluation.chance import MIN_IMAGES
+from instseg.evaluation.confusion import Confusion, confusion, kept_at
 from instseg.evaluation.error_costs import ErrorCosts, error_costs
 from instseg.evaluation.error_types import type_errors
-from instseg.evaluation.estimates import draws_for
+from instseg.evaluation.estimates import Estimate, draws_for, estimates
 from instseg.evaluation.image_details import DetailsPool, ImageDetails
+from instseg.evaluation.mask_quality import MaskQuality, mask_quality
 from instseg.evaluation.metrics import evaluate_records
 from instseg.evaluation.score_curves import ScoreCurve
 
 MAX_INTERVALS = 30
-"""Categories that get an interval: those with the most instances."""
+"""Categories whose AP gets an interval: those with the most instances."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """Numbers of the masks in the evaluated images."""
+    """All that is measured; matches at a mask IoU of 0.5 where nothing else is said."""
 
-    num_images: int
-    precisions: Precisions
+    pool: DetailsPool
+    assignment: Assignment
+    confusion: Confusion
+    precisions: dict[str, Estimate]
+    """AP by the names of ``evaluate_records``."""
+    at: list[tuple[Estimate, Estimate, Estimate]]
+    """Precision, recall and F1 of each category at its threshold."""
+    masks: list[MaskQuality]
+    """Of all categories, and of each."""
     curves: list[ScoreCurve]
-    """Of each category, at a mask IoU of 0.5."""
+    """Of each category."""
     errors: ErrorCosts
     calibration: Calibration
+
+    @property
+    def num_images(self) -> int:
+        """Evaluated images."""
+        return len(self.pool.details)
 
 
 def measure(subject: Subject) -> Measured:
@@ -41,22 +56,62 @@ def measure(subject: Subject) -> Measured:
     evaluated, categories = subject.evaluated, subject.evaluated.categories
     pairs = zip(evaluated.predictions, evaluated.truths, strict=True)
     pool = DetailsPool.of([ImageDetails.build(*image) for image in pairs])
-    records = [details.record for details in pool.details]
-    assignment, drawn = assign(pool), draws_for(len(records), len(pool.rows.labels))
+    assignment, drawn = assign(pool), draws_for(len(evaluated), len(pool.rows.labels))
+    thresholds = dict(zip(categories.names, subject.thresholds.tolist(), strict=True))
+    kept = kept_at(pool, categories, thresholds)
+    curves = [ScoreCurve.of(pool, assignment, label) for label in range(1, len(categories) + 1)]
     return Measured(
-        len(records),
-        Precisions(evaluate_records(records, categories), _intervals(pool, categories)),
-        [ScoreCurve.of(pool, assignment, label) for label in range(1, len(categories) + 1)],
+        pool,
+        assignment,
+        confusion(pool, assignment, kept, len(categories)),
+        _precisions(pool, categories),
+        [_at_threshold(curve, threshold, drawn) for curve, threshold in zip(curves, subject.thresholds, strict=True)],
+        mask_quality(pool, assignment, kept, categories, drawn),
+        curves,
         error_costs(pool, type_errors(pool), drawn),
         calibration(Scored.of(pool, assignment), drawn),
     )
 
 
-def _intervals(pool: DetailsPool, categories: Categories) -> dict[str, tuple[float, float]]:
+def _precisions(pool: DetailsPool, categories: Categories) -> dict[str, Estimate]:
+    """Return AP of all masks and of each category; the most frequent categories' with an interval."""
     records = [details.record for details in pool.details]
-    if len(records) < MIN_IMAGES:
-        return {}
+    metrics = evaluate_records(records, categories)
     counts = np.bincount(pool.rows.truth_labels, minlength=len(categories) + 1)[1:]
-    frequent = [row for row in np.argsort(-counts, kind="stable")[:MAX_INTERVALS].tolist() if counts[row]]
-    names = ["segm_map", "segm_map_50", *(f"segm_map/{categories.names[row]}" for row in frequent)]
-    return {name: ap_interval(records, categories, name) for name in names}
+    frequent = {categories.names[row] for row in np.argsort(-counts, kind="stable")[:MAX_INTERVALS] if counts[row]}
+    precisions = {}
+    wanted = {"segm_map": "", "segm_map_50": "", **{f"segm_map/{name}": name for name in categories.names}}
+    for name, category in wanted.items():
+        has_interval = len(records) >= MIN_IMAGES and (not category or category in frequent)
+        interval = ap_interval(records, categories, name) if has_interval else (math.nan, math.nan)
+        precisions[name] = Estimate(metrics.get(name, math.nan), *interval)
+    return precisions
+
+
+def _at_threshold(curve: ScoreCurve, threshold: float, drawn: Weights) -> tuple[Estimate, Estimate, Estimate]:
+    """Return precision, recall and F1 of a category at a threshold; NaN where undefined.
+
+    Args:
+        curve: of the category.
+        threshold: detections with this score or a higher one are kept.
+        drawn: draws of the images for the intervals, as ``draws_for`` returns them.
+    """
+    num_kept = int((curve.thresholds >= threshold).sum())
+    last = int(curve.ends[num_kept - 1]) + 1 if num_kept else 0
+    images, is_right = curve.images[:last], curve.is_right[:last]
+
+    def measure(weights: Weights) -> NDArray[np.float64]:
+        right = weights[:, images[is_right]].sum(axis=1)
+        kept, positives = weights[:, images].sum(axis=1), weights[:, curve.truth_images].sum(axis=1)
+        return np.stack([_ratio(right, kept), _ratio(right, positives), _ratio(2 * right, kept + positives)], axis=1)
+
+    def in_parts(weights: Weights) -> NDArray[np.float64]:
+        step = max(1, CHUNK // max(last, len(curve.truth_images), 1))
+        return np.concatenate([measure(weights[start : start + step]) for start in range(0, len(weights), step)])
+
+    precision, recall, f1 = estimates(in_parts, drawn)
+    return precision, recall, f1
+
+
+def _ratio(over: NDArray[np.int64], under: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.where(under > 0, over / np.maximum(under, 1), np.nan)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from instseg.analysis.counts import Counts, count
-from instseg.analysis.find_cases import find_cases
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.analysis.find_cases import find_cases, right_of
+from instseg.analysis.headline import figures, verdict
 from instseg.analysis.measured import Measured, measure
-from instseg.analysis.page.content import Figure, Page
+from instseg.analysis.page.content import Page
 from instseg.analysis.page.render import render
 from instseg.analysis.section_curves import curve_section, error_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells, matrix_section
-from instseg.analysis.section_table import category_section
+from instseg.analysis.section_table import Row, category_section
 from instseg.analysis.shown import Showcase
 from instseg.analysis.subject import Subject
 from instseg.core.atomic import write_text_atomically
-from instseg.core.text import plural
+from instseg.core.categories import Categories
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,47 +49,25 @@ def build_report(subject: Subject, heading: Heading) -> Page:
         subject: what was evaluated.
         heading: of the page.
     """
-    categories = subject.evaluated.categories
-    measured, counts, cases = measure(subject), count(subject), find_cases(subject)
-    showcase = Showcase(subject)
-    cells = cases_of_cells(cases, subject)
-    galleries = gallery_section(cases, cells, showcase)
+    categories, measured = subject.evaluated.categories, measure(subject)
+    matrix = measured.confusion.matrix
+    cases = find_cases(measured.pool, measured.assignment, measured.confusion)
+    showcase = Showcase(subject, right_of(measured.confusion))
+    galleries = gallery_section(cases, cases_of_cells(cases, subject), showcase)
     sections = [
-        category_section(categories, measured.precisions, counts, subject.thresholds),
+        category_section(categories, _rows(measured, categories, subject.thresholds)),
         error_section(measured.errors),
         galleries,
-        matrix_section(subject, counts),
+        matrix_section(matrix, categories.names),
         curve_section(measured.curves, measured.calibration, categories, subject.thresholds),
     ]
-    return Page(
-        heading.title,
-        heading.subtitle,
-        _figures(measured, counts),
-        _verdict(counts),
-        sections,
-        showcase.shown,
-    )
+    shown = figures(measured.precisions, matrix, measured.num_images)
+    return Page(heading.title, heading.subtitle, shown, verdict(matrix), sections, showcase.shown)
 
 
-def _figures(measured: Measured, counts: Counts) -> list[Figure]:
-    figures = [Figure(name, _number(measured.precisions.metrics.get(key, math.nan)), _interval(measured, key))
-               for name, key in (("mask AP", "segm_map"), ("AP at IoU 0.50", "segm_map_50"))]  # fmt: skip
-    figures.append(Figure("images", f"{measured.num_images:,}", f"{int(counts.present.sum()):,} objects"))
-    return figures
-
-
-def _interval(measured: Measured, key: str) -> str:
-    low, high = measured.precisions.intervals.get(key, (math.nan, math.nan))
-    return f"95 %: {low:.3f} to {high:.3f}" if math.isfinite(low) else "too few images for an interval"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
-
-
-def _verdict(counts: Counts) -> str:
-    found, present, detected = (int(c.sum()) for c in (counts.found, counts.present, counts.detected))
-    if not present:
-        return "The images have no labelled object, so nothing can be measured."
-    right = f" {found / detected:.0%} of its {plural(detected, 'detection')} are right." if detected else ""
-    return f"It finds {found / present:.0%} of the {plural(present, 'object')}.{right}"
+def _rows(measured: Measured, categories: Categories, thresholds: NDArray[np.float64]) -> list[Row]:
+    present = measured.confusion.matrix.sum(axis=1)[1:].tolist()
+    aps = (measured.precisions[f"segm_map/{name}"] for name in categories.names)
+    ious = (masks.segmentation for masks in measured.masks[1:])
+    columns = zip(present, aps, thresholds.tolist(), measured.at, ious, strict=True)
+    return [Row(count, ap, threshold, *at, iou) for count, ap, threshold, at, iou in columns]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from instseg.analysis.cases import Case, Kind, of_kind
-from instseg.analysis.counts import Cell
+from instseg.analysis.cases import Case, Cell, Kind, of_kind
 from instseg.analysis.page.content import Gallery, Section
 from instseg.analysis.shown import Showcase, in_turns
 

@@ -6,69 +6,71 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from instseg.analysis.cases import Case, Kind
-from instseg.analysis.counts import BACKGROUND, Cell, Counts, cell_of
+from instseg.analysis.cases import Case, Cell, Kind
 from instseg.analysis.page.content import Matrix, MatrixCell, MatrixRow, Section
 from instseg.analysis.subject import Subject
 from instseg.core.text import plural, visible
+from instseg.evaluation.confusion import BACKGROUND
 
 MAX_CATEGORIES = 30
 """Categories of the matrix; of more, those with the most mistakes."""
 RIGHT, WRONG = "47, 111, 222", "255, 47, 146"  # RGB
 
 
-def matrix_section(subject: Subject, counts: Counts) -> Section:
-    """Show what was found as what at the thresholds in use.
+def matrix_section(matrix: NDArray[np.int64], categories: Sequence[str]) -> Section:
+    """Show what was found as what.
 
     Args:
-        subject: what was evaluated.
-        counts: at the thresholds in use.
+        matrix: (C + 1, C + 1) as in ``Confusion``.
+        categories: names of the labels 1….
     """
-    names = [*(visible(name) for name in subject.evaluated.categories.names)]
-    labels = _labels(counts)
+    names = ["nothing", *(visible(name) for name in categories)]
+    labels = _labels(matrix)
     columns = [*labels, BACKGROUND]
     rows = [
         MatrixRow(
-            "nothing" if truth == BACKGROUND else names[truth - 1],
-            [_cell(counts, (truth, found), names) for found in columns],
-            f"{int(counts.matrix[truth].sum()):,}" if truth else "",
+            names[truth],
+            [_cell(matrix, (truth, found), names) for found in columns],
+            f"{int(matrix[truth].sum()):,}" if truth else "",
         )
-        for truth in (*labels, BACKGROUND)
+        for truth in columns
     ]
-    sums = [f"{int(counts.matrix[:, found].sum()):,}" if found else "" for found in columns]
+    sums = [f"{int(matrix[:, found].sum()):,}" if found else "" for found in columns]
     explanation = (
         "Rows: what is labelled. Columns: what it was found as, at the thresholds in use. An object and a detection "
         "share a cell where their masks have an IoU of 0.5. Each object and each detection is counted once, so rows "
         "add up to the labelled objects and columns to the detections. A click on a cell shows its cases."
     )
-    if len(labels) < len(names):
-        explanation += f" Of {len(names)} categories, the {len(labels)} with the most mistakes are shown."
-    heads = [*(names[label - 1] for label in labels), "nothing"]
+    if len(labels) < len(categories):
+        explanation += f" Of {len(categories)} categories, the {len(labels)} with the most mistakes are shown."
+    heads = [names[label] for label in columns]
     return Section("confusion", "What is taken for what", explanation, Matrix(heads, rows, sums))
 
 
-def _labels(counts: Counts) -> list[int]:
-    mistakes = counts.present + counts.detected - 2 * counts.found
+def _labels(matrix: NDArray[np.int64]) -> list[int]:
+    mistakes = (matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diagonal(matrix))[1:]
     return sorted((np.argsort(-mistakes, kind="stable")[:MAX_CATEGORIES] + 1).tolist())
 
 
-def _cell(counts: Counts, cell: Cell, names: Sequence[str]) -> MatrixCell:
+def _cell(matrix: NDArray[np.int64], cell: Cell, names: Sequence[str]) -> MatrixCell:
     truth, found = cell
-    count = int(counts.matrix[truth, found])
-    whole = int(counts.matrix[truth].sum()) if truth else int(counts.matrix[:, found].sum())
+    count = int(matrix[truth, found])
+    whole = int(matrix[truth].sum()) if truth else int(matrix[:, found].sum())
     strength = count / whole if whole else 0.0
     colour = f"rgba({RIGHT if truth == found else WRONG}, {0.08 + 0.6 * strength:.2f})" if count else ""
-    title = _title(truth and names[truth - 1], found and names[found - 1], count)
-    return MatrixCell(count, title, colour, "" if truth == found or not count else f"{truth}-{found}")
+    key = "" if truth == found or not count else f"{truth}-{found}"
+    return MatrixCell(count, _title(cell, names, count), colour, key)
 
 
-def _title(truth: str | int, found: str | int, count: int) -> str:
-    if not truth:
-        return f"{plural(count, 'detection')} of {found} where no {found} is labelled"
-    if not found:
-        return f"{count} {truth} not found"
-    return f"{count} {truth} found as {found}"
+def _title(cell: Cell, names: Sequence[str], count: int) -> str:
+    truth, found = cell
+    if truth == BACKGROUND:
+        return f"{plural(count, 'detection')} of {names[found]} where no {names[found]} is labelled"
+    if found == BACKGROUND:
+        return f"{count} {names[truth]} not found"
+    return f"{count} {names[truth]} found as {names[found]}"
 
 
 def cases_of_cells(cases: Sequence[Case], subject: Subject) -> dict[Cell, list[Case]]:
@@ -80,9 +82,19 @@ def cases_of_cells(cases: Sequence[Case], subject: Subject) -> dict[Cell, list[C
     """
     cells: defaultdict[Cell, list[Case]] = defaultdict(list)
     for case in cases:
-        image = subject.evaluated.predictions[case.image], subject.evaluated.truths[case.image]
+        truth_label, label = _labels_of(case, subject)
+        if case.kind == Kind.CONFUSED:
+            cells[truth_label, label].append(case)
         if case.kind in (Kind.MISSED, Kind.BAD_MASK):
-            cells[cell_of(*image, None, case.truth)].append(case)
-        if case.kind != Kind.MISSED:
-            cells[cell_of(*image, case.detection, case.truth if case.kind == Kind.CONFUSED else None)].append(case)
+            cells[truth_label, BACKGROUND].append(case)
+        if case.kind in (Kind.FALSE, Kind.BAD_MASK, Kind.REPEATED):
+            cells[BACKGROUND, label].append(case)
     return cells
+
+
+def _labels_of(case: Case, subject: Subject) -> Cell:
+    truth, prediction = subject.evaluated.truths[case.image], subject.evaluated.predictions[case.image]
+    return (
+        BACKGROUND if case.truth is None else int(truth.labels[case.truth]),
+        BACKGROUND if case.detection is None else int(prediction.labels[case.detection]),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -13,7 +13,6 @@ from PIL import Image as PilImage
 
 from instseg.analysis.cases import Case
 from instseg.analysis.page.content import Shape, Shown, ShownCase, ShownImage
-from instseg.analysis.pairs import NONE
 from instseg.analysis.subject import Subject
 from instseg.analysis.wording import boxes_of, describe
 from instseg.core.errors import InstsegError
@@ -36,11 +35,14 @@ class Showcase:
 
     Args:
         subject: what was evaluated.
+        right_of: image -> row of each detection at the thresholds, and whether it is right.
         max_bytes: of all images with their polygons.
     """
 
-    def __init__(self, subject: Subject, max_bytes: int = MAX_BYTES) -> None:
-        self.subject, self.max_bytes = subject, max_bytes
+    def __init__(
+        self, subject: Subject, right_of: Mapping[int, Mapping[int, bool]], max_bytes: int = MAX_BYTES
+    ) -> None:
+        self.subject, self.right_of, self.max_bytes = subject, right_of, max_bytes
         self.shown = Shown()
         self._images: dict[int, int | None] = {}
         self._cases: dict[Case, int] = {}
@@ -79,17 +81,16 @@ class Showcase:
         height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
         self._scales[image] = scale
         truth, prediction = subject.evaluated.truths[image], subject.evaluated.predictions[image]
-        pairs = subject.pairs[image]
-        kept = np.flatnonzero(pairs.is_kept)
-        self._rows[image] = {row: number for number, row in enumerate(kept.tolist())}
+        right = self.right_of.get(image, {})
+        self._rows[image] = {row: number for number, row in enumerate(right)}
         names = subject.evaluated.categories
         found = [
             Shape(
                 outline(prediction.rles[row], scale),
                 f"{visible(names.name(int(prediction.labels[row])))[:MAX_TITLE]} {prediction.scores[row]:.2f}",
-                bool(pairs.match[row] != NONE),
+                is_right,
             )
-            for row in kept.tolist()
+            for row, is_right in right.items()
         ]
         truths = [
             Shape(outline(rle, scale), visible(names.name(int(label)))[:MAX_TITLE] + (", crowd" if crowd else ""))

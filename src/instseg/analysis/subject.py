@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.analysis.pairs import Pairs, pair
 from instseg.core.types import Image
 from instseg.data.reading.images import read_image
 from instseg.evaluation.evaluated import EvaluatedImages
@@ -27,20 +25,14 @@ class ImageFile:
     """Turn it by its EXIF orientation."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """Evaluated images with their files, and with the pairs of what is there and what was found."""
+    """Evaluated images with their files."""
 
     evaluated: EvaluatedImages
     file_of: Callable[[int], ImageFile]
     """image_id -> its file."""
     thresholds: NDArray[np.float64]  # (C,) least score of each category
-
-    @cached_property
-    def pairs(self) -> list[Pairs]:
-        """Of each image."""
-        images = zip(self.evaluated.predictions, self.evaluated.truths, strict=True)
-        return [pair(*image, self.thresholds) for image in images]
 
     def file(self, image: int) -> ImageFile:
         """Return the file of an evaluated image, given by its position."""
