@@ -31,11 +31,7 @@ class Boundary:
     left: int
     top: int
     columns: Bitmask  # (width, height) of the box, column by column as in RLE
-
-    @property
-    def size(self) -> int:
-        """Number of its pixels."""
-        return int(np.count_nonzero(self.columns))
+    size: int  # number of its pixels
 
 
 def boundary_distance(image_size: ImageSize, ratio: float = RATIO) -> int:
@@ -61,36 +57,33 @@ def boundaries(rles: Sequence[Rle], ratio: float = RATIO) -> list[Boundary]:
     starts = np.searchsorted(owners, np.arange(len(rles) + 1))
     height, width = rles[0]["size"]
     distance = boundary_distance((height, width), ratio)
-    boxes = np.array([coco_mask.toBbox(rle) for rle in rles]).astype(int)
+    boxes = coco_mask.toBbox(rles).astype(int).tolist()
     of_masks = (runs[first:last] for first, last in pairwise(starts.tolist()))
-    crops = (_crop(own, box, height) for own, box in zip(of_masks, boxes, strict=True))
-    return [
-        Boundary(int(left), int(top), _without_inside(crop, distance))
-        for (left, top, *_), crop in zip(boxes, crops, strict=True)
-    ]
+    return [_boundary(own, box, height, distance) for own, box in zip(of_masks, boxes, strict=True)]
 
 
-def _crop(runs: NDArray[np.int64], box: NDArray[np.int64], height: int) -> Bitmask:
+def _boundary(runs: NDArray[np.int64], box: list[int], height: int, distance: int) -> Boundary:
+    """Find the pixels of a mask that are near what is outside of it, in either axis."""
+    crop = _crop(runs, box, height)
+    if min(crop.shape) > 2 * distance:  # else each pixel is
+        kernel = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
+        inside = cv2.erode(crop, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=[0])
+        crop = crop - np.asarray(inside, dtype=np.uint8)
+    return Boundary(box[0], box[1], crop, int(np.count_nonzero(crop)))
+
+
+def _crop(runs: NDArray[np.int64], box: list[int], height: int) -> Bitmask:
     """Draw the runs of a mask, outside first, into its box x, y, width, height; (width, height)."""
-    left, top, box_width, box_height = box.tolist()
-    ends = np.cumsum(runs)
-    column, row = np.divmod(ends[: 2 * (len(ends) // 2) : 2], height)  # first pixels inside
-    firsts = (column - left) * box_height + row - top  # a run through several columns is in a box of full height
-    steps = np.zeros(box_width * box_height + 1, np.int8)
+    left, top, box_width, box_height = box
     lengths = runs[1::2]
-    np.add.at(steps, firsts[lengths > 0], 1)
-    np.add.at(steps, (firsts + lengths)[lengths > 0], -1)
+    column, row = np.divmod(np.cumsum(runs)[: 2 * len(lengths) : 2], height)  # first pixels inside
+    firsts = (column - left) * box_height + row - top  # a run through several columns is in a box of full height
+    firsts, lengths = firsts[lengths > 0], lengths[lengths > 0]
+    steps = np.zeros(box_width * box_height + 1, np.int8)
+    steps[firsts] = 1
+    steps[firsts + lengths] -= 1
     crop: Bitmask = np.cumsum(steps[:-1], dtype=np.int8).view(np.uint8).reshape(box_width, box_height)
     return crop
-
-
-def _without_inside(crop: Bitmask, distance: int) -> Bitmask:
-    """Remove the pixels that are farther than a distance from what is outside of the mask, in either axis."""
-    if min(crop.shape) <= 2 * distance:
-        return crop  # each pixel is near the contour
-    kernel = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
-    inside = cv2.erode(crop, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=[0])
-    return crop - np.asarray(inside, dtype=np.uint8)
 
 
 def boundary_iou(one: Boundary, other: Boundary) -> float:

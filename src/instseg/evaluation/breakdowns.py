@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,20 +16,18 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.types import ImageSize
-from instseg.evaluation.bootstrap import Weights, curves_of, resampled_ap
+from instseg.evaluation.bootstrap import CHUNK, Weights, curves_of
 from instseg.evaluation.detection_limits import NO_LIMIT
-from instseg.evaluation.estimates import Estimate, Measure, estimates
+from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import Boxes, DetailsPool
 from instseg.evaluation.matching import match
-from instseg.evaluation.weighted_curves import Curve
+from instseg.evaluation.weighted_curves import Curve, weighted_precisions
 
 NUM_SIZES = 4
 NEIGHBOURS = (0, 2)
 """The most neighbours of the first groups; the last has more."""
 BORDER_PX = 1.0
 """Distance from the border of the image within which an instance counts as cut off by it."""
-AP50 = slice(0, 1)
-ALL_IOUS = slice(None)
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -127,14 +126,26 @@ def breakdown(pool: DetailsPool, groups: Groups, categories: Categories, drawn: 
     is_crowd = pool.rows.truth_iscrowd[:, None]
     rows = replace(pool.rows, truth_ignored=is_crowd | ~is_own)
     matches = match(rows, rows.overlaps([one.record.masks for one in pool.details]))
-    labels = range(1, len(categories) + 1)
+    labels, counts = range(1, len(categories) + 1), (is_own & ~is_crowd).sum(axis=0).tolist()
     numbers: list[GroupNumbers] = []
-    for place, name in enumerate(groups.names):
-        each = (curves_of(rows, matches, within, labels, ious, place, NO_LIMIT) for ious in (ALL_IOUS, AP50))
-        ap, ap50 = (estimates(_measure(list(curves)), drawn)[0] for curves in each)
-        numbers.append(GroupNumbers(name, int((is_own & ~is_crowd)[:, place].sum()), ap, ap50))
+    for place, (name, count) in enumerate(zip(groups.names, counts, strict=True)):
+        curves = list(curves_of(rows, matches, within, labels, group=place, limit=NO_LIMIT))
+        ap, ap50 = estimates(partial(_aps, curves), drawn)
+        numbers.append(GroupNumbers(name, count, ap, ap50))
     return numbers
 
 
-def _measure(curves: Sequence[Curve]) -> Measure:
-    return lambda weights: resampled_ap(curves, weights)[:, None]
+def _aps(curves: Sequence[Curve], weights: Weights) -> Floats:
+    """Return AP over all IoU thresholds and at the lowest, (resamples, 2)."""
+    step = max(1, CHUNK // max((len(curve.images) for curve in curves), default=1))
+    return np.concatenate([_aps_of(curves, weights[start : start + step]) for start in range(0, len(weights), step)])
+
+
+def _aps_of(curves: Sequence[Curve], weights: Weights) -> Floats:
+    total, number = np.zeros((len(weights), 2)), np.zeros((len(weights), 1))
+    for curve in curves:
+        precisions = weighted_precisions(curve, weights)
+        is_there = precisions[:, 0, :1] > -1
+        total += np.where(is_there, np.stack([precisions.mean(axis=(1, 2)), precisions[:, 0].mean(axis=1)], 1), 0)
+        number += is_there
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
