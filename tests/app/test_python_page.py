@@ -21,7 +21,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 SMALL = [
     *(override for override in SHORT if not override.startswith("dataset.")),
-    "model.weights=none", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "audit.accept=[split_empty]",
+    "model.backbone=resnet18_half", "model.weights=none", "trainer.max_epochs=1",
+    "trainer.limit_train_batches=1", "audit.accept=[split_empty]",
 ]  # fmt: skip
 
 
