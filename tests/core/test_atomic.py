@@ -82,6 +82,18 @@ def test_the_next_folder_removes_what_killed_processes_have_left_and_nothing_of_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
 
 
+@pytest.mark.parametrize(("hours", "num_left"), [(0, 2), (1, 1), (25, 0)])
+def test_locks_of_killed_processes_go_after_a_minute_and_files_after_a_day(
+    tmp_path: Path, hours: int, num_left: int
+) -> None:
+    left = [tmp_path / ".a.json.123.part", tmp_path / ".data.0123456789ab.partial.lock"]
+    for path in left:
+        path.touch()
+        os.utime(path, (time.time() - hours * 3600, time.time() - hours * 3600))
+    with new_folder(tmp_path / "data"):
+        assert [path for path in left if path.exists()] == left[:num_left]
+
+
 def test_without_locks_only_what_has_not_changed_for_a_day_is_taken_for_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

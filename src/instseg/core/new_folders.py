@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import shutil
 import uuid
@@ -17,10 +18,13 @@ from pathlib import Path
 
 from instseg.core.locks import exclusive_lock, sure_lock
 
-SUFFIX = ".partial"
+SUFFIX, LOCK = ".partial", ".lock"
 NUM_THREADS = 16
 ABANDONED_SECONDS = 24 * 3600.0
-"""Where the file system has no locks, a temporary folder without a change for so long belongs to no living process."""
+"""A temporary file without a change for so long belongs to no living process; nor does a temporary folder, where the
+file system has no locks."""
+YOUNG_SECONDS = 60.0
+"""A lock that was made so recently may be about to be taken."""
 
 log = logging.getLogger(__name__)
 
@@ -67,31 +71,38 @@ def _sync(path: Path) -> None:
 
 
 def _remove_abandoned(parent: Path, now: float) -> None:
-    """Remove the temporary folders of processes that were killed.
+    """Remove the temporary folders, locks and files of processes that were killed.
 
     Args:
         parent: of the folders.
         now: time in s by the clock of the file system, which may be another machine's.
     """
-    for scratch in parent.glob(f".*{SUFFIX}"):
+    locks = [lock for lock in parent.glob(f".*{SUFFIX}{LOCK}") if now - _last_change(lock) > YOUNG_SECONDS]
+    for scratch in {*parent.glob(f".*{SUFFIX}"), *(lock.with_name(lock.name.removesuffix(LOCK)) for lock in locks)}:
         lock = _lock_of(scratch)
         with sure_lock(lock) as is_free:
             is_abandoned = is_free or now - _last_change(scratch) > ABANDONED_SECONDS
-            if is_abandoned:
+            if is_abandoned and scratch.exists():
                 log.info("removing %s, which a killed process has left", scratch)
                 shutil.rmtree(scratch, ignore_errors=True)
         if is_abandoned:
             with contextlib.suppress(OSError):
                 lock.unlink()
+    for file in parent.glob(".*.part"):
+        if now - _last_change(file) > ABANDONED_SECONDS:
+            file.unlink(missing_ok=True)
 
 
 def _lock_of(scratch: Path) -> Path:
-    return scratch.with_name(f"{scratch.name}.lock")
+    return scratch.with_name(f"{scratch.name}{LOCK}")
 
 
-def _last_change(folder: Path) -> float:
-    times = [folder.stat().st_mtime]
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # its builder is alive and has renamed it
-            times.append(path.lstat().st_mtime)
+def _last_change(path: Path) -> float:
+    """Return the time in s of the last change in a folder or file; now where it is gone meanwhile: it has an owner."""
+    times = []
+    for found in (path, *path.rglob("*")):
+        try:
+            times.append(found.lstat().st_mtime)
+        except OSError:
+            return math.inf
     return max(times)
