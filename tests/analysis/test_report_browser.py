@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from analysed import random_pairs, subject_on_disk
 from browser import browser
 
-from instseg.analysis.report import Heading, write_report
+from instseg.analysis.advice import Situation
+from instseg.analysis.page.render import write_page
+from instseg.analysis.report import Heading, build_report
 
 __all__ = ["browser"]
 FIND = "return [...document.querySelectorAll(arguments[0])]"
@@ -15,7 +18,9 @@ FIND = "return [...document.querySelectorAll(arguments[0])]"
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    write_report(subject_on_disk(folder, random_pairs(3, 12)), Heading("shapes", "12 images"), folder / "report.html")
+    subject = subject_on_disk(folder, random_pairs(3, 12))
+    situation = Situation(128, 160, np.full(3, 100))
+    write_page(build_report(subject, Heading("shapes", "12 images"), situation), folder / "report.html")
     browser.get((folder / "report.html").as_uri())
     return browser
 

@@ -10,20 +10,22 @@ import pytest
 from analysed import cases_of, random_pairs, subject_on_disk
 from detections import LEFT, prediction, truth
 
-from instseg.analysis.page.render import render
-from instseg.analysis.report import Heading, build_report, write_report
+from instseg.analysis.advice import Situation
+from instseg.analysis.page.render import render, write_page
+from instseg.analysis.report import Heading, build_report
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells
 from instseg.analysis.shown import Showcase, outline
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
 
+SITUATION = Situation(128, 160, np.full(3, 100))
 HEADING = Heading("shapes_small", "6 test images")
 HOSTILE = '</script><img src=x onerror=alert(1)> "&\u202e'
 
 
 def html_of(subject):
-    return render(build_report(subject, HEADING))
+    return render(build_report(subject, HEADING, SITUATION))
 
 
 def shown_in(html):
@@ -91,5 +93,6 @@ def test_an_outline_follows_the_edges_of_the_pixels():
 
 
 def test_it_is_written_as_one_file(tmp_path):
-    write_report(subject_on_disk(tmp_path, random_pairs(1, 2)), HEADING, tmp_path / "report.html")
+    page = build_report(subject_on_disk(tmp_path, random_pairs(1, 2)), HEADING, SITUATION)
+    write_page(page, tmp_path / "report.html")
     assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]

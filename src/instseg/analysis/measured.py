@@ -12,6 +12,7 @@ from instseg.analysis.subject import Subject
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment, assign
 from instseg.evaluation.bootstrap import CHUNK, Weights, ap_interval
+from instseg.evaluation.breakdowns import GroupNumbers, breakdown, by_border, by_crowding, by_size
 from instseg.evaluation.calibration import Calibration, Scored, calibration
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.confusion import Confusion, confusion, kept_at
@@ -23,6 +24,9 @@ from instseg.evaluation.mask_quality import MaskQuality, mask_quality
 from instseg.evaluation.metrics import evaluate_records
 from instseg.evaluation.score_curves import ScoreCurve
 
+GROUPINGS = {"By size": by_size, "By crowding": by_crowding, "At the border": by_border}
+GROUP_DRAWS = 500
+"""Draws of the images for the intervals of these."""
 MAX_INTERVALS = 30
 """Categories whose AP gets an interval: those with the most instances."""
 
@@ -44,6 +48,8 @@ class Measured:
     """Of each category."""
     errors: ErrorCosts
     calibration: Calibration
+    groups: dict[str, list[GroupNumbers]]
+    """AP of parts of the objects: by size, crowding, truncation."""
 
     @property
     def num_images(self) -> int:
@@ -70,6 +76,7 @@ def measure(subject: Subject) -> Measured:
         curves,
         error_costs(pool, type_errors(pool), drawn),
         calibration(Scored.of(pool, assignment), drawn),
+        {title: breakdown(pool, groups(pool), categories, drawn[:GROUP_DRAWS]) for title, groups in GROUPINGS.items()},
     )
 
 

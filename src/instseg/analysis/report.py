@@ -1,73 +1,83 @@
-"""The report of a model: what it finds, what it gets wrong, and what to do next, as one page."""
+"""The report of a model: what it finds, what it gets wrong, and what to do next."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.analysis.advice import Seen, Situation, advice_section
+from instseg.analysis.cases import Case
 from instseg.analysis.find_cases import find_cases, right_of
 from instseg.analysis.headline import figures, verdict
 from instseg.analysis.measured import Measured, measure
-from instseg.analysis.page.content import Page
-from instseg.analysis.page.render import render
+from instseg.analysis.page.content import Link, Page
+from instseg.analysis.section_breakdowns import Part, breakdown_section
 from instseg.analysis.section_curves import curve_section, error_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells, matrix_section
 from instseg.analysis.section_table import Row, category_section
 from instseg.analysis.shown import Showcase
 from instseg.analysis.subject import Subject
-from instseg.core.atomic import write_text_atomically
-from instseg.core.categories import Categories
+
+Parts = dict[str, list[Part]]
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Title of the report."""
+    """Title of the report, what stands below it, and links to other pages."""
 
     title: str
     subtitle: str
+    notes: Sequence[str] = ()
+    links: Sequence[Link] = ()
 
 
-def write_report(subject: Subject, heading: Heading, path: Path) -> None:
-    """Write the report as one HTML file, atomically.
-
-    Args:
-        subject: what was evaluated.
-        heading: of the page.
-        path: the file.
-    """
-    write_text_atomically(path, render(build_report(subject, heading)))
-
-
-def build_report(subject: Subject, heading: Heading) -> Page:
+def build_report(subject: Subject, heading: Heading, situation: Situation) -> Page:
     """Measure, find the cases, and choose what is shown.
 
     Args:
         subject: what was evaluated.
         heading: of the page.
+        situation: of the training.
     """
     categories, measured = subject.evaluated.categories, measure(subject)
-    matrix = measured.confusion.matrix
+    matrix, parts = measured.confusion.matrix, _parts(measured)
     cases = find_cases(measured.pool, measured.assignment, measured.confusion)
     showcase = Showcase(subject, right_of(measured.confusion))
     galleries = gallery_section(cases, cases_of_cells(cases, subject), showcase)
+    seen = Seen(categories.names, matrix, cases, parts, _scores(cases, subject))
     sections = [
-        category_section(categories, _rows(measured, categories, subject.thresholds)),
+        advice_section(seen, situation),
+        category_section(categories, _rows(measured, categories.names, subject.thresholds)),
         error_section(measured.errors),
         galleries,
         matrix_section(matrix, categories.names),
         curve_section(measured.curves, measured.calibration, categories, subject.thresholds),
+        breakdown_section(parts),
     ]
     shown = figures(measured.precisions, matrix, measured.num_images)
-    return Page(heading.title, heading.subtitle, shown, verdict(matrix), sections, showcase.shown)
+    texts = heading.title, heading.subtitle, shown, verdict(matrix), sections
+    return Page(*texts, showcase.shown, list(heading.notes), list(heading.links))
 
 
-def _rows(measured: Measured, categories: Categories, thresholds: NDArray[np.float64]) -> list[Row]:
+def _parts(measured: Measured) -> Parts:
+    return {
+        title: [Part(group.group, group.num_instances, group.ap) for group in groups]
+        for title, groups in measured.groups.items()
+    }
+
+
+def _scores(cases: Sequence[Case], subject: Subject) -> dict[Case, float]:
+    predictions = subject.evaluated.predictions
+    return {case: float(predictions[case.image].scores[case.detection]) for case in cases if case.detection is not None}
+
+
+def _rows(measured: Measured, names: Sequence[str], thresholds: NDArray[np.float64]) -> list[Row]:
     present = measured.confusion.matrix.sum(axis=1)[1:].tolist()
-    aps = (measured.precisions[f"segm_map/{name}"] for name in categories.names)
+    aps = (measured.precisions[f"segm_map/{name}"] for name in names)
     ious = (masks.segmentation for masks in measured.masks[1:])
     columns = zip(present, aps, thresholds.tolist(), measured.at, ious, strict=True)
     return [Row(count, ap, threshold, *at, iou) for count, ap, threshold, at, iou in columns]

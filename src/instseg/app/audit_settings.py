@@ -16,13 +16,19 @@ from instseg.models.builder import options_of
 
 def build_audit_options(config: RunConfig) -> AuditOptions:
     """Collect the settings of the run that decide which objects can be learnt."""
-    sizes, limits = _typed(config.augmentation), model_builder_of(config.model).limits(options_of(config.model))
+    (min_size, max_size), limits = resize_of(config), model_builder_of(config.model).limits(options_of(config.model))
     return AuditOptions(
-        min_size=sizes.min_size,
-        max_size=sizes.max_size,
+        min_size=min_size,
+        max_size=max_size,
         limits=limits,
         exif_is_given=config.dataset.get("exif", "auto") != "auto",
     )
+
+
+def resize_of(config: RunConfig) -> tuple[int, int]:
+    """Return the px of the shorter side in the network frame, and those that the longer side may have there."""
+    sizes = _typed(config.augmentation)
+    return sizes.min_size, sizes.max_size
 
 
 def dataset_name(config: RunConfig) -> str:

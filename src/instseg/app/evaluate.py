@@ -35,6 +35,6 @@ def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
         measure(module, datamodule=run.data, verbose=False)
         metrics = finite(run.trainer.callback_metrics)
         write_metrics(config, metrics)
-        report(run.trainer, run.data, config.folder)
+        report(config, run.trainer, run.data)
         close_run(config, run.data, metrics)
     return metrics

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
-from instseg.analysis.report import Heading, write_report
+from instseg.analysis.advice import Situation
+from instseg.analysis.page.render import write_page
+from instseg.analysis.report import Heading, build_report
 from instseg.analysis.subject import ImageFile, Subject
+from instseg.app.audit_settings import resize_of
+from instseg.app.config import RunConfig
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.index.columns import Index
@@ -22,13 +24,13 @@ THRESHOLD = 0.5
 
 
 @rank_zero_only
-def report(trainer: Trainer, data: InstanceDataModule, folder: Path) -> None:
+def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule) -> None:
     """Write the report on what a test has found, where its trainer has kept that.
 
     Args:
+        config: of the run.
         trainer: that has tested.
         data: that it tested on.
-        folder: of the run.
     """
     keeper = next((one for one in callbacks_of(trainer) if isinstance(one, EvaluatedImagesKeeper)), None)
     if keeper is None or not keeper.pairs:
@@ -37,8 +39,10 @@ def report(trainer: Trainer, data: InstanceDataModule, folder: Path) -> None:
     index = data.prepared.indices["test"]
     thresholds = np.full(len(data.categories), THRESHOLD)
     subject = Subject(images, lambda image_id: _file(index, image_id), thresholds)
+    folder, sizes = config.folder, resize_of(config)
+    situation = Situation(*sizes, data.prepared.indices["train"].instances_per_category())
     heading = Heading(f"{folder.parent.name} · {folder.name}", plural(len(images), "test image"))
-    write_report(subject, heading, folder / REPORT)
+    write_page(build_report(subject, heading, situation), folder / REPORT)
 
 
 def _file(index: Index, image_id: int) -> ImageFile:

@@ -42,7 +42,7 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
             _explain_interruption(run)
             raise
         write_metrics(config, metrics)
-        report(run.trainer, run.data, config.folder)
+        report(config, run.trainer, run.data)
         close_run(config, run.data, metrics, str(ending))
     return metrics
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from instseg.analysis.page.content import Page
+from instseg.core.atomic import write_text_atomically
+
+
+def write_page(page: Page, path: Path) -> None:
+    """Write a page as one HTML file, atomically.
+
+    Args:
+        page: what it shows.
+        path: the file.
+    """
+    write_text_atomically(path, render(page))
 
 
 def render(page: Page) -> str:

@@ -1,0 +1,175 @@
+"""Advice on what to do next, drawn from the numbers of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instseg.analysis.cases import Case, Kind, of_kind
+from instseg.analysis.page.content import Advice, Section
+from instseg.analysis.section_breakdowns import Part
+from instseg.core.text import plural, visible
+
+MAX_ADVICE = 5
+LARGE_FRACTION = 0.08
+"""Fraction of the mistakes that is worth an advice of its own."""
+MIN_CASES = 3
+SURE = 0.9
+"""Score of a detection that a model is sure of."""
+FEW_IMAGES = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Situation:
+    """Facts about the training that was evaluated."""
+
+    min_size: int
+    """Of the resize, px of the shorter side."""
+    max_size: int
+    train_objects: NDArray[np.int64]  # (C,) in the training images
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """Findings of the report."""
+
+    categories: Sequence[str]
+    matrix: NDArray[np.int64]  # (C + 1, C + 1) as in ``Confusion``
+    cases: Sequence[Case]
+    parts: Mapping[str, Sequence[Part]]
+    scores: Mapping[Case, float]
+    """Scores of the detections of cases."""
+
+
+def advice_section(seen: Seen, situation: Situation) -> Section:
+    """Choose the advice that concerns the most mistakes.
+
+    Args:
+        seen: what the report has found.
+        situation: of the training.
+    """
+    found = sorted(_all(seen, situation), key=lambda one: -one[0])
+    explanation = "Drawn from the numbers below, what concerns the most mistakes first. None of it is certain to help."
+    return Section("advice", "What to do next", explanation, [advice for _, advice in found[:MAX_ADVICE]])
+
+
+def _all(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    """Yield advice with the number of mistakes that it concerns."""
+    least = max(MIN_CASES, LARGE_FRACTION * len(seen.cases))
+    for rule in (_threshold, _confused, _small, _masks, _labels, _repeated, _rare):
+        for number, advice in rule(seen, situation):
+            if number >= least:
+                yield number, advice
+
+
+def _threshold(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    below = [case for case in of_kind(seen.cases, Kind.MISSED) if case.detection is not None]
+    if not below:
+        return
+    middle = float(np.median([seen.scores[case] for case in below]))
+    yield (
+        len(below),
+        Advice(
+            "Lower the threshold",
+            f"{plural(len(below), 'missed object')} would be found by a detection whose score is below the threshold. "
+            "With this one, half of them are; the curves below show what precision that costs.",
+            (f"score_threshold={int(100 * middle) / 100:g}",),
+        ),
+    )
+
+
+def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    off = seen.matrix[1:, 1:].copy()
+    np.fill_diagonal(off, 0)
+    together = off + off.T
+    if not together.any():
+        return
+    a, b = sorted(divmod(int(together.argmax()), len(together)))
+    one, other = visible(seen.categories[a]), visible(seen.categories[b])
+    yield (
+        int(together[a, b]),
+        Advice(
+            f"Look at {one} and {other}",
+            f"{together[a, b]} objects of one are taken for the other. If people cannot tell them apart either, "
+            "join them; else their labels may be mixed up, or more images of both are needed.",
+            (f"dataset.rename={{{_key(seen.categories[a])}: {_key(seen.categories[b])}}}",),
+        ),
+    )
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").isalnum() else "'" + name.replace("'", "\\'") + "'"
+
+
+def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    sizes = seen.parts.get("By size", ())
+    if len(sizes) < 2:
+        return
+    smallest, largest = sizes[0], max(sizes[1:], key=lambda part: part.ap.value)
+    if not smallest.ap.high < largest.ap.low:  # also where an interval is unknown
+        return
+    min_size, max_size = (round(1.5 * side / 32) * 32 for side in (situation.min_size, situation.max_size))
+    yield (
+        round((1 - smallest.ap.value) * smallest.num_objects),
+        Advice(
+            "Show the network larger images",
+            f"Objects {smallest.name} have AP {smallest.ap.value:.2f}, others up to {largest.ap.value:.2f}. The "
+            f"network sees images of {situation.min_size} px; 1.5 times that takes about twice the time and memory.",
+            (f"augmentation.min_size={min_size} augmentation.max_size={max_size}",),
+        ),
+    )
+
+
+def _masks(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    bad = of_kind(seen.cases, Kind.BAD_MASK)
+    yield (
+        len(bad),
+        Advice(
+            "Look at the bad masks",
+            f"{plural(len(bad), 'object')} are seen, but cut out badly. Where the labelled polygons are rough, fix "
+            "them; where two objects share a mask, or one is split, label more of such images.",
+        ),
+    )
+
+
+def _labels(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    sure = [case for case in of_kind(seen.cases, Kind.FALSE) if seen.scores[case] >= SURE]
+    yield (
+        len(sure),
+        Advice(
+            "Look for missing labels",
+            f"{plural(len(sure), 'detection')} with a score of {SURE} or more lie where nothing is labelled. Look at "
+            "them below: if the objects are there, label them, or the numbers of this page are too low.",
+        ),
+    )
+
+
+def _repeated(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    repeated = of_kind(seen.cases, Kind.REPEATED)
+    yield (
+        len(repeated),
+        Advice(
+            "Suppress repeated detections",
+            f"{plural(len(repeated), 'detection')} repeat one of a better score. A lower threshold of suppression "
+            "keeps fewer of them.",
+            ("model.box.nms_threshold=0.3",),
+        ),
+    )
+
+
+def _rare(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    present, found = seen.matrix[1:].sum(axis=1), np.diagonal(seen.matrix)[1:]
+    is_rare = (situation.train_objects < FEW_IMAGES) & (present > 0)
+    missed = int((present - found)[is_rare].sum())
+    names = ", ".join(visible(seen.categories[row]) for row in np.flatnonzero(is_rare).tolist()[:5])
+    yield (
+        missed,
+        Advice(
+            "Label more of what is rare",
+            f"{names}: fewer than {FEW_IMAGES} labelled objects each to train on, and {plural(missed, 'object')} "
+            "not found here.",
+        ),
+    )
