@@ -11,7 +11,7 @@ def main() -> None:
         try:
             run_verb(typed_arguments())
         except InstsegError as error:
-            from instseg.app.command import stop
+            from instseg.app.stop import stop
 
             stop(str(error))
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.text import visible
+from instseg.core.channels import html_text
 
 WIDTH, HEIGHT = 360, 250  # of a phone: shown in its own size, letters are read
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 36
@@ -120,4 +119,4 @@ def _y(value: float) -> float:
 
 
 def _text(text: str) -> str:
-    return escape(visible(text))
+    return html_text(text)

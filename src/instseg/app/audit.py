@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from rich.markup import escape
 
 from instseg.app.audit_settings import build_audit_options, dataset_name
 from instseg.app.build_data import build_recorded_dataset
@@ -19,6 +18,7 @@ from instseg.auditing.page import write_audit_page
 from instseg.auditing.report import write_audit_json
 from instseg.auditing.terminal import print_audit
 from instseg.auditing.thumbnails import illustrate
+from instseg.core.channels import terminal_lines
 
 
 def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
@@ -42,5 +42,5 @@ def _audit(config: RunConfig, job: Job) -> None:
     print_audit(report, console)
     write_audit_page(report, page)
     write_audit_json(report, config.folder / "audit.json")
-    console.print(f"\nwith pictures:   {escape(str(page))}", highlight=False, soft_wrap=True)
+    console.print(f"\nwith pictures:   {terminal_lines(str(page))}", highlight=False, soft_wrap=True)
     print(config.folder)

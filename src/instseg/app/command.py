@@ -17,8 +17,6 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
-from rich.markup import escape
 
 from instseg.app.arguments import complete_command
 from instseg.app.check_config import checked_predict_config, checked_run_config
@@ -26,13 +24,13 @@ from instseg.app.check_places import check_predict_places, check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.flags import parse_arguments
 from instseg.app.option_files import keys_of
+from instseg.app.stop import stop, stop_if_disk_is_full
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import gpus_of_a_job, num_slots
 from instseg.runs.folders import remove_unused_folders, run_folder
-from instseg.sweeps.failures import is_disk_full
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
@@ -125,17 +123,9 @@ def friendly_errors(name: str, arguments: Sequence[str] = ()) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:  # some of which are OSErrors
         stop(explain(error, name, arguments, CONFIG_DIR))
     except OSError as error:
-        if not is_disk_full(error):
-            raise
-        stop(f"the disk is full: {error}")
+        stop_if_disk_is_full(error)
+        raise
 
 
 def _is_job_of_a_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def stop(message: str) -> None:
-    """End the process with a message, exit code 1, and without the folders that it has made in vain."""
-    remove_unused_folders()
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
-    sys.exit(1)

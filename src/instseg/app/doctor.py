@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from instseg.app.doctor_checks import Check, check_machine
 from instseg.app.plain_arguments import parse_plain, plain_parser
+from instseg.core.channels import terminal_lines
 from instseg.core.command_line import typed_command
 from instseg.core.files import absolute_path
 
@@ -57,9 +57,9 @@ def print_checks(checks: Sequence[Check], console: Console) -> int:
         table.add_column(column, overflow="fold", no_wrap=not column)
     for check in checks:
         mark = "[red]✗[/]" if check.prevents_training else "[yellow]![/]" if check.remedy else "[green]✓[/]"
-        table.add_row(mark, check.name, escape(check.found), escape(check.remedy))
+        table.add_row(mark, check.name, terminal_lines(check.found), terminal_lines(check.remedy))
     console.print(table)
     wrong = [check.name for check in checks if check.prevents_training]
     ready = f"Ready: {typed_command('train')} trains on generated shapes, in minutes."
-    console.print(f"[red]Nothing can be trained here yet:[/] {', '.join(wrong)}" if wrong else escape(ready))
+    console.print(f"[red]Nothing can be trained here yet:[/] {', '.join(wrong)}" if wrong else terminal_lines(ready))
     return 1 if wrong else 0

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from rich.markup import escape
 
 from instseg.app.build_data import build_datamodule, build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.auditing.augmentation_sheet import draw_augmentation_sheet
+from instseg.core.channels import terminal_lines
 from instseg.visualization.sheets import write_image
 
 
@@ -32,5 +32,5 @@ def _show(config: RunConfig, job: Job) -> None:
     sheet = config.folder / "augmentation.png"
     dataset = build_datamodule(config, prepared).train_dataset()
     write_image(sheet, draw_augmentation_sheet(dataset, colour_by=config.colour_by))
-    Console().print(f"augmentation:    {escape(str(sheet))}", highlight=False, soft_wrap=True)
+    Console().print(f"augmentation:    {terminal_lines(str(sheet))}", highlight=False, soft_wrap=True)
     print(config.folder)

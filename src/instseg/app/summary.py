@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.channels import terminal_cell
 from instseg.core.command_line import typed_command
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
@@ -56,7 +56,9 @@ def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModul
     counts = data.prepared.indices[prefix].instances_per_category()
     for name, count in zip(data.categories.names, counts, strict=True):
         table.add_row(
-            escape(name), *(_number(metrics, f"{prefix}/{kind}_map/{name}") for kind in ("segm", "bbox")), str(count)
+            terminal_cell(name),
+            *(_number(metrics, f"{prefix}/{kind}_map/{name}") for kind in ("segm", "bbox")),
+            str(count),
         )
     table.add_section()
     rows = {"all": "map", "AP at IoU 0.50": "map_50", "AP at IoU 0.75": "map_75"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.text import visible
+from instseg.core.channels import MAX_CELL, html_text
+from instseg.core.text import cut
 
 WIDTH, HEIGHT = 380, 190  # of a phone: shown in its own size, letters are read
 LEFT, RIGHT, TOP, BOTTOM = 40, 6, 12, 36
@@ -56,7 +56,7 @@ def histogram(
     for mark in marks:
         x = LEFT + inner * np.log(mark / edges[0]) / np.log(edges[-1] / edges[0])
         body.append(f'<path class="mark" d="M{x:.1f} {TOP} V{HEIGHT - BOTTOM}"><title>{mark:g} px</title></path>')
-    body.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end" class="unit">{escape(unit)}</text>')
+    body.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end" class="unit">{html_text(unit)}</text>')
     return _svg(HEIGHT, body)
 
 
@@ -94,13 +94,13 @@ def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]])
     order = np.argsort(-total, kind="stable")[:MAX_BARS]
     shares = {split: c / max(1, c.sum()) for split, c in counts.items()}
     top = max((int(c.max(initial=0)) for c in counts.values()), default=0) or 1
-    shown = [visible(name) for name in names]
+    shown = [cut(name, MAX_CELL) for name in names]
     left = min(140, 14 + 7 * max((len(shown[c]) for c in order.tolist()), default=0))
     row = BAR_HEIGHT * len(counts) + BAR_GAP
     body = []
     for position, c in enumerate(order.tolist()):
         y = TOP + position * row
-        name = escape(_cut(shown[c], (left - 8) // 7))
+        name = html_text(shown[c], (left - 8) // 7)
         body.append(f'<text x="{left - 6}" y="{y + row / 2:.1f}" text-anchor="end">{name}</text>')
         for number, (split, share) in enumerate(shares.items()):
             width = int(counts[split][c]) / top * (WIDTH - left - COUNT_WIDTH)
@@ -113,7 +113,7 @@ def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]])
 
 def legend(splits: Sequence[str]) -> str:
     """Write the key of the colours."""
-    return "".join(f'<span class="key {_class(split)}"></span>{escape(split)} ' for split in splits)
+    return "".join(f'<span class="key {_class(split)}"></span>{html_text(split)} ' for split in splits)
 
 
 def _grid(top: float) -> str:
@@ -127,7 +127,7 @@ def _grid(top: float) -> str:
 
 def _rect(x: float, y: float, width: float, height: float, split: str, told: str) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect {place} class="{_class(split)}"><title>{escape(told)}</title></rect>'
+    return f'<rect {place} class="{_class(split)}"><title>{html_text(told)}</title></rect>'
 
 
 def _class(split: str) -> str:
@@ -140,7 +140,3 @@ def _svg(height: float, body: Sequence[str]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Iterator, Sequence
-from html import escape as escape_html
 from pathlib import Path
 
 from instseg.auditing.charts import category_bars, histogram, legend
@@ -12,7 +12,8 @@ from instseg.auditing.page_style import SCRIPT, STYLE
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
 from instseg.core.atomic import write_text_atomically
 from instseg.core.categories import category_colour
-from instseg.core.text import plural, visible
+from instseg.core.channels import MAX_CELL, html_text
+from instseg.core.text import MAX_NAMED, plural
 
 MAX_KEYS = 30
 """Categories whose colours are explained."""
@@ -37,14 +38,14 @@ def write_audit_page(report: AuditReport, path: Path) -> None:
 
 def audit_page(report: AuditReport) -> str:
     """Return the page's HTML."""
-    title = escape(report.name)
+    title = html_text(report.name, MAX_CELL)
     findings = [_section(report, severity) for severity in Severity]
     sections = [_overview(report), _gallery(report), _charts(report), *findings]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} – audit</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body><main><header><h1>{title}</h1>"
-        f'<p class="hint">Audit of the labels · {escape(report.fingerprint)}</p>{_verdict(report)}</header>'
+        f'<p class="hint">Audit of the labels · {html_text(report.fingerprint)}</p>{_verdict(report)}</header>'
         f"{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
     )
 
@@ -60,7 +61,7 @@ def _verdict(report: AuditReport) -> str:
 
 
 def _notes(report: AuditReport) -> str:
-    return "".join(f'<p class="note">{escape(note)}</p>' for note in report.notes)
+    return "".join(f'<p class="note">{html_text(note)}</p>' for note in report.notes)
 
 
 def _overview(report: AuditReport) -> str:
@@ -89,9 +90,9 @@ def _overview(report: AuditReport) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    head = "".join(f'<th class="number">{escape(column)}</th>' for column in columns)
+    head = "".join(f'<th class="number">{html_text(column)}</th>' for column in columns)
     body = "".join(
-        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
+        f"<tr><th>{html_text(name, MAX_CELL)}</th>{''.join(f'<td>{html_text(value)}</td>' for value in values)}</tr>"
         for name, values in rows
     )
     return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -112,7 +113,7 @@ def _gallery(report: AuditReport) -> str:
 
 def _key(label: int, name: str) -> str:
     square = f'<span class="key" style="background:rgb{category_colour(label)}"></span>'
-    return f'<span class="item">{square}{escape(name)}</span> '
+    return f'<span class="item">{square}{html_text(name, MAX_CELL)}</span> '
 
 
 def _charts(report: AuditReport) -> str:
@@ -131,7 +132,9 @@ def _charts(report: AuditReport) -> str:
             histogram({s: f.image_sizes.max(axis=1, initial=0) for s, f in splits.items()}, "px, longer side"),
         ),
     ]  # fmt: skip
-    figures = "".join(f"<figure><figcaption>{escape(name)}</figcaption>{svg}</figure>" for name, svg in charts if svg)
+    figures = "".join(
+        f"<figure><figcaption>{html_text(name)}</figcaption>{svg}</figure>" for name, svg in charts if svg
+    )
     heading = f"<h2>Distributions <small>{legend(list(splits))}</small></h2>"
     return f'<section>{heading}<div class="charts">{figures}</div></section>'
 
@@ -144,13 +147,13 @@ def _section(report: AuditReport, severity: Severity) -> str:
 
 
 def _finding(finding: AuditFinding) -> str:
-    counts = " · ".join(f"{escape(split)} {count:,}" for split, count in finding.counts.items())
+    counts = " · ".join(f"{html_text(split)} {count:,}" for split, count in finding.counts.items())
     pictures = "".join(map(_figure, finding.thumbnails))
     return (
-        f'<article class="{finding.severity}" id="{escape(finding.kind)}">'
-        f"<h3>{escape(finding.title)}: <b>{finding.count:,}</b></h3>"
-        f'<p class="where"><span class="kind">{escape(finding.kind)}</span> {counts}</p>'
-        f"{_names(finding)}<p>{escape(finding.advice)}</p>{''.join(map(_command, finding.commands))}"
+        f'<article class="{finding.severity}" id="{html_text(finding.kind)}">'
+        f"<h3>{html_text(finding.title)}: <b>{finding.count:,}</b></h3>"
+        f'<p class="where"><span class="kind">{html_text(finding.kind)}</span> {counts}</p>'
+        f"{_names(finding)}<p>{html_text(finding.advice)}</p>{''.join(map(_command, finding.commands))}"
         + (f'<div class="thumbnails">{pictures}</div>' if pictures else "")
         + "</article>"
     )
@@ -171,12 +174,12 @@ def _names(finding: AuditFinding) -> str:
 
 def _name_items(spots: Sequence[Spot]) -> Iterator[str]:
     for spot in spots:
-        detail = f" <span>{escape(spot.detail)}</span>" if spot.detail else ""
-        yield f"<li><code>{escape(spot.name)}</code>{detail}</li>"
+        detail = f" <span>{html_text(spot.detail)}</span>" if spot.detail else ""
+        yield f"<li><code>{html_text(spot.name, MAX_NAMED)}</code>{detail}</li>"
 
 
 def _command(command: str) -> str:
-    return f'<pre><code>{escape_html(command)}</code><button type="button">copy</button></pre>'
+    return f'<pre><code>{html.escape(command)}</code><button type="button">copy</button></pre>'
 
 
 def _figure(thumbnail: Thumbnail) -> str:
@@ -185,10 +188,5 @@ def _figure(thumbnail: Thumbnail) -> str:
 
 def _image(thumbnail: Thumbnail) -> str:
     data = base64.b64encode(thumbnail.jpeg).decode("ascii")
-    caption = escape(thumbnail.caption)
+    caption = html_text(thumbnail.caption)
     return f'<img src="data:image/jpeg;base64,{data}" alt="{caption}" loading="lazy"><figcaption>{caption}</figcaption>'
-
-
-def escape(text: str) -> str:
-    """Escape a text for HTML, with what no eye sees written out."""
-    return escape_html(visible(text))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, spread
-from instseg.core.text import list_names, plural, visible
+from instseg.core.channels import MAX_CELL, terminal_cell, terminal_lines
+from instseg.core.text import cut, list_names, plural, visible
 from instseg.data.reading.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -34,7 +34,7 @@ def print_audit(report: AuditReport, console: Console) -> None:
             table.add_section()
             for finding in findings:
                 counts = (f"{finding.counts[c]:,}" if c in finding.counts else "" for c in columns)
-                table.add_row(f"{_mark(finding)}: {escape(finding.title)}", *counts)
+                table.add_row(f"{_mark(finding)}: {terminal_lines(finding.title)}", *counts)
     console.print(table)
     _print_notes(report, console)
     for finding in report.findings:
@@ -52,14 +52,14 @@ def print_short(report: AuditReport, console: Console) -> None:
     _print_notes(report, console)
     for finding in report.findings:
         if finding.severity != Severity.INFO:
-            console.print(f"{_mark(finding)}: {escape(finding.told())}", highlight=False)
+            console.print(f"{_mark(finding)}: {terminal_lines(finding.told())}", highlight=False)
     remarks = len(report.of(Severity.INFO))
     more = f"{plural(remarks, 'remark')} more; " if remarks else ""
     console.print(f"[dim]{more}the same command with stage=audit looks closer, and shows all with pictures.[/]")
 
 
 def _counts_table(report: AuditReport) -> Table:
-    table = Table(title=escape(f"Dataset {visible(report.name)} ({report.fingerprint})"), title_justify="left")
+    table = Table(title=terminal_cell(f"Dataset {report.name} ({report.fingerprint})"), title_justify="left")
     table.add_column("category", min_width=12)
     for column in _columns(report):
         table.add_column("undivided" if column == UNSPLIT else column, justify="right")
@@ -91,7 +91,7 @@ def _category_rows(report: AuditReport) -> Iterator[list[str]]:
     shown = set(sorted(order, key=lambda c: -totals[c])[:MAX_CATEGORIES]) if report.splits else set()
     for c in order:
         if c in shown:
-            yield [escape(visible(report.categories[c])), *(f"{f.per_category[c]:,}" for f in report.splits.values())]
+            yield [terminal_cell(report.categories[c]), *(f"{f.per_category[c]:,}" for f in report.splits.values())]
     rest = [c for c in order if c not in shown]
     if rest:
         yield [f"… {len(rest)} more", *(f"{int(f.per_category[rest].sum()):,}" for f in report.splits.values())]
@@ -116,12 +116,12 @@ def _mark(finding: AuditFinding) -> str:
 
 def _print_notes(report: AuditReport, console: Console) -> None:
     for note in report.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}")
+        console.print(f"[yellow]note:[/] {terminal_lines(note)}")
 
 
 def _print_way_out(finding: AuditFinding, console: Console) -> None:
-    console.print(f"\n{_mark(finding)}: [bold]{escape(finding.title)}: {finding.count:,}[/]", highlight=False)
-    named = ((visible(spot.name), spot.detail) for spot in finding.spots)
+    console.print(f"\n{_mark(finding)}: [bold]{terminal_lines(finding.title)}: {finding.count:,}[/]", highlight=False)
+    named = ((cut(visible(spot.name), MAX_CELL), spot.detail) for spot in finding.spots)
     told = dict.fromkeys(f"{name} ({detail})" if detail else name for name, detail in named)
     if told:
         console.print(f"  {list_names(told, 3)}", markup=False, highlight=False, style="dim")

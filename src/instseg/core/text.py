@@ -9,7 +9,10 @@ from collections.abc import Iterable, Sequence
 MAX_NAME_BYTES = 255  # of file systems
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
 """Categories of Unicode: control and format characters, surrogates, separators, spaces of other widths."""
+OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Those of them that a terminal obeys, or cannot write."""
 MAX_PRINTED = 60  # characters of a value in a message
+MAX_NAMED = 400  # characters of a name in a list, which may come with a reason
 
 
 def list_names(names: Iterable[object], limit: int = 8) -> str:
@@ -21,7 +24,7 @@ def list_names(names: Iterable[object], limit: int = 8) -> str:
     """
     listed = [str(name) for name in names]
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return (", ".join(listed[:limit]) + more) or "nothing"
+    return (", ".join(visible_lines(cut(name, MAX_NAMED)) for name in listed[:limit]) + more) or "nothing"
 
 
 def did_you_mean(close: Sequence[str]) -> str:
@@ -60,6 +63,21 @@ def visible(text: str) -> str:
     start = len(text) - len(text.lstrip(" "))
     shown = "".join(f"⟨U+{ord(c):04X}⟩" if _is_hidden(c) else c for c in inner)
     return "␣" * start + shown + "␣" * (len(text) - start - len(inner))
+
+
+def visible_lines(text: str) -> str:
+    """Return the text with what a terminal obeys written out: control and format characters, but no tabs and spaces."""
+    return "".join(f"⟨U+{ord(c):04X}⟩" if c != "\t" and unicodedata.category(c) in OBEYED else c for c in text)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most so many letters, the last being an ellipsis where some are left out.
+
+    Args:
+        text: any.
+        limit: number of letters.
+    """
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def without_hidden(text: str) -> str:

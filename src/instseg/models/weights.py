@@ -8,11 +8,11 @@ from io import StringIO
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from torch import Tensor, nn
 
 from instseg.core.categories import Categories
+from instseg.core.channels import terminal_lines
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
 from instseg.models.state_dict import BACKGROUND, BODY, StateDict, WeightsFile
@@ -52,13 +52,18 @@ class WeightsReport:
 
     def __rich__(self) -> Table:
         table = Table(
-            "part", "loaded", "transferred", "new", title=escape(f"weights: {self.source}"), title_justify="left"
+            "part",
+            "loaded",
+            "transferred",
+            "new",
+            title=terminal_lines(f"weights: {self.source}"),
+            title_justify="left",
         )
         for column in table.columns[1:]:
             column.justify = "right"
         for part in dict.fromkeys(map(_part, self.sizes)):
             table.add_row(part, *(f"{count:,}" if count else "" for count in self._counts(part)))
-        table.caption, table.caption_justify = escape(self._caption()), "left"
+        table.caption, table.caption_justify = terminal_lines(self._caption()), "left"
         return table
 
     def _counts(self, part: str) -> tuple[int, int, int]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.channels import terminal_cell, terminal_lines
 from instseg.core.text import plural
 
 NUM_UNREADABLE_SHOWN = NUM_CATEGORIES_SHOWN = 20
@@ -42,15 +42,17 @@ class PredictSummary:
         if self.unreadable:
             console.print(f"[red]{len(self.unreadable)} of {self.num_images + len(self.unreadable)} not readable:[/]")
         for path, reason in self.unreadable[:NUM_UNREADABLE_SHOWN]:
-            console.print(f"  {escape(str(path))}: {escape(reason)}", highlight=False, soft_wrap=True)
+            console.print(f"  {terminal_lines(str(path))}: {terminal_lines(reason)}", highlight=False, soft_wrap=True)
         if len(self.unreadable) > NUM_UNREADABLE_SHOWN:
             console.print(f"  … and {len(self.unreadable) - NUM_UNREADABLE_SHOWN} more")
         if self.num_images:
             console.print(self._found())
             for note in self.notes:
-                console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+                console.print(f"[yellow]note:[/] {terminal_lines(note)}", highlight=False, soft_wrap=True)
             for name in self.writes:
-                console.print(f"{name + ':':<18}{escape(str(self.output / name))}", highlight=False, soft_wrap=True)
+                console.print(
+                    f"{name + ':':<18}{terminal_lines(str(self.output / name))}", highlight=False, soft_wrap=True
+                )
 
     def _found(self) -> Table | str:
         """Return the counts of instances as a table, or a sentence where there are none."""
@@ -61,7 +63,7 @@ class PredictSummary:
         table.add_column("category")
         table.add_column("instances", justify="right")
         for name, count in list(self.num_instances.items())[:NUM_CATEGORIES_SHOWN]:
-            table.add_row(escape(name), str(count))
+            table.add_row(terminal_cell(name), str(count))
         if (num_more := len(self.num_instances) - NUM_CATEGORIES_SHOWN) > 0:
             rest = list(self.num_instances.values())[NUM_CATEGORIES_SHOWN:]
             table.add_row(f"… {num_more} more", str(sum(rest)))

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.channels import terminal_lines
 from instseg.core.text import plural
 from instseg.profiling import profile as part
 from instseg.profiling.costs import costs
@@ -78,7 +78,7 @@ def _image_table(profile: Profile) -> Table:
 
 
 def _table(title: str, caption: str) -> Table:
-    table = Table(title=title, title_justify="left", caption=escape(caption), caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=terminal_lines(caption), caption_justify="left")
     table.add_column("part")
     table.add_column("time", justify="right")
     table.add_column("fraction", justify="right")
@@ -92,7 +92,7 @@ def _add_rows(table: Table, seconds: Mapping[str, float], inner: bool) -> None:
     outer["forward"] = sum(network.values())
     for name in sorted(outer, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
         total = sum(seconds.values())
-        table.add_row(escape(name), _time(outer[name]), f"{outer[name] / total:.0%}")
+        table.add_row(terminal_lines(name), _time(outer[name]), f"{outer[name] / total:.0%}")
         for part_name, value in network.items() if inner and name == "forward" else ():
             table.add_row(f"  {part_name}", _time(value), f"{value / total:.0%}", style="dim")
 
@@ -118,8 +118,10 @@ def _costs_table(profile: Profile) -> Table:
     table.title, table.title_justify = "The five most expensive parts of an epoch", "left"
     table.add_column(justify="right")
     for number, cost in enumerate(costs(profile)[:NUM_COSTS], start=1):
-        table.add_row(f"{number}.", f"{cost.fraction:.0%}", escape(f"{cost.name}, {_time(cost.seconds_per_epoch)}"))
-        table.add_row("", "", escape(cost.hint), style="dim")
+        table.add_row(
+            f"{number}.", f"{cost.fraction:.0%}", terminal_lines(f"{cost.name}, {_time(cost.seconds_per_epoch)}")
+        )
+        table.add_row("", "", terminal_lines(cost.hint), style="dim")
     return table
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from instseg.core.channels import terminal_cell, terminal_lines
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural
 from instseg.sweeps.comparison import sentence
@@ -58,7 +58,7 @@ def show_leaderboard(folder: SweepFolder, strategy: Strategy | None = None) -> N
     report = [NOT_OURS] if strategy is None else strategy.report(records, info, folder.path)
     lines = [*report, *_best_two(rows, info)]
     for line in lines:
-        console.print(escape(line), highlight=False, soft_wrap=True)
+        console.print(terminal_lines(line), highlight=False, soft_wrap=True)
     write_csv(folder.path / "leaderboard.csv", rows, info)
     plot_values(rows, info, folder.path / "leaderboard.png")
     write_hparams(folder.path / "tensorboard", rows, info)
@@ -92,7 +92,7 @@ def _title(rows: Sequence[Row], info: SweepInfo) -> str:
     counts = {state: sum(row.record.state == state for row in rows) for state in (DONE, PRUNED, FAILED)}
     others = len(rows) - sum(counts.values())
     said = ", ".join(f"{n} {state}" for state, n in [*counts.items(), ("open", others)] if n) or "no job yet"
-    return f"[bold]{escape(info.metric.removeprefix('val/'))} of {plural(len(rows), 'job')}:[/] {said}"
+    return f"[bold]{terminal_lines(info.metric.removeprefix('val/'))} of {plural(len(rows), 'job')}:[/] {said}"
 
 
 def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
@@ -111,7 +111,7 @@ def _table(rows: Sequence[Row], info: SweepInfo) -> Table:
 
 def _cells(row: Row, info: SweepInfo) -> list[str]:
     record = row.record
-    values = [escape(short(record.values.get(key, ""))) for key in info.values]
+    values = [terminal_cell(short(record.values.get(key, ""))) for key in info.values]
     numbers = ["–" if value is None else decimals(value) for value in (row.metric, row.tested)]
     colour = COLOURS.get(record.state, "cyan")
     state = f"[{colour}]{record.kind or record.state}[/]"
@@ -127,7 +127,7 @@ def _print_failures(rows: Sequence[Row], console: Console) -> None:
             numbers.setdefault(row.record.reason or "", []).append(str(row.record.number))
     for reason, jobs in list(numbers.items())[:MAX_REASONS]:
         names = f"{'jobs' if len(jobs) > 1 else 'job'} {list_names(jobs)}"
-        console.print(f"[red]{names} failed:[/] {escape(reason)}", soft_wrap=True, highlight=False)
+        console.print(f"[red]{names} failed:[/] {terminal_lines(reason)}", soft_wrap=True, highlight=False)
     if len(numbers) > MAX_REASONS:
         console.print(f"and {plural(len(numbers) - MAX_REASONS, 'more reason')}: see leaderboard.csv")
 

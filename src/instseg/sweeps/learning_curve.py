@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from instseg.core.channels import MAX_LABEL, plot_label
 from instseg.core.errors import InstsegError
 from instseg.evaluation.chance import REPEAT, verdict
 from instseg.sweeps.changes import Change, change, is_measured, mean_metric, paired
@@ -155,12 +156,18 @@ def plot_learning_curves(curves: Mapping[str, Curve], info: SweepInfo, path: Pat
             if records[1:]
             for r in records
         ]
-        axis.plot(*zip(*means.items(), strict=True), "-o", color=f"C{number % 10}", label=others or None, linewidth=1.8)
+        axis.plot(
+            *zip(*means.items(), strict=True),
+            "-o",
+            color=f"C{number % 10}",
+            label=plot_label(others, MAX_LABEL) or None,
+            linewidth=1.8,
+        )
         axis.plot([x for x, _ in jobs], [y for _, y in jobs], "o", color=f"C{number % 10}", alpha=0.35, markersize=4)
         for place in means.items():
             axis.annotate(decimals(place[1]), place, (0, 8), textcoords="offset points", ha="center", fontsize=9)
     axis.set_xlabel("fraction of the training images (%)")
-    axis.set_ylabel(info.metric)
+    axis.set_ylabel(plot_label(info.metric))
     axis.set_title("Would more data help?", loc="left")
     axis.set_xticks(sorted({100 * fraction for curve in curves.values() for fraction in curve}))
     axis.margins(x=0.08, y=0.18)

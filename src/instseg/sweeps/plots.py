@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from instseg.core.channels import MAX_LABEL, plot_label
 from instseg.core.text import plural
 from instseg.sweeps.ranking import MAX_NUMBER, Row, decimals, short
 from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
@@ -84,7 +85,7 @@ def plot_values(rows: Sequence[Row], info: SweepInfo, path: Path) -> None:
     for axis in list(axes.flat)[len(keys) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
-        axis.set_ylabel(f"{info.metric} ({'higher' if info.mode == 'max' else 'lower'} is better)")
+        axis.set_ylabel(f"{plot_label(info.metric)} ({'higher' if info.mode == 'max' else 'lower'} is better)")
     figure.suptitle(_title(rows, info), fontsize=11)
     figure.legend(handles=_legend(rows), loc="outside lower center", ncols=len(MARKS), fontsize=9, frameon=False)
     write_png(figure, path)
@@ -129,10 +130,10 @@ def _draw_panel(axis: Axes, key: str, rows: Sequence[Row]) -> None:
     num_values = len({row.record.values[key] for row in done})
     is_grid = num_values > 1 and len(groups) <= MAX_LINES and num_values * len(groups) <= 1.5 * len(done)
     for number, (name, group) in enumerate(groups.items() if is_grid else [("", done)]):
-        style: Style = {"color": f"C{number}", "label": name or None} if is_grid else {}
+        style: Style = {"color": f"C{number}", "label": plot_label(name, MAX_LABEL) or None} if is_grid else {}
         _draw_points(axis, [(places[r.record.values[key]], r.metric or 0.0) for r in group], key, group, style)
     _draw_others(axis, key, rows, places)
-    axis.set_xlabel(key)
+    axis.set_xlabel(plot_label(key))
     axis.grid(alpha=0.3)
     if is_grid and len(groups) > 1:
         axis.legend(fontsize=8, framealpha=0.85, loc="best")
@@ -161,7 +162,9 @@ def _draw_others(axis: Axes, key: str, rows: Sequence[Row], places: Mapping[str,
         axis.plot(places[value], BAND / 2, transform=axis.get_xaxis_transform(), **MARKS[FAILED_MARK])
         if (number := _number(key, value)) is not None and number != places[value]:
             at, above = (places[value], BAND), axis.get_xaxis_transform()
-            axis.annotate(short(value), at, xycoords=above, ha="center", va="bottom", fontsize=8, color=FAILED_COLOUR)
+            axis.annotate(
+                plot_label(short(value)), at, xycoords=above, ha="center", va="bottom", fontsize=8, color=FAILED_COLOUR
+            )
     if failed:
         band = Rectangle((0, 0), 1, BAND, transform=axis.transAxes, color=FAILED_COLOUR, alpha=0.08, linewidth=0)
         axis.add_patch(band)

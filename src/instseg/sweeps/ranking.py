@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.atomic import write_text_atomically
+from instseg.core.channels import csv_cell
 from instseg.runs.outcome import METRICS, read_metrics
 from instseg.sweeps.comparison import Difference, compare_runs
 from instseg.sweeps.records import DONE, PRUNED, RETRIED, JobRecord, SweepInfo
@@ -93,12 +94,14 @@ def write_csv(path: Path, rows: Sequence[Row], info: SweepInfo) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     tested = f"test/{info.metric.removeprefix('val/')}"
-    writer.writerow(["rank", "job", *info.values, info.metric, tested, "state", "reason", "seconds", "run_dir"])
+    columns = [*info.values, info.metric, tested]
+    writer.writerow(["rank", "job", *map(csv_cell, columns), "state", "reason", "seconds", "run_dir"])
     for row in rows:
         r = row.record
         values = [r.values.get(key, "") for key in info.values]
         ending = [r.state, r.reason, r.seconds, r.run_dir]
-        writer.writerow([row.rank, r.number, *values, row.metric, row.tested, *ending])
+        cells = [row.rank, r.number, *values, row.metric, row.tested, *ending]
+        writer.writerow(map(csv_cell, cells))
     write_text_atomically(path, text.getvalue())
 
 

@@ -16,6 +16,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from instseg.core.atomic import write_text_atomically
+from instseg.core.channels import csv_cell
 from instseg.core.records import convert_plain
 from instseg.core.types import Batch
 from instseg.training.best import is_best
@@ -172,7 +173,7 @@ def _as_csv(names: Sequence[str], rows: Sequence[Row]) -> str:
     """Return the table as text; what is not defined is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(map(csv_cell, names))
     for row in rows:
         values = (row.get(name, math.nan) for name in names)
         writer.writerow([f"{value:.6g}" if math.isfinite(value) else "" for value in values])

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from instseg.core.atomic import replacing
+from instseg.core.channels import plot_label
 
 Row = Mapping[str, float]
 """Logged name -> value of one validation, with its ``epoch``."""
@@ -82,7 +83,14 @@ def _draw_panel(axis: Axes, title: str, names: Mapping[str, str], rows: Sequence
     marker = "o" if len(rows) <= MARKED_UP_TO else None
     for name, label in list(names.items())[:MAX_CURVES]:
         values = [drawable(row.get(name, math.nan)) for row in rows]
-        axis.plot([row["epoch"] for row in rows], values, label=label, marker=marker, markersize=3.5, linewidth=1.6)
+        axis.plot(
+            [row["epoch"] for row in rows],
+            values,
+            label=plot_label(label),
+            marker=marker,
+            markersize=3.5,
+            linewidth=1.6,
+        )
     axis.set_xlabel("epoch")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)

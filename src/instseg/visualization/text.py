@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
 
@@ -85,12 +86,13 @@ def fitting(text: str, size_px: int, width: int) -> str:
         size_px: size of the letters.
         width: room for it in pixels.
     """
-    text = "".join(letter if letter.isprintable() else " " for letter in text)  # text layout fails on them
-    if font_of(size_px).getlength(text) <= width:
-        return text
-    while text and font_of(size_px).getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    start = text[: max(width, 0) + 1]  # hardly a letter is narrower than a pixel
+    start = "".join(letter if letter.isprintable() else " " for letter in start)  # text layout fails on them
+    font = font_of(size_px)
+    if len(start) == len(text) and font.getlength(start) <= width:
+        return start
+    length = bisect_right(range(1, len(start) + 1), width, key=lambda n: math.ceil(font.getlength(f"{start[:n]}…")))
+    return f"{start[:length]}…"
 
 
 def contrasting(colour: Colour) -> Colour:

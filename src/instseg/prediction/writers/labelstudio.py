@@ -12,6 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.categories import category_colour
+from instseg.core.channels import xml_text
 from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
 from instseg.core.polygons import join_polygons
@@ -115,9 +116,10 @@ def _region(region_id: str, polygon: Polygon, category: str, score: float, image
 
 
 def _label_config(run: PredictionRun) -> str:
+    names = [quoteattr(xml_text(name)) for name in run.categories.names]
     labels = "\n".join(
-        f'    <Label value={quoteattr(name)} background="#{"".join(f"{c:02x}" for c in category_colour(label))}"/>'
-        for label, name in enumerate(run.categories.names, start=1)
+        f'    <Label value={name} background="#{"".join(f"{c:02x}" for c in category_colour(label))}"/>'
+        for label, name in enumerate(names, start=1)
     )
     return (
         f'<View>\n  <Image name="{IMAGE}" value="${IMAGE}" zoom="true" zoomControl="true"/>\n'

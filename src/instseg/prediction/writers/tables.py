@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from instseg.core.atomic import replacing
+from instseg.core.channels import csv_cell
 from instseg.core.coco_json import CSV_COLUMNS, prediction_rows, predictions_to_coco
 from instseg.core.files import write_json
 from instseg.core.prediction_mark import coco_digest
@@ -72,4 +73,5 @@ class Csv(Writer):
             table = csv.DictWriter(file, CSV_COLUMNS)
             table.writeheader()
             for image in images:
-                table.writerows(prediction_rows(image.prediction, image.file, self.run.categories))
+                rows = prediction_rows(image.prediction, image.file, self.run.categories)
+                table.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)

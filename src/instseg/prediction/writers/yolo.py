@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from instseg.core.atomic import replacing, write_text_atomically
+from instseg.core.channels import csv_cell
 from instseg.core.masks import rle_area
 from instseg.core.polygons import join_polygons
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
@@ -67,7 +68,7 @@ class Yolo(Writer):
         drawn = [index for index, rle in enumerate(found.rles) if rle_area(rle) > 0]
         for line, index in enumerate(drawn, start=1):
             category = self.run.categories.name(int(found.labels[index]))
-            yield file, line, category, round(float(found.scores[index]), 6)
+            yield str(csv_cell(file)), line, str(csv_cell(category)), round(float(found.scores[index]), 6)
 
 
 def _without_folders_of_that_name(stem: str) -> str:
