@@ -51,7 +51,7 @@ def test_the_same_names_in_the_same_order_are_the_same():
         (("cat", "dog"), "only in checkpoint: horse$"),
         (("cat", "dog", "horse", "cow"), "only in dataset: cow$"),
         (("cat", "dog", "cow"), "only in checkpoint: horse; only in dataset: cow"),
-        (("dog", "cat", "horse"), r"order in checkpoint: \['cat', 'dog', 'horse'\]; order in dataset: \['dog'"),
+        (("dog", "cat", "horse"), "order in checkpoint: cat, dog, horse; order in dataset: dog"),
     ],
 )
 def test_a_difference_is_told_by_name(others, told):
@@ -66,9 +66,7 @@ def test_names_are_selected_in_the_wanted_order():
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(
-        InstsegError, match=r"my.json: no category named 'hors', 'cow'; it has \['cat', 'dog', 'horse'\]"
-    ):
+    with pytest.raises(InstsegError, match=r"my.json: no category named hors, cow; it has cat, dog, horse"):
         select_names(ANIMALS.names, ["cat", "hors", "cow"], "my.json")
 
 

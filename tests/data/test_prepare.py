@@ -567,6 +567,20 @@ def test_images_that_are_not_there_at_all_are_an_error_that_says_where_they_were
         prepared(tmp_path)
 
 
+def test_forty_thousand_categories_are_indexed_in_a_moment(tmp_path):
+    number = 40_000
+    images = [coco_image(i, f"{i}.png", SIZE) for i in range(1, 5)]
+    annotations = [coco_annotation(i, i, number, [SQUARE.tolist()]) for i in range(1, 5)]
+    categories = [{"id": i, "name": f"category {i}"} for i in range(1, number + 1)]
+    write_json(tmp_path / "x.json", {"images": images, "annotations": annotations, "categories": categories})
+    for image in images:
+        write_picture(tmp_path / image["file_name"], SIZE, image["id"])
+    began = time.process_time()
+    index = prepared(tmp_path, group_by=None).indices["train"]
+    assert index.ground_truth(0).labels.tolist() == [number]
+    assert time.process_time() - began < 8  # the square of this number of steps would be minutes
+
+
 # ---- real folders
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from instseg.core.errors import InstsegError
+from instseg.core.text import list_names
 from instseg.core.types import CocoCategory
 
 GOLDEN_RATIO = 0.618033988749895  # successive hues stay far apart, however many there are
@@ -22,7 +23,7 @@ class Categories:
     def __post_init__(self) -> None:
         duplicates = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if duplicates:
-            raise InstsegError(f"categories: names must be unique, found twice: {', '.join(duplicates)}")
+            raise InstsegError(f"categories: names must be unique, found twice: {list_names(duplicates)}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,15 +56,18 @@ class Categories:
         """
         if self.names == other.names:
             return
-        only_self = [name for name in self.names if name not in other.names]
-        only_other = [name for name in other.names if name not in self.names]
+        of_self, of_other = {*self.names}, {*other.names}
+        only_self = [name for name in self.names if name not in of_other]
+        only_other = [name for name in other.names if name not in of_self]
         parts = []
         if only_self:
-            parts.append(f"only in {self_is}: {', '.join(only_self)}")
+            parts.append(f"only in {self_is}: {list_names(only_self)}")
         if only_other:
-            parts.append(f"only in {other_is}: {', '.join(only_other)}")
+            parts.append(f"only in {other_is}: {list_names(only_other)}")
         if not parts:
-            parts.append(f"order in {self_is}: {list(self.names)}; order in {other_is}: {list(other.names)}")
+            parts.append(
+                f"order in {self_is}: {list_names(self.names)}; order in {other_is}: {list_names(other.names)}"
+            )
         raise InstsegError(f"categories of {self_is} and {other_is} differ; " + "; ".join(parts))
 
     def to_coco(self) -> list[CocoCategory]:
@@ -102,5 +106,5 @@ def select_names(available: Sequence[str], wanted: str | Sequence[str] | None, w
     known = set(available)
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise InstsegError(f"{where}: no category named {', '.join(map(repr, missing))}; it has {list(available)}")
+        raise InstsegError(f"{where}: no category named {list_names(missing)}; it has {list_names(available, 30)}")
     return tuple(wanted)

@@ -79,7 +79,7 @@ def html_text(value: object, limit: int = MAX_LINE) -> str:
         value: such as a name.
         limit: letters that are kept.
     """
-    return html.escape(visible(cut(str(value), limit)))
+    return html.escape(xml_text(visible(cut(str(value), limit))))
 
 
 def plot_label(value: object, limit: int = MAX_CELL) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
+from instseg.core.text import list_names
 from instseg.evaluation.detection_limits import COCO_LIMIT, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.intervals import draw, interval, resamples_for
@@ -79,9 +80,9 @@ class ResampledAp:
     def __init__(self, records: Sequence[ImageRecord], categories: Categories, metric: str) -> None:
         kind = ApKind.parse(metric)
         if kind.category is not None and kind.category not in categories.names:
-            raise InstsegError(f"{metric}: no such category; there are {', '.join(categories.names)}")
-        names = categories.names if kind.category is None else (kind.category,)
-        labels = [categories.names.index(name) + 1 for name in names]
+            raise InstsegError(f"{metric}: no such category; there are {list_names(categories.names, 30)}")
+        everything = range(1, len(categories) + 1)
+        labels = everything if kind.category is None else [categories.label(kind.category)]
         pool = Pool.of(records)
         overlaps = pool.overlaps([record.masks if kind.kind == "segm" else record.boxes for record in records])
         matches, within = match(pool, overlaps), within_areas(overlaps.areas)

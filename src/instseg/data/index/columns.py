@@ -10,7 +10,7 @@ flat arrays are mapped once and shared by all workers and ranks. Columns, I imag
 ``file_names``          bytes + offsets (I + 1)  relative to ``image_root``, UTF-8
 ``instance_offsets``    (I + 1,) int64           instances of image i are ``offsets[i] : offsets[i + 1]``
 ``annotation_ids``      (N,) int64               as in the json
-``labels``              (N,) int16               1..num_categories
+``labels``              (N,) int32               1..num_categories
 ``iscrowd``             (N,) bool
 ``areas``               (N,) float64             px², as annotated
 ``boxes``               (N, 4) float64           xyxy

@@ -13,7 +13,7 @@ from instseg.core.records import Record, RecordError, read_record
 
 META = "meta.json"
 REMEDY = "the dataset is indexed again"
-INDEX_VERSION = 7
+INDEX_VERSION = 8
 """Raise it whenever the same labels give another index."""
 
 
@@ -44,7 +44,7 @@ COLUMNS = {
     "rotate": Column(np.bool_),
     "instance_offsets": Column(np.int64),
     "annotation_ids": Column(np.int64),
-    "labels": Column(np.int16),
+    "labels": Column(np.int32),
     "iscrowd": Column(np.bool_),
     "areas": Column(np.float64),
     "boxes": Column(np.float64, (4,)),

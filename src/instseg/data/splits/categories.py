@@ -24,7 +24,7 @@ def joined_categories(
     Raises:
         InstsegError: a wanted name is in no split, or there is no category.
     """
-    names = {split: tuple(dict.fromkeys(c["name"] for c in part.coco["categories"])) for split, part in parts.items()}
+    names = {split: dict.fromkeys(c["name"] for c in part.coco["categories"]) for split, part in parts.items()}
     first = sorted(names, key=lambda split: split != "train")
     everything = tuple(dict.fromkeys(name for split in first for name in names[split]))
     chosen = Categories(select_names(everything, wanted, "the labels"))

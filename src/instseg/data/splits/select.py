@@ -36,7 +36,8 @@ def select_categories(coco: CocoDict, names: Collection[str]) -> CocoDict:
         coco: the labels.
         names: of the categories.
     """
-    categories = [category for category in coco["categories"] if category["name"] in names]
+    wanted = {*names}
+    categories = [category for category in coco["categories"] if category["name"] in wanted]
     ids = {category["id"] for category in categories}
     annotations = [a for a in coco["annotations"] if a["category_id"] in ids]
     return {**coco, "categories": categories, "annotations": annotations}
