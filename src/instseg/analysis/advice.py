@@ -59,7 +59,7 @@ def advice_section(seen: Seen, situation: Situation) -> Section:
 def _all(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
     """Yield advice with the number of mistakes that it concerns."""
     least = max(MIN_CASES, LARGE_FRACTION * len(seen.cases))
-    for rule in (_threshold, _confused, _small, _masks, _labels, _repeated, _rare):
+    for rule in (_threshold, _confused, _small, _crowded, _masks, _labels, _repeated, _rare):
         for number, advice in rule(seen, situation):
             if number >= least:
                 yield number, advice
@@ -119,6 +119,23 @@ def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
             f"Objects {smallest.name} have AP {smallest.ap.value:.2f}, others up to {largest.ap.value:.2f}. The "
             f"network sees images of {situation.min_size} px; 1.5 times that takes about twice the time and memory.",
             (f"augmentation.min_size={min_size} augmentation.max_size={max_size}",),
+        ),
+    )
+
+
+def _crowded(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    alone, *crowded = seen.parts.get("By crowding", ())
+    worse = [part for part in crowded if part.ap.high < alone.ap.low]
+    if not worse:
+        return
+    number = sum(part.num_objects for part in worse)
+    yield (
+        round(sum((1 - part.ap.value) * part.num_objects for part in worse)),
+        Advice(
+            "Train on more objects that touch",
+            f"{plural(number, 'object')} with neighbours have AP {min(part.ap.value for part in worse):.2f} and more, "
+            f"those alone {alone.ap.value:.2f}. Label crowded images first, or paste objects upon each other.",
+            ("augmentation=copy_paste",),
         ),
     )
 

@@ -13,7 +13,7 @@ from instseg.core.channels import html_text
 WIDTH, HEIGHT = 360, 250  # of a phone: shown in its own size, letters are read
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 36
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-BAR_PX, BAR_LEFT, BAR_RIGHT = 26, 120, 96
+BAR_PX, BAR_LEFT, BAR_RIGHT = 26, 150, 90
 MAX_POINTS = 200
 """Points of a drawn curve."""
 

@@ -97,6 +97,7 @@ def _places(run_dir: Path) -> str:
     best = (run_dir / "checkpoints/best.ckpt").exists()
     places = {
         "best checkpoint" if best else "last checkpoint": f"checkpoints/{'best' if best else 'last'}.ckpt",
+        "report": "report.html",
         "metrics": "metrics.json",
         "history": "history.csv",
         "curves": "curves.png",
