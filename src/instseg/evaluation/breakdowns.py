@@ -137,7 +137,7 @@ def breakdown(pool: DetailsPool, groups: Groups, categories: Categories, drawn: 
 
 def _aps(curves: Sequence[Curve], weights: Weights) -> Floats:
     """Return AP over all IoU thresholds and at the lowest, (resamples, 2)."""
-    step = max(1, CHUNK // max((len(curve.images) for curve in curves), default=1))
+    step = max(1, CHUNK // max([1, *(len(curve.images) for curve in curves)]))
     return np.concatenate([_aps_of(curves, weights[start : start + step]) for start in range(0, len(weights), step)])
 
 
