@@ -36,14 +36,24 @@ def digests_of(paths: Iterable[str], known: Mapping[str, str]) -> dict[str, str]
         paths: of files; of a folder, the names in it count.
         known: what this function has returned before.
     """
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        listed = list(paths)
-        return dict(zip(listed, pool.map(lambda path: _known_or_read(path, known.get(path, "")), listed), strict=True))
+    stamps = {path: stamp_of(path) for path in paths}  # before the content: a change meanwhile shows the next time
+    states = {path: known[path] for path, stamp in stamps.items() if _is_of(known.get(path), stamp)}
+    new = [path for path in stamps if path not in states]
+    if new:
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
+            digests = pool.map(_digests, (new[start :: 4 * NUM_THREADS] for start in range(4 * NUM_THREADS)))
+            for some in digests:
+                states |= {path: f"{stamps[path]} {digest}" for path, digest in some}
+    return {path: states[path] for path in stamps}
 
 
-def _known_or_read(path: str, known: str) -> str:
-    stamp = stamp_of(path)  # before the content: a change meanwhile shows the next time
-    return known if stamp != NO_FILE and known.rpartition(" ")[0] == stamp else f"{stamp} {_digest(path)}"
+def _is_of(state: str | None, stamp: str) -> bool:
+    """Tell whether a known state has this stamp; without a file there is nothing to know."""
+    return state is not None and stamp != NO_FILE and state.startswith(f"{stamp} ")
+
+
+def _digests(paths: Iterable[str]) -> list[tuple[str, str]]:
+    return [(path, _digest(path)) for path in paths]
 
 
 def _digest(path: str) -> str:

@@ -38,7 +38,7 @@ def _line(error: OSError, root: str, cache: Path) -> str:
         return f"cache_dir={cache}: {_reason(error, cache)}"
     if error.errno in NOT_ALLOWED:
         return f"dataset.root={root}: not allowed to read or write {file}"
-    return f"dataset.root={root}: cannot be read: {error.strerror or error}{f': {file}' if file else ''}"
+    return f"dataset.root={root}: cannot be read: {_words(error)}{f': {file}' if file else ''}"
 
 
 def _reason(error: OSError, cache: Path) -> str:
@@ -47,7 +47,11 @@ def _reason(error: OSError, cache: Path) -> str:
         return f"the disk is full{where}. Free some space, or choose another folder; what is whole is kept"
     if error.errno in NO_FOLDER and (in_the_way := _file_in_the_way(Path(str(error.filename)), cache)):
         return f"expected a folder, found the file {in_the_way}. Remove it, or choose another folder"
-    return f"cannot be written to: {error.strerror or error}{where}. Choose another folder"
+    return f"cannot be written to: {_words(error)}{where}. Choose another folder"
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _file_in_the_way(path: Path, cache: Path) -> Path | None:

@@ -36,9 +36,11 @@ def label_digests(files: Iterable[Path], root: Path, indices: Path) -> list[tupl
     known = _read(kept)
     started = time.time_ns()
     states = digests_of(paths, known)
-    settled = {path: state for path, state in states.items() if _last_change(state) < started - SETTLED_NS}
-    if any(known.get(path) != state for path, state in settled.items()):
-        write_record(kept, FileStates(files=settled))
+    new = {path: state for path, state in states.items() if known.get(path) != state}
+    settled = {path: state for path, state in new.items() if _last_change(state) < started - SETTLED_NS}
+    if settled:
+        still = {path: state for path, state in states.items() if path not in new}
+        write_record(kept, FileStates(files=still | settled))
     return [(path, state.rpartition(" ")[2]) for path, state in states.items()]
 
 
