@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 import resource
 import shutil
@@ -166,6 +167,12 @@ def test_pickled_code_is_not_run(tmp_path):
     torch.save({"instseg": {"format": FORMAT}, "code": Code()}, tmp_path / "code.ckpt")
     with pytest.raises(InstsegError, match=r"refused, as it holds code, _pytest\.\S+, which is never run"):
         load_checkpoint(tmp_path / "code.ckpt")
+
+
+def test_a_bare_pickle_is_called_so_and_neither_run_nor_called_damaged(tmp_path):
+    (tmp_path / "x.ckpt").write_bytes(pickle.dumps({"state_dict": Path}))
+    with pytest.raises(InstsegError, match=r"x\.ckpt: expected a checkpoint of instseg, found a pickle, .* never run"):
+        load_checkpoint(tmp_path / "x.ckpt")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from instseg import __version__
 from instseg.checkpoints.description import ENTRY, FORMAT, TRAINING
 from instseg.core.atomic import DISK_FULL, keep_as, replacing
 from instseg.core.errors import InstsegError
-from instseg.core.file_kinds import foreign_kind
+from instseg.core.file_kinds import foreign_kind, is_pickle
 from instseg.core.records import convert_plain
 from instseg.core.torch_files import ForeignFileError, TorchFileError, load_torch_file
 from instseg.runs.folders import LAST, PREVIOUS
@@ -159,7 +159,7 @@ def load_checkpoint(path: Path, mmap: bool = False, verify_tensors: bool = True)
     """
     if not path.is_file():
         raise InstsegError(f"checkpoint: no such file: {path}")
-    kind = foreign_kind(path)
+    kind = "a pickle, which may hold code and is never run" if is_pickle(path) else foreign_kind(path)
     if kind is not None:
         raise InstsegError(f"{path}: expected a checkpoint of instseg, found {kind}")
     verify(path, verify_tensors)

@@ -48,6 +48,17 @@ def foreign_kind(path: Path) -> str | None:
     return _kind_of_text(head)
 
 
+def is_pickle(path: Path) -> bool:
+    """Tell whether a file begins as a pickle does that is no archive, as older versions of torch wrote weights too.
+
+    Args:
+        path: an existing file.
+    """
+    with path.open("rb") as file:
+        head = file.read(2)
+    return head[:1] == b"\x80" and head[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
+
+
 def is_safetensors(path: Path) -> bool:
     """Tell whether a file begins as safetensors do: the length of a header in JSON, and the header.
 
