@@ -172,10 +172,15 @@ def test_the_groups_are_those_that_comparing_all_with_all_finds(seed, num_hashes
     while len(bits) <= num_hashes:  # chains and clusters whose steps are about the distance
         bits.append(changed(bits[rng.integers(len(bits))], min(256, max(0, max_distance + rng.integers(-2, 3))), rng))
     hashes = hashes_of(bits[:num_hashes])
-    assert similar_groups(hashes, max_distance).tolist() == groups_by_comparing_all(hashes, max_distance)
+    for few in (0, similar.FEW):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(similar, "FEW", few)
+            assert similar_groups(hashes, max_distance).tolist() == groups_by_comparing_all(hashes, max_distance)
 
 
-def test_the_distance_itself_still_counts_wherever_the_bits_are():
+@pytest.mark.parametrize("few", [0, similar.FEW])
+def test_the_distance_itself_still_counts_wherever_the_bits_are(few, monkeypatch):
+    monkeypatch.setattr(similar, "FEW", few)
     rng = np.random.default_rng(0)
     ones = rng.integers(0, 2, (500, 256))
     for num_bits, found in ((MAX_DISTANCE, 500), (MAX_DISTANCE + 1, 0)):

@@ -38,6 +38,7 @@ JPEG_SCALE = 3
 """Of the memory: a progressive JPEG takes a ninth of it, whatever the fraction of its size that is decoded."""
 NUM_BANDS, BITS_A_BAND = 16, 16  # 65,536 buckets a band: about one image in each where there are many
 MAX_PAIRS = 2_000_000  # compared at once: 0.3 GB
+FEW = 1000  # hashes of which all pairs are compared: it takes less time than to look up what is near
 
 Item = TypeVar("Item")
 Hashes = NDArray[np.uint64]
@@ -119,25 +120,36 @@ def group_similar(file_names: Sequence[str], image_root: Path) -> dict[str, str]
 def similar_groups(hashes: Hashes, max_distance: int = MAX_DISTANCE) -> Indices:
     """Return (N,) the lowest index of each hash's group: a chain of similar pairs connects the members of a group.
 
-    Only hashes that nearly agree in one of 16 bands of 16 bits are compared: of 40 bits, some band has at most two.
-    (In general, band i may have r_i bits apart where all r_i + 1 add up to the distance + 1.) The first round, of equal
-    bands next to each other, unites large groups, so that the second need not compare these image by image.
+    Of many, only hashes that nearly agree in one of 16 bands of 16 bits are compared: of 40 bits, some band has at most
+    two. (In general, band i may have r_i bits apart where all r_i + 1 add up to the distance + 1.) The first round, of
+    equal bands next to each other, unites large groups, so that the second need not compare these image by image.
 
     Args:
         hashes: (N, 4) uint64.
         max_distance: bits of 256 that may differ in a similar pair.
     """
     groups = np.arange(len(hashes))
+    if len(hashes) <= FEW:
+        _unite_similar(groups, hashes, np.arange(len(hashes)), np.triu_indices(len(hashes), 1), max_distance)
+        return groups
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), NUM_BANDS)
     for candidates in (_adjacent, _nearby):
         for band, keys in enumerate(bands.T):
             order = np.argsort(keys, kind="stable")
             ordered, now = hashes.take(order, axis=0), groups[order]  # near in the band, near in memory: twice as fast
             radius = (max_distance + 1 + band) // NUM_BANDS - 1
-            for left, right in candidates(keys[order].astype(np.int64), now, radius):
-                near = _distances(ordered, left, right) <= max_distance
-                _unite(groups, order[left[near]], order[right[near]])
+            for pairs in candidates(keys[order].astype(np.int64), now, radius):
+                _unite_similar(groups, ordered, order, pairs, max_distance)
     return groups
+
+
+def _unite_similar(
+    groups: Indices, hashes: Hashes, order: Indices, pairs: tuple[Indices, Indices], max_distance: int
+) -> None:
+    """Join, in place, the groups of the similar among these pairs of ``hashes``, which are those of ``order``."""
+    left, right = pairs
+    near = _distances(hashes, left, right) <= max_distance
+    _unite(groups, order[left[near]], order[right[near]])
 
 
 def _unite(groups: Indices, left: Indices, right: Indices) -> None:
