@@ -124,8 +124,8 @@ def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
 
 
 def _crowded(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
-    alone, *crowded = seen.parts.get("By crowding", ())
-    worse = [part for part in crowded if part.ap.high < alone.ap.low]
+    parts = seen.parts.get("By crowding", ())
+    worse = [part for part in parts[1:] if part.ap.high < parts[0].ap.low]
     if not worse:
         return
     number = sum(part.num_objects for part in worse)
@@ -134,7 +134,7 @@ def _crowded(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         Advice(
             "Train on more objects that touch",
             f"{plural(number, 'object')} with neighbours have AP {min(part.ap.value for part in worse):.2f} and more, "
-            f"those alone {alone.ap.value:.2f}. Label crowded images first, or paste objects upon each other.",
+            f"those alone {parts[0].ap.value:.2f}. Label crowded images first, or paste objects upon each other.",
             ("augmentation=copy_paste",),
         ),
     )

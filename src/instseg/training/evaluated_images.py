@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from instseg.core.types import Batch, GroundTruth, Prediction
+from instseg.training.trainer_parts import predictions_of
 
 
 class EvaluatedImagesKeeper(Callback):
@@ -33,8 +32,7 @@ class EvaluatedImagesKeeper(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch."""
-        assert isinstance(outputs, Mapping)
-        self.pairs.extend(zip(outputs["predictions"], batch.ground_truth, strict=True))
+        self.pairs.extend(zip(predictions_of(outputs), batch.ground_truth, strict=True))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the images of all ranks to the first."""

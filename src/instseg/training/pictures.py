@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from instseg.evaluation.outcomes import outcomes_of
 from instseg.training.picture_budget import PictureBudget
 from instseg.training.progress import progress_of
 from instseg.training.tensorboard import add_jpeg, as_jpeg, tensorboard_of
-from instseg.training.trainer_parts import data_of
+from instseg.training.trainer_parts import data_of, predictions_of
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_target
 from instseg.visualization.outcomes import draw_outcomes
@@ -111,7 +111,7 @@ class PictureLogger(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw images until there are enough."""
-        self._draw(trainer, _predictions(outputs), batch, _split(trainer))
+        self._draw(trainer, predictions_of(outputs), batch, _split(trainer))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Publish the drawn images."""
@@ -187,14 +187,6 @@ def training_sheet(batch: Batch, categories: Categories, colour_by: ColourBy = "
         pixels = np.ascontiguousarray(image[:, :height, :width].permute(1, 2, 0).cpu().numpy())
         pictures.append(wrapped(draw_target(pixels, target.to("cpu"), categories, colour_by, size), rows))
     return contact_sheet(pictures, columns, tile)
-
-
-def _predictions(outputs: object) -> list[Prediction]:
-    """Return the predictions that an evaluation step of an InstanceSegmentationModule returned."""
-    if not isinstance(outputs, Mapping):
-        raise TypeError(f"expected the outputs of an InstanceSegmentationModule, found {type(outputs).__name__}")
-    predictions: list[Prediction] = outputs["predictions"]
-    return predictions
 
 
 def _split(trainer: Trainer) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, cast, runtime_checkable
 
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.profilers import Profiler
 from torch.utils.data import DataLoader
 
-from instseg.core.types import Batch
+from instseg.core.types import Batch, Prediction
 
 
 @runtime_checkable
@@ -90,3 +91,11 @@ def set_profiler(trainer: Trainer, profiler: Profiler) -> None:
         profiler: the new one.
     """
     _parts(trainer).profiler = profiler
+
+
+def predictions_of(outputs: object) -> list[Prediction]:
+    """Return the predictions that an evaluation step of an InstanceSegmentationModule returned."""
+    if not isinstance(outputs, Mapping):
+        raise TypeError(f"expected the outputs of an InstanceSegmentationModule, found {type(outputs).__name__}")
+    predictions: list[Prediction] = outputs["predictions"]
+    return predictions
