@@ -75,6 +75,13 @@ def test_a_file_that_is_there_is_not_asked_for_again(site: Site, tmp_path: Path)
     assert site.requests == []
 
 
+def test_a_file_that_a_power_cut_has_emptied_is_fetched_anew(site: Site, tmp_path: Path) -> None:
+    site.files["/a.bin"] = CONTENT
+    (tmp_path / "a.bin").write_bytes(b"")
+    assert fetch(site.job("a.bin", tmp_path)).downloaded == [tmp_path / "a.bin"]
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
 def test_a_file_of_the_wrong_size_is_fetched_anew(site: Site, tmp_path: Path) -> None:
     site.files["/a.bin"] = CONTENT
     (tmp_path / "a.bin").write_bytes(b"half of it")

@@ -54,6 +54,13 @@ def test_what_is_there_is_not_fetched_again(site, tmp_path):
     assert sorted(site.paths) == ["/a.jpg", "/b.jpg"]
 
 
+def test_a_file_that_a_power_cut_has_emptied_is_fetched_again(site, tmp_path):
+    [url] = urls(site, "/a.jpg")
+    path = fetch_files([url], tmp_path, "Photos")[url]
+    path.write_bytes(b"")
+    assert fetch_files([url], tmp_path, "Photos")[url].read_bytes() == site.files["/a.jpg"]
+
+
 def test_sixteen_files_come_at_a_time(site, tmp_path):
     site.gathering = threading.Barrier(16)  # answers only when sixteen have asked
     wanted = urls(site, *(f"/{i}.jpg" for i in range(16)))

@@ -157,7 +157,7 @@ def write_shapes(root: Path, spec: ShapesSpec, on_image: Callable[[], None] = la
                 if split in spec.num_images:
                     _write_split(scratch, spec, split, on_image)
     except OSError as error:
-        raise InstsegError(f"{root}: cannot write the generated dataset there: {error}") from error
+        raise InstsegError(f"{root}: cannot write the generated dataset there: {error.strerror or error}") from error
 
 
 def shapes_fingerprint(spec: ShapesSpec) -> str:

@@ -61,7 +61,7 @@ def fetch_files(urls: Sequence[str], folder: Path, description: str) -> dict[str
         InstsegError: the folder cannot be written, or the URLs need a package that is missing.
     """
     places = {url: folder / file_place(url) for url in dict.fromkeys(urls)}
-    missing = {path: url for url, path in places.items() if not path.is_file()}  # two URLs may be one file
+    missing = {path: url for url, path in places.items() if not _is_there(path)}  # two URLs may be one file
     reasons: dict[Path, str] = {}
     if missing:
         _check_writable(folder)
@@ -81,6 +81,11 @@ def fetch_files(urls: Sequence[str], folder: Path, description: str) -> dict[str
 def may_be_fetched(address: str) -> bool:
     """Tell whether an address that stands in a label file is one to fetch: http(s), s3, gs or az, and no chain."""
     return PLAIN_ADDRESS.match(address) is not None
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a file is there; an empty one, as a power cut may leave, is fetched again."""
+    return path.is_file() and path.stat().st_size > 0
 
 
 def file_place(url: str) -> PurePosixPath:
@@ -185,7 +190,7 @@ def _fetch(url: str, path: Path) -> str | None:
     reason = ""
     for attempt in range(NUM_TRIES):
         try:
-            with replacing(path) as scratch:
+            with replacing(path, sync=True) as scratch:
                 _get(url, scratch)
             return None
         except ImportError as error:

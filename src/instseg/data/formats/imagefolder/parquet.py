@@ -115,7 +115,7 @@ class ParquetImages:
             name = f"image{SUFFIXES.get(data[:2], '.jpg')}"
         path = self.folder / f"{number:06d}_{name}"
         if not path.is_file() or path.stat().st_size != len(data):
-            with replacing(path) as scratch:
+            with replacing(path, sync=True) as scratch:
                 scratch.write_bytes(data)
         return path.name
 

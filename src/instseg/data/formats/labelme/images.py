@@ -115,7 +115,7 @@ def _write(file: Path, image: bytes, cache: Path) -> None:
     try:
         if file.is_file() and file.read_bytes() == image:
             return
-        with replacing(file) as scratch:
+        with replacing(file, sync=True) as scratch:
             scratch.write_bytes(image)
         mark_as_cache(cache)
     except OSError as error:
