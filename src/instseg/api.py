@@ -21,6 +21,7 @@ from instseg.core.overrides import quoted, typed_values
 from instseg.prediction.model import Model
 from instseg.prediction.result import Result, Results
 from instseg.prediction.source_image import ImageLike
+from instseg.prediction.thresholds import AUTO, ScoreThreshold
 from instseg.runs.folders import BEST, LAST, find_checkpoint
 from instseg.runs.outcome import METRICS, read_metrics
 
@@ -73,21 +74,23 @@ class Run:
         self,
         images: str | os.PathLike[str] | PilImage.Image | NDArray[np.generic] | Tensor,
         *,
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = AUTO,
         batch_size: int = 1,
     ) -> Result: ...
 
     @overload
-    def predict(self, images: Iterable[ImageLike], *, score_threshold: float = 0.5, batch_size: int = 1) -> Results: ...
+    def predict(
+        self, images: Iterable[ImageLike], *, score_threshold: ScoreThreshold = AUTO, batch_size: int = 1
+    ) -> Results: ...
 
     def predict(
-        self, images: ImageLike | Iterable[ImageLike], *, score_threshold: float = 0.5, batch_size: int = 1
+        self, images: ImageLike | Iterable[ImageLike], *, score_threshold: ScoreThreshold = AUTO, batch_size: int = 1
     ) -> Result | Results:
         """Find the instances on an image, or on each of several, with ``model``.
 
         Args:
             images: as of ``Model.predict``.
-            score_threshold: instances with a lower score are left out, 0 to 1.
+            score_threshold: instances with a lower score are left out, as of ``Model.predict``.
             batch_size: images at once in the network.
         """
         return self.model.predict(images, score_threshold=score_threshold, batch_size=batch_size)

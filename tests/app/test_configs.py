@@ -192,7 +192,7 @@ def test_a_run_with_a_debug_option_does_not_become_the_latest(name, tmp_path):
 
 def test_predict_composes():
     config = composed(None, "source=photos", name="predict")
-    assert config.score_threshold == 0.5
+    assert config.score_threshold == "auto"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,14 @@ def test_a_source_is_one_text_or_several_and_may_be_called_like_a_number():
     assert checked_predict_config(composed("source=[a.jpg,b.jpg]")).source == ("a.jpg", "b.jpg")
 
 
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [("auto", "auto"), ("0.7", 0.7), ("1", 1.0), ("{car: 0.3, 2024: 1}", {"car": 0.3, 2024: 1.0}), ("{}", {})],
+)
+def test_a_score_threshold_is_auto_or_a_number_or_numbers_by_category(typed, taken):
+    assert checked_predict_config(composed(f"score_threshold={typed}")).score_threshold == taken
+
+
 def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has():
     with pytest.raises(ConfigCompositionException) as caught:
         composed("min_score=0.7")
@@ -44,6 +52,11 @@ def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has(
         ("score_threshold=-1", "score_threshold=-1: expected a number from 0 to 1"),
         ("score_threshold=high", "score_threshold=high: expected a number"),
         ("score_threshold=2", "score_threshold=2: expected a number from 0 to 1"),
+        (
+            "score_threshold=null",
+            "score_threshold=null: expected a number from 0 to 1, or auto, or numbers by",
+        ),
+        ("score_threshold={car: 2}", "score_threshold={'car': 2}: .*by category such as {car: 0.3, dog: 0.6}"),
         ("+scor_threshold=1", "scor_threshold: there is no such key. Did you mean score_threshold"),
     ],
 )

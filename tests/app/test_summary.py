@@ -11,6 +11,7 @@ import numpy as np
 from perfect_network import PerfectNetwork, batch
 
 from instseg.app.summary import print_summary
+from instseg.checkpoints.operating_points import OperatingPoints, StoredPoint, stored_estimate
 from instseg.core.categories import Categories
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import ImageResults, write_image_results
@@ -73,6 +74,20 @@ def test_the_end_of_a_training_and_the_interval_of_its_average_precision_are_pri
     assert "test mask AP 1.000, 95 % interval 1.000 to 1.000 (4 images)" in printed
     assert "val mask AP" not in printed
     assert "with all detections" not in printed
+
+
+def test_the_thresholds_of_a_checkpoint_are_a_column_with_their_goal_below_it(tmp_path, capsys):
+    numbers = [stored_estimate(value, float("nan"), float("nan")) for value in (0.62, 0.7, 0.4, 0.5)]
+    points = OperatingPoints("precision:0.9", 7, [StoredPoint(NAMES[0], *numbers, is_reached=False)])
+    print_summary({"test/segm_map": 0.5}, data_of(), run_folder(tmp_path, "best.ckpt"), "test", points=points)
+    printed = capsys.readouterr().out
+    rows = {line.split()[1]: line for line in printed.splitlines() if line.startswith("│ [")}
+    assert "0.620" in rows["[/x]"] and rows["[red]car"].rstrip("│ ").endswith("–")
+    assert "threshold: precision 0.9 on 7 validation images, used by predict" in printed
+    not_reached = "precision 0.9 is not reached by [/x] (0.700); the threshold comes as close as any"
+    assert not_reached in " ".join(printed.split())
+    print_summary({"test/segm_map": 0.5}, data_of(), run_folder(tmp_path / "old", "best.ckpt"), "test")
+    assert "threshold:" not in capsys.readouterr().out
 
 
 def test_an_average_precision_that_the_limit_of_coco_lowers_is_printed_beside_that_of_all_detections(tmp_path, capsys):

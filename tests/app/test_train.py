@@ -79,6 +79,14 @@ def test_metrics_are_flat_and_hold_losses_and_average_precision_of_val_and_test(
     assert all(isinstance(value, float) for value in metrics.values())
 
 
+def test_the_best_checkpoint_holds_the_operating_points_of_its_validation(trained):
+    about = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)["instseg"]["operating_points"]
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert (about["goal"], about["num_images"]) == ("f1", 3)
+    stored = {f"val/operating_point/{point['category']}": point["threshold"]["value"] for point in about["points"]}
+    assert stored and stored.items() <= metrics.items()
+
+
 def test_the_manifest_says_what_the_run_was_made_of(trained):
     (start,) = json.loads((trained / "manifest.json").read_text())["starts"]
     assert start["packages"]["torch"] == torch.__version__.split("+")[0] or start["packages"]["torch"]
@@ -122,6 +130,7 @@ def test_predict_names_what_it_cannot_read_and_says_so_by_its_exit_code(trained,
     done = started(place, "predict.py", *arguments).wait()
     assert done.code == 2
     assert "broken.jpg" in done.output
+    assert "score threshold:" in done.output and "best F1 on 3 validation images" in done.output
     assert len(json.loads((place / "mixed" / "predictions.json").read_text())["images"]) == 1
 
 

@@ -83,6 +83,7 @@ VALUES = {
     "batch_size=0": "batch_size=0: expected a whole number from 1 upwards",
     "num_workers=-1": "num_workers=-1: expected a whole number from 0 upwards, or auto",
     "train_fraction=2": "train_fraction=2: expected a number above 0 and up to 1",
+    "operating_point=precision:90": "operating_point=precision:90: expected f1, precision:0.9 or recall:0.95",
     "augmentation.min_size=0": "augmentation.min_size=0: expected a whole number from 1 upwards",
 }  # fmt: skip
 """Values of train that are checked once all is composed, as one of ``OF_TRAIN`` is."""

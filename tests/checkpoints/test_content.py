@@ -9,7 +9,7 @@ from described import entry
 
 from instseg import __version__
 from instseg.checkpoints import files
-from instseg.checkpoints.content import DescribeCheckpoint, load_trained_model, read_metrics
+from instseg.checkpoints.content import DescribeCheckpoint, describe, load_trained_model
 from instseg.checkpoints.description import FORMAT
 from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.core.categories import Categories
@@ -82,7 +82,7 @@ def test_the_metrics_of_a_checkpoint_are_read_without_the_bytes_of_its_tensors(t
     write_checkpoint(path)
     crc = files._crc
     monkeypatch.setattr(files, "_crc", lambda file, record: read.append(record.filename) or crc(file, record))
-    assert read_metrics(path) == {"val/segm_map": 0.5}
+    assert describe(path).metrics == {"val/segm_map": 0.5}
     assert any(name.endswith("data.pkl") for name in read) and not any("/data/" in name for name in read)
 
 

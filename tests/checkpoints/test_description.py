@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from described import TRAINING, entry
+from described import POINTS, TRAINING, entry
 from mutating import NUM_MUTATIONS, read_mutations
 
 from instseg.checkpoints.description import (
@@ -89,6 +89,22 @@ def test_whatever_is_wrong_with_the_parts_beside_the_entry_is_one_kind_of_error(
 def test_a_wrong_value_in_the_state_of_a_training_is_named(change, said):
     with pytest.raises(RecordError, match=f"last.ckpt, entry instseg: {said}"):
         read_description({"instseg": entry(training=TRAINING | change)}, PATH)
+
+
+def test_operating_points_are_read_as_they_were_written_and_a_checkpoint_without_them_has_none():
+    assert read_description({"instseg": entry()}, PATH).operating_points == POINTS
+    earlier = entry()
+    del earlier["operating_points"]
+    assert read_description({"instseg": earlier}, PATH).operating_points is None
+
+
+def test_a_wrong_value_in_the_operating_points_is_named():
+    points = {"goal": "f1", "num_images": 3, "points": [{"category": "car", "threshold": {"value": "high"}}]}
+    said = (
+        r"last.ckpt, entry instseg: field operating_points.points\[0\].threshold.value: expected `float`, found `str`"
+    )
+    with pytest.raises(RecordError, match=said):
+        read_description({"instseg": entry(operating_points=points)}, PATH)
 
 
 def test_weights_counts_and_callbacks_of_another_type_are_named():

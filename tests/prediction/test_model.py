@@ -11,6 +11,7 @@ from colour_finder import FindsColours, photo, write_photos
 from export_factories import all_writers
 from PIL import Image as PilImage
 
+from instseg.checkpoints.operating_points import OperatingPoints, StoredPoint, stored_estimate
 from instseg.core.errors import InstsegError
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.model import Model
@@ -80,6 +81,18 @@ def test_the_score_threshold_leaves_instances_out(model):
     both = photo(192, 256, red=(16, 32, 64, 96), blue=(100, 100, 150, 150))
     counts = [len(model.predict(both, score_threshold=threshold)) for threshold in (0.5, 0.7, 0.95)]
     assert counts == [2, 1, 0]
+
+
+def test_without_a_threshold_each_category_has_that_of_the_model(model):
+    both = photo(192, 256, red=(16, 32, 64, 96), blue=(100, 100, 150, 150))
+    assert model.thresholds == {"red thing": 0.5, "blue thing": 0.5}
+    model._predictor.operating_points = OperatingPoints(
+        "precision:0.9", 9, [StoredPoint("blue thing", *[stored_estimate(0.7, 0.6, 0.8)] * 4, is_reached=True)]
+    )
+    assert model.thresholds == {"red thing": 0.5, "blue thing": 0.7}
+    assert model.predict(both).names == ("red thing",)
+    assert model.predict(both, score_threshold={"blue thing": 0.6}).names == ("red thing", "blue thing")
+    assert model.predict(both, score_threshold=model.thresholds | {"red thing": 1}).names == ()
 
 
 def test_the_image_of_a_result_is_the_one_that_was_given(model, file):

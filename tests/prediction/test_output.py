@@ -15,6 +15,7 @@ from export_factories import all_writers
 from pycocotools.coco import COCO
 from rich.console import Console
 
+from instseg.checkpoints.operating_points import OperatingPoints, StoredPoint, stored_estimate
 from instseg.core.errors import InstsegError
 from instseg.data.reading.images import read_image
 from instseg.data.transforms.resize import Resize
@@ -79,11 +80,32 @@ def test_threshold_categories_and_limit_hold_for_every_output(predictor, photos,
     assert counts("b", categories=["blue thing"]) == {"blue thing": 2}
     assert counts("c", limit=1) == {"red thing": 1}
     assert {a["category_id"] for a in json.loads((tmp_path / "b/predictions.json").read_text())["annotations"]} == {2}
-    with pytest.raises(InstsegError, match=r"no category named 'green'.*red thing"):
+    with pytest.raises(InstsegError, match=r"no category named green.*red thing"):
         counts("d", categories=["green"])
     with pytest.raises(InstsegError, match="limit"):
         counts("d", limit=0)
     assert not (tmp_path / "d").exists()
+
+
+def test_each_category_has_its_threshold_and_the_files_say_which(predictor, photos, tmp_path):
+    points = OperatingPoints(
+        "f1", 9, [StoredPoint("blue thing", *[stored_estimate(0.7, 0.6, 0.8)] * 4, is_reached=True)]
+    )
+    predictor.operating_points = points
+    console = Console(record=True, width=200, file=(tmp_path / "log").open("w"))
+
+    def run(name: str, **options: object) -> tuple[dict[str, int], object]:
+        found = write_predictions(predictor, photos, tmp_path / name, save="coco", console=console, **options)
+        written = json.loads((tmp_path / name / "predictions.json").read_text())["info"]["model"]
+        return found.num_instances, written["score_threshold"]
+
+    assert run("a") == ({"red thing": 2}, {"red thing": 0.5, "blue thing": 0.7})
+    assert run("b", score_threshold={"red thing": 1}) == ({}, {"red thing": 1.0, "blue thing": 0.7})
+    assert run("c", score_threshold=0.4) == ({"red thing": 2, "blue thing": 2}, 0.4)
+    assert (
+        "score threshold:  red thing 0.5, blue thing 0.7 (best F1 on 9 validation images; 0.5 for"
+        in console.export_text()
+    )
 
 
 def test_damaged_files_do_not_stop_the_run_and_show_in_summary_and_exit_code(predictor, photos, tmp_path):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from instseg.app.config import RunConfig
 from instseg.app.summary import print_summary
+from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.checkpoints.reproduce import compare_runs, print_comparison, write_comparison
 from instseg.core.files import absolute_path, write_json
 from instseg.data.datamodule import InstanceDataModule
@@ -26,13 +27,20 @@ def write_metrics(config: RunConfig, metrics: Mapping[str, float]) -> None:
 
 
 @rank_zero_only
-def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str, float], ending: str = "") -> None:
+def close_run(
+    config: RunConfig,
+    data: InstanceDataModule,
+    metrics: Mapping[str, float],
+    points: OperatingPoints | None,
+    ending: str = "",
+) -> None:
     """Compare with the run that this one repeats, and print the summary.
 
     Args:
         config: of the run.
         data: that it trained or measured on.
         metrics: all that it measured, by their logged names.
+        points: operating points of the checkpoint that was measured.
         ending: why and when a training ended; empty where nothing was trained.
     """
     if config.reproduce:
@@ -40,4 +48,4 @@ def close_run(config: RunConfig, data: InstanceDataModule, metrics: Mapping[str,
         comparison = compare_runs(original, config.folder)
         print_comparison(comparison, original, Console())
         write_comparison(comparison, original, config.folder / "reproduce.json")
-    print_summary(metrics, data, config.folder, config.stage, ending)
+    print_summary(metrics, data, config.folder, config.stage, ending, points)

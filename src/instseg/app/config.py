@@ -90,6 +90,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     overfit_images: int | None
     seed: int
     monitor: Monitor
+    operating_point: str
     audit: AuditConfig
     colour_by: Literal["instance", "category"]
     report: bool
@@ -126,7 +127,7 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     save: str | list[str]
     writers: dict[str, Node | None]
     overwrite: bool
-    score_threshold: float
+    score_threshold: float | str | dict[str | int | float, float]
     colour_by: Literal["instance", "category"]
     categories: str | list[str] | None
     batch_size: int

@@ -35,6 +35,6 @@ def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
         measure(module, datamodule=run.data, verbose=False)
         metrics = finite(run.trainer.callback_metrics)
         write_metrics(config, metrics)
-        report(config, run.trainer, run.data)
-        close_run(config, run.data, metrics)
+        report(config, run.trainer, run.data, trained.operating_points)
+        close_run(config, run.data, metrics, trained.operating_points)
     return metrics

@@ -12,36 +12,39 @@ from instseg.analysis.report import Heading, build_report
 from instseg.analysis.subject import ImageFile, Subject
 from instseg.app.audit_settings import resize_of
 from instseg.app.config import RunConfig
+from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.index.columns import Index
 from instseg.evaluation.evaluated import EvaluatedImages
+from instseg.prediction.thresholds import AUTO, choose_thresholds
 from instseg.training.evaluated_images import EvaluatedImagesKeeper
 from instseg.training.trainer_parts import callbacks_of
 
 REPORT = "report.html"
-THRESHOLD = 0.5
 
 
 @rank_zero_only
-def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule) -> None:
+def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule, points: OperatingPoints | None) -> None:
     """Write the report on what a test has found, where its trainer has kept that.
 
     Args:
         config: of the run.
         trainer: that has tested.
         data: that it tested on.
+        points: operating points of the checkpoint that was tested.
     """
     keeper = next((one for one in callbacks_of(trainer) if isinstance(one, EvaluatedImagesKeeper)), None)
     if keeper is None or not keeper.pairs:
         return
     images = EvaluatedImages.of(keeper.pairs, data.categories)
     index = data.prepared.indices["test"]
-    thresholds = np.full(len(data.categories), THRESHOLD)
-    subject = Subject(images, lambda image_id: _file(index, image_id), thresholds)
+    thresholds = choose_thresholds(AUTO, data.categories, points)
+    subject = Subject(images, lambda image_id: _file(index, image_id), thresholds.of_labels().astype(np.float64))
     folder, sizes = config.folder, resize_of(config)
     situation = Situation(*sizes, data.prepared.indices["train"].instances_per_category())
-    heading = Heading(f"{folder.parent.name} · {folder.name}", plural(len(images), "test image"))
+    chosen = f"score threshold {thresholds}" if points is None else f"score thresholds: {points.origin}"
+    heading = Heading(f"{folder.parent.name} · {folder.name}", f"{plural(len(images), 'test image')} · {chosen}")
     write_page(build_report(subject, heading, situation), folder / REPORT)
 
 

@@ -11,9 +11,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
+from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.core.channels import terminal_cell
 from instseg.core.command_line import typed_command
-from instseg.core.text import plural
+from instseg.core.text import list_names, plural
 from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.bootstrap import ap_interval
 from instseg.evaluation.chance import MIN_IMAGES
@@ -23,7 +24,12 @@ from instseg.evaluation.image_results import read_image_results
 
 @rank_zero_only
 def print_summary(
-    metrics: Mapping[str, float], data: InstanceDataModule, run_dir: Path, stage: str, ending: str = ""
+    metrics: Mapping[str, float],
+    data: InstanceDataModule,
+    run_dir: Path,
+    stage: str,
+    ending: str = "",
+    points: OperatingPoints | None = None,
 ) -> None:
     """Print AP per category, where everything lies and what to type next; the last line is the run folder.
 
@@ -33,12 +39,13 @@ def print_summary(
         run_dir: the run folder.
         stage: that has been run.
         ending: why and when a training ended; empty where nothing was trained.
+        points: operating points of the checkpoint that was measured.
     """
     prefix = "val" if stage == "validate" else "test"
     console = Console(highlight=False)
     if any(name.startswith(f"{prefix}/") for name in metrics):  # without a test nothing was measured
-        console.print(_ap_table(metrics, prefix, data))
-    lines = [ending]
+        console.print(_ap_table(metrics, prefix, data, points))
+    lines = [*_threshold_lines(points), ending]
     for split in ("val", "test"):
         lines += [_with_interval(run_dir, split, metrics), _limit_note(split, metrics)]
     console.print("\n".join(filter(None, lines)), markup=False)
@@ -48,18 +55,18 @@ def print_summary(
     print(run_dir)
 
 
-def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModule) -> Table:
+def _ap_table(
+    metrics: Mapping[str, float], prefix: str, data: InstanceDataModule, points: OperatingPoints | None
+) -> Table:
     table = Table(title=f"Average precision on {prefix} (IoU 0.50:0.95)", title_justify="left")
     table.add_column("category")
-    for column in ("mask AP", "box AP", "instances"):
+    thresholds = points.thresholds if points else {}
+    for column in ("mask AP", "box AP", "instances", *(["threshold"] if thresholds else [])):
         table.add_column(column, justify="right")
     counts = data.prepared.indices[prefix].instances_per_category()
     for name, count in zip(data.categories.names, counts, strict=True):
-        table.add_row(
-            terminal_cell(name),
-            *(_number(metrics, f"{prefix}/{kind}_map/{name}") for kind in ("segm", "bbox")),
-            str(count),
-        )
+        aps = [_number(metrics, f"{prefix}/{kind}_map/{name}") for kind in ("segm", "bbox")]
+        table.add_row(terminal_cell(name), *aps, str(count), *([_number(thresholds, name)] if thresholds else []))
     table.add_section()
     rows = {"all": "map", "AP at IoU 0.50": "map_50", "AP at IoU 0.75": "map_75"}
     if _limit_note(prefix, metrics):
@@ -68,6 +75,17 @@ def _ap_table(metrics: Mapping[str, float], prefix: str, data: InstanceDataModul
         table.add_row(title, *(_number(metrics, f"{prefix}/{kind}_{key}") for kind in ("segm", "bbox")), "")
     table.add_row("mask IoU of matched", _number(metrics, f"{prefix}/mean_mask_iou"), "", "")
     return table
+
+
+def _threshold_lines(points: OperatingPoints | None) -> list[str]:
+    """Name the goal of the thresholds, and the categories that do not reach it."""
+    if points is None or not points.points:
+        return []
+    lines = [f"threshold: {points.origin}, used by predict"]
+    if points.missed:
+        missed = list_names(f"{name} ({value:.3f})" for name, value in points.missed.items())
+        lines.append(f"{points.goal_in_words} is not reached by {missed}; the threshold comes as close as any")
+    return lines
 
 
 def _with_interval(run_dir: Path, split: str, metrics: Mapping[str, float]) -> str:

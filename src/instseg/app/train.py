@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
+
+from pytorch_lightning import Callback
 
 from instseg.app.build_loggers import log_settings
 from instseg.app.build_model import build_model
@@ -12,8 +15,10 @@ from instseg.app.close_run import close_run, write_metrics
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.open_run import OpenRun, opened
+from instseg.app.operating_points import OperatingPointsOfValidation
 from instseg.app.report import report
-from instseg.checkpoints.content import DescribeCheckpoint, finite, read_metrics
+from instseg.checkpoints.content import DescribeCheckpoint, describe, finite
+from instseg.checkpoints.description import CheckpointDescription
 from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.runs.folders import BEST, LAST, resume_command
 from instseg.training.ending import ending_of
@@ -37,13 +42,15 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
         try:
             metrics = _fit(run, module)
             ending = ending_of(run.trainer)
-            metrics |= _test(run, module)
+            best = _best(run)
+            metrics |= _test(run, module, best)
         except (SystemExit, KeyboardInterrupt):
             _explain_interruption(run)
             raise
         write_metrics(config, metrics)
-        report(config, run.trainer, run.data)
-        close_run(config, run.data, metrics, str(ending))
+        points = best.operating_points if best else None
+        report(config, run.trainer, run.data, points)
+        close_run(config, run.data, metrics, points, str(ending))
     return metrics
 
 
@@ -54,12 +61,16 @@ def _module(run: OpenRun) -> InstanceSegmentationModule:
         log.info("weights  none: it learns from scratch" if report.is_from_scratch else report)
     if run.config.compile:
         compile_dense_part(model)
-    return build_module(run.config, model, _description(run, model))
+    return build_module(run.config, model, *_descriptions(run, model))
 
 
-def _description(run: OpenRun, model: InstanceSegmenter) -> DescribeCheckpoint:
+def _descriptions(run: OpenRun, model: InstanceSegmenter) -> tuple[Callback, Callback]:
+    """Return the callback that measures operating points, and the one that writes them with all else."""
     stored = {**run.config.resolved, "model": {**run.config.model, **resolved_options(model)}}
-    return DescribeCheckpoint(run.data.categories, stored, run.data.prepared.fingerprint)
+    earlier = run.resumed.description.operating_points if run.resumed else None
+    categories = run.data.categories
+    measured = OperatingPointsOfValidation(run.config.operating_point, categories, earlier)
+    return measured, DescribeCheckpoint(categories, stored, run.data.prepared.fingerprint, lambda: measured.points)
 
 
 def _fit(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
@@ -70,15 +81,24 @@ def _fit(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
     return finite(run.trainer.callback_metrics)
 
 
-def _test(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
+def _best(run: OpenRun) -> CheckpointDescription | None:
+    """Return what best.ckpt says about itself; None where no validation ran."""
+    path = _best_path(run)
+    return describe(path) if run.trainer.strategy.broadcast(path.is_file()) else None
+
+
+def _best_path(run: OpenRun) -> Path:
+    return run.config.folder / "checkpoints" / BEST
+
+
+def _test(run: OpenRun, module: InstanceSegmentationModule, best: CheckpointDescription | None) -> dict[str, float]:
     """Test the best weights; with their own validation's metrics, the last ones where no validation ran."""
-    best = run.config.folder / "checkpoints" / BEST
     metrics: dict[str, float] = {}
-    tested = best if run.trainer.strategy.broadcast(best.is_file()) else None
-    if tested is not None:
-        metrics |= read_metrics(best)
+    if best is not None:
+        metrics |= best.metrics | (best.operating_points.flat() if best.operating_points else {})
     elif run.trainer.is_global_zero:
         log.warning("There is no best.ckpt, because no validation ran: the last weights are tested.")
+    tested = _best_path(run) if best else None
     run.trainer.test(module, datamodule=run.data, ckpt_path=tested, weights_only=True, verbose=False)
     return metrics | finite(run.trainer.callback_metrics)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from instseg.core.errors import InstsegError
-from instseg.core.ranges import COUNT, COUNT_OR_NULL, FRACTION, NOT_NEGATIVE, Numbers, OneOf, Values
+from instseg.core.ranges import COUNT, COUNT_OR_NULL, FRACTION, NOT_NEGATIVE, SCORE_THRESHOLD, Numbers, OneOf, Values
+from instseg.evaluation.goal import GOALS
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
 
 END = Numbers(1, is_whole=True, besides=(-1, None))
@@ -50,6 +51,7 @@ RUN_VALUES: dict[str, Values] = {
     "callbacks.swa.start": FRACTION,
     "dataset.max_unpacked_gb": Numbers(0, is_above=True, besides=(None,)),
     "colour_by": COLOUR_BY,
+    "operating_point": GOALS,
     "batch_size": COUNT,
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),
     "train_fraction": Numbers(0, 1, is_above=True),
@@ -59,7 +61,7 @@ RUN_VALUES: dict[str, Values] = {
 """Dotted key of ``train.py`` -> its values. A key that the chosen options do not have is not asked for."""
 
 PREDICT_VALUES: dict[str, Values] = {
-    "score_threshold": FRACTION,
+    "score_threshold": SCORE_THRESHOLD,
     "colour_by": COLOUR_BY,
     "writers.overlays.colour_by": COLOUR_BY,
     "batch_size": COUNT,

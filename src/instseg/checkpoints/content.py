@@ -8,7 +8,7 @@ up by its name among those that the caller knows.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from instseg.checkpoints.description import (
     read_weights,
 )
 from instseg.checkpoints.files import load_checkpoint
+from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
@@ -51,10 +52,18 @@ class DescribeCheckpoint(Callback):
         categories: of the training data.
         config: the resolved config as plain containers.
         data_fingerprint: of the training data.
+        operating_points: returns those of the last validation.
     """
 
-    def __init__(self, categories: Categories, config: Mapping[str, object], data_fingerprint: str = "") -> None:
+    def __init__(
+        self,
+        categories: Categories,
+        config: Mapping[str, object],
+        data_fingerprint: str = "",
+        operating_points: Callable[[], OperatingPoints | None] = lambda: None,
+    ) -> None:
         self.categories, self.config, self.data_fingerprint = categories, dict(config), data_fingerprint
+        self._operating_points = operating_points
         self._packages = package_versions()
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, object]) -> None:
@@ -68,6 +77,7 @@ class DescribeCheckpoint(Callback):
             config=self.config,
             data_fingerprint=self.data_fingerprint,
             metrics=finite(trainer.callback_metrics),
+            operating_points=self._operating_points(),
         )
         add_to_entry(checkpoint, as_entry(description))
 
@@ -82,6 +92,7 @@ class TrainedModel:
     config: dict[str, object]
     identity: dict[str, object] = field(default_factory=dict)
     """Checkpoint, run, epoch and how good it was, to stand beside its predictions."""
+    operating_points: OperatingPoints | None = None
 
     @property
     def categories(self) -> Categories:
@@ -118,7 +129,7 @@ def load_trained_model(
     network.eval()
     sizes, config = description.preprocessing, {**description.config, "model": options}
     origin = describe_origin(path, read_step_counts(checkpoint, path), description)
-    return TrainedModel(model, int(sizes.min_size), int(sizes.max_size), config, origin)
+    return TrainedModel(model, int(sizes.min_size), int(sizes.max_size), config, origin, description.operating_points)
 
 
 def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -130,13 +141,13 @@ def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -
         raise InstsegError(f"{path}: its weights do not fit the model that it describes: {first}") from error
 
 
-def read_metrics(path: Path) -> dict[str, float]:
-    """Return the metrics that a checkpoint was saved with; its tensors are not read.
+def describe(path: Path) -> CheckpointDescription:
+    """Return what a checkpoint says about itself; its tensors are not read.
 
     Raises:
         InstsegError: the file is missing, damaged or of a later version.
     """
-    return read_description(load_checkpoint(path, mmap=True, verify_tensors=False), path).metrics
+    return read_description(load_checkpoint(path, mmap=True, verify_tensors=False), path)
 
 
 def describe_origin(path: Path, counts: StepCounts, description: CheckpointDescription) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from torch import Tensor
 
+from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.checkpoints.random_states import RandomStates
 from instseg.core.records import Record, convert_plain, convert_record
 
@@ -59,6 +60,7 @@ class CheckpointDescription(Record, frozen=True):
     packages: dict[str, str] = msgspec.field(default_factory=dict)
     data_fingerprint: str = ""
     metrics: dict[str, float] = msgspec.field(default_factory=dict)  # of the last validation
+    operating_points: OperatingPoints | None = None  # of the last validation
     training: TrainingState | None = None  # None where a training cannot resume from here
 
     @property
@@ -151,6 +153,7 @@ def as_entry(description: CheckpointDescription) -> dict[str, object]:
     entry = msgspec.structs.asdict(description)
     entry |= {"format": FORMAT, "version": entry.pop("written_by")}
     entry["preprocessing"] = msgspec.structs.asdict(description.preprocessing)
+    entry["operating_points"] = msgspec.to_builtins(description.operating_points)
     if description.training is None:
         del entry[TRAINING]
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,7 +62,32 @@ class OneOf:
         return f"one of {', '.join(self.names)}"
 
 
+@dataclass(frozen=True, slots=True)
+class ByCategory:
+    """A value for all categories, or numbers by category.
+
+    Args:
+        of_all: values for all categories.
+        of_each: numbers of a category.
+        example: of numbers by category, for the message.
+    """
+
+    of_all: Values
+    of_each: Values
+    example: str
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether the value is one of these."""
+        if isinstance(value, Mapping):
+            return all(one in self.of_each for one in value.values())
+        return value in self.of_all
+
+    def __str__(self) -> str:
+        return f"{self.of_all}, or numbers by category such as {self.example}"
+
+
 NOT_NEGATIVE = Numbers(0)
 FRACTION = Numbers(0, 1)
 COUNT = Numbers(1, is_whole=True)
 COUNT_OR_NULL = Numbers(1, is_whole=True, besides=(None,))
+SCORE_THRESHOLD = ByCategory(Numbers(0, 1, besides=("auto",)), FRACTION, "{car: 0.3, dog: 0.6}")

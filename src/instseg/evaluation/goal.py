@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from instseg.core.errors import InstsegError
 
 F1, PRECISION, RECALL = "f1", "precision", "recall"
-EXPECTED = "f1, precision:0.9 or recall:0.95, or another fraction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,28 @@ class Goal:
             InstsegError: it is none of these, or the number is not above 0 and up to 1.
         """
         measure, _, number = text.partition(":")
-        try:
-            goal = cls(measure, float(number or "nan"))
-        except ValueError:
-            goal = cls("", math.nan)
-        if (goal.measure in (PRECISION, RECALL) and 0 < goal.wanted <= 1) or text == F1:
-            return goal
-        raise InstsegError(f"operating_point={text}: expected {EXPECTED}")
+        if text not in GOALS:
+            raise InstsegError(f"operating_point={text}: expected {GOALS}")
+        return cls(measure, float(number or "nan"))
 
     def __str__(self) -> str:
         """Return the text that ``parse`` reads."""
         return F1 if self.measure == F1 else f"{self.measure}:{self.wanted:g}"
+
+
+class Goals:
+    """The texts that are goals."""
+
+    def __contains__(self, text: object) -> bool:
+        """Tell whether a value is one of these."""
+        measure, _, number = str(text).partition(":")
+        try:
+            return text == F1 or (measure in (PRECISION, RECALL) and 0 < float(number) <= 1)
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return "f1, precision:0.9 or recall:0.95, or another fraction above 0"
+
+
+GOALS = Goals()

@@ -22,6 +22,7 @@ from instseg.prediction.predictor import Predictor
 from instseg.prediction.result import Result, Results
 from instseg.prediction.saving import ModelFacts
 from instseg.prediction.source_image import ImageLike, SourceImage, source_image, source_images
+from instseg.prediction.thresholds import AUTO, ScoreThreshold, choose_thresholds
 from instseg.prediction.writers.writer import Writer
 
 NUM_DECODING_THREADS = 4
@@ -52,20 +53,27 @@ class Model:
         """The device that it works on, such as cpu or cuda:0."""
         return str(self._predictor.device)
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Score threshold of each category: its operating point, chosen on val in training; 0.5 where it has none."""
+        return choose_thresholds(AUTO, self._predictor.categories, self._predictor.operating_points).by_category
+
     @overload
     def predict(  # type: ignore[overload-overlap]  # a text is one image, though it has letters
         self,
         images: str | os.PathLike[str] | PilImage.Image | NDArray[np.generic] | Tensor,
         *,
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = AUTO,
         batch_size: int = 1,
     ) -> Result: ...
 
     @overload
-    def predict(self, images: Iterable[ImageLike], *, score_threshold: float = 0.5, batch_size: int = 1) -> Results: ...
+    def predict(
+        self, images: Iterable[ImageLike], *, score_threshold: ScoreThreshold = AUTO, batch_size: int = 1
+    ) -> Results: ...
 
     def predict(
-        self, images: ImageLike | Iterable[ImageLike], *, score_threshold: float = 0.5, batch_size: int = 1
+        self, images: ImageLike | Iterable[ImageLike], *, score_threshold: ScoreThreshold = AUTO, batch_size: int = 1
     ) -> Result | Results:
         """Find the instances on an image, or on each of several.
 
@@ -74,7 +82,8 @@ class Model:
         Args:
             images: a path, a Pillow image, an array (H, W, 3) or (H, W) of uint8, of uint16 or of floats from 0 to 1, a
                 tensor (3, H, W) of the same, or a list of these, mixed as you like.
-            score_threshold: instances with a lower score are left out, 0 to 1.
+            score_threshold: instances with a lower score are left out; a number from 0 to 1, numbers by category such
+                as ``{"car": 0.3}``, or ``"auto"``, which is ``thresholds``; so are the categories without a number.
             batch_size: images at once in the network.
 
         Returns:
@@ -89,7 +98,7 @@ class Model:
         return self._results(source_images(images), score_threshold, batch_size)
 
     def predict_folder(
-        self, folder: str | os.PathLike[str], *, score_threshold: float = 0.5, batch_size: int = 1
+        self, folder: str | os.PathLike[str], *, score_threshold: ScoreThreshold = AUTO, batch_size: int = 1
     ) -> Results:
         """Find the instances on all images of a folder and of the folders in it, sorted as a person counts.
 
@@ -103,18 +112,17 @@ class Model:
         """
         return self._results(source_images(find_images(os.fspath(folder))), score_threshold, batch_size)
 
-    def _results(self, sources: Sequence[SourceImage], score_threshold: float, batch_size: int) -> Results:
-        if not 0 <= score_threshold <= 1:
-            raise InstsegError(f"score_threshold={score_threshold}: expected a number from 0 to 1")
+    def _results(self, sources: Sequence[SourceImage], score_threshold: ScoreThreshold, batch_size: int) -> Results:
+        categories = self._predictor.categories
+        thresholds = choose_thresholds(score_threshold, categories, self._predictor.operating_points)
         if batch_size < 1:
             raise InstsegError(f"batch_size={batch_size}: expected at least 1")
-        categories = self._predictor.categories
-        facts = ModelFacts(categories, run_identity(self.identity, categories, score_threshold), self._make_writers)
+        facts = ModelFacts(categories, run_identity(self.identity, categories, thresholds), self._make_writers)
         results = Results()
         for chosen, images in _read_ahead(sources, batch_size):
             ids = range(len(results) + 1, len(results) + 1 + len(images))
             for source, found in zip(chosen, self._predictor.predict_images(images, ids), strict=True):
-                results.append(Result(source, found.select(found.scores >= score_threshold), facts))
+                results.append(Result(source, found.select(thresholds.is_kept(found)), facts))
         return results
 
     def __repr__(self) -> str:

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
+from instseg.core.types import Image, Prediction
 from instseg.data.reading.image_files import Source, find_images
 from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable, as_text
 from instseg.prediction.predictor import Predictor
-from instseg.prediction.summary import PredictSummary
+from instseg.prediction.summary import PredictSummary, print_start
+from instseg.prediction.thresholds import AUTO, Thresholds, choose_thresholds
 from instseg.prediction.writers.choice import checked_names
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
 from instseg.prediction.writers.threads import WriterThreads
@@ -35,7 +38,7 @@ class OutputOptions:
 
     Args:
         save: one or more names of writers.
-        score_threshold: instances below are in none of the outputs; 0..1.
+        score_threshold: instances below are in none of the outputs; auto: the operating points of the model.
         categories: only these names; None: all.
         limit: only the first so many files; None: all.
         batch_size: images at a time in the network.
@@ -43,7 +46,7 @@ class OutputOptions:
     """
 
     save: object = DEFAULT_SAVE
-    score_threshold: float = 0.5
+    score_threshold: object = AUTO
     categories: Sequence[str] | None = None
     limit: int | None = None
     batch_size: int = 1
@@ -85,13 +88,16 @@ def write_predictions(
     known = [writer.writes for writer in writers.values()]
     folder = PredictionFolder(output, [writer.writes for writer in chosen.values()], known, options.overwrite)
     paths = _sources(source, folder, options.limit)
-    model = run_identity(identity or {}, predictor.categories, options.score_threshold)
+    thresholds = choose_thresholds(options.score_threshold, predictor.categories, predictor.operating_points)
+    model = run_identity(identity or {}, predictor.categories, thresholds)
     run = PredictionRun(output.absolute(), _root(source, paths), predictor.categories, model)
     record = PredictionRecord(
         writes=folder.writes, save=list(chosen), image_folder=as_text(run.image_folder), model=model
     )
-    images, threads = _images(predictor, paths, run.image_folder, options), WriterThreads(run, list(chosen.values()))
-    with _progress(console or Console()) as progress, threads:
+    images = _images(predictor, paths, run.image_folder, options, thresholds)
+    threads, console = WriterThreads(run, list(chosen.values())), console or Console()
+    print_start(console, model, str(predictor.device), thresholds)
+    with _progress(console) as progress, threads:
         task = progress.add_task("predict", total=len(paths))
 
         def show_progress() -> None:
@@ -140,37 +146,47 @@ def _root(source: Source, paths: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([path.absolute().parent for path in paths]))
 
 
-def run_identity(model: Mapping[str, object], categories: Categories, score_threshold: float) -> dict[str, object]:
-    """Return the model as plain containers, with the time and the score threshold of a run.
+def run_identity(model: Mapping[str, object], categories: Categories, thresholds: Thresholds) -> dict[str, object]:
+    """Return the model as plain containers, with the time and the score thresholds of a run.
 
     Args:
         model: what it was trained as, such as its checkpoint and epoch.
         categories: names of its labels.
-        score_threshold: instances below are left out.
+        thresholds: instances below are left out.
     """
     return {
         **model,
         "instseg": __version__,
         "category_names": list(categories.names),  # another key would make other programs take it for COCO
-        "score_threshold": score_threshold,
+        "score_threshold": thresholds.plain(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _images(predictor: Predictor, paths: Sequence[Path], root: Path, options: OutputOptions) -> Iterator[LoadedImage]:
+def _images(
+    predictor: Predictor, paths: Sequence[Path], root: Path, options: OutputOptions, thresholds: Thresholds
+) -> Iterator[LoadedImage]:
     """Return every readable image with those of its instances that are wanted."""
     names = select_names(predictor.categories.names, options.categories, "categories")
-    return _predicted(predictor, paths, root, options, [predictor.categories.label(name) for name in names])
+    wanted = [predictor.categories.label(name) for name in names]
+
+    def is_wanted(found: Prediction) -> NDArray[np.bool_]:
+        return thresholds.is_kept(found) & np.isin(found.labels, wanted)
+
+    return _predicted(predictor.predict_files(paths, options.batch_size), paths, root, is_wanted)
 
 
 def _predicted(
-    predictor: Predictor, paths: Sequence[Path], root: Path, options: OutputOptions, wanted: Sequence[int]
+    predicted: Iterable[tuple[Path, Image, Prediction]],
+    paths: Sequence[Path],
+    root: Path,
+    is_wanted: Callable[[Prediction], NDArray[np.bool_]],
 ) -> Iterator[LoadedImage]:
     files = [Path(os.path.relpath(path, root)).as_posix() for path in paths]
     stems = unique_stems(files)
-    for _, pixels, prediction in predictor.predict_files(paths, options.batch_size):
-        chosen = prediction.select((prediction.scores >= options.score_threshold) & np.isin(prediction.labels, wanted))
+    for _, pixels, prediction in predicted:
         position = prediction.image_id - 1
+        chosen = prediction.select(is_wanted(prediction))
         yield LoadedImage(PredictedImage(files[position], stems[position], chosen), pixels)
 
 

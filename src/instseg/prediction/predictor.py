@@ -13,6 +13,7 @@ from typing import Protocol
 
 import torch
 
+from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.core.text import plural
@@ -36,10 +37,17 @@ class Predictor:
         model: moved to the device and put into evaluation mode.
         resize: as in training.
         device: auto (a GPU where there is one), cpu, cuda, cuda:1, mps.
+        operating_points: score thresholds that were chosen in its training.
     """
 
-    def __init__(self, model: InstanceSegmenter, resize: ImageResize, device: str = "auto") -> None:
-        self.device = choose_device(device)
+    def __init__(
+        self,
+        model: InstanceSegmenter,
+        resize: ImageResize,
+        device: str = "auto",
+        operating_points: OperatingPoints | None = None,
+    ) -> None:
+        self.device, self.operating_points = choose_device(device), operating_points
         self.model, self.categories, self.resize = model, model.categories, resize
         as_module(model).to(self.device).to(memory_format=torch.channels_last).eval()
         self.unreadable: list[tuple[Path, str]] = []

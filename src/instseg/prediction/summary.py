@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,23 @@ from rich.table import Table
 
 from instseg.core.channels import terminal_cell, terminal_lines
 from instseg.core.text import plural
+from instseg.prediction.thresholds import Thresholds
 
 NUM_UNREADABLE_SHOWN = NUM_CATEGORIES_SHOWN = 20
+
+
+def print_start(console: Console, model: Mapping[str, object], device: str, thresholds: Thresholds) -> None:
+    """Print which model runs, and at which thresholds.
+
+    Args:
+        console: to print on.
+        model: plain containers that say which it is.
+        device: that it runs on.
+        thresholds: instances below are left out.
+    """
+    origin = model.get("checkpoint") or model.get("weights") or "a network"
+    for title, said in (("model:", f"{origin} on {device}"), ("score threshold:", str(thresholds))):
+        console.print(terminal_lines(f"{title:<18}{said}"), highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)

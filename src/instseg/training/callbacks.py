@@ -32,7 +32,8 @@ def _data(trainer: Trainer) -> InstanceDataModule:
     return data
 
 
-def _metrics(module: LightningModule) -> MetricSet:
+def metrics_of(module: LightningModule) -> MetricSet:
+    """Return the metrics of our module."""
     metrics = module.metrics
     if not isinstance(metrics, MetricSet):
         raise TypeError(f"expected the metrics of an InstanceSegmentationModule, found {type(metrics).__name__}")
@@ -80,7 +81,7 @@ class ImageResultsWriter(Callback):
     @rank_zero_only
     def _write(self, trainer: Trainer, module: LightningModule, split: str, name: str) -> None:
         """Write the images that the COCO metrics measured, if they are among the metrics."""
-        coco = _metrics(module).of_kind(CocoMaskMetrics)
+        coco = metrics_of(module).of_kind(CocoMaskMetrics)
         if coco is None:
             return
         data = _data(trainer)
