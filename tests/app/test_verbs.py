@@ -109,13 +109,14 @@ def test_a_command_is_printed_in_the_form_that_was_typed(program, verb, expected
     assert typed_command(verb) == expected
 
 
-def test_what_is_trained_is_tested_and_predicted_with_by_verbs(tmp_path):
+def test_what_is_trained_is_reported_on_and_compared_by_verbs(tmp_path):
     places = (f"outputs={tmp_path}/outputs", f"cache_dir={tmp_path}/data")
     small = (*QUICK, "trainer=cpu", "trainer.max_epochs=1", "dataset.num_images={train: 8, val: 2, test: 2}")
     trained = Command(["train", *places, *small], script=INSTSEG).wait()
     assert trained.code == 0, trained.output[-3000:]
     assert f"predict:         python -m instseg predict checkpoint={trained.last_line}" in trained.output
-    tested = Command(["test", "checkpoint=latest", *places], script=INSTSEG).wait()
+    tested = Command(["report", "checkpoint=latest", *places], script=INSTSEG).wait()
     assert tested.code == 0 and "Average precision on test" in tested.output, tested.output[-3000:]
+    assert "2 test images" in (tested.last_line / "report.html").read_text()
     compared = Command(["compare", str(trained.last_line), str(tested.last_line)], script=INSTSEG).wait()
     assert "2 test images: too few for a comparison" in compared.output
