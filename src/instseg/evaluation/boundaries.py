@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 
 from instseg.core.masks import rles_runs
 from instseg.core.types import Bitmask, GroundTruth, ImageSize, Prediction, Rle
-from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps
+from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps, best_first
 
 RATIO = 0.02
 """Distance to the contour in diagonals of the image, as in the paper for COCO."""
@@ -121,7 +121,7 @@ def with_boundaries(
         truth: that the record was built from.
         ratio: of the diagonal of the image.
     """
-    masks, rows = record.masks, np.lexsort((-prediction.scores, prediction.labels))
+    masks, rows = record.masks, best_first(prediction)
     found, found_places = np.unique(masks.detections, return_inverse=True)
     true, true_places = np.unique(masks.truths, return_inverse=True)
     ones = boundaries([prediction.rles[row] for row in rows[found].tolist()], ratio)

@@ -134,5 +134,5 @@ def _mean_ap_of(curves: list[Curve], weights: Weights) -> Floats:
     total, number = np.zeros(len(weights)), np.zeros(len(weights))
     for curve in curves:
         total += np.maximum(weighted_precisions(curve, weights, RECALLS)[:, 0], 0).mean(axis=1)
-        number += weights[:, curve.images].any(axis=1) | weights[:, curve.truth_images].any(axis=1)
+        number += weights[:, np.union1d(curve.images, curve.truth_images)].any(axis=1)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.core.types import GroundTruth, ImageSize, Prediction
-from instseg.evaluation.image_record import ImageRecord, Overlaps
+from instseg.core.types import GroundTruth, ImageSize, Prediction, Rle
+from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps, best_first, mask_areas
 from instseg.evaluation.matching import Pool
 
 NEAR_IOU = 0.1
@@ -46,19 +46,26 @@ class ImageDetails:
             prediction: detections in the original frame.
             truth: ground truth of the same image, in the original frame.
         """
-        rows = np.lexsort((-prediction.scores, prediction.labels))  # as in the record
-        record = ImageRecord.build(prediction, truth)
-        ious = np.asarray(coco_mask.iou([prediction.rles[row] for row in rows.tolist()], truth.rles, truth.iscrowd))
-        ious = ious.reshape(len(prediction), len(truth))  # pycocotools returns an empty list for no masks
-        found, true = np.nonzero(ious >= NEAR_IOU)
+        rows = best_first(prediction)
+        near = _near([prediction.rles[row] for row in rows.tolist()], truth)
+        is_same = prediction.labels[rows[near.detections]] == truth.labels[near.truths]
+        kept = is_same & (near.ious >= MIN_IOU)
+        masks = Overlaps(near.areas, near.detections[kept], near.truths[kept], near.ious[kept])
         return cls(
-            record=record,
+            record=ImageRecord.of_masks(prediction, truth, rows, masks),
             image_size=truth.image_size,
             predicted_rows=rows.astype(np.int64),
             truth_boxes=np.asarray(truth.boxes, dtype=np.float64).reshape(-1, 4),
             boxes=np.asarray(prediction.boxes[rows], dtype=np.float64).reshape(-1, 4),
-            near=Overlaps(record.masks.areas, found, true, ious[found, true]),
+            near=near,
         )
+
+
+def _near(rles: Sequence[Rle], truth: GroundTruth) -> Overlaps:
+    ious = np.asarray(coco_mask.iou(rles, truth.rles, truth.iscrowd))
+    ious = ious.reshape(len(rles), len(truth))  # pycocotools returns an empty list for no masks
+    found, true = np.nonzero(ious >= NEAR_IOU)
+    return Overlaps(mask_areas(rles), found, true, ious[found, true])
 
 
 @dataclass(eq=False, slots=True)

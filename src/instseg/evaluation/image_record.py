@@ -59,9 +59,23 @@ class ImageRecord:
             prediction: detections in the original frame.
             truth: ground truth of the same image, in the original frame.
         """
-        rows = np.lexsort((-prediction.scores, prediction.labels))
+        rows = best_first(prediction)
+        masks = _mask_overlaps([prediction.rles[row] for row in rows.tolist()], truth, prediction.labels[rows])
+        return cls.of_masks(prediction, truth, rows, masks)
+
+    @classmethod
+    def of_masks(
+        cls, prediction: Prediction, truth: GroundTruth, rows: NDArray[np.intp], masks: Overlaps
+    ) -> ImageRecord:
+        """Make the record of an image whose masks have been compared.
+
+        Args:
+            prediction: detections in the original frame.
+            truth: ground truth of the same image, in the original frame.
+            rows: (D,) of the prediction, as ``best_first`` returns them.
+            masks: overlaps of its masks in this order.
+        """
         labels = prediction.labels[rows].astype(np.int64)
-        same_label = labels[:, None] == truth.labels
         return cls(
             image_id=truth.image_id,
             truth_labels=np.array(truth.labels, dtype=np.int64),
@@ -69,9 +83,14 @@ class ImageRecord:
             truth_iscrowd=np.array(truth.iscrowd, dtype=np.bool_),
             labels=labels,
             scores=prediction.scores[rows].astype(np.float64),
-            boxes=_box_overlaps(_to_xywh(prediction.boxes[rows]), truth, same_label),
-            masks=_mask_overlaps([prediction.rles[row] for row in rows.tolist()], truth, same_label),
+            boxes=_box_overlaps(_to_xywh(prediction.boxes[rows]), truth, labels[:, None] == truth.labels),
+            masks=masks,
         )
+
+
+def best_first(prediction: Prediction) -> NDArray[np.intp]:
+    """Return the rows of a prediction in the order of ``ImageRecord``, (D,)."""
+    return np.lexsort((-prediction.scores, prediction.labels))
 
 
 def unique_images(records: Sequence[ImageRecord]) -> list[ImageRecord]:
@@ -95,11 +114,11 @@ def _box_overlaps(boxes_xywh: NDArray[np.float64], truth: GroundTruth, same_labe
     return Overlaps(boxes_xywh[:, 2] * boxes_xywh[:, 3], found, true, ious[found, true])
 
 
-def _mask_overlaps(rles: Sequence[Rle], truth: GroundTruth, same_label: NDArray[np.bool_]) -> Overlaps:
+def _mask_overlaps(rles: Sequence[Rle], truth: GroundTruth, labels: NDArray[np.int64]) -> Overlaps:
     """Compare masks label by label, skipping detections whose area rules out an IoU of MIN_IOU."""
-    areas, truth_areas = _mask_areas(rles), _mask_areas(truth.rles)
+    areas, truth_areas = mask_areas(rles), mask_areas(truth.rles)
     large_enough, small_enough = areas[:, None] >= MIN_IOU * truth_areas, truth_areas >= MIN_IOU * areas[:, None]
-    fits = same_label & small_enough & (large_enough | truth.iscrowd)
+    fits = (labels[:, None] == truth.labels) & small_enough & (large_enough | truth.iscrowd)
     pairs: list[Pairs] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for label in set(truth.labels.tolist()):
         true = np.flatnonzero(truth.labels == label)
@@ -112,7 +131,8 @@ def _mask_overlaps(rles: Sequence[Rle], truth: GroundTruth, same_label: NDArray[
     return Overlaps(areas, *(np.concatenate(column) for column in zip(*pairs, strict=True)))
 
 
-def _mask_areas(rles: Sequence[Rle]) -> NDArray[np.float64]:
+def mask_areas(rles: Sequence[Rle]) -> NDArray[np.float64]:
+    """Return the areas of masks, (N,) px²."""
     parts = [rles[start : start + MAX_AREAS] for start in range(0, len(rles), MAX_AREAS)]
     return np.concatenate([np.zeros(0), *(coco_mask.area(part) for part in parts)])
 
