@@ -77,11 +77,16 @@ class MultiReader:
 def _typed_source(name: str, given: object) -> Source:
     if not isinstance(given, Mapping) or not usable_text(given.get("root")):
         raise InstsegError(f"dataset.sources.{name}: expected {{root: DIR, …}}, found {printable(given)}")
+    source_format = given.get("format") or "auto"
+    if not usable_text(source_format):
+        raise InstsegError(
+            f"dataset.sources.{name}.format: expected the name of a format, found {printable(source_format)}"
+        )
     own = {key: typed(f"sources.{name}.{key}", given.get(key), hint) for key, hint in HINTS.items()}
     return Source(
         name,
         given["root"],
-        given.get("format") or "auto",
+        source_format,
         cast("Mapping[str, str] | None", own["rename"]),
         cast("tuple[str, ...] | None", own["drop"]),
         {key: value for key, value in given.items() if key not in OWN_KEYS},
