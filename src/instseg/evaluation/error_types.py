@@ -78,29 +78,16 @@ def type_errors(
     """
     near, rows, num_detections = pool.near, pool.rows, len(pool.images)
     order = _counted(pool, limit)
-    is_counted = np.zeros(num_detections, np.bool_)
-    is_counted[order] = True
+    is_counted = _marked(order, num_detections)
     is_crowd = rows.truth_iscrowd[near.truths]
-    usable = is_counted[near.detections] & ~is_crowd
     is_same = rows.labels[near.detections] == rows.truth_labels[near.truths]
+    usable = is_counted[near.detections] & ~is_crowd
     found = _find(near, usable & is_same & (near.ious >= min_iou), pool)
-    is_found = np.zeros(len(rows.truth_labels), np.bool_)
-    is_found[found[found != NONE]] = True
-
-    same, other = (_Best.of(near, usable & chosen, num_detections) for chosen in (is_same, ~is_same))
-    taken = _Best.of(near, usable & is_same & is_found[near.truths], num_detections)
-    conditions = [
-        found != NONE,
-        (same.iou >= background_iou) & (same.iou <= min_iou),
-        other.iou >= min_iou,
-        taken.iou >= min_iou,
-        np.maximum(same.iou, other.iou) <= background_iou,
-    ]
-    names = (RIGHT, LOCALISATION, CLASSIFICATION, DUPLICATE, BACKGROUND)
-    types = np.select(conditions, [OF_DETECTIONS.index(name) for name in names], OF_DETECTIONS.index(BOTH))
-    truths = np.select(conditions, [found, same.truth, other.truth, taken.truth, np.full(num_detections, NONE)], NONE)
-    in_crowd = np.zeros(num_detections, np.bool_)
-    in_crowd[near.detections[is_crowd & is_same & (near.ious > min_iou)]] = True
+    is_found = _marked(found[found != NONE], len(rows.truth_labels))
+    of_kinds = (usable & is_same, usable & ~is_same, usable & is_same & is_found[near.truths])
+    same, other, taken = (_Best.of(near, chosen, num_detections) for chosen in of_kinds)
+    types, truths = _first_that_fits(found, same, other, taken, min_iou, background_iou)
+    in_crowd = _marked(near.detections[is_crowd & is_same & (near.ious > min_iou)], num_detections)
     fixed_by = _fixed_by(order, types, truths, is_found)
     return TypedErrors(
         order=order,
@@ -111,6 +98,33 @@ def type_errors(
         is_missed=~is_found & ~rows.truth_iscrowd & (fixed_by == NONE),
         fixed_by=fixed_by,
     )
+
+
+def _first_that_fits(
+    found: Rows, same: _Best, other: _Best, taken: _Best, min_iou: float, background_iou: float
+) -> tuple[NDArray[np.int64], Rows]:
+    """Return type and instance of each detection.
+
+    Its best instances are those of its own category, of another, and of its own that another detection has found.
+    """
+    none = np.full(len(found), NONE)
+    fits = {
+        RIGHT: (found != NONE, found),
+        LOCALISATION: ((same.iou >= background_iou) & (same.iou <= min_iou), same.truth),
+        CLASSIFICATION: (other.iou >= min_iou, other.truth),
+        DUPLICATE: (taken.iou >= min_iou, taken.truth),
+        BACKGROUND: (np.maximum(same.iou, other.iou) <= background_iou, none),
+    }
+    conditions, truths = zip(*fits.values(), strict=True)
+    numbers = [OF_DETECTIONS.index(name) for name in fits]
+    return np.select(conditions, numbers, OF_DETECTIONS.index(BOTH)), np.select(conditions, truths, NONE)
+
+
+def _marked(rows: Rows, size: int) -> Flags:
+    """Return flags that are true at these rows."""
+    flags = np.zeros(size, np.bool_)
+    flags[rows] = True
+    return flags
 
 
 def _counted(pool: DetailsPool, limit: int) -> Rows:
