@@ -13,7 +13,7 @@ from torchvision.models.detection.roi_heads import maskrcnn_loss, project_masks_
 
 from instseg.core.box_masks import polygons_to_box_mask
 from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
-from instseg.models.roi_heads import mask_loss, sample_mask_targets
+from instseg.models.mask_targets import mask_loss, sample_mask_targets
 
 COCO_TINY = (Path(__file__).parents[2] / "../shared/data/coco_tiny").resolve()
 

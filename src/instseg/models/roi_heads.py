@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHeads
-from torchvision.ops import roi_align
 
 from instseg.core.types import Detections, ImageSize
+from instseg.models.mask_targets import mask_loss, sample_mask_targets
 from instseg.models.rpn import full_precision
 from instseg.models.sampling import BalancedSampler, offset_indices
 
@@ -221,40 +221,3 @@ def box_losses(class_logits: Tensor, deltas: Tensor, sampled: SampledRois) -> tu
     deltas_of_label = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
     summed = F.smooth_l1_loss(deltas_of_label, target_deltas[positive], beta=1 / 9, reduction="sum")
     return F.cross_entropy(class_logits, labels), summed / labels.numel()
-
-
-def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: int) -> Tensor:
-    """Return the targets of the mask head for RoIs that each match an instance.
-
-    torchvision crops pixel masks with ``aligned=False``, where the value at x is that of the point x + 0.5. The same
-    shift is made here, so that weights trained either way fit. Outside its box an instance is 0.
-
-    Args:
-        box_masks: (R, M, M) of the matched instances, 0 or 1.
-        boxes: (R, 4) of the matched instances, xyxy px in the network frame.
-        rois: (R, 4) xyxy px in the network frame.
-        size: side of the masks that the head predicts.
-
-    Returns:
-        (R, size, size) float, 0..1.
-    """
-    side, boxes = box_masks.shape[-1], boxes.to(rois)
-    padded = F.pad(box_masks[:, None].to(rois), (1, 1, 1, 1))  # roi_align repeats the border cell: make it zero
-    origin, extent = boxes[:, :2].repeat(1, 2), (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).repeat(1, 2)
-    in_box = (rois + 0.5 - origin) * (side / extent) + 1
-    index = torch.arange(len(rois), device=rois.device, dtype=rois.dtype)[:, None]
-    ratio = -(-side // size)  # samples per bin and axis that miss no cell of a box mask
-    sampled: Tensor = roi_align(padded, torch.cat([index, in_box], 1), (size, size), 1.0, ratio, aligned=True)
-    return sampled[:, 0]
-
-
-def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
-    """Return the binary cross-entropy of the masks (He et al., 2017); zero with a gradient if there are no RoIs.
-
-    Args:
-        mask_logits: (R, m, m).
-        mask_targets: (R, m, m), 0..1.
-    """
-    if not len(mask_logits):
-        return mask_logits.sum() * 0
-    return F.binary_cross_entropy_with_logits(mask_logits, mask_targets.to(mask_logits.dtype))
