@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_the_best_checkpoint_holds_the_operating_points_of_its_validation(traine
     metrics = json.loads((trained / "metrics.json").read_text())
     assert (about["goal"], about["num_images"]) == ("f1", 3)
     stored = {f"val/operating_point/{point['category']}": point["threshold"]["value"] for point in about["points"]}
-    assert stored and stored.items() <= metrics.items()
+    assert stored == {name: value for name, value in metrics.items() if name.startswith("val/operating_point/")}
 
 
 def test_the_manifest_says_what_the_run_was_made_of(trained):
@@ -130,7 +131,7 @@ def test_predict_names_what_it_cannot_read_and_says_so_by_its_exit_code(trained,
     done = started(place, "predict.py", *arguments).wait()
     assert done.code == 2
     assert "broken.jpg" in done.output
-    assert "score threshold:" in done.output and "best F1 on 3 validation images" in done.output
+    assert re.search(r"score threshold:  .*(best F1 on 3 validation images|nothing was found in val)", done.output)
     assert len(json.loads((place / "mixed" / "predictions.json").read_text())["images"]) == 1
 
 

@@ -56,6 +56,9 @@ def test_without_an_instance_or_a_detection_there_is_no_threshold():
     assert found["car"].note == "car: no instance in these images, so there is no threshold to choose"
     assert found["dog"].note == "dog: no detection in these images, so there is no threshold to choose"
     assert math.isnan(found["car"].threshold.value) and not found["dog"].is_reached
+    for goal in ("f1", "precision:0.9", "recall:0.9"):
+        wrong = points([prediction(1, [LEFT])], [truth(1, [RIGHT])], goal)["car"]
+        assert wrong.note == "car: no detection that is right in these images, so there is no threshold to choose"
 
 
 def brute_force(predictions, truths, label, threshold):

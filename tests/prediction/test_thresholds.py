@@ -13,7 +13,7 @@ from instseg.prediction.thresholds import choose_thresholds
 
 CHOSEN = "best F1 on 16 validation images"
 NO_POINTS = "the model has no operating points"
-NONE_OF_CAKE = "0.5 for cake, of which val has no instance or detection"
+NONE_OF_CAKE = "0.5 for cake, of which nothing was found in val"
 
 
 @pytest.mark.parametrize(

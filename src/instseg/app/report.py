@@ -43,7 +43,8 @@ def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule, points
     subject = Subject(images, lambda image_id: _file(index, image_id), thresholds.of_labels().astype(np.float64))
     folder, sizes = config.folder, resize_of(config)
     situation = Situation(*sizes, data.prepared.indices["train"].instances_per_category())
-    chosen = f"score threshold {thresholds}" if points is None else f"score thresholds: {points.origin}"
+    is_one = isinstance(thresholds.plain(), float)
+    chosen = f"score threshold {thresholds}" if is_one else f"score thresholds: {thresholds.origin}"
     heading = Heading(f"{folder.parent.name} · {folder.name}", f"{plural(len(images), 'test image')} · {chosen}")
     write_page(build_report(subject, heading, situation), folder / REPORT)
 

@@ -30,7 +30,7 @@ class StoredPoint(msgspec.Struct, frozen=True):
 
 
 class OperatingPoints(msgspec.Struct, frozen=True):
-    """Thresholds chosen on the validation images; a category without an instance or a detection there has none."""
+    """Thresholds chosen on the validation images; a category of which nothing is found there has none."""
 
     goal: str  # as the key operating_point has it
     num_images: Annotated[int, msgspec.Meta(ge=0)]

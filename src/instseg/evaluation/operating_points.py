@@ -29,7 +29,7 @@ class OperatingPoint:
     """Threshold of one category, which keeps detections with this score or a higher one, and what it achieves.
 
     The interval of the threshold is over the choice, made anew on each draw of the images; those of the other numbers
-    are at this threshold. Without an instance or a detection all are NaN.
+    are at this threshold. Without an instance, or a detection that is right, all are NaN.
     """
 
     category: str
@@ -63,6 +63,8 @@ def operating_points(
 
 def _point(category: str, curve: ScoreCurve, goal: Goal, drawn: Weights) -> OperatingPoint:
     missing = "instance" if not curve.truth_images.size else "detection" if not curve.thresholds.size else ""
+    if not missing and not curve.is_right.any():
+        missing = "detection that is right"
     if missing:
         note = f"{category}: no {missing} in these images, so there is no threshold to choose"
         return OperatingPoint(category, NOTHING, NOTHING, NOTHING, NOTHING, False, note)

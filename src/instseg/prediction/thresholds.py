@@ -98,5 +98,5 @@ def _origin(given: Mapping[str, float], categories: Categories, points: Operatin
     elif points is not None:
         without = [name for name in others if name not in points.thresholds]
         parts += [points.origin] if len(without) < len(others) else []
-        parts += [f"{DEFAULT} for {list_names(without)}, of which val has no instance or detection"] if without else []
+        parts += [f"{DEFAULT} for {list_names(without)}, of which nothing was found in val"] if without else []
     return "; ".join(parts)
