@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from instseg.checkpoints.operating_points import OperatingPoints
-from instseg.core.channels import terminal_cell
+from instseg.core.channels import plain_lines, terminal_cell
 from instseg.core.command_line import typed_command
 from instseg.core.text import list_names, plural
 from instseg.data.datamodule import InstanceDataModule
@@ -48,7 +48,7 @@ def print_summary(
     lines = [*_threshold_lines(points), ending]
     for split in ("val", "test"):
         lines += [_with_interval(run_dir, split, metrics), _limit_note(split, metrics)]
-    console.print("\n".join(filter(None, lines)), markup=False)
+    console.print(plain_lines("\n".join(filter(None, lines))), markup=False)
     console.print(
         f"\n{_places(run_dir)}\n{_next_commands(run_dir, stage)}", markup=False, highlight=False, soft_wrap=True
     )
