@@ -30,7 +30,7 @@ SHORT = (
     "trainer.accelerator=cpu", "trainer.devices=1", "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
     "trainer.enable_progress_bar=false", "trainer.num_sanity_val_steps=0",
     "monitor.metric=val/loss", "monitor.mode=min", "dataset.num_images={train: 8, val: 3, test: 2}", "batch_size=2",
-    "num_workers=0", "callbacks.pictures=null", "callbacks.curves=null",
+    "num_workers=0", "report=false", "callbacks.pictures=null", "callbacks.curves=null",
     "augmentation.min_size=64", "augmentation.max_size=64",
     *NETWORK,
 )  # fmt: skip
