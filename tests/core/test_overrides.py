@@ -25,6 +25,7 @@ ATTACKS = [
     "model={ _target_: os.system}", 'model={"_target_": os.system}', "model={'_target_': os.system}",
     "model={＿target＿: os.system}", "model._ｔａｒｇｅｔ_=os.system", 'x="{_target_: os.system}"', "x='_tar\\'get_'",
     "x={a._target_: os.system}", "x={a: {b: [{_target_: os.system}]}}",
+    "callbacks.x={_target_: torch.utils.collect_env.run, command: id}", "callbacks.last={_ｔarget_: torch.load}",
     # other keys that Hydra acts on
     "model._args_=[1]", "model={_args_: [1]}", "model={_partial_: true}", "model={_recursive_: false}",
     "model={_convert_: all}", "model={a: {_x: 1}}", "_x=1", "a._b.c=1", "a={b/_c: 1}",

@@ -144,7 +144,7 @@ def test_a_flag_and_its_value_stay_together_when_they_are_given_again(folder):
     assert completed[:3] == ["-m", "--config-dir", "my/conf"] and completed[3:5] == ["seed=1,2", "sweep=mine"]
 
 
-def test_the_run_folder_of_a_job_is_a_path_and_nothing_that_is_resolved(tmp_path):
+def test_the_run_folder_of_a_job_is_a_path_below_the_outputs_and_nothing_that_is_resolved(tmp_path):
     with pytest.raises(SystemExit):
         swept(tmp_path, lambda config: (_ for _ in ()).throw(KeyboardInterrupt), "seed=1,2")
     folder = SweepFolder(tmp_path / "sweeps" / "one")
@@ -154,6 +154,12 @@ def test_the_run_folder_of_a_job_is_a_path_and_nothing_that_is_resolved(tmp_path
     folder.write(replace(folder.read(0), run_dir=str(evil)))
     with pytest.raises(InstsegError, match=r"jobs/000\.json: .*an interpolation"):
         swept(tmp_path, lambda config: 1.0, "seed=1,2")
+    others = tmp_path.parent / f"{tmp_path.name}_others"
+    (tmp_path / "link").symlink_to(evil.rename(others))
+    for run_dir in (others, tmp_path / "link"):
+        folder.write(replace(folder.read(0), run_dir=str(run_dir)))
+        with pytest.raises(InstsegError, match=r"jobs/000\.json: field run_dir: expected a folder below .*, found"):
+            swept(tmp_path, lambda config: 1.0, "seed=1,2")
 
 
 def test_a_strategy_from_outside_runs_because_a_config_names_it_and_its_file_does_not(tmp_path, monkeypatch, capsys):

@@ -45,7 +45,7 @@ def build_strategy(name: str, options: Mapping[str, object], where: str) -> Stra
             raise InstsegError(f"{where}: {name} has no option {option}; it has {', '.join(known) or 'none'}")
     try:
         return msgspec.convert(dict(options), kind) if known else kind()
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter of half a pair of surrogates
         raise InstsegError(f"{where}: {str(error).replace('$.', '')}") from error
 
 

@@ -26,7 +26,7 @@ from instseg.sweeps.ending import ended, explain_interruption, in_words, tell_en
 from instseg.sweeps.failures import REFUSED, is_disk_full
 from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
-from instseg.sweeps.records import FAILED, FINISHED, LOCK, Job, JobRecord, Outcome, SweepFolder
+from instseg.sweeps.records import FAILED, FINISHED, LOCK, REMEDY_JOB, Job, JobRecord, Outcome, SweepFolder
 from instseg.sweeps.strategy import Context, Setting, Space, Strategy
 
 log = logging.getLogger(__name__)
@@ -165,6 +165,12 @@ class RecordingSweeper(Sweeper):
         if not run_dir or not last_alive(Path(run_dir)):
             return []
         where = str(self.folder.job_file(job.number))
+        outputs = self.folder.path.absolute().parents[1]  # which holds the sweeps/ and all runs
+        if not Path(run_dir).resolve().is_relative_to(outputs.resolve()):
+            raise InstsegError(
+                f"{where}: field run_dir: expected a folder below {outputs}, found {run_dir}, and no other run is "
+                f"resumed by a sweep; {REMEDY_JOB}"
+            )
         return check_stored_overrides([quoted("resume", run_dir)], where)
 
     def _tell(self, strategy: Strategy, job: Job) -> None:
