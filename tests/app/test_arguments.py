@@ -119,3 +119,9 @@ def test_the_one_before_the_last_is_said_to_be_used_by_itself(tmp_path):
 
 def test_other_commands_are_left_as_typed():
     assert complete_arguments(["model=r50fpn", "resume=null"]) == ["model=r50fpn", "resume=null"]
+
+
+@pytest.mark.parametrize("key", ["checkpoint", "resume"])
+def test_the_home_of_nobody_is_a_path_that_is_not_there(key):
+    with pytest.raises(InstsegError, match=rf"{key}=~nobody_at_all"):
+        complete_arguments([f"{key}=~nobody_at_all", "stage=test" if key == "checkpoint" else "seed=0"])

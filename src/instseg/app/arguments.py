@@ -13,7 +13,7 @@ from pathlib import Path
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.option_files import has_key, sets_key
 from instseg.core.errors import InstsegError
-from instseg.core.files import absolute_path
+from instseg.core.files import absolute_path, home_path
 from instseg.core.overrides import check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
@@ -55,7 +55,7 @@ def with_weights_of_a_run(arguments: Sequence[str]) -> list[str]:
     """
     given = typed_values(arguments)
     weights = given.get("model.weights", "")
-    if weights != "latest" and not (weights and Path(weights).expanduser().is_dir()):
+    if weights != "latest" and not (weights and home_path(weights).is_dir()):
         return list(arguments)
     found = find_checkpoint(weights, Path(given.get("outputs", "outputs")), "model.weights")
     return _with_path(arguments, "model.weights", found.absolute())
@@ -173,7 +173,7 @@ def _resumed_run(given: Mapping[str, str], outputs: Path) -> Path:
     resume = given["resume"]
     if resume == "auto":
         return _newest_run(given, outputs)
-    path = Path(resume).expanduser()
+    path = home_path(resume)
     if path.name == PREVIOUS:
         raise InstsegError(
             f"resume={resume}: a training resumes from {PREVIOUS} by itself where {LAST} is damaged or missing: "

@@ -24,7 +24,7 @@ from instseg.app.check_places import check_predict_places, check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.flags import parse_arguments
 from instseg.app.option_files import keys_of
-from instseg.app.stop import stop, stop_if_disk_is_full
+from instseg.app.stop import stop, stop_if_explained
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
 from instseg.core.command_line import typed_command
@@ -123,7 +123,7 @@ def friendly_errors(name: str, arguments: Sequence[str] = ()) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:  # some of which are OSErrors
         stop(explain(error, name, arguments, CONFIG_DIR))
     except OSError as error:
-        stop_if_disk_is_full(error)
+        stop_if_explained(error)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import NoReturn
 
@@ -19,7 +20,9 @@ def stop(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def stop_if_disk_is_full(error: OSError) -> None:
-    """End the process with a message where this is what an error says."""
+def stop_if_explained(error: OSError) -> None:
+    """End the process with a message where an error says what the user can change: a full disk, or too long a name."""
     if is_disk_full(error):
         stop(f"the disk is full: {error}")
+    if error.errno == errno.ENAMETOOLONG:
+        stop(f"{str(error.filename)[:80]}…: no file or folder can have so long a name")

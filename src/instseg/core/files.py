@@ -19,7 +19,12 @@ HEAD_BYTES = 1 << 16
 
 def absolute_path(given: str | Path) -> Path:
     """Return the absolute path of what a user gives, which may begin with ``~``."""
-    return Path(given).expanduser().absolute()
+    return home_path(given).absolute()
+
+
+def home_path(given: str | Path) -> Path:
+    """Return the path of what a user gives; ``~`` is the home, and ``~nobody`` of no user stays as it is."""
+    return Path(os.path.expanduser(given))  # noqa: PTH111  (pathlib's raises for no user)
 
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:

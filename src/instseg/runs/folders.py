@@ -13,6 +13,7 @@ from pathlib import Path
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.file_kinds import foreign_kind
+from instseg.core.files import home_path
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.ownership import OWNER_FILE
 
@@ -124,7 +125,7 @@ def find_checkpoint(where: str, outputs: Path, key: str = "checkpoint") -> Path:
         if found is None:
             raise InstsegError(f"{key}=latest: no run with a checkpoint below {outputs.absolute()}")
         return found
-    path = Path(where).expanduser()
+    path = home_path(where)
     if path.is_dir():
         inside = newest([path], BEST, LAST)
         if inside is None:

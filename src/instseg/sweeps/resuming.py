@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.files import check_no_links
+from instseg.core.files import check_no_links, home_path
 from instseg.core.overrides import MULTIRUN, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.differences import CHANGES_NOTHING
 from instseg.runs.external_launch import external_launch
@@ -85,7 +85,7 @@ def _resumed_sweep(arguments: Sequence[str]) -> SweepFolder | None:
     resume = typed.get("resume", "null")
     if resume == "auto" and starts_a_sweep(arguments):
         return SweepFolder(newest_sweep(Path(typed.get("outputs", "outputs")), _chosen(arguments)))
-    folder = SweepFolder(Path(resume).expanduser())
+    folder = SweepFolder(home_path(resume))
     if folder.info_file.is_file():
         return folder
     if resume not in ("null", "") and starts_a_sweep(arguments):
