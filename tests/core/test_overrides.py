@@ -185,7 +185,7 @@ def test_what_is_accepted_names_no_code_in_hydras_reading_either(line, is_sweep)
     except InstsegError:
         return
     assert "_target_" not in line and "${" not in line
-    assert not re.match(r"hydra\W", line) or line.partition("=")[0] in LAUNCHER_KEYS
+    assert not re.match(r"hydra(?![\w-])", line) or line.partition("=")[0] in LAUNCHER_KEYS
     if is_sweep:
         return
     override = OverridesParser.create().parse_override(line)
