@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,6 +121,12 @@ def test_a_model_is_loaded_from_a_run_a_folder_a_checkpoint_or_the_newest_run(ru
 def test_what_holds_no_model_is_refused(source, message):
     with pytest.raises(instseg.InstsegError, match=message):
         instseg.load(source)
+
+
+@pytest.mark.parametrize("override", ["score_threshold=0.3", "save=[coco]", "device=cpu"])
+def test_what_a_loaded_model_takes_later_is_refused_with_its_place(override):
+    with pytest.raises(instseg.InstsegError, match=rf"^{re.escape(override)}: a model that is loaded takes this later, as "):
+        instseg.load("latest", override)
 
 
 def test_a_checkpoint_is_measured_again_with_the_same_result(run, place):

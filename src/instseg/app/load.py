@@ -14,7 +14,7 @@ from instseg.app.job import Job
 from instseg.app.predict import build_predictor, build_writers
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
-from instseg.core.overrides import quoted
+from instseg.core.overrides import key_of, quoted
 from instseg.prediction.model import Model
 
 
@@ -40,8 +40,16 @@ def load_model(source: str | os.PathLike[str], overrides: Sequence[str], device:
     Raises:
         InstsegError: there is no such model, or it cannot be used.
     """
+    _refuse_what_is_said_later(overrides)
     text = os.fspath(source)
     return LOADERS[_kind(text)](Request(text, tuple(overrides), device, config_dir))
+
+
+def _refuse_what_is_said_later(overrides: Sequence[str]) -> None:
+    for override in overrides:
+        key = key_of(override).partition(".")[0]
+        if key in SAID_LATER:
+            raise InstsegError(f"{override}: a model that is loaded takes this later, as {SAID_LATER[key]}")
 
 
 def _kind(source: str) -> str:
@@ -81,4 +89,18 @@ LOADERS: Mapping[str, Callable[[Request], Model]] = {
     ".ckpt": _trained,
 }
 """Keyword, folder or suffix of a file -> the function that loads such a model."""
+SAID_LATER = {
+    "score_threshold": "predict(images, score_threshold=…)",
+    "batch_size": "predict(images, batch_size=…)",
+    "source": "predict(images) or predict_folder(folder)",
+    "limit": "predict(images[:limit])",
+    "output": "save(folder)",
+    "save": "save(folder, formats)",
+    "overwrite": "save(folder)",
+    "colour_by": "plot(colour_by=…)",
+    "device": "load(…, device=…)",
+    "checkpoint": "load(checkpoint)",
+    "weights": 'load("coco")',
+}
+"""Keys of predict.py -> their place in Python."""
 EXPECTED = '"latest", "coco", a run folder or a .ckpt file'
