@@ -24,7 +24,7 @@ def cases_of(kind, count, detection=None):
 def titles(cases=(), *, matrix=MATRIX, parts=None, score=0.95, situation=SITUATION):
     scores = {case: score for case in cases if case.detection is not None}
     section = advice_section(Seen(NAMES, matrix, list(cases), parts or {}, scores), situation)
-    return {advice.title: advice for advice in section.content}
+    return {advice.title: advice for advice in section.content.advice}
 
 
 def part(name, value, spread=0.02, count=50):
@@ -46,7 +46,14 @@ def test_two_categories_that_are_confused_are_named_with_the_command_that_joins_
     matrix = MATRIX + np.array([[0, 0, 0], [0, 0, 7], [0, 2, 0]])
     advice = titles(cases_of(Kind.CONFUSED, 9, detection=1), matrix=matrix)["Look at car and pick-up"]
     assert advice.reason.startswith("9 objects")
-    assert advice.commands == ("dataset.rename={car: 'pick-up'}",)
+    assert advice.commands == ("'dataset.rename={car: pick-up}'",)
+
+
+@pytest.mark.parametrize("name", ["$(rm -rf ~)", "it's", "été", "true", "1", "a\\", "a: b"])
+def test_a_name_that_a_shell_or_hydra_would_read_otherwise_is_in_no_command(name):
+    matrix = MATRIX + np.array([[0, 0, 0], [0, 0, 9], [0, 0, 0]])
+    section = advice_section(Seen(("car", name), matrix, [], {}, {}), SITUATION)
+    assert [advice.commands for advice in section.content.advice] == [()]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,12 @@ def test_a_wrong_detection_is_described_by_what_is_wrong_with_it(masks, labels, 
     assert said in described((prediction(1, masks, labels=labels), truth(1, [LEFT])))
 
 
+def test_a_repeated_detection_that_overlaps_a_missed_neighbour_is_no_bad_mask_of_it():
+    left, right = drawn(*["#####..."] * 4), drawn(*["....####"] * 4)
+    said = described((prediction(1, [left, left], [0.9, 0.8]), truth(1, [left, right])))
+    assert sorted(said) == ["car 0.80, on a car that is found already", "missed car"]
+
+
 def test_an_object_with_a_wrong_detection_is_no_second_case():
     confused = (prediction(1, [LEFT], labels=[DOG]), truth(1, [LEFT]))
     assert [case.kind for case in found_in(confused)] == [Kind.CONFUSED]

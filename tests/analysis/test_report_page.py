@@ -7,12 +7,14 @@ import re
 
 import numpy as np
 import pytest
-from analysed import cases_of, random_pairs, subject_on_disk
-from detections import LEFT, prediction, truth
+from analysed import cases_of, random_pairs, subject_of, subject_on_disk
+from detections import CAR, LEFT, RIGHT, prediction, truth
 
 from instseg.analysis.advice import Situation
+from instseg.analysis.line_chart import BOTTOM, HEIGHT, TOP
 from instseg.analysis.page.render import render, write_page
 from instseg.analysis.report import Heading, build_report
+from instseg.analysis.section_curves import curve_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells
 from instseg.analysis.shown import Showcase, outline
@@ -71,7 +73,7 @@ def test_beyond_its_budget_it_shows_fewer_images_and_counts_all(tmp_path):
     showcase = Showcase(subject, {}, max_bytes=1)
     section = gallery_section(cases, cases_of_cells(cases, subject), showcase)
     assert len(showcase.shown.images) == 1
-    assert any("shown)" in gallery.title for gallery in section.content)
+    assert any("shown)" in gallery.title for gallery in section.content.galleries)
 
 
 def test_an_image_that_is_gone_is_not_shown(tmp_path):
@@ -83,6 +85,33 @@ def test_an_image_that_is_gone_is_not_shown(tmp_path):
 def test_without_a_labelled_object_it_says_so(tmp_path):
     html = html_of(subject_on_disk(tmp_path, [(prediction(1, []), truth(1, []))]))
     assert "no labelled object" in html
+
+
+def test_without_a_mistake_it_has_one_toolbar_and_says_that_nothing_stands_out(tmp_path):
+    html = html_of(subject_on_disk(tmp_path, [(prediction(1, [LEFT]), truth(1, [LEFT]))]))
+    assert html.count('name="truth"') == 1
+    assert "ask for nothing in particular" in html
+
+
+def test_without_a_detection_nothing_is_said_about_scores(tmp_path):
+    html = html_of(subject_on_disk(tmp_path, [(prediction(1, []), truth(1, [LEFT]))]))
+    assert "There is no detection." in html
+    assert "calibration error" not in html
+
+
+def test_a_category_that_only_a_crowd_has_is_measured(tmp_path):
+    pair = (prediction(1, [LEFT]), truth(1, [LEFT, RIGHT], [CAR, 3], iscrowd=[False, True]))
+    assert "100% of the 1 object" in html_of(subject_on_disk(tmp_path, [pair]))
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.6, 0.95])
+def test_the_dot_on_the_curve_of_f1_is_at_the_f1_of_the_table(threshold):
+    pairs = [(prediction(i, [LEFT], [score]), truth(i, [LEFT])) for i, score in enumerate((0.9, 0.5, 0.2))]
+    subject = subject_of(pairs, threshold=threshold)
+    _, measured = cases_of(subject)
+    section = curve_section(measured.curves, measured.calibration, subject.evaluated.categories, subject.thresholds)
+    dot = re.search(r'<circle cx="[^"]*" cy="([^"]*)"', section.content.charts[1].svg)[1]
+    assert (HEIGHT - BOTTOM - float(dot)) / (HEIGHT - BOTTOM - TOP) == pytest.approx(measured.at[0][2].value, abs=1e-3)
 
 
 def test_an_outline_follows_the_edges_of_the_pixels():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.analysis.cases import Case, Kind, of_kind
-from instseg.analysis.page.content import Advice, Section
+from instseg.analysis.page.content import Advice, Section, ToDo
 from instseg.analysis.section_breakdowns import Part
-from instseg.core.text import plural, visible
+from instseg.analysis.wording import shown_name
+from instseg.core.text import list_names, plural
 
 MAX_ADVICE = 5
 LARGE_FRACTION = 0.08
@@ -19,7 +22,9 @@ LARGE_FRACTION = 0.08
 MIN_CASES = 3
 SURE = 0.9
 """Score of a detection that a model is sure of."""
-FEW_IMAGES = 30
+FEW_OBJECTS = 30
+PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)\Z)[a-z_][\w-]*(?: [\w-]+)*", re.IGNORECASE | re.ASCII)
+"""Names that a shell and Hydra take as they are, between quotes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +58,7 @@ def advice_section(seen: Seen, situation: Situation) -> Section:
     """
     found = sorted(_all(seen, situation), key=lambda one: -one[0])
     explanation = "Drawn from the numbers below, what concerns the most mistakes first. None of it is certain to help."
-    return Section("advice", "What to do next", explanation, [advice for _, advice in found[:MAX_ADVICE]])
+    return Section("advice", "What to do next", explanation, ToDo([advice for _, advice in found[:MAX_ADVICE]]))
 
 
 def _all(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
@@ -88,20 +93,21 @@ def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
     if not together.any():
         return
     a, b = sorted(divmod(int(together.argmax()), len(together)))
-    one, other = visible(seen.categories[a]), visible(seen.categories[b])
+    names = seen.categories[a], seen.categories[b]
+    one, other = map(shown_name, names)
     yield (
         int(together[a, b]),
         Advice(
             f"Look at {one} and {other}",
             f"{together[a, b]} objects of one are taken for the other. If people cannot tell them apart either, "
-            "join them; else their labels may be mixed up, or more images of both are needed.",
-            (f"dataset.rename={{{_key(seen.categories[a])}: {_key(seen.categories[b])}}}",),
+            "join them (dataset.rename); else their labels may be mixed up, or more images of both are needed.",
+            (_rename(*names),) if all(map(PLAIN.fullmatch, names)) else (),
         ),
     )
 
 
-def _key(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else "'" + name.replace("'", "\\'") + "'"
+def _rename(name: str, new: str) -> str:
+    return shlex.quote(f"dataset.rename={{{name}: {new}}}")
 
 
 def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
@@ -117,7 +123,8 @@ def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         Advice(
             "Show the network larger images",
             f"Objects {smallest.name} have AP {smallest.ap.value:.2f}, others up to {largest.ap.value:.2f}. The "
-            f"network sees images of {situation.min_size} px; 1.5 times that takes about twice the time and memory.",
+            f"shorter side of what the network sees has {situation.min_size} px; 1.5 times that takes about twice the "
+            "time and memory.",
             (f"augmentation.min_size={min_size} augmentation.max_size={max_size}",),
         ),
     )
@@ -170,8 +177,8 @@ def _repeated(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         len(repeated),
         Advice(
             "Suppress repeated detections",
-            f"{plural(len(repeated), 'detection')} repeat one of a better score. A lower threshold of suppression "
-            "keeps fewer of them.",
+            f"{plural(len(repeated), 'detection')} lie on an object that another detection has found. A lower "
+            "threshold of suppression keeps fewer of those that have the category of the other one.",
             ("model.box.nms_threshold=0.3",),
         ),
     )
@@ -179,14 +186,14 @@ def _repeated(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
 
 def _rare(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
     present, found = seen.matrix[1:].sum(axis=1), np.diagonal(seen.matrix)[1:]
-    is_rare = (situation.train_objects < FEW_IMAGES) & (present > 0)
+    is_rare = (situation.train_objects < FEW_OBJECTS) & (present > found)
     missed = int((present - found)[is_rare].sum())
-    names = ", ".join(visible(seen.categories[row]) for row in np.flatnonzero(is_rare).tolist()[:5])
+    names = list_names((shown_name(seen.categories[row]) for row in np.flatnonzero(is_rare).tolist()), 5)
     yield (
         missed,
         Advice(
             "Label more of what is rare",
-            f"{names}: fewer than {FEW_IMAGES} labelled objects each to train on, and {plural(missed, 'object')} "
-            "not found here.",
+            f"{names}: fewer than {FEW_OBJECTS} labelled objects each to train on, and {plural(missed, 'object')} "
+            "here that are missed or taken for something else.",
         ),
     )

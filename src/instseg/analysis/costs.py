@@ -34,14 +34,15 @@ class Costs:
             assignment: of all detections.
         """
         rows = pool.rows
-        num = np.bincount(rows.truth_labels[~rows.truth_iscrowd], minlength=rows.labels.max(initial=0) + 1)
-        share = 1 / max(1, int((num > 0).sum()))  # of a category in the mean
+        num_labels = max(rows.labels.max(initial=0), rows.truth_labels.max(initial=0)) + 1  # those of crowds, too
+        num = np.bincount(rows.truth_labels[~rows.truth_iscrowd], minlength=num_labels)
+        weight = 1 / max(1, int((num > 0).sum()))  # of a category in the mean
         false = np.zeros(len(rows.labels))
         for label in np.flatnonzero(num).tolist():
             of_label = np.flatnonzero((rows.labels == label) & ~assignment.is_ignored)
             ordered = of_label[np.argsort(-rows.scores[of_label], kind="stable")]
-            false[ordered] = share * _gains(assignment.truths[ordered] != NONE) / num[label]
-        return cls(false, share / np.maximum(num[rows.truth_labels], 1))
+            false[ordered] = weight * _gains(assignment.truths[ordered] != NONE) / num[label]
+        return cls(false, weight / np.maximum(num[rows.truth_labels], 1))
 
 
 def _gains(is_right: NDArray[np.bool_]) -> Floats:

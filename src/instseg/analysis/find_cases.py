@@ -23,8 +23,8 @@ def find_cases(pool: DetailsPool, assignment: Assignment, confusion: Confusion) 
     """Return all cases, the most costly first; the larger object of equally costly ones.
 
     Each pair off the diagonal of the matrix is a case of confusion. What it counts as false and as missed is told
-    apart: a false detection whose mask overlaps a missed object of its category means that object; one whose mask fits
-    an object that is found already repeats it.
+    apart: a false detection whose mask fits an object that is found already repeats it; another one whose mask overlaps
+    a missed object of its category means that object.
 
     Args:
         pool: the images.
@@ -64,14 +64,19 @@ class _Found:
         self.unfound = np.array(
             [truth_of[i, truth] for i, _, truth in rows[cases.labels == BACKGROUND].tolist()], np.int64
         )
+        self.repeated, self.repeated_ious = self._best_found()
         self.touched = self._touched()
 
     def _touched(self) -> Rows:
-        """Return the missed object that each detection alone means, (D,); the best score chooses first."""
+        """Return the missed object that each detection alone means, (D,); the best score chooses first.
+
+        One that fits a found object repeats that, even where it also overlaps a missed neighbour.
+        """
         pool, near = self.pool, self.pool.near
         is_alone, is_unfound = _flags(len(pool.images), self.alone), _flags(len(pool.truth_images), self.unfound)
         same = pool.rows.labels[near.detections] == pool.rows.truth_labels[near.truths]
-        pairs = np.flatnonzero(is_alone[near.detections] & is_unfound[near.truths] & same)
+        is_free = is_alone & (self.repeated_ious < MIN_IOU)
+        pairs = np.flatnonzero(is_free[near.detections] & is_unfound[near.truths] & same)
         order = pairs[np.lexsort((-near.ious[pairs], -pool.rows.scores[near.detections[pairs]]))]
         return take_first(near.detections[order], near.truths[order], len(is_alone), len(is_unfound))
 
@@ -80,14 +85,13 @@ class _Found:
             yield self._case(Kind.CONFUSED, detection, truth, iou), truth
 
     def wrong(self) -> Iterator[tuple[Case, int]]:
-        repeated, repeated_ious = self._best_found()
         touched_ious = ious_of(self.pool.near, self.touched)
         for detection in self.alone.tolist():
             if (truth := int(self.touched[detection])) != NONE:
                 yield self._case(Kind.BAD_MASK, detection, truth, float(touched_ious[detection])), truth
-            elif repeated_ious[detection] >= MIN_IOU:
-                truth = int(repeated[detection])
-                yield self._case(Kind.REPEATED, detection, truth, float(repeated_ious[detection])), truth
+            elif self.repeated_ious[detection] >= MIN_IOU:
+                truth = int(self.repeated[detection])
+                yield self._case(Kind.REPEATED, detection, truth, float(self.repeated_ious[detection])), truth
             else:
                 yield self._case(Kind.FALSE, detection, NONE), NONE
 

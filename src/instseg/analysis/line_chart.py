@@ -28,7 +28,7 @@ class Curve:
     colour: tuple[int, int, int] | None = None
     """RGB; None for the one that all others are compared with."""
     mark: float | None = None
-    """The x of a dot on the curve."""
+    """The x of a dot on the curve, whose x ascend; on a step it is on the left of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,8 @@ def _curve(curve: Curve) -> str:
     drawn = f'<path class="{kind}"{style} d="M{points}">{title}</path>'
     if curve.mark is None:
         return drawn
-    height = float(np.interp(curve.mark, curve.x, curve.y))
+    row = min(int(np.searchsorted(curve.x, curve.mark)), len(curve.y) - 1)
+    height = float(curve.y[row])
     fill = "var(--ink)" if curve.colour is None else f"rgb{curve.colour}"
     return f'{drawn}<circle cx="{_x(curve.mark)}" cy="{_y(height)}" r="4" style="fill:{fill}">{title}</circle>'
 

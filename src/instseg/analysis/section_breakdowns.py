@@ -28,8 +28,8 @@ def breakdown_section(parts: Mapping[str, Sequence[Part]]) -> Section:
     """
     charts = [Chart(title, bar_chart([*map(_bar, some)])) for title, some in parts.items()]
     explanation = (
-        "Mask AP of some of the objects, where all others are ignored; beside it, how many they are. Sizes are "
-        "quarters of the objects here. Neighbours are objects whose boxes overlap."
+        "Mask AP of some of the objects, where all others are ignored; beside it, how many they are. Sizes divide the "
+        "objects here into quarters, or fewer parts where many are alike. Neighbours are objects whose boxes overlap."
     )
     return Section("breakdowns", "Which objects", explanation, Charts(charts))
 

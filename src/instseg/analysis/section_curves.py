@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from instseg.analysis.line_chart import Bar, Curve, bar_chart, line_chart
 from instseg.analysis.page.content import Chart, Charts, Key, Section
+from instseg.analysis.wording import shown_name
 from instseg.core.categories import Categories, category_colour
-from instseg.core.text import visible
 from instseg.evaluation.calibration import Calibration
 from instseg.evaluation.error_costs import ErrorCosts
 from instseg.evaluation.error_types import BACKGROUND, BOTH, CLASSIFICATION, DUPLICATE, LOCALISATION, MISSED
@@ -49,7 +49,7 @@ def curve_section(
               "Dots are the thresholds in use."),
         Chart("Are scores what they say?", _reliability(calibration), _calibration_note(calibration)),
     ]  # fmt: skip
-    keys = [Key(visible(categories.name(label)), category_colour(label)) for label in labels]
+    keys = [Key(shown_name(categories.name(label)), category_colour(label)) for label in labels]
     explanation = "At a mask IoU of 0.5. A higher threshold makes detections surer and finds fewer objects."
     if len(labels) < len(categories):
         explanation += f" The {len(labels)} categories with the most objects are drawn."
@@ -57,14 +57,18 @@ def curve_section(
 
 
 def _drawn(curve: ScoreCurve, name: str, colour: tuple[int, int, int], threshold: float) -> tuple[Curve, Curve]:
-    """Return the curves of a category: precision against recall, and F1 against the threshold."""
+    """Return the curves of a category: precision against recall, and F1 against the threshold, which falls in steps."""
     counted = curve.once(int(max([0, *curve.images, *curve.truth_images])) + 1)
     precision, recall, f1 = (values()[0] for values in (counted.precision, counted.recall, counted.f1))
-    ascending = slice(None, None, -1)
-    scores = np.concatenate([curve.thresholds[ascending], [1.0]])
-    f1_by_score = np.concatenate([f1[ascending], [0.0]])
-    mark = threshold if len(curve.thresholds) else None
-    return Curve(name, recall, precision, colour), Curve(name, scores, f1_by_score, colour, mark)
+    scores = np.repeat(curve.thresholds[::-1], 2)
+    steps = Curve(
+        name,
+        np.concatenate([[0.0], scores, [1.0]]),
+        np.concatenate([np.repeat(f1[::-1], 2), [0.0, 0.0]]),
+        colour,
+        threshold if len(curve.thresholds) else None,
+    )
+    return Curve(name, recall, precision, colour), steps
 
 
 def _reliability(calibration: Calibration) -> str:
@@ -75,6 +79,8 @@ def _reliability(calibration: Calibration) -> str:
 
 
 def _calibration_note(calibration: Calibration) -> str:
+    if not any(calibration.counts):
+        return "There is no detection."
     gaps = np.nan_to_num(_values(calibration.mean_scores) - _values(calibration.fractions_right))
     is_too_sure = float((np.asarray(calibration.counts) * gaps).sum()) > 0
     tendency = "Scores are higher than the fraction that is right" if is_too_sure else "More is right than scores say"

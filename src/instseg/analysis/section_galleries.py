@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from instseg.analysis.cases import Case, Cell, Kind, of_kind
-from instseg.analysis.page.content import Gallery, Section
+from instseg.analysis.page.content import Galleries, Gallery, Section
 from instseg.analysis.shown import Showcase, in_turns
 
 MAX_SHOWN = 24
@@ -46,7 +46,7 @@ def gallery_section(cases: Sequence[Case], cells: dict[Cell, list[Case]], showca
         "What costs most comes first: an object that is missed weighs more where its category is rare, a wrong "
         "detection more where its score is high. A click shows the whole image."
     )
-    return Section("cases", "The mistakes", explanation, content)
+    return Section("cases", "The mistakes", explanation, Galleries(content))
 
 
 def _gallery(kind: Kind, num_cases: int, num_shown: int) -> Gallery:

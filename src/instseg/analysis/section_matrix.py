@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from instseg.analysis.cases import Case, Cell, Kind
 from instseg.analysis.page.content import Matrix, MatrixCell, MatrixRow, Section
 from instseg.analysis.subject import Subject
-from instseg.core.text import plural, visible
+from instseg.analysis.wording import shown_name
+from instseg.core.text import plural
 from instseg.evaluation.confusion import BACKGROUND
 
 MAX_CATEGORIES = 30
@@ -26,7 +27,7 @@ def matrix_section(matrix: NDArray[np.int64], categories: Sequence[str]) -> Sect
         matrix: (C + 1, C + 1) as in ``Confusion``.
         categories: names of the labels 1….
     """
-    names = ["nothing", *(visible(name) for name in categories)]
+    names = ["nothing", *(shown_name(name) for name in categories)]
     labels = _labels(matrix)
     columns = [*labels, BACKGROUND]
     rows = [
@@ -40,8 +41,8 @@ def matrix_section(matrix: NDArray[np.int64], categories: Sequence[str]) -> Sect
     sums = [f"{int(matrix[:, found].sum()):,}" if found else "" for found in columns]
     explanation = (
         "Rows: what is labelled. Columns: what it was found as, at the thresholds in use. An object and a detection "
-        "share a cell where their masks have an IoU of 0.5. Each object and each detection is counted once, so rows "
-        "add up to the labelled objects and columns to the detections. A click on a cell shows its cases."
+        "share a cell where their masks have an IoU of 0.5 or more. Each object and each detection is counted "
+        "once, so rows add up to the labelled objects and columns to the detections. A click on a cell shows its cases."
     )
     if len(labels) < len(categories):
         explanation += f" Of {len(categories)} categories, the {len(labels)} with the most mistakes are shown."
@@ -67,10 +68,10 @@ def _cell(matrix: NDArray[np.int64], cell: Cell, names: Sequence[str]) -> Matrix
 def _title(cell: Cell, names: Sequence[str], count: int) -> str:
     truth, found = cell
     if truth == BACKGROUND:
-        return f"{plural(count, 'detection')} of {names[found]} where no {names[found]} is labelled"
+        return f"{plural(count, 'detection')} of {names[found]} that match no object"
     if found == BACKGROUND:
-        return f"{count} {names[truth]} not found"
-    return f"{count} {names[truth]} found as {names[found]}"
+        return f"{count:,} {names[truth]} not found"
+    return f"{count:,} {names[truth]} found as {names[found]}"
 
 
 def cases_of_cells(cases: Sequence[Case], subject: Subject) -> dict[Cell, list[Case]]:

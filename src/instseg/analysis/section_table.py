@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from instseg.analysis.page.content import Section, Table, TableCell
+from instseg.analysis.wording import shown_name
 from instseg.core.categories import Categories
-from instseg.core.text import visible
 from instseg.evaluation.estimates import Estimate
 
 HEADS = ["category", "objects", "mask AP", "threshold", "precision", "recall", "F1", "mask IoU"]
@@ -35,7 +35,7 @@ def category_section(categories: Categories, rows: Sequence[Row]) -> Section:
         categories: names of the labels 1….
         rows: of each.
     """
-    cells = [[TableCell(visible(name), visible(name)), *_cells(row)]
+    cells = [[TableCell(shown_name(name), shown_name(name)), *_cells(row)]
              for name, row in zip(categories.names, rows, strict=True)]  # fmt: skip
     explanation = (
         "Precision is the fraction of the detections that is right, recall the fraction of the objects that is found, "

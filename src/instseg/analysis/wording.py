@@ -1,4 +1,4 @@
-"""One line about a case, and where in the image it is."""
+"""Names of categories as shown, one line about a case, and where in the image it is."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from numpy.typing import NDArray
 
 from instseg.analysis.cases import Case, Kind
 from instseg.analysis.subject import Subject
-from instseg.core.text import visible
+from instseg.core.text import cut, visible
 
 MAX_NAME = 40
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a category as the page shows it: what no eye sees written out, and cut where it is long."""
+    return visible(cut(name, MAX_NAME))
 
 
 def describe(case: Case, subject: Subject) -> str:
@@ -57,5 +62,4 @@ def boxes_of(case: Case, subject: Subject) -> NDArray[np.float64]:
 
 
 def _name(subject: Subject, label: int) -> str:
-    name = visible(subject.evaluated.categories.name(label))
-    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
+    return shown_name(subject.evaluated.categories.name(label))

@@ -70,6 +70,13 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class ToDo:
+    """Advice, the most useful first; there may be none."""
+
+    advice: list[Advice]
+
+
+@dataclass(frozen=True, slots=True)
 class TableCell:
     """A cell of a table: its text, a small note, and the value that it is sorted by."""
 
@@ -154,19 +161,24 @@ class Gallery:
 
 
 @dataclass(frozen=True, slots=True)
+class Galleries:
+    """Galleries below one toolbar."""
+
+    galleries: list[Gallery]
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of the page."""
 
     key: str
     title: str
     explanation: str
-    content: list[Advice] | Table | Charts | Matrix | list[Gallery]
+    content: ToDo | Table | Charts | Matrix | Galleries
 
     @property
     def kind(self) -> str:
         """Name of the part of the template that shows it."""
-        if isinstance(self.content, list):
-            return "advice" if self.content and isinstance(self.content[0], Advice) else "galleries"
         return type(self.content).__name__.lower()
 
 

@@ -37,7 +37,7 @@ def render(page: Page) -> str:
 
 
 def _text(name: str) -> str:
-    return files("instseg.analysis.page").joinpath(name).read_text()
+    return files("instseg.analysis.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _script_json(page: Page) -> str:
