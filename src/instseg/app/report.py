@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_only
@@ -22,6 +24,10 @@ from instseg.training.evaluated_images import EvaluatedImagesKeeper
 from instseg.training.trainer_parts import callbacks_of
 
 REPORT = "report.html"
+MAX_CATEGORIES = 2000
+"""The confusion of more takes gigabytes."""
+
+log = logging.getLogger(__name__)
 
 
 @rank_zero_only
@@ -36,6 +42,9 @@ def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule, points
     """
     keeper = next((one for one in callbacks_of(trainer) if isinstance(one, EvaluatedImagesKeeper)), None)
     if keeper is None or not keeper.pairs:
+        return
+    if len(data.categories) > MAX_CATEGORIES:
+        log.warning("no report: it is for up to %d categories, here are %d", MAX_CATEGORIES, len(data.categories))
         return
     images = EvaluatedImages.of(keeper.pairs, data.categories)
     index = data.prepared.indices["test"]
