@@ -121,6 +121,20 @@ def test_an_outline_follows_the_edges_of_the_pixels():
     assert corners == {"1 2", "5 2", "5 6", "1 6"}
 
 
+def test_of_many_categories_it_holds_the_cases_of_the_cells_that_can_be_clicked(tmp_path):
+    categories = Categories(tuple(f"category {number}" for number in range(1, 41)))
+    pairs = [(prediction(i, [LEFT], labels=[i]), truth(i, [LEFT], [i % 40 + 1])) for i in range(1, 41)]
+    subject = subject_on_disk(tmp_path, pairs, categories)
+    html = render(build_report(subject, HEADING, Situation(128, 160, np.full(40, 100))))
+    assert set(shown_in(html)["cells"]) == set(re.findall(r'data-cell="([^"]*)"', html)) != set()
+
+
+def test_a_folder_whose_name_is_no_text_is_written_out(tmp_path):
+    subject = subject_on_disk(tmp_path, [(prediction(1, [LEFT]), truth(1, [LEFT]))])
+    write_page(build_report(subject, Heading("caf\udce9", ""), SITUATION), tmp_path / "report.html")
+    assert "caf⟨U+DCE9⟩" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_it_is_written_as_one_file(tmp_path):
     page = build_report(subject_on_disk(tmp_path, random_pairs(1, 2)), HEADING, SITUATION)
     write_page(page, tmp_path / "report.html")

@@ -17,10 +17,11 @@ from instseg.analysis.page.content import Link, Page
 from instseg.analysis.section_breakdowns import Part, breakdown_section
 from instseg.analysis.section_curves import curve_section, error_section
 from instseg.analysis.section_galleries import gallery_section
-from instseg.analysis.section_matrix import cases_of_cells, matrix_section
+from instseg.analysis.section_matrix import cases_of_cells, cells_shown, matrix_section
 from instseg.analysis.section_table import Row, category_section
 from instseg.analysis.shown import Showcase
 from instseg.analysis.subject import Subject
+from instseg.core.text import visible
 
 Parts = dict[str, list[Part]]
 
@@ -47,7 +48,7 @@ def build_report(subject: Subject, heading: Heading, situation: Situation) -> Pa
     matrix, parts = measured.confusion.matrix, _parts(measured)
     cases = find_cases(measured.pool, measured.assignment, measured.confusion)
     showcase = Showcase(subject, right_of(measured.confusion))
-    galleries = gallery_section(cases, cases_of_cells(cases, subject), showcase)
+    galleries = gallery_section(cases, cells_shown(cases_of_cells(cases, subject), matrix), showcase)
     seen = Seen(categories.names, matrix, cases, parts, _scores(cases, subject))
     sections = [
         advice_section(seen, situation),
@@ -59,7 +60,7 @@ def build_report(subject: Subject, heading: Heading, situation: Situation) -> Pa
         breakdown_section(parts),
     ]
     shown = figures(measured.precisions, matrix, measured.num_images)
-    texts = heading.title, heading.subtitle, shown, verdict(matrix), sections
+    texts = visible(heading.title), visible(heading.subtitle), shown, verdict(matrix), sections
     return Page(*texts, showcase.shown, list(heading.notes), list(heading.links))
 
 

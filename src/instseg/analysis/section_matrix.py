@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,17 @@ def cases_of_cells(cases: Sequence[Case], subject: Subject) -> dict[Cell, list[C
         if case.kind in (Kind.FALSE, Kind.BAD_MASK, Kind.REPEATED):
             cells[BACKGROUND, label].append(case)
     return cells
+
+
+def cells_shown(cells: Mapping[Cell, list[Case]], matrix: NDArray[np.int64]) -> dict[Cell, list[Case]]:
+    """Return those of the cells that the page has: of many categories not all are shown.
+
+    Args:
+        cells: cell -> its cases.
+        matrix: (C + 1, C + 1) as in ``Confusion``.
+    """
+    labels = {BACKGROUND, *_labels(matrix)}
+    return {cell: cases for cell, cases in cells.items() if labels.issuperset(cell)}
 
 
 def _labels_of(case: Case, subject: Subject) -> Cell:
