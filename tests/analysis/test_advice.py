@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from instseg.analysis.advice import Seen, Situation, advice_section
 from instseg.analysis.cases import Case, Kind
@@ -21,9 +23,9 @@ def cases_of(kind, count, detection=None):
     return [Case(kind, image, 0, detection) for image in range(count)]
 
 
-def titles(cases=(), *, matrix=MATRIX, parts=None, score=0.95, situation=SITUATION):
+def titles(cases=(), *, matrix=MATRIX, parts=None, score=0.95, situation=SITUATION, below=()):
     scores = {case: score for case in cases if case.detection is not None}
-    section = advice_section(Seen(NAMES, matrix, list(cases), parts or {}, scores), situation)
+    section = advice_section(Seen(NAMES, matrix, list(cases), parts or {}, below, scores), situation)
     return {advice.title: advice for advice in section.content.advice}
 
 
@@ -35,10 +37,16 @@ def test_where_nothing_is_wrong_nothing_is_advised():
     assert titles() == {}
 
 
-def test_objects_found_below_the_threshold_ask_for_a_lower_one():
-    advice = titles(cases_of(Kind.MISSED, 10, detection=1), score=0.347)["Lower the threshold"]
-    assert advice.commands == ("score_threshold=0.34",)
-    assert "10 missed objects" in advice.reason
+def test_objects_found_below_the_threshold_ask_for_a_lower_one_of_their_category():
+    below = [(1, 0.1), *((2, 0.3470 + 0.0001 * number) for number in range(9))]
+    advice = titles(below=below)["Lower the threshold of pick-up"]
+    assert advice.commands == ("'score_threshold={pick-up:0.347}'",)
+    assert "9 missed objects" in advice.reason
+
+
+def test_objects_that_nothing_finds_ask_whether_it_learns():
+    matrix = np.array([[0, 0, 0], [40, 0, 0], [0, 0, 0]])
+    assert titles(cases_of(Kind.MISSED, 40), matrix=matrix)["Find out whether it learns"].commands == ("debug=overfit",)
     assert titles(cases_of(Kind.MISSED, 10)) == {}
 
 
@@ -46,14 +54,16 @@ def test_two_categories_that_are_confused_are_named_with_the_command_that_joins_
     matrix = MATRIX + np.array([[0, 0, 0], [0, 0, 7], [0, 2, 0]])
     advice = titles(cases_of(Kind.CONFUSED, 9, detection=1), matrix=matrix)["Look at car and pick-up"]
     assert advice.reason.startswith("9 objects")
-    assert advice.commands == ("'dataset.rename={car: pick-up}'",)
+    assert advice.commands == ("'dataset.rename={car:\"pick-up\"}'",)
 
 
 @pytest.mark.parametrize("name", ["$(rm -rf ~)", "it's", "été", "true", "1", "a\\", "a: b"])
-def test_a_name_that_a_shell_or_hydra_would_read_otherwise_is_in_no_command(name):
+def test_a_command_with_any_name_gives_shell_and_hydra_that_name(name):
     matrix = MATRIX + np.array([[0, 0, 0], [0, 0, 9], [0, 0, 0]])
-    section = advice_section(Seen(("car", name), matrix, [], {}, {}), SITUATION)
-    assert [advice.commands for advice in section.content.advice] == [()]
+    section = advice_section(Seen(("car", name), matrix, [], {}, (), {}), SITUATION)
+    (argument,) = shlex.split(section.content.advice[0].commands[0])
+    override = OverridesParser.create().parse_override(argument)
+    assert (override.key_or_group, override.value()) == ("dataset.rename", {"car": name})
 
 
 @pytest.mark.parametrize(
@@ -90,5 +100,5 @@ def test_a_rare_category_that_is_missed_is_named():
 
 
 def test_what_concerns_few_of_the_mistakes_is_left_out():
-    many = cases_of(Kind.MISSED, 100)
+    many = cases_of(Kind.CONFUSED, 100)
     assert titles([*many, *cases_of(Kind.REPEATED, 5, detection=0)]) == {}

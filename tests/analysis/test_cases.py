@@ -31,7 +31,7 @@ def test_what_is_found_is_no_case():
 def test_a_missed_object_names_the_detection_below_the_threshold_that_finds_it():
     assert described((prediction(1, []), truth(1, [LEFT]))) == ["missed car"]
     below = (prediction(1, [LEFT], [0.3]), truth(1, [LEFT]))
-    assert described(below) == ["missed car, found with score 0.30, below the threshold"]
+    assert described(below) == ["missed car, found with score 0.3, below the threshold"]
 
 
 @pytest.mark.parametrize(

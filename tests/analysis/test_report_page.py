@@ -101,7 +101,7 @@ def test_without_a_detection_nothing_is_said_about_scores(tmp_path):
 
 def test_a_category_that_only_a_crowd_has_is_measured(tmp_path):
     pair = (prediction(1, [LEFT]), truth(1, [LEFT, RIGHT], [CAR, 3], iscrowd=[False, True]))
-    assert "100% of the 1 object" in html_of(subject_on_disk(tmp_path, [pair]))
+    assert "1 of the 1 object (100 %)" in html_of(subject_on_disk(tmp_path, [pair]))
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.6, 0.95])

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instseg.auditing.overrides import override, sayable
+from instseg.core.shell_overrides import override, sayable
 
 
 def read(text: str):

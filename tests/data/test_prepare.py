@@ -87,7 +87,7 @@ def test_names_that_are_numbers_are_matched_as_text(tmp_path):
 
 
 def test_a_name_that_is_misspelt_is_told_with_the_names_there_are(tmp_path):
-    with pytest.raises(InstsegError, match=r"no category named 'dgo'; it has \['car', 'dog', 'cake'\]"):
+    with pytest.raises(InstsegError, match="no category named dgo; it has car, dog, cake"):
         prepared(write_coco_folder(tmp_path), categories=["dgo"])
 
 
@@ -103,7 +103,7 @@ def test_categories_that_only_some_splits_list_are_joined_by_name_and_named(tmp_
         listed = json.loads((dataset.folder / f"{split}.json").read_text())["categories"]
         assert sorted(category["name"] for category in listed) == ["car", "cat", "dog"]
         assert len({category["id"] for category in listed}) == 3
-    with pytest.raises(InstsegError, match="no category named 'horse'"):
+    with pytest.raises(InstsegError, match="no category named horse"):
         prepared(tmp_path, categories=["dog", "horse"])
     assert prepared(tmp_path, categories=["cat", "car"]).categories.names == ("cat", "car")
 

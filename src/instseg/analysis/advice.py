@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from instseg.analysis.cases import Case, Kind, of_kind
 from instseg.analysis.page.content import Advice, Section, ToDo
 from instseg.analysis.section_breakdowns import Part
 from instseg.analysis.wording import shown_name
+from instseg.core.shell_overrides import override, sayable
 from instseg.core.text import list_names, plural
 
 MAX_ADVICE = 5
@@ -23,8 +23,6 @@ MIN_CASES = 3
 SURE = 0.9
 """Score of a detection that a model is sure of."""
 FEW_OBJECTS = 30
-PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)\Z)[a-z_][\w-]*(?: [\w-]+)*", re.IGNORECASE | re.ASCII)
-"""Names that a shell and Hydra take as they are, between quotes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +43,8 @@ class Seen:
     matrix: NDArray[np.int64]  # (C + 1, C + 1) as in ``Confusion``
     cases: Sequence[Case]
     parts: Mapping[str, Sequence[Part]]
+    below: Sequence[tuple[int, float]]
+    """Label of each missed object that a detection below the threshold finds, and the score of that."""
     scores: Mapping[Case, float]
     """Scores of the detections of cases."""
 
@@ -64,24 +64,42 @@ def advice_section(seen: Seen, situation: Situation) -> Section:
 def _all(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
     """Yield advice with the number of mistakes that it concerns."""
     least = max(MIN_CASES, LARGE_FRACTION * len(seen.cases))
-    for rule in (_threshold, _confused, _small, _crowded, _masks, _labels, _repeated, _rare):
+    for rule in (_blind, _threshold, _confused, _small, _crowded, _masks, _labels, _repeated, _rare):
         for number, advice in rule(seen, situation):
             if number >= least:
                 yield number, advice
 
 
 def _threshold(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
-    below = [case for case in of_kind(seen.cases, Kind.MISSED) if case.detection is not None]
-    if not below:
+    if not seen.below:
         return
-    middle = float(np.median([seen.scores[case] for case in below]))
+    (label, number), *_ = Counter(label for label, _ in seen.below).most_common(1)
+    middle = float(np.median([score for of_label, score in seen.below if of_label == label]))
+    name, threshold = seen.categories[label - 1], max(int(1000 * middle), 1) / 1000
     yield (
-        len(below),
+        number,
         Advice(
-            "Lower the threshold",
-            f"{plural(len(below), 'missed object')} would be found by a detection whose score is below the threshold. "
-            "With this one, half of them are; the curves below show what precision that costs.",
-            (f"score_threshold={int(100 * middle) / 100:g}",),
+            f"Lower the threshold of {shown_name(name)}",
+            f"{plural(number, 'missed object')} would be found by a detection whose score is below the threshold. "
+            f"With {threshold:g}, half of them are; the curves below show what precision that costs.",
+            (override("score_threshold", {name: threshold}),) if sayable(name) else (),
+        ),
+    )
+
+
+def _blind(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
+    present = int(seen.matrix[1:].sum())
+    unfound = sum(case.detection is None for case in of_kind(seen.cases, Kind.MISSED))
+    if 2 * unfound < present:
+        return
+    yield (
+        unfound,
+        Advice(
+            "Find out whether it learns",
+            f"{unfound:,} of the {plural(present, 'object')} are found by no detection at all, whatever its score. Is "
+            "AP still rising at the end of the curves? Then train longer. Does it overfit eight images? If not, labels "
+            "or settings are wrong.",
+            ("debug=overfit",),
         ),
     )
 
@@ -101,13 +119,9 @@ def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
             f"Look at {one} and {other}",
             f"{together[a, b]} objects of one are taken for the other. If people cannot tell them apart either, "
             "join them (dataset.rename); else their labels may be mixed up, or more images of both are needed.",
-            (_rename(*names),) if all(map(PLAIN.fullmatch, names)) else (),
+            (override("dataset.rename", {names[0]: names[1]}),) if sayable(names[0]) else (),
         ),
     )
-
-
-def _rename(name: str, new: str) -> str:
-    return shlex.quote(f"dataset.rename={{{name}: {new}}}")
 
 
 def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:

@@ -23,7 +23,7 @@ class Costs:
     """
 
     false: Floats  # (D,) 0 for what is right or lies in a crowd
-    missed: Floats  # (G,)
+    missed: Floats  # (G,) 0 for what any detection finds, whatever its score
 
     @classmethod
     def of(cls, pool: DetailsPool, assignment: Assignment) -> Costs:
@@ -42,7 +42,8 @@ class Costs:
             of_label = np.flatnonzero((rows.labels == label) & ~assignment.is_ignored)
             ordered = of_label[np.argsort(-rows.scores[of_label], kind="stable")]
             false[ordered] = weight * _gains(assignment.truths[ordered] != NONE) / num[label]
-        return cls(false, weight / np.maximum(num[rows.truth_labels], 1))
+        is_found = np.isin(np.arange(len(rows.truth_labels)), assignment.truths)
+        return cls(false, np.where(is_found, 0.0, weight / np.maximum(num[rows.truth_labels], 1)))
 
 
 def _gains(is_right: NDArray[np.bool_]) -> Floats:

@@ -43,5 +43,11 @@ def verdict(matrix: NDArray[np.int64]) -> str:
     found, present, detected = int(np.diagonal(matrix)[1:].sum()), int(matrix[1:].sum()), int(matrix[:, 1:].sum())
     if not present:
         return "The images have no labelled object, so nothing can be measured."
-    right = f" {found / detected:.0%} of its {plural(detected, 'detection')} are right." if detected else ""
-    return f"It finds {found / present:.0%} of the {plural(present, 'object')}.{right}"
+    of_objects = f"It finds {found:,} of the {plural(present, 'object')} ({_percent(found, present)})"
+    if not detected:
+        return f"{of_objects}: it detects nothing at this threshold."
+    return f"{of_objects}; of its {plural(detected, 'detection')}, {found:,} are right ({_percent(found, detected)})."
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part // whole} %"

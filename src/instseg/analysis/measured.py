@@ -17,7 +17,7 @@ from instseg.evaluation.calibration import Calibration, Scored, calibration
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.confusion import Confusion, confusion, kept_at
 from instseg.evaluation.error_costs import ErrorCosts, error_costs
-from instseg.evaluation.error_types import type_errors
+from instseg.evaluation.error_types import MISSED, OF_DETECTIONS, TypedErrors, type_errors
 from instseg.evaluation.estimates import Estimate, draws_for, estimates
 from instseg.evaluation.image_details import DetailsPool, ImageDetails
 from instseg.evaluation.mask_quality import MaskQuality, mask_quality
@@ -47,6 +47,8 @@ class Measured:
     curves: list[ScoreCurve]
     """Of each category."""
     errors: ErrorCosts
+    error_counts: dict[str, int]
+    """Errors of each type; those in crowds, which cost nothing, are left out."""
     calibration: Calibration
     groups: dict[str, list[GroupNumbers]]
     """AP of parts of the objects: by size, crowding, truncation."""
@@ -66,6 +68,7 @@ def measure(subject: Subject) -> Measured:
     thresholds = dict(zip(categories.names, subject.thresholds.tolist(), strict=True))
     kept = kept_at(pool, categories, thresholds)
     curves = [ScoreCurve.of(pool, assignment, label) for label in range(1, len(categories) + 1)]
+    errors = type_errors(pool)
     return Measured(
         pool,
         assignment,
@@ -74,10 +77,16 @@ def measure(subject: Subject) -> Measured:
         [_at_threshold(curve, threshold, drawn) for curve, threshold in zip(curves, subject.thresholds, strict=True)],
         mask_quality(pool, assignment, kept, categories, drawn),
         curves,
-        error_costs(pool, type_errors(pool), drawn),
+        error_costs(pool, errors, drawn),
+        _counts(errors),
         calibration(Scored.of(pool, assignment), drawn),
         {title: breakdown(pool, groups(pool), categories, drawn[:GROUP_DRAWS]) for title, groups in GROUPINGS.items()},
     )
+
+
+def _counts(errors: TypedErrors) -> dict[str, int]:
+    counts = {name: int((~errors.is_ignored[errors.of_type(name)]).sum()) for name in OF_DETECTIONS[1:]}
+    return {**counts, MISSED: len(errors.of_type(MISSED))}
 
 
 def _precisions(pool: DetailsPool, categories: Categories) -> dict[str, Estimate]:
@@ -103,7 +112,7 @@ def _at_threshold(curve: ScoreCurve, threshold: float, drawn: Weights) -> tuple[
         threshold: detections with this score or a higher one are kept.
         drawn: draws of the images for the intervals, as ``draws_for`` returns them.
     """
-    num_kept = int((curve.thresholds >= threshold).sum())
+    num_kept = int((curve.thresholds >= np.float32(threshold)).sum())  # scores are of that precision
     last = int(curve.ends[num_kept - 1]) + 1 if num_kept else 0
     images, is_right = curve.images[:last], curve.is_right[:last]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.analysis.advice import Seen, Situation, advice_section
-from instseg.analysis.cases import Case
+from instseg.analysis.cases import Case, Kind, of_kind
 from instseg.analysis.find_cases import find_cases, right_of
 from instseg.analysis.headline import figures, verdict
 from instseg.analysis.measured import Measured, measure
@@ -49,11 +49,11 @@ def build_report(subject: Subject, heading: Heading, situation: Situation) -> Pa
     cases = find_cases(measured.pool, measured.assignment, measured.confusion)
     showcase = Showcase(subject, right_of(measured.confusion))
     galleries = gallery_section(cases, cells_shown(cases_of_cells(cases, subject), matrix), showcase)
-    seen = Seen(categories.names, matrix, cases, parts, _scores(cases, subject))
+    seen = Seen(categories.names, matrix, cases, parts, _below(cases, subject), _scores(cases, subject))
     sections = [
         advice_section(seen, situation),
         category_section(categories, _rows(measured, categories.names, subject.thresholds)),
-        error_section(measured.errors),
+        error_section(measured.errors, measured.error_counts),
         galleries,
         matrix_section(matrix, categories.names),
         curve_section(measured.curves, measured.calibration, categories, subject.thresholds),
@@ -69,6 +69,12 @@ def _parts(measured: Measured) -> Parts:
         title: [Part(group.group, group.num_instances, group.ap) for group in groups]
         for title, groups in measured.groups.items()
     }
+
+
+def _below(cases: Sequence[Case], subject: Subject) -> list[tuple[int, float]]:
+    found = [case for case in of_kind(cases, Kind.MISSED) if case.detection is not None]
+    predictions = [(subject.evaluated.predictions[case.image], case.detection) for case in found]
+    return [(int(one.labels[row]), float(one.scores[row])) for one, row in predictions]
 
 
 def _scores(cases: Sequence[Case], subject: Subject) -> dict[Case, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,13 +91,14 @@ def _values(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
     return np.array([estimate.value for estimate in estimates])
 
 
-def error_section(errors: ErrorCosts) -> Section:
+def error_section(errors: ErrorCosts, counts: Mapping[str, int]) -> Section:
     """Show what each type of errors costs.
 
     Args:
         errors: of all detections.
+        counts: of each type.
     """
-    bars = [_bar(TYPE_NAMES[name], cost, errors.counts[name]) for name, cost in errors.costs.items()]
+    bars = [_bar(TYPE_NAMES[name], cost, counts[name]) for name, cost in errors.costs.items()]
     totals = [_bar("all wrong ones", errors.false_positives), _bar("all not found", errors.false_negatives)]
     charts = [
         Chart("By type", bar_chart(bars), "Beside a bar stands its cost, and the number of such errors."),

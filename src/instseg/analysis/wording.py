@@ -43,7 +43,7 @@ def _below(case: Case, subject: Subject) -> str:
     if case.detection is None:
         return ""
     score = subject.evaluated.predictions[case.image].scores[case.detection]
-    return f", found with score {score:.2f}, below the threshold"
+    return f", found with score {int(1000 * score) / 1000:g}, below the threshold"
 
 
 def boxes_of(case: Case, subject: Subject) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from instseg.analysis.subject import ImageFile, Subject
 from instseg.app.audit_settings import resize_of
 from instseg.app.config import RunConfig
 from instseg.checkpoints.operating_points import OperatingPoints
+from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.data.datamodule import InstanceDataModule
 from instseg.data.index.columns import Index
@@ -26,6 +27,11 @@ from instseg.training.trainer_parts import callbacks_of
 REPORT = "report.html"
 MAX_CATEGORIES = 2000
 """The confusion of more takes gigabytes."""
+
+NO_TEST = (
+    "The data set has no test images. These have chosen the checkpoint and the thresholds, so the numbers are a little "
+    "better than on others."
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +52,17 @@ def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule, points
     if len(data.categories) > MAX_CATEGORIES:
         log.warning("no report: it is for up to %d categories, here are %d", MAX_CATEGORIES, len(data.categories))
         return
+    try:
+        _write(config, data, keeper, points)
+    except (InstsegError, OSError) as error:  # the training is done, and measured
+        if config.stage == "report":
+            raise
+        log.warning("no report: %s", error)
+
+
+def _write(
+    config: RunConfig, data: InstanceDataModule, keeper: EvaluatedImagesKeeper, points: OperatingPoints | None
+) -> None:
     images = EvaluatedImages.of(keeper.pairs, data.categories)
     index = data.prepared.indices["test"]
     thresholds = choose_thresholds(AUTO, data.categories, points)
@@ -54,7 +71,10 @@ def report(config: RunConfig, trainer: Trainer, data: InstanceDataModule, points
     situation = Situation(*sizes, data.prepared.indices["train"].instances_per_category())
     is_one = isinstance(thresholds.plain(), float)
     chosen = f"score threshold {thresholds}" if is_one else f"score thresholds: {thresholds.origin}"
-    heading = Heading(f"{folder.parent.name} · {folder.name}", f"{plural(len(images), 'test image')} · {chosen}")
+    is_val = data.prepared.indices["test"] is data.prepared.indices["val"]
+    kind = "validation image" if is_val else "test image"
+    notes = [NO_TEST] if is_val else []
+    heading = Heading(f"{folder.parent.name} · {folder.name}", f"{plural(len(images), kind)} · {chosen}", notes)
     write_page(build_report(subject, heading, situation), folder / REPORT)
 
 

@@ -7,9 +7,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from instseg.auditing.overrides import override, sayable
 from instseg.auditing.report import AuditFinding, Severity, Spot
 from instseg.auditing.tables import KEEP_CROWDS, Tables, crowds_per_category
+from instseg.core.shell_overrides import override, sayable
 from instseg.core.text import list_names
 
 NUMBERED = re.compile(r"(?P<base>.*[^\W\d_])[\s_.#-]*\(?(?P<number>\d{1,3})\)?")

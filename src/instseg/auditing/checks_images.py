@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.auditing.overrides import override
 from instseg.auditing.report import MAX_SPOTS, AuditFinding, Severity, Spot
 from instseg.auditing.tables import Tables
+from instseg.core.shell_overrides import override
 from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.splits.near_duplicates import perceptual_hashes, similar_groups
 

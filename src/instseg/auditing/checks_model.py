@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from instseg.auditing.anchors import LEEWAY, best_ious, shifted, suggest_sizes
 from instseg.auditing.audit_options import AuditOptions
-from instseg.auditing.overrides import override
 from instseg.auditing.report import AuditFinding, Severity
 from instseg.auditing.tables import SplitTable, Tables, worst_images, worst_instances
 from instseg.core.segmenter import AnchorGrid
+from instseg.core.shell_overrides import override
 from instseg.core.text import plural
 
 SMALL_SIDE_PX, SMALL_BOX_PX = 8, 16

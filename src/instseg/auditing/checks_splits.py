@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from instseg.auditing.overrides import override, sayable
 from instseg.auditing.report import AuditFinding, Severity, Spot
 from instseg.auditing.tables import KEEP_CROWDS, SplitTable, Tables, crowds_per_category
+from instseg.core.shell_overrides import override, sayable
 from instseg.core.text import list_names, plural, without_hidden
 from instseg.evaluation.chance import how_uncertain
 

@@ -53,7 +53,7 @@ class ApKind:
         """
         sizes = [name for name in AREAS if name != "all"]
         pattern = rf"(?:val/|test/)?(segm|bbox)_map(_50|_75|_all|_{'|_'.join(sizes)})?(?:/(.+))?"
-        found = re.fullmatch(pattern, metric)
+        found = re.fullmatch(pattern, metric, re.DOTALL)  # in a name of a category, too
         if found is None or (found[2] and found[3]):
             raise InstsegError(
                 f"{metric}: runs are compared by segm_map, segm_map_50, segm_map_small, segm_map/<category>, "
