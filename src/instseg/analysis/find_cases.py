@@ -50,20 +50,11 @@ class _Found:
     def __init__(self, pool: DetailsPool, assignment: Assignment, confusion: Confusion) -> None:
         self.pool, self.assignment, self.costs = pool, assignment, Costs.of(pool, assignment)
         cases = confusion.cases
-        detection_of, truth_of = _rows_of(pool)
-        has_both = (cases.truth_labels != BACKGROUND) & (cases.labels != BACKGROUND)
-        is_confused = has_both & (cases.truth_labels != cases.labels)
-        rows = np.stack([cases.images, cases.predicted_rows, cases.truth_rows], axis=1)
-        self._confused = [
-            (detection_of[image, row], truth_of[image, truth]) for image, row, truth in rows[is_confused].tolist()
-        ]
-        self._confused_ious: list[float] = cases.ious[is_confused].tolist()
-        self.alone = np.array(
-            [detection_of[i, row] for i, row, _ in rows[cases.truth_labels == BACKGROUND].tolist()], np.int64
-        )
-        self.unfound = np.array(
-            [truth_of[i, truth] for i, _, truth in rows[cases.labels == BACKGROUND].tolist()], np.int64
-        )
+        is_alone, is_unfound = cases.truth_labels == BACKGROUND, cases.labels == BACKGROUND
+        is_confused = ~is_alone & ~is_unfound & (cases.truth_labels != cases.labels)
+        columns = (cases.detections, cases.truths, cases.ious)
+        self._confused = list(zip(*(column[is_confused].tolist() for column in columns), strict=True))
+        self.alone, self.unfound = cases.detections[is_alone], cases.truths[is_unfound]
         self.repeated, self.repeated_ious = self._best_found()
         self.touched = self._touched()
 
@@ -81,7 +72,7 @@ class _Found:
         return take_first(near.detections[order], near.truths[order], len(is_alone), len(is_unfound))
 
     def confused(self) -> Iterator[tuple[Case, int]]:
-        for (detection, truth), iou in zip(self._confused, self._confused_ious, strict=True):
+        for detection, truth, iou in self._confused:
             yield self._case(Kind.CONFUSED, detection, truth, iou), truth
 
     def wrong(self) -> Iterator[tuple[Case, int]]:
@@ -138,13 +129,6 @@ def right_of(confusion: Confusion) -> dict[int, dict[int, bool]]:
         if row != NONE:
             right[image][row] = one
     return right
-
-
-def _rows_of(pool: DetailsPool) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
-    """Return (image, row in its image) -> row in the pool, of detections and of instances."""
-    detections = zip(pool.images.tolist(), pool.predicted_rows.tolist(), strict=True)
-    truths = zip(pool.truth_images.tolist(), pool.truth_rows.tolist(), strict=True)
-    return {place: row for row, place in enumerate(detections)}, {place: row for row, place in enumerate(truths)}
 
 
 def _flags(length: int, rows: Rows) -> NDArray[np.bool_]:

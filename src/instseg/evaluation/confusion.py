@@ -29,6 +29,8 @@ class Cases:
 
     truth_labels: Rows  # (N,) row of the matrix
     labels: Rows  # (N,) column
+    detections: Rows  # (N,) row in the pool; NONE
+    truths: Rows  # (N,) row in the pool; NONE
     images: Rows  # (N,) place of the image
     truth_rows: Rows  # (N,) row in the ground truth of the image; NONE
     predicted_rows: Rows  # (N,) row in the prediction of the image; NONE
@@ -143,6 +145,8 @@ def _cases(pool: DetailsPool, is_counted: Flags, truths: Rows) -> Cases:
             np.where(found == NONE, BACKGROUND, _at(rows.truth_labels, found)), rows.truth_labels[missed]
         ),
         labels=joined(rows.labels[detections], np.full(len(missed), BACKGROUND)),
+        detections=joined(detections, alone),
+        truths=joined(found, missed),
         images=joined(pool.images[detections], pool.truth_images[missed]),
         truth_rows=joined(_at(pool.truth_rows, found), pool.truth_rows[missed]),
         predicted_rows=joined(pool.predicted_rows[detections], alone),
