@@ -18,7 +18,7 @@ from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.confusion import Confusion, confusion, kept_at
 from instseg.evaluation.error_costs import ErrorCosts, error_costs
 from instseg.evaluation.error_types import MISSED, OF_DETECTIONS, TypedErrors, type_errors
-from instseg.evaluation.estimates import Estimate, draws_for, estimates
+from instseg.evaluation.estimates import Estimate, draws_for, estimates, ratios
 from instseg.evaluation.image_details import DetailsPool, ImageDetails
 from instseg.evaluation.mask_quality import MaskQuality, mask_quality
 from instseg.evaluation.metrics import evaluate_records
@@ -119,7 +119,7 @@ def _at_threshold(curve: ScoreCurve, threshold: float, drawn: Weights) -> tuple[
     def measure(weights: Weights) -> NDArray[np.float64]:
         right = weights[:, images[is_right]].sum(axis=1)
         kept, positives = weights[:, images].sum(axis=1), weights[:, curve.truth_images].sum(axis=1)
-        return np.stack([_ratio(right, kept), _ratio(right, positives), _ratio(2 * right, kept + positives)], axis=1)
+        return np.stack([ratios(right, kept), ratios(right, positives), ratios(2 * right, kept + positives)], axis=1)
 
     def in_parts(weights: Weights) -> NDArray[np.float64]:
         step = max(1, CHUNK // max(last, len(curve.truth_images), 1))
@@ -127,7 +127,3 @@ def _at_threshold(curve: ScoreCurve, threshold: float, drawn: Weights) -> tuple[
 
     precision, recall, f1 = estimates(in_parts, drawn)
     return precision, recall, f1
-
-
-def _ratio(over: NDArray[np.int64], under: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.where(under > 0, over / np.maximum(under, 1), np.nan)

@@ -67,6 +67,16 @@ def _estimate(value: float, resampled: Floats, num_images: int) -> Estimate:
     return Estimate(value, *interval(resampled, num_images))
 
 
+def ratios(over: Floats | NDArray[np.int64], under: Floats | NDArray[np.int64]) -> Floats:
+    """Divide counts or sums; NaN where there is nothing to divide by.
+
+    Args:
+        over: dividends.
+        under: divisors that broadcast to them, 0 or more.
+    """
+    return np.where(under > 0, over / np.where(under > 0, under, 1), np.nan)
+
+
 def ratio_of_sums(over: Floats, under: Floats) -> Measure:
     """Return a measure that is a sum over images divided by another, such as a precision; NaN for a divisor of 0.
 

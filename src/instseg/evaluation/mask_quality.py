@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
-from instseg.evaluation.estimates import Estimate, estimates
+from instseg.evaluation.estimates import Estimate, estimates, ratios
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.one_to_one import NONE
 
@@ -55,7 +55,7 @@ class _Sums:
             weights @ sums for sums in (self.ious, self.dice, self.matches, self.wrong, self.missed)
         )
         size = matches + wrong / 2 + missed / 2
-        each = np.stack([_ratio(ious, size), _ratio(ious, matches), _ratio(matches, size), _ratio(dice, matches)], 1)
+        each = np.stack([ratios(ious, size), ratios(ious, matches), ratios(matches, size), ratios(dice, matches)], 1)
         return np.concatenate([_mean_defined(each), each], axis=2)
 
 
@@ -117,10 +117,6 @@ def dice_of(ious: Floats) -> Floats:
     return 2 * ious / (1 + ious)
 
 
-def _ratio(over: Floats, under: Floats) -> Floats:
-    return np.where(under > 0, over / np.where(under > 0, under, 1), np.nan)
-
-
 def _mean_defined(each: Floats) -> Floats:
     """Return the mean over the categories that are there, (R, numbers, 1), NaN where none is.
 
@@ -129,4 +125,4 @@ def _mean_defined(each: Floats) -> Floats:
     is_there = ~np.isnan(each[:, :1])
     number = is_there.sum(axis=2, keepdims=True)
     total = np.where(is_there, np.nan_to_num(each), 0).sum(axis=2, keepdims=True)
-    return _ratio(total, number.astype(np.float64))
+    return ratios(total, number.astype(np.float64))

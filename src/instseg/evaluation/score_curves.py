@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.bootstrap import Weights
+from instseg.evaluation.estimates import ratios
 from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.one_to_one import NONE
 
@@ -27,15 +28,15 @@ class Counted:
 
     def precision(self) -> Floats:
         """Return (R, K); NaN where nothing is detected."""
-        return _ratio(self.right, self.right + self.wrong)
+        return ratios(self.right, self.right + self.wrong)
 
     def recall(self) -> Floats:
         """Return (R, K); NaN where there is nothing to find."""
-        return _ratio(self.right, self.positives)
+        return ratios(self.right, self.positives)
 
     def f1(self) -> Floats:
         """Return the harmonic mean of precision and recall, (R, K); NaN where there is nothing to find."""
-        return np.where(self.positives > 0, _ratio(2 * self.right, self.right + self.wrong + self.positives), np.nan)
+        return np.where(self.positives > 0, ratios(2 * self.right, self.right + self.wrong + self.positives), np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,3 @@ class ScoreCurve:
     def once(self, num_images: int) -> Counted:
         """Count every image once."""
         return self.counted(np.ones((1, num_images), np.int64))
-
-
-def _ratio(over: Rows, under: Rows) -> Floats:
-    return np.where(under > 0, over / np.maximum(under, 1), np.nan)
