@@ -13,7 +13,7 @@ from instseg.analysis.cases import Case, Kind, of_kind
 from instseg.analysis.find_cases import find_cases, right_of
 from instseg.analysis.headline import figures, verdict
 from instseg.analysis.measured import Measured, measure
-from instseg.analysis.page.content import Link, Page
+from instseg.analysis.page.content import Page
 from instseg.analysis.section_breakdowns import Part, breakdown_section
 from instseg.analysis.section_curves import curve_section, error_section
 from instseg.analysis.section_galleries import gallery_section
@@ -28,12 +28,11 @@ Parts = dict[str, list[Part]]
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Title of the report, what stands below it, and links to other pages."""
+    """Title of the report, and what stands below it."""
 
     title: str
     subtitle: str
     notes: Sequence[str] = ()
-    links: Sequence[Link] = ()
 
 
 def build_report(subject: Subject, heading: Heading, situation: Situation) -> Page:
@@ -61,7 +60,7 @@ def build_report(subject: Subject, heading: Heading, situation: Situation) -> Pa
     ]
     shown = figures(measured.precisions, matrix, measured.num_images)
     texts = visible(heading.title), visible(heading.subtitle), shown, verdict(matrix), sections
-    return Page(*texts, showcase.shown, list(heading.notes), list(heading.links))
+    return Page(*texts, showcase.shown, list(heading.notes))
 
 
 def _parts(measured: Measured) -> Parts:

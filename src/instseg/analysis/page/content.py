@@ -183,14 +183,6 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A link to another page."""
-
-    title: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """All of a page."""
 
@@ -201,4 +193,3 @@ class Page:
     sections: list[Section]
     shown: Shown
     notes: list[str] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
