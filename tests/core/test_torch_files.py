@@ -53,6 +53,8 @@ FOREIGN = {
     b"\n  <HTML lang=en>": "a web page",
     b'<?xml version="1.0"?>\n<net name="x" version="11">': "an XML file, as OpenVINO writes",
     b'{"weights": []}': "a JSON file",
+    b"# Weights\n\nAsk for them.": "a text file",
+    "epoch,größe\n1,2\n".encode(): "a text file",
     b"version https://git-lfs.github.com/spec/v1\noid sha256:1": "a pointer of Git LFS",
     b"\x1f\x8b\x08\x00": "a gzip archive",
     b"\x89PNG\r\n": "a PNG image",

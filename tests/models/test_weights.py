@@ -365,7 +365,7 @@ def test_a_truncated_download_in_the_cache_is_named_with_its_url_and_to_be_delet
 
 def test_a_file_that_differs_from_its_published_digest_is_refused(server: tuple[Path, str], cache: Path) -> None:
     root, address = server
-    (root / "resnet18-f37072fd.pth").write_bytes(b"cut short")
+    (root / "resnet18-f37072fd.pth").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(InstsegError, match=WAYS_OUT):
         download(f"{address}/resnet18-f37072fd.pth", is_published=True)
 

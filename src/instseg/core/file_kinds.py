@@ -30,6 +30,10 @@ ONNX = re.compile(rb"\x08[\x01-\x20](\x12.[\x20-\x7e]{2}|\x3a|\x1a)", re.DOTALL)
 """Fields of ``ModelProto``: the version of its format, then its producer or its graph."""
 
 
+CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+"""Bytes that no text has."""
+
+
 def foreign_kind(path: Path) -> str | None:
     """Return what a file is that neither ``torch.save`` nor safetensors wrote; None where they may have.
 
@@ -96,7 +100,8 @@ def _kind_of_text(head: bytes) -> str | None:
         return "an XML file, as OpenVINO writes beside its weights"
     if start.startswith((b"{", b"[")) and _is_text(head):
         return "a JSON file"
-    return None
+    is_other_text = start and not start.startswith(b"(")  # with which a pickle in letters begins
+    return "a text file" if is_other_text and _is_text(head) and not CONTROLS.search(head) else None
 
 
 def _is_text(head: bytes) -> bool:
