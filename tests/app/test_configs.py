@@ -19,6 +19,7 @@ from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import read_run_config
+from instseg.app.earlier_run import of_earlier_run
 from instseg.app.instantiate import build
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
@@ -143,12 +144,12 @@ def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
         config = with_option(group, name, tmp_path, **({} if group == "logger" else {"logger": {}}))
         missing = name in ("wandb", "mlflow") and find_spec(name) is None
         with pytest.raises(InstsegError, match=rf"pip install \"instseg\[{name}\]\"") if missing else nullcontext():
-            build_trainer(read_run_config(config), RankCommand(lambda rank: []))
+            build_trainer(of_earlier_run(read_run_config(config)), RankCommand(lambda rank: []))
 
 
 def test_several_loggers_are_built_at_once(tmp_path):
     config = composed(tmp_path, "logger=[tensorboard,csv]", "trainer.accelerator=cpu", "trainer.devices=1")
-    loggers = build_trainer(read_run_config(config), RankCommand(lambda rank: [])).loggers
+    loggers = build_trainer(of_earlier_run(read_run_config(config)), RankCommand(lambda rank: [])).loggers
     assert [type(logger).__name__ for logger in loggers] == ["TensorBoard", "CSVLogger"]
 
 

@@ -79,7 +79,7 @@ VALUES = {
     "seed=1e3": "seed=1000.0: expected a whole number from 0 to 4294967295",
     "seed=4294967296": "seed=4294967296: expected a whole number from 0 to 4294967295",
     "trainer.max_epochs=0": "trainer.max_epochs=0: expected a whole number from 1 upwards, or -1, or null",
-    "trainer.precision=fp16": "trainer.precision=fp16: expected one of 32-true, bf16-mixed, 16-mixed",
+    "trainer.precision=fp16": "trainer.precision=fp16: expected one of auto, 32-true, bf16-mixed, 16-mixed",
     "batch_size=0": "batch_size=0: expected a whole number from 1 upwards",
     "num_workers=-1": "num_workers=-1: expected a whole number from 0 upwards, or auto",
     "train_fraction=2": "train_fraction=2: expected a number above 0 and up to 1",

@@ -84,6 +84,6 @@ def test_an_untrained_network_of_ours_predicts_on_photos_of_two_shapes():
     torch.manual_seed(0)
     options = {"box": {"score_threshold": 0.0, "detections_per_image": 5}, "fpn_channels": 32}
     model = build_mask_rcnn(CATEGORIES, backbone="resnet18", **options)
-    found = Predictor(model, Resize(64, 96), "cpu").predict_images([photo(60, 80), photo(120, 70)])
+    found = Predictor(model, Resize(64, 96), "cpu", precision="32-true").predict_images([photo(60, 80), photo(120, 70)])
     assert [(len(p), p.image_size) for p in found] == [(5, (60, 80)), (5, (120, 70))]
     assert all(rle["size"] == [120, 70] for rle in found[1].rles)

@@ -135,6 +135,7 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None
     min_size: int | None
     max_size: int | None
+    precision: str
     outputs: Name
     resolved: Node
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from instseg import __version__
 from instseg.app.doctor_checks import GIB, Check
+from instseg.core.precision import fastest_precision
 from instseg.core.text import plural
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning")
@@ -18,7 +19,7 @@ PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed"
 SIDE = 512
 SECONDS_EACH = 0.3
 WORTH_IT = 1.3
-"""Times as quick as float32, from which another precision is advised."""
+"""Times as quick as the precision that is chosen, from which another one is advised."""
 
 
 def check_versions() -> list[Check]:
@@ -58,8 +59,10 @@ def check_precision() -> Check:
     found = ", ".join(f"{name} {speed:.2g}" for name, speed in known.items())
     usable = {name: speed for name, speed in known.items() if device == "cuda" or name != "16-mixed"}
     best = max(usable, key=lambda name: usable[name])
-    is_worth_it = usable[best] > WORTH_IT * usable["32-true"]
-    return Check("precision", f"GFLOP/s: {found}", f"quicker: trainer.precision={best}" if is_worth_it else "")
+    chosen = fastest_precision(device)
+    is_worth_it = usable[best] > WORTH_IT * (usable.get(chosen) or 0)
+    remedy = f"quicker: trainer.precision={best}" if is_worth_it else ""
+    return Check("precision", f"GFLOP/s: {found}; auto is {chosen}", remedy)
 
 
 def _gflops(dtype: torch.dtype, device: str) -> float | None:

@@ -21,7 +21,7 @@ IOU = "model.box.nms_threshold=0.5"
 STAGES = "model.trainable_layers=3, the stages of the backbone that are trained"
 RUNS = "outputs=FOLDER, in which every run makes a folder of its own"
 SGD_LR = "optimizer.lr=0.0025 with optimizer=sgd, meant for optimizer.base_batch_size=2 images a step"
-MIXED = "trainer.precision=bf16-mixed, or 16-mixed on a GPU"
+MIXED = "trainer.precision=bf16-mixed, which auto chooses where the device multiplies in it"
 
 ULTRALYTICS: Mapping[str, str] = {
     "epochs": "trainer.max_epochs=10",

@@ -77,7 +77,8 @@ def build_predictor(config: PredictConfig, job: Job) -> tuple[Predictor, dict[st
     trained = build_trained_model(config, job)
     min_size = config.min_size or trained.min_size
     max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
-    predictor = Predictor(trained.model, Resize(min_size, max_size), config.device, trained.operating_points)
+    resize = Resize(min_size, max_size)
+    predictor = Predictor(trained.model, resize, config.device, trained.operating_points, config.precision)
     return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-import msgspec
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
@@ -17,7 +16,8 @@ from omegaconf import DictConfig
 from instseg.app.audit import audit
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
-from instseg.app.config import Name, RunConfig
+from instseg.app.config import RunConfig
+from instseg.app.earlier_run import of_earlier_run
 from instseg.app.evaluate import evaluate
 from instseg.app.job import Job, current_job
 from instseg.app.own_process import (
@@ -33,7 +33,6 @@ from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import take_slot
 from instseg.distributed.failure_note import note_failure
 from instseg.runs.external_launch import ranks_are_started_externally
-from instseg.runs.folders import is_begun_earlier
 
 STAGES: Mapping[str, Callable[[RunConfig, Job], Mapping[str, float]]] = {
     "fit": fit_and_test,
@@ -68,7 +67,7 @@ def run(composed: DictConfig) -> float | None:
     job = current_job()
     take_a_device(job)
     with one_job(job):
-        config = _resumed_if_begun(checked_for_this_machine(composed))
+        config = of_earlier_run(checked_for_this_machine(composed))
         _quiet_libraries(config)
         if needs_own_processes(job, config.trainer):
             return run_in_own_processes(job, config)
@@ -114,10 +113,3 @@ def _check_start(job: Job) -> None:
             "torchrun and srun start the processes of one run; a sweep starts those of each job itself: "
             f"{typed_command('train')} -m …, or launcher=slurm"
         )
-
-
-def _resumed_if_begun(config: RunConfig) -> RunConfig:
-    """Resume the run that this job began before its scheduler restarted it; ranks that it starts do so as well."""
-    if config.stage == "fit" and is_begun_earlier(config.folder):
-        return msgspec.structs.replace(config, resume=Name(config.run_dir))
-    return config

@@ -28,7 +28,7 @@ RUN_VALUES: dict[str, Values] = {
     "augmentation.max_size": COUNT,
     "trainer.accelerator": OneOf(("auto", "cpu", "gpu", "cuda", "mps", "tpu")),
     "trainer.precision": OneOf(
-        ("32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true", "32", "16", "64", "bf16")
+        ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true", "32", "16", "64", "bf16")
     ),
     "trainer.num_nodes": COUNT,
     "trainer.max_epochs": END,
@@ -62,6 +62,7 @@ RUN_VALUES: dict[str, Values] = {
 
 PREDICT_VALUES: dict[str, Values] = {
     "score_threshold": SCORE_THRESHOLD,
+    "precision": OneOf(("auto", "32-true", "bf16-mixed")),
     "colour_by": COLOUR_BY,
     "writers.overlays.colour_by": COLOUR_BY,
     "batch_size": COUNT,

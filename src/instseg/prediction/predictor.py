@@ -15,6 +15,7 @@ import torch
 
 from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.core.errors import InstsegError
+from instseg.core.precision import autocast, fastest_precision
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.core.text import plural
 from instseg.core.types import Image, ImageSize, Prediction
@@ -38,6 +39,7 @@ class Predictor:
         resize: as in training.
         device: auto (a GPU where there is one), cpu, cuda, cuda:1, mps.
         operating_points: score thresholds that were chosen in its training.
+        precision: auto (the fastest of the device), 32-true or bf16-mixed.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Predictor:
         resize: ImageResize,
         device: str = "auto",
         operating_points: OperatingPoints | None = None,
+        precision: str = "auto",
     ) -> None:
         self.device, self.operating_points = choose_device(device), operating_points
+        self.precision = fastest_precision(self.device.type) if precision == "auto" else precision
         self.model, self.categories, self.resize = model, model.categories, resize
         as_module(model).to(self.device).to(memory_format=torch.channels_last).eval()
         self.unreadable: list[tuple[Path, str]] = []
@@ -72,7 +76,8 @@ class Predictor:
         ids = range(len(images)) if image_ids is None else image_ids
         batch = unlabelled_batch([self.resize(image) for image in images], ids, [_size(image) for image in images])
         try:
-            return self.model.predict(replace(batch, images=batch.images.to(self.device)))
+            with autocast(self.device, self.precision):
+                return self.model.predict(replace(batch, images=batch.images.to(self.device)))
         except torch.OutOfMemoryError as error:
             raise InstsegError(
                 f"{self.device} has no memory for {plural(len(images), 'image')} of up to {max(batch.image_sizes)} px "
