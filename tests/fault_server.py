@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         site = self.site
         site.requests.append((self.path, self.headers["Range"]))
         if site.gathering is not None:
-            site.gathering.wait(timeout=5)
+            site.gathering.wait(timeout=60)
         fault = site.faults[self.path].pop(0) if site.faults.get(self.path) else ""
         content = site.files.get(self.path)
         if isinstance(fault, bytes):  # sent instead of the file
@@ -87,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         broken_off = fault in ("truncate", "stall", "reset")
         self.wfile.write(body[: len(body) // 2] if broken_off else body)
         if fault == "stall":
-            self.site.over.wait(timeout=10)
+            self.site.over.wait(timeout=200)
         if fault == "reset":  # linger 0: the connection ends with RST instead of FIN
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()

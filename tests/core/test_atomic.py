@@ -126,5 +126,5 @@ def test_a_second_holder_of_the_lock_waits_for_the_first(tmp_path: Path) -> None
         waiting.start()
         time.sleep(0.15)
         order.append("first")
-    waiting.join(timeout=5)
+    waiting.join(timeout=60)
     assert order == ["first", "second"]

@@ -599,9 +599,9 @@ def test_forty_thousand_categories_are_indexed_in_a_moment(tmp_path):
 def test_real_folders_have_the_instances_they_are_said_to_have(tmp_path, folder, num_images, per_category):
     load = {"name": "x", "reader": CocoReader, "root": str(SHARED / folder), "cache_dir": str(tmp_path)}
     dataset = sources.folder(**load)
-    again = time.perf_counter()
+    again = time.process_time()
     dataset = sources.folder(**load)
-    assert time.perf_counter() - again < 0.5
+    assert time.process_time() - again < 0.5
     splits = {index.folder: index for index in dataset.indices.values()}.values()
     assert sum(map(len, splits)) == num_images
     counts = dict(zip(dataset.categories.names, sum(i.instances_per_category() for i in splits), strict=True))

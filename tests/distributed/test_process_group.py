@@ -17,7 +17,7 @@ LATE = 2.0  # seconds: so that the first rank looks for the second before it is 
 @pytest.fixture
 def agent():
     """The store that torchrun keeps for all attempts of a command."""
-    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=30))
+    return TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(minutes=2))
 
 
 def started(agent: TCPStore, rank: int, attempt: int) -> int:
@@ -34,7 +34,7 @@ def started(agent: TCPStore, rank: int, attempt: int) -> int:
     try:
         time.sleep(LATE * rank * attempt)
         Trainer(
-            accelerator="cpu", devices=2, strategy=ddp(timeout_minutes=0.25), logger=False
+            accelerator="cpu", devices=2, strategy=ddp(timeout_minutes=2), logger=False
         ).strategy.setup_environment()
         dist.barrier()
         code = 0

@@ -26,7 +26,7 @@ class Group:
         return lambda message, is_reported: self.ended_by[rank].put((message, is_reported))
 
     def hears(self, rank: int) -> tuple[str, bool]:
-        return self.ended_by[rank].get(timeout=10)
+        return self.ended_by[rank].get(timeout=120)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ class Together:
     root_device = "cpu"
 
     def __init__(self, num_ranks: int) -> None:
-        self.barrier = threading.Barrier(num_ranks, timeout=20)
+        self.barrier = threading.Barrier(num_ranks, timeout=120)
         self.said: list[int] = []
 
     def reduce(self, mine: torch.Tensor, reduce_op: str) -> int:

@@ -97,7 +97,7 @@ def coco(photos: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def prepare(coco: Site, cache_dir: Path, **options: Any) -> Path:
     options = {"num_images": FEW, "num_retries": 2, "num_threads": 4, **options}
-    return prepare_coco4(cache_dir, base_url=coco.base_url, timeout_seconds=0.5, backoff_seconds=0.01, **options)
+    return prepare_coco4(cache_dir, base_url=coco.base_url, timeout_seconds=30, backoff_seconds=0.01, **options)
 
 
 def read(folder: Path, split: str) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def test_two_runs_started_together_download_everything_once(coco: Site, tmp_path
     for run in runs:
         run.start()
     for run in runs:
-        run.join(timeout=20)
+        run.join(timeout=120)
     assert len(folders) == 2
     assert len(coco.paths) == len(set(coco.paths)) == 1 + sum(FEW.values())
 

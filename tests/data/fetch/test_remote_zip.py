@@ -60,12 +60,12 @@ def remote(site: Site, folder: Path, names: Sequence[str] = FEW, name: str = "a.
 
 
 def fetch(*archives: RemoteZip, **options: Any) -> DownloadReport:
-    options = {"num_threads": 4, "num_retries": 2, "timeout_seconds": 5.0, "backoff_seconds": 0.01, **options}
+    options = {"num_threads": 4, "num_retries": 2, "timeout_seconds": 30.0, "backoff_seconds": 0.01, **options}
     return fetch_zip_members(archives, title="Members", **options)
 
 
 def patience(fault: str) -> float:
-    return 0.5 if fault == "stall" else 5.0
+    return 1.0 if fault == "stall" else 30.0
 
 
 def assert_written(folder: Path, names: Sequence[str] = FEW) -> None:

@@ -108,9 +108,9 @@ def test_any_value_but_zero_is_inside(value):
 def test_an_image_of_12_megapixels_takes_no_time_to_speak_of():
     y, x = np.ogrid[:3000, :4000]
     disc = ((x - 2000) ** 2 + (y - 1500) ** 2 < 1400**2).astype(np.uint8)
-    started = time.perf_counter()
+    started = time.thread_time()
     decoded = decode_brush_rle(encode_brush_rle(disc), disc.shape)
-    assert time.perf_counter() - started < 2  # 0.03 s where nothing else runs
+    assert time.thread_time() - started < 2  # 0.03 s of computing, however busy the machine is
     np.testing.assert_array_equal(decoded, disc)
 
 

@@ -60,7 +60,7 @@ def test_masks_of_large_images_are_in_memory_one_after_the_other():
 
 
 def test_masks_of_small_images_are_read_at_the_same_time():
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=120)
 
     def read(number: int) -> ImageLabels:
         with taking_turns((480, 640)):
