@@ -3,12 +3,14 @@
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from command_server import start_server
 from composed_once import compose_once
 
 torch.set_num_threads(1)
@@ -33,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # a million objects of the imports, which each full collection would go through
+    if "typed_commands" in sys.modules:
+        start_server()
 
 
 @pytest.fixture(scope="session", autouse=True)

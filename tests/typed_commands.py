@@ -16,6 +16,7 @@ from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from command_server import start_server
 from torch.distributed import TCPStore
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,6 @@ QUICK_FOR_ANY_NETWORK = (
 QUICK = (*QUICK_FOR_ANY_NETWORK, *NETWORK)
 """Settings of a training whose steps take less time than its start."""
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["preloaded"])
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Command:
         os.close(descriptor)
         self.log = Path(name)
         merged = {**os.environ, **(environment or {})}
+        start_server()
         self.process: BaseProcess = _forks.Process(target=_enter, args=(script, list(arguments), merged, name))
         self.process.start()
 
