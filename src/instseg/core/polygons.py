@@ -78,6 +78,30 @@ def pixel_polygons(bitmask: Bitmask) -> list[Polygon]:
     return [ring + corner for part in _trace(crop) for ring in part]
 
 
+def connected_parts(bitmask: Bitmask) -> list[list[Polygon]]:
+    """Trace the parts of a mask that hang together by edges of pixels, each as its outer ring and those of its holes.
+
+    Pixels that touch at a corner are parts of their own, and so no ring meets itself: the polygons are valid in the
+    sense of OGC's simple features.
+
+    Args:
+        bitmask: (H, W) of 0 and 1.
+
+    Returns:
+        Rings (P, 2) of each part in px, the outer one first.
+    """
+    crop, corner = _crop(bitmask)
+    if crop.size == 0:
+        return []
+    count, numbered, boxes, _ = cv2.connectedComponentsWithStats(crop, connectivity=4)
+    parts = []
+    for number in range(1, count):
+        x, y, width, height = map(int, boxes[number, :4])
+        part = (numbered[y : y + height, x : x + width] == number).astype(np.uint8)
+        parts.append([ring + corner + (x, y) for ring in _trace(part)[0]])
+    return parts
+
+
 def join_polygons(polygons: Sequence[Polygon]) -> Polygon:
     """Join several polygons to one by seams of zero width, the nearest first; its area is their sum.
 

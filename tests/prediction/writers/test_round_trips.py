@@ -25,6 +25,7 @@ from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask, 
 from instseg.core.types import Prediction
 from instseg.data.formats.auto import recognise_format
 from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.formats.cvat.reader import CvatReader
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.labelstudio.reader import LabelStudioReader
 from instseg.data.formats.mask_folder.reader import MaskFolderReader
@@ -87,6 +88,12 @@ def accepted(output: Path) -> Path:
     return path
 
 
+def with_photos_beside(folder: Path) -> Path:
+    """As a task of CVAT is exported: its images beside the labels."""
+    (folder / "images").symlink_to(folder.parent.parent / "my photos")
+    return folder
+
+
 def read(reader: Any, findings: dict[str, Findings]) -> dict[str, list[tuple[str, NDArray[np.uint8]]]]:
     """Photo, by its pixels' place on the disk -> its instances as category and mask."""
     labels: dict[str, Labels] = reader.read(findings)
@@ -120,6 +127,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "labelme": lambda output: LabelmeReader(output / "labelme"),
     "labelstudio": lambda output: LabelStudioReader(accepted(output), images=str(output.parent / "my photos")),
     "masks": lambda output: MaskFolderReader(output / "masks"),
+    "cvat": lambda output: CvatReader(with_photos_beside(output / "cvat")),
     "yolo": lambda output: YoloReader(output / "yolo"),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import cv2
@@ -15,6 +14,7 @@ from instseg.core.categories import category_colour
 from instseg.core.masks import rle_to_bitmask, rle_to_box
 from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
+from instseg.prediction.writers.instance_files import instance_files
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
 from instseg.visualization.colours import Colour
@@ -28,8 +28,6 @@ MAX_LETTERS, MAX_LETTERS_BELOW = 60, 140  # in the category; in the line below i
 CLOSE_UP_MARGIN = 0.2  # fraction of the longer side of the instance, on every side
 MIN_CLOSE_UP_PX = 24  # of the image
 BRIGHTNESS_AROUND = 0.55
-NOT_IN_NAMES = re.compile(r"[^\w-]+")
-"""Characters that are replaced in the name of a file: separators, and those that some systems do not allow."""
 SUBPIXEL_BITS = 4  # of the coordinates that OpenCV draws at
 
 
@@ -42,14 +40,14 @@ class InstancePictures(Writer):
         """Write a picture of each instance of an image."""
         found = image.prediction
         sheet = _Sheet(image.pixels)
-        digits = max(2, len(str(len(found))))
-        for number, (label, score, rle) in enumerate(zip(found.labels, found.scores, found.rles, strict=True), start=1):
+        files = instance_files(found, self.run.categories)
+        instances = zip(found.labels, found.scores, found.rles, files, strict=True)
+        for number, (label, score, rle, file) in enumerate(instances, start=1):
             name = self.run.categories.name(int(label))
             top = f"{name[:MAX_LETTERS]}  {score:.2f}", f"{number} of {len(found)} in {image.file}"
             polygons = pixel_polygons(rle_to_bitmask(rle))
             drawn = sheet.draw(polygons, rle_to_box(rle), category_colour(int(label)), *top)
-            file = f"{number:0{digits}}_{NOT_IN_NAMES.sub('_', name)[:MAX_LETTERS]}_{score:.2f}.jpg"
-            write_image(self.path / image.stem / file, drawn)
+            write_image(self.path / image.stem / f"{file}.jpg", drawn)
 
 
 class _Sheet:
