@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -49,23 +50,26 @@ def bitmask_to_polygons(bitmask: Bitmask, min_iou: float = MIN_IOU) -> list[Poly
     polygons = [join_polygons(part) for part in parts]
     if parts and min_iou < 1:
         kept = without_crumbs(parts, CRUMBS * (1 - min_iou), PINHOLES * (1 - min_iou))
-        polygons = _coarsest(kept, crop, min_iou)
+        polygons = _coarsest(kept, _with_margin(bitmask, crop, corner), np.minimum(corner, 1), min_iou)
     return [polygon + corner for polygon in sorted(polygons, key=polygon_area, reverse=True)]
 
 
-def _coarsest(parts: Sequence[Part], crop: Bitmask, min_iou: float) -> list[Polygon]:
+def _coarsest(parts: Sequence[Part], mask: Bitmask, origin: NDArray[np.int64], min_iou: float) -> list[Polygon]:
     """Search for the polygons of the largest tolerance that agree with the mask; else return the edges of its pixels.
 
     The IoU falls with the tolerance, though not at every step: the search halves the range, and what it returns holds.
+    ``origin`` is the place (x, y) of the parts in the mask.
     """
-    rle, height, width = bitmask_to_rle(crop), *crop.shape
-    tolerances = np.geomspace(max(COARSEST * max(crop.shape), FINEST_PX), FINEST_PX, NUM_TOLERANCES).tolist()
+    rle, height, width = bitmask_to_rle(mask), *mask.shape
+    box = np.concatenate(list(chain(*parts))).max(axis=0)
+    tolerances = np.geomspace(max(COARSEST * box.max(), FINEST_PX), FINEST_PX, NUM_TOLERANCES).tolist()
     best, low, high = [join_polygons(part) for part in parts], 0, NUM_TOLERANCES
     while low < high:
         middle = (low + high) // 2
-        rings = [[simplified(ring, tolerances[middle]).clip(0, (width, height)) for ring in part] for part in parts]
+        rings = [[simplified(ring, tolerances[middle]).clip(0, box) for ring in part] for part in parts]
         polygons = [join_polygons(part) for part in rings]
-        if coco_mask.iou([polygons_to_rle(polygons, (height, width))], [rle], [0])[0, 0] >= min_iou:
+        drawn = polygons_to_rle([polygon + origin for polygon in polygons], (height, width))
+        if coco_mask.iou([drawn], [rle], [0])[0, 0] >= min_iou:
             best, high = polygons, middle
         else:
             low = middle + 1
@@ -145,6 +149,15 @@ def _seams(points: NDArray[np.float64], ring: NDArray[np.int64]) -> dict[int, li
         latest = np.flatnonzero(ring == ring[there])
         outside[latest] = False
     return seams
+
+
+def _with_margin(bitmask: Bitmask, crop: Bitmask, corner: NDArray[np.int64]) -> Bitmask:
+    """Return the crop with a pixel around it where the image has one: polygons are drawn alike in it and in the image.
+
+    They may cover a pixel beyond the box of the mask, which the border of a bare crop would hide.
+    """
+    (x, y), (height, width) = corner.tolist(), crop.shape
+    return np.ascontiguousarray(bitmask[max(y - 1, 0) : y + height + 1, max(x - 1, 0) : x + width + 1], np.uint8)
 
 
 def _crop(bitmask: Bitmask) -> tuple[Bitmask, NDArray[np.int64]]:
