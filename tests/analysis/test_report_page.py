@@ -18,6 +18,7 @@ from instseg.analysis.section_curves import curve_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells
 from instseg.analysis.shown import Showcase, outline
+from instseg.analysis.wording import describe
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
 
@@ -50,11 +51,7 @@ def test_every_case_shown_has_its_image_with_polygons(html):
     for case in shown["cases"]:
         image = shown["images"][case["image"]]
         assert image["source"].startswith("data:image/jpeg;base64,")
-        rows = [
-            image[kind][case[row]]
-            for kind, row in (("truths", "truth"), ("found", "detection"))
-            if case[row] is not None
-        ]
+        rows = [image[kind][row] for kind, key in (("truths", "truths"), ("found", "detections")) for row in case[key]]
         assert all(shape["path"].startswith("M") for shape in rows)
 
 
@@ -70,7 +67,7 @@ def test_a_hostile_name_stays_text(tmp_path):
 def test_beyond_its_budget_it_shows_fewer_images_and_counts_all(tmp_path):
     subject = subject_on_disk(tmp_path, random_pairs(3))
     cases, _ = cases_of(subject)
-    showcase = Showcase(subject, {}, max_bytes=1)
+    showcase = Showcase(subject, {}, describe, max_bytes=1)
     section = gallery_section(cases, cases_of_cells(cases, subject), showcase)
     assert len(showcase.shown.images) == 1
     assert any("shown)" in gallery.title for gallery in section.content.galleries)

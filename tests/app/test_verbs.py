@@ -118,5 +118,8 @@ def test_what_is_trained_is_reported_on_and_compared_by_verbs(tmp_path):
     tested = Command(["report", "checkpoint=latest", *places], script=INSTSEG).wait()
     assert tested.code == 0 and "Average precision on test" in tested.output, tested.output[-3000:]
     assert "2 test images" in (tested.last_line / "report.html").read_text()
+    judged = Command(["label-errors", f"checkpoint={trained.last_line}", *places], script=INSTSEG).wait()
+    assert judged.code == 0 and "Not judged: the 8 images of train" in judged.output, judged.output[-3000:]
+    assert "Judged: the 4 images of val and test." in (judged.last_line / "label_errors.html").read_text()
     compared = Command(["compare", str(trained.last_line), str(tested.last_line)], script=INSTSEG).wait()
     assert "2 test images: too few for a comparison" in compared.output

@@ -5,9 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 Cell = tuple[int, int]
 """Cell of the confusion matrix: label of the object and of the detection, 0 where there is none."""
+
+
+class Pictured(Protocol):
+    """A matter of one image that a page can show."""
+
+    @property
+    def image(self) -> int:
+        """Position among the evaluated images."""
+        ...
+
+    @property
+    def truths(self) -> tuple[int, ...]:
+        """Rows of the instances in question."""
+        ...
+
+    @property
+    def detections(self) -> tuple[int, ...]:
+        """Rows of the detections in question."""
+        ...
 
 
 class Kind(StrEnum):
@@ -34,6 +54,16 @@ class Case:
     iou: float = 0.0
     cost: float = 0.0
     """About what it takes from the mask AP at an IoU of 0.50."""
+
+    @property
+    def truths(self) -> tuple[int, ...]:
+        """Rows of the instances in question: one or none."""
+        return () if self.truth is None else (self.truth,)
+
+    @property
+    def detections(self) -> tuple[int, ...]:
+        """Rows of the detections in question: one or none."""
+        return () if self.detection is None else (self.detection,)
 
 
 def of_kind(cases: Sequence[Case], kind: Kind) -> list[Case]:

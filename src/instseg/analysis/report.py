@@ -21,6 +21,7 @@ from instseg.analysis.section_matrix import cases_of_cells, cells_shown, matrix_
 from instseg.analysis.section_table import Row, category_section
 from instseg.analysis.shown import Showcase
 from instseg.analysis.subject import Subject
+from instseg.analysis.wording import describe
 from instseg.core.text import visible
 
 Parts = dict[str, list[Part]]
@@ -46,7 +47,7 @@ def build_report(subject: Subject, heading: Heading, situation: Situation) -> Pa
     categories, measured = subject.evaluated.categories, measure(subject)
     matrix, parts = measured.confusion.matrix, _parts(measured)
     cases = find_cases(measured.pool, measured.assignment, measured.confusion)
-    showcase = Showcase(subject, right_of(measured.confusion))
+    showcase = Showcase(subject, right_of(measured.confusion), describe)
     galleries = gallery_section(cases, cells_shown(cases_of_cells(cases, subject), matrix), showcase)
     seen = Seen(categories.names, matrix, cases, parts, _below(cases, subject), _scores(cases, subject))
     sections = [

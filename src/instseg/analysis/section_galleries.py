@@ -21,7 +21,7 @@ TITLES = {
 }
 
 
-def gallery_section(cases: Sequence[Case], cells: dict[Cell, list[Case]], showcase: Showcase) -> Section:
+def gallery_section(cases: Sequence[Case], cells: dict[Cell, list[Case]], showcase: Showcase[Case]) -> Section:
     """Choose the cases that are shown, in the galleries first and then in the cells of the matrix.
 
     Args:

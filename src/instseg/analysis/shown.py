@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from instseg.analysis.cases import Case
+from instseg.analysis.cases import Pictured
 from instseg.analysis.page.content import Shape, Shown, ShownCase, ShownImage
 from instseg.analysis.subject import Subject
-from instseg.analysis.wording import boxes_of, describe
+from instseg.analysis.wording import boxes_of
 from instseg.core.errors import InstsegError
 from instseg.core.polygons import pixel_polygons
 from instseg.core.simplification import simplified
@@ -30,27 +31,35 @@ MAX_BYTES = 11_000_000
 MAX_TITLE = 120
 
 
-class Showcase:
+P = TypeVar("P", bound=Pictured)
+
+
+class Showcase(Generic[P]):
     """Collector of the cases that a page shows; one whose image is beyond the budget, or cannot be read, is refused.
 
     Args:
         subject: what was evaluated.
-        right_of: image -> row of each detection at the thresholds, and whether it is right.
+        right_of: image -> row of each detection that is drawn, and whether it is right.
+        describe: says in a line what a case is about.
         max_bytes: of all images with their polygons.
     """
 
     def __init__(
-        self, subject: Subject, right_of: Mapping[int, Mapping[int, bool]], max_bytes: int = MAX_BYTES
+        self,
+        subject: Subject,
+        right_of: Mapping[int, Mapping[int, bool]],
+        describe: Callable[[P, Subject], str],
+        max_bytes: int = MAX_BYTES,
     ) -> None:
-        self.subject, self.right_of, self.max_bytes = subject, right_of, max_bytes
+        self.subject, self.right_of, self.describe, self.max_bytes = subject, right_of, describe, max_bytes
         self.shown = Shown()
         self._images: dict[int, int | None] = {}
-        self._cases: dict[Case, int] = {}
+        self._cases: dict[P, int] = {}
         self._rows: dict[int, dict[int, int]] = {}
         self._scales: dict[int, float] = {}
         self._bytes = 0
 
-    def add(self, case: Case) -> int | None:
+    def add(self, case: P) -> int | None:
         """Return the number of the case on the page, None where it is not shown."""
         if case not in self._cases:
             image = self._image(case.image)
@@ -99,13 +108,14 @@ class Showcase:
         name = visible(subject.file(image).name)
         return ShownImage(name, _data_url(resized(pixels, (height, width))), width, height, truths, found)
 
-    def _shown_case(self, case: Case, image: int) -> ShownCase:
+    def _shown_case(self, case: P, image: int) -> ShownCase:
         boxes, scale = boxes_of(case, self.subject), self._scales[case.image]
         x1, y1 = boxes[:, :2].min(axis=0) * scale
         x2, y2 = boxes[:, 2:].max(axis=0) * scale
-        detection = None if case.detection is None else self._rows[case.image].get(case.detection)
+        drawn = self._rows[case.image]
+        detections = [drawn[row] for row in case.detections if row in drawn]
         box = [round(float(value), 1) for value in (x1, y1, x2 - x1, y2 - y1)]
-        return ShownCase(image, describe(case, self.subject), box, case.truth, detection)
+        return ShownCase(image, self.describe(case, self.subject), box, [*case.truths], detections)
 
 
 def outline(rle: Rle, scale: float) -> str:
@@ -130,7 +140,7 @@ def _data_url(picture: Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def in_turns(groups: Sequence[Sequence[Case]]) -> Iterator[tuple[int, Case]]:
+def in_turns(groups: Sequence[Sequence[P]]) -> Iterator[tuple[int, P]]:
     """Yield (number of the group, case), first all first cases: each group has its fair part of a budget."""
     for place in range(max(map(len, groups), default=0)):
         yield from ((number, group[place]) for number, group in enumerate(groups) if place < len(group))

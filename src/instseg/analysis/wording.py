@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.analysis.cases import Case, Kind
+from instseg.analysis.cases import Case, Kind, Pictured
 from instseg.analysis.subject import Subject
 from instseg.core.text import cut, visible
 
@@ -46,19 +46,16 @@ def _below(case: Case, subject: Subject) -> str:
     return f", found with score {int(1000 * score) / 1000:g}, below the threshold"
 
 
-def boxes_of(case: Case, subject: Subject) -> NDArray[np.float64]:
-    """Return the (1 or 2, 4) boxes of a case's instances, px of the image.
+def boxes_of(shown: Pictured, subject: Subject) -> NDArray[np.float64]:
+    """Return the (N, 4) boxes of the instances in question, px of the image.
 
     Args:
-        case: of the subject.
+        shown: a case of the subject, or another matter of one of its images.
         subject: what was evaluated.
     """
-    boxes = []
-    if case.truth is not None:
-        boxes.append(subject.evaluated.truths[case.image].boxes[case.truth])
-    if case.detection is not None:
-        boxes.append(subject.evaluated.predictions[case.image].boxes[case.detection])
-    return np.asarray(boxes, dtype=np.float64)
+    truth, prediction = subject.evaluated.truths[shown.image], subject.evaluated.predictions[shown.image]
+    boxes = [*truth.boxes[[*shown.truths]], *prediction.boxes[[*shown.detections]]]
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
 
 
 def _name(subject: Subject, label: int) -> str:

@@ -27,6 +27,7 @@ from instseg.runs.stored_overrides import (
     stored_overrides,
     trainings_below,
 )
+from instseg.sweeps.folds import fold_runs, is_sweep
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
 
 NOT_INHERITED = ("resume", "reproduce", "retry_failed", "stage", "checkpoint", "outputs", "run_dir", "sweep")
@@ -99,11 +100,18 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
         arguments = _before_overrides([f"seed={seed}"], _with_path(arguments, "reproduce", run))
         given = {"seed": seed} | given
     elif given.get("checkpoint") not in UNSET:
-        run = folder_of(find_checkpoint(given["checkpoint"], outputs))
+        run = _run_of_checkpoint(given["checkpoint"], outputs)
         arguments = _with_path(arguments, "checkpoint", given["checkpoint"])
     else:
         return list(arguments)
     return _before_overrides(_inherited(run, given), arguments)
+
+
+def _run_of_checkpoint(given: str, outputs: Path) -> Path:
+    """Find the run that ``checkpoint=`` names: that of a checkpoint, or of the first fold of a cross-validation."""
+    if is_sweep(home_path(given)):
+        return fold_runs(home_path(given)).runs[0].run
+    return folder_of(find_checkpoint(given, outputs))
 
 
 def _before_overrides(added: Sequence[str], arguments: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ def build_trainer(config: RunConfig, rank_command: RankCommand, *further: Callba
         InstsegError: Lightning refuses an argument.
     """
     configured = {f"callbacks.{name}": node for name, node in config.callbacks.items() if node is not None}
-    kept = [EvaluatedImagesKeeper()] if config.has_report else []
+    kept = [EvaluatedImagesKeeper()] if config.keeps_predictions else []
     callbacks = [*further, *kept, *(of_kind(build(node), Callback, key) for key, node in configured.items())]
     if not config.trainer.enable_progress_bar:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]

@@ -50,6 +50,13 @@ class AuditConfig(msgspec.Struct, frozen=True):
     """Kinds of fatal findings to train in spite of."""
 
 
+class LabelErrorsConfig(msgspec.Struct, frozen=True):
+    """Settings of the search for label errors."""
+
+    min_score: float
+    """Suspicions from this score on have a proposed correction."""
+
+
 class TrainerConfig(msgspec.Struct, frozen=True):
     """The arguments of Lightning's Trainer that are looked at here; ``RunConfig.trainer_options`` has all of them."""
 
@@ -92,6 +99,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     monitor: Monitor
     operating_point: str
     audit: AuditConfig
+    label_errors: LabelErrorsConfig
     colour_by: Literal["instance", "category"]
     report: bool
     outputs: Name
@@ -109,6 +117,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     def has_report(self) -> bool:
         """Tell whether a report is written on what the test has found."""
         return self.stage == "report" or (self.stage == "fit" and self.report)
+
+    @property
+    def keeps_predictions(self) -> bool:
+        """Tell whether what a test finds is kept with its masks."""
+        return self.has_report or self.stage == "label_errors"
 
     @property
     def trainer_options(self) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytorch_lightning as pl
@@ -13,12 +13,10 @@ import torch
 import torch.distributed as dist
 from omegaconf import DictConfig
 
-from instseg.app.audit import audit
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
-from instseg.app.evaluate import evaluate
 from instseg.app.job import Job, current_job
 from instseg.app.own_process import (
     end_with_parent_if_started,
@@ -26,23 +24,12 @@ from instseg.app.own_process import (
     quiet_other_ranks,
     run_in_own_processes,
 )
-from instseg.app.show_augmentation import show_augmentation
-from instseg.app.train import fit_and_test
+from instseg.app.stages import stage_of
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.distributed.device_slots import take_slot
 from instseg.distributed.failure_note import note_failure
 from instseg.runs.external_launch import ranks_are_started_externally
-
-STAGES: Mapping[str, Callable[[RunConfig, Job], Mapping[str, float]]] = {
-    "fit": fit_and_test,
-    "validate": evaluate,
-    "test": evaluate,
-    "report": evaluate,
-    "audit": audit,
-    "show_augmentation": show_augmentation,
-}
-"""Stage -> the function that runs it and returns all metrics."""
 
 NOISE = (  # warnings of libraries that a user can do nothing about
     ".*isinstance.treespec, LeafSpec.*",
@@ -72,8 +59,9 @@ def run(composed: DictConfig) -> float | None:
         if needs_own_processes(job, config.trainer):
             return run_in_own_processes(job, config)
         check_parts(config)
+        run_stage = stage_of(config.stage)
         pl.seed_everything(config.seed, workers=True, verbose=False)
-        metrics = STAGES[config.stage](config, job)
+        metrics = run_stage(config, job)
         return metrics.get(config.monitor.metric)
 
 

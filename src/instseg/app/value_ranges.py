@@ -52,6 +52,7 @@ RUN_VALUES: dict[str, Values] = {
     "dataset.max_unpacked_gb": Numbers(0, is_above=True, besides=(None,)),
     "colour_by": COLOUR_BY,
     "operating_point": GOALS,
+    "label_errors.min_score": FRACTION,
     "batch_size": COUNT,
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),
     "train_fraction": Numbers(0, 1, is_above=True),

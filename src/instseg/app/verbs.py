@@ -83,6 +83,9 @@ VERBS: Mapping[str, Verb] = {
     "validate": _stage("validate", "measure a checkpoint on the validation images", "checkpoint=latest"),
     "audit": _stage("audit", "say what is wrong or doubtful about labels", "dataset=auto dataset.root=my_folder"),
     "report": _stage("report", "show what a checkpoint gets wrong, as a page", "checkpoint=latest"),
+    "label-errors": _stage(
+        "label-errors", "find labels that are likely wrong, and propose corrections", "checkpoint=SWEEP"
+    ),
     "show-augmentation": _stage("show-augmentation", "draw images as the network will see them", "augmentation=strong"),
     "predict": _composing("predict", "find objects in images", "checkpoint=latest source=images/ output=out/"),
     "compare": Verb("tell whether one run is better than another", "RUN OTHER_RUN", _compare),

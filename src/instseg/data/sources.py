@@ -59,12 +59,48 @@ def folder(
     selection = _selection(_some(options, SHARED_OPTIONS))
     make_rules: Callable[..., LabelRules] = LabelRules
     rules = make_rules(**_some(options, RULE_OPTIONS))
-    of_format = {option: value for option, value in options.items() if option not in (*SHARED_OPTIONS, *RULE_OPTIONS)}
     cache = Path(cache_dir).expanduser()
     with told_in_a_line(root, cache):
-        labels = make_reader(reader, local_root(root, cache, max_unpacked_gb), of_format, cache)
+        labels = _reader(reader, root, cache, max_unpacked_gb, options)
         added = [AutoReader(place, str(cache)) for place in corrected_roots(corrected, cache, max_unpacked_gb)]
         return prepare_dataset(labels, selection, cache, name, exif, added, rules)
+
+
+def label_reader(
+    *,
+    name: str,
+    reader: Callable[..., LabelReader],
+    root: str,
+    cache_dir: str,
+    exif: str = "auto",
+    corrected: object = None,
+    max_unpacked_gb: float | None = None,
+    **options: object,
+) -> LabelReader:
+    """Return the reader of the labels that ``folder`` prepares for the same arguments.
+
+    Args:
+        name: of the dataset.
+        reader: makes the format's reader.
+        root: folder, archive or address of the labels.
+        cache_dir: the folder for downloads and indices.
+        exif: decides nothing about the reader, like what else ``folder`` takes.
+        corrected: the same.
+        max_unpacked_gb: limit of what a zip archive may become.
+        options: those of the format, and others.
+    """
+    return _reader(reader, root, Path(cache_dir).expanduser(), max_unpacked_gb, options)
+
+
+def _reader(
+    reader: Callable[..., LabelReader],
+    root: str,
+    cache: Path,
+    max_unpacked_gb: float | None,
+    options: Mapping[str, object],
+) -> LabelReader:
+    of_format = {option: value for option, value in options.items() if option not in (*SHARED_OPTIONS, *RULE_OPTIONS)}
+    return make_reader(reader, local_root(root, cache, max_unpacked_gb), of_format, cache)
 
 
 def _some(options: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:

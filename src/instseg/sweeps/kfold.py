@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.evaluation.chance import LEVEL, verdict
 from instseg.sweeps.changes import change, is_measured, mean_metric, paired
@@ -65,7 +67,8 @@ class KFold(FixedJobs):
         """
         groups = by_others(records, self.axis)
         means = [self._sentence(*group, info) for group in groups.items()]
-        return [*means, *self._best_two(groups, info), *([CAUTION] if any(map(is_measured, records)) else [])]
+        is_any = any(map(is_measured, records))
+        return [*means, *self._best_two(groups, info), *([CAUTION, _next_step(folder)] if is_any else [])]
 
     def _sentence(self, others: str, records: Sequence[JobRecord], info: SweepInfo) -> str:
         start = f"{others}: " if others else ""
@@ -89,3 +92,8 @@ class KFold(FixedJobs):
         found = change(pairs, info)
         said = verdict(found.low, found.high, found.num_pairs)
         return [f"On the same folds, {best[0][0]} against {best[1][0]}: {found.text}. {said}"]
+
+
+def _next_step(folder: Path) -> str:
+    command = f"{typed_command('label-errors')} {shlex.quote(f'checkpoint={folder}')}"
+    return f"Labels that are likely wrong, judged by the models that have not seen them: {command}"

@@ -35,8 +35,8 @@ class ShownCase(msgspec.Struct):
     text: str
     box: list[float]
     """x, y, width, height of the instances in question, px of the shown image."""
-    truth: int | None
-    detection: int | None
+    truths: list[int]
+    detections: list[int]
     """Rows of ``ShownImage.truths`` and ``found``."""
 
 

@@ -29,8 +29,8 @@ function draw(svg, item, view) {
   svg.setAttribute("viewBox", view.join(" "));
   make("image", { href: image.source, width: image.width, height: image.height }, svg);
   const outlines = [
-    ...image.truths.map((shape, row) => [shape, "truth", row === item.truth]),
-    ...image.found.map((shape, row) => [shape, shape.is_right ? "right" : "wrong", row === item.detection]),
+    ...image.truths.map((shape, row) => [shape, "truth", item.truths.includes(row)]),
+    ...image.found.map((shape, row) => [shape, shape.is_right ? "right" : "wrong", item.detections.includes(row)]),
   ];
   outlines.sort((a, b) => a[2] - b[2]);
   for (const [shape, kind, isSubject] of outlines) {

@@ -113,7 +113,11 @@ class AutoReader:
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         """Read the labels with the reader of the format that the root is in."""
-        return self._reader(recognise_format(self.root)[0]).read(findings)
+        return self.chosen().read(findings)
+
+    def chosen(self) -> LabelReader:
+        """Return the reader of the format that the root is in."""
+        return self._reader(recognise_format(self.root)[0])
 
     def _reader(self, name: str) -> LabelReader:
         return reader_of(name, self.root, {}, Path(self.cache_dir))

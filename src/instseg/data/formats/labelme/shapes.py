@@ -85,21 +85,45 @@ def read_instances(
     Returns:
         Label and parts of each instance.
     """
-    instances: dict[object, tuple[str, list[Part]]] = {}
+    found = read_drawn(shapes, file, findings, joins_groups)
+    return [(one.label, one.parts) for one in found]
+
+
+@dataclass(slots=True)
+class Drawn:
+    """An instance, and the places of its shapes in the json's list."""
+
+    label: str
+    parts: list[Part] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+
+def read_drawn(shapes: Sequence[object], file: str, findings: Findings, joins_groups: bool = True) -> list[Drawn]:
+    """Read the instances of one label file with the places of their shapes, as ``read_instances`` does.
+
+    Args:
+        shapes: the entries of the json's list.
+        file: its name, for findings.
+        findings: gets the shapes that are left out.
+        joins_groups: false to read each shape as an instance.
+    """
+    instances: dict[object, Drawn] = {}
     for number, shape in enumerate(shapes, start=1):
         if not isinstance(shape, dict):
             found = type(shape).__name__
             findings.add("shape_invalid", f"{file}: shape {number}: expected an object, found {found}")
-        elif shape.get("label") == BACKGROUND and _add_hole(shape, instances.values()):
+        elif shape.get("label") == BACKGROUND and _add_hole(shape, number - 1, instances.values()):
             continue
         elif (part := _read_labelled_part(shape, f"{file}: shape {number}", findings)) is not None:
             label, group = _label(shape.get("label")), shape.get("group_id")
             key = (label, group) if joins_groups and _plain_group(group) is not None else number
-            instances.setdefault(key, (label, []))[1].append(part)
+            drawn = instances.setdefault(key, Drawn(label))
+            drawn.parts.append(part)
+            drawn.places.append(number - 1)
     return list(instances.values())
 
 
-def _add_hole(shape: Mapping[str, object], instances: Iterable[tuple[str, list[Part]]]) -> bool:
+def _add_hole(shape: Mapping[str, object], place: int, instances: Iterable[Drawn]) -> bool:
     """Add a polygon to the instances that it is a hole of; false where there is none."""
     try:
         hole = read_part(shape)
@@ -108,11 +132,13 @@ def _add_hole(shape: Mapping[str, object], instances: Iterable[tuple[str, list[P
     if isinstance(hole, Crop):
         return False
     ring, around = _polygon_of(hole), []
-    for _, parts in instances:
-        if not has_mask(parts) and any(lies_in(ring, _polygon_of(p)) for p in parts if not isinstance(p, Crop)):
-            around.append(parts)
-    for parts in around:
-        parts.append(ring)
+    for drawn in instances:
+        outer = [_polygon_of(part) for part in drawn.parts if not isinstance(part, Crop)]
+        if not has_mask(drawn.parts) and any(lies_in(ring, polygon) for polygon in outer):
+            around.append(drawn)
+    for drawn in around:
+        drawn.parts.append(ring)
+        drawn.places.append(place)
     return bool(around)
 
 

@@ -20,7 +20,7 @@ from instseg.data.formats.coco.annotations import read_coco
 from instseg.data.formats.coco.layout import find_annotation_files
 from instseg.data.formats.labelstudio.coco import fix_rotated_images, header_of, without_repeated
 from instseg.data.formats.labelstudio.images import LabelStudioImages
-from instseg.data.formats.labelstudio.tasks import add_task, read_tasks
+from instseg.data.formats.labelstudio.tasks import Task, add_task, read_tasks
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder, split_of
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
@@ -81,6 +81,16 @@ def _text_of(head: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """The content of an export: tasks with the files of their images, or COCO with the files of its images by id."""
+
+    file: Path
+    content: object
+    tasks: list[tuple[Task, Path]]
+    images: dict[int, Path]
+
+
+@dataclass(frozen=True, slots=True)
 class LabelStudioReader:
     """Reader of Label Studio exports.
 
@@ -97,6 +107,22 @@ class LabelStudioReader:
     images: str | None = None
     image_key: str | None = None
     cache_dir: str | None = None
+
+    def exports(self) -> list[Export]:
+        """Read every export as it is, with the files of its images, for whoever writes a corrected copy of it."""
+        files = self.label_files()
+        images = LabelStudioImages(self._folder, self.images or _folder_of_predictions(files), self.cache_dir)
+        return [self._export(file, images) for file in files]
+
+    def _export(self, file: Path, images: LabelStudioImages) -> Export:
+        content, near, findings = read_json(file), file.parent.relative_to(self._folder).as_posix(), Findings()
+        if _holds_tasks(file):
+            tasks = read_tasks(content, file, self.image_key, findings)
+            paths = images.locate([task.image for task in tasks], near, findings)
+            return Export(file, content, [(task, paths[task.image]) for task in tasks], {})
+        listed = read_coco(file, findings)["images"]
+        paths = images.locate([image["file_name"] for image in listed], near, findings)
+        return Export(file, content, [], {image["id"]: paths[image["file_name"]] for image in listed})
 
     def label_files(self) -> list[Path]:
         """Return the json of each export."""

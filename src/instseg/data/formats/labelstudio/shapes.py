@@ -48,7 +48,7 @@ def read_regions(results: Iterable[object]) -> list[Region]:
         key = region_id if known else object()
         region = regions.setdefault(key, Region(f"region {usable_text(str(region_id)) if known else position}"))
         value = value if isinstance(value, dict) else {}
-        if region.shape is None and _kind(value) is not None:
+        if region.shape is None and kind_of(value) is not None:
             region.shape = value
         for name in value:
             if name.endswith("labels"):
@@ -77,7 +77,7 @@ def add_region(
         name: of the region, for findings.
         findings: gets what is left out or unusual.
     """
-    kind = _kind(region.shape or {})
+    kind = kind_of(region.shape or {})
     if kind in OPEN_KINDS:
         findings.add("shape_open", name)
     elif not region.labels:
@@ -96,7 +96,7 @@ def add_region(
             findings.add("several_labels", f"{name}: {', '.join(region.labels)}")
 
 
-def _kind(value: Value) -> str | None:
+def kind_of(value: Value) -> str | None:
     """Tell the kind by the keys of the value, because types are named after the tags of the labelling setup."""
     if "vertices" in value:
         return "vector" if value.get("closed") is True else "line"

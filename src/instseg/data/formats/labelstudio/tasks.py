@@ -35,6 +35,7 @@ class Task:
     image: str
     results: list[object]
     is_prediction: bool = False  # the results are as predict.py wrote them
+    listed: list[object] | None = None  # the list in the export that holds the results; None for JSON-MIN
 
     @property
     def image_size(self) -> ImageSize | None:
@@ -84,7 +85,7 @@ def read_tasks(content: object, path: Path, image_key: str | None, findings: Fin
         else:
             drawn = [result for result in results if _is_on(image, result, entry["data"])]
             is_prediction = not is_checked and entry["data"].get(DIGEST) == labelstudio_digest(results)
-            tasks.append(Task(name, image, drawn, is_prediction))
+            tasks.append(Task(name, image, drawn, is_prediction, None if is_min else results))
     if not tasks:
         raise InstsegError(_why_none(content, path, findings))
     return tasks
