@@ -28,10 +28,11 @@ from instseg.auditing.thumbnails import illustrate
 from instseg.core.categories import Categories
 from instseg.core.types import BOX_MASK_SIZE, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.dataset import InstanceDataset, SampleKey, collate
+from instseg.data.dataset import InstanceDataset, collate
 from instseg.data.formats.auto import FORMATS, reader_of
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings import Findings
+from instseg.data.samplers import SampleKey
 from instseg.data.sources import folder
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.evaluation.metrics import CocoMaskMetrics

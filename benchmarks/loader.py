@@ -43,8 +43,9 @@ from comparing import Row, alternately, compared, figure, main
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.types import Batch, ImageSize, Target
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.dataset import InstanceDataset, SampleKey, collate
+from instseg.data.dataset import InstanceDataset, collate
 from instseg.data.reading.images import read_image
+from instseg.data.samplers import SampleKey
 from instseg.data.transforms.augmentation import Augmentation
 
 # isort: split

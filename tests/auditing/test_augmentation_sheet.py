@@ -12,9 +12,10 @@ from instseg.auditing.augmentation_sheet import draw_augmentation_sheet
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, Sample
 from instseg.data import sources
-from instseg.data.dataset import InstanceDataset, SampleKey
+from instseg.data.dataset import InstanceDataset
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.columns import Index
+from instseg.data.samplers import SampleKey
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.visualization.draw import draw_target
 from instseg.visualization.sheets import SCREEN, fit, tile_size

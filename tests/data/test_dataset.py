@@ -26,9 +26,10 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import BOX_MASK_SIZE, Batch, GroundTruth, Sample
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
-from instseg.data.dataset import EvalSampler, InstanceDataset, SampleKey, TrainSampler, collate
+from instseg.data.dataset import InstanceDataset, collate
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.prepared import PreparedDataset
+from instseg.data.samplers import EvalSampler, SampleKey, TrainSampler
 from instseg.data.transforms.augmentation import Augmentation
 
 CAR, DOG, CAKE = 1, 2, 3

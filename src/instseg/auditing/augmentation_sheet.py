@@ -6,8 +6,9 @@ import numpy as np
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize
-from instseg.data.dataset import InstanceDataset, SampleKey
+from instseg.data.dataset import InstanceDataset
 from instseg.data.reading.images import read_image
+from instseg.data.samplers import SampleKey
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_ground_truth, draw_target
 from instseg.visualization.sheets import contact_sheet, fit, tile_size, wrapped

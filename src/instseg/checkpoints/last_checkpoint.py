@@ -23,7 +23,7 @@ from instseg.checkpoints.description import (
 )
 from instseg.checkpoints.kept_files import check_kept_files
 from instseg.checkpoints.training_state import arrive, capture, set_progress
-from instseg.data.dataset import DataStart
+from instseg.data.samplers import DataStart
 from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
 from instseg.runs.folders import LAST

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader
 from instseg.core.categories import Categories
 from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Sample
-from instseg.data.dataset import DataStart, EvalSampler, InstanceDataset, TrainSampler, collate
+from instseg.data.dataset import InstanceDataset, collate
 from instseg.data.prepared import PreparedDataset
+from instseg.data.samplers import DataStart, EvalSampler, TrainSampler
 from instseg.data.transforms.protocol import Augment
 
 MAX_AUTO_WORKERS = 8

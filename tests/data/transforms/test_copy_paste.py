@@ -13,9 +13,10 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import Image
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule
-from instseg.data.dataset import InstanceDataset, SampleKey
+from instseg.data.dataset import InstanceDataset
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.index.columns import Index
+from instseg.data.samplers import SampleKey
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.data.transforms.copy_paste import MIN_SIDE_PX, CopyPaste, cut_out
 
