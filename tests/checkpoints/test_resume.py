@@ -200,6 +200,13 @@ def test_an_average_of_the_last_epochs_needs_to_know_how_many_there_are_before_t
         AverageOfEpochs(0.5).on_fit_start(SimpleNamespace(max_epochs=-1), None)
 
 
+def test_an_option_that_there_was_not_is_no_difference_while_it_is_null(caplog):
+    check(resumable(batches=5), {**CONFIG, "repeat_threshold": None})
+    assert not caplog.text
+    with pytest.raises(InstsegError, match=r"middle of epoch.*repeat_threshold: absent in the checkpoint, 0\.1 now"):
+        check(resumable(batches=5), {**CONFIG, "repeat_threshold": 0.1})
+
+
 def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():
     with pytest.raises(InstsegError, match=r"middle of epoch 3, after 5 batches.*batch_size: 2 in the"):
         check(resumable(batches=5), {**CONFIG, "batch_size": 4})

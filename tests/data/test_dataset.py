@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from types import SimpleNamespace
 
@@ -29,7 +30,7 @@ from instseg.data.datamodule import InstanceDataModule, auto_workers
 from instseg.data.dataset import InstanceDataset, collate
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.prepared import PreparedDataset
-from instseg.data.samplers import EvalSampler, SampleKey, TrainSampler
+from instseg.data.samplers import EvalSampler, SampleKey, TrainSampler, repeat_factors
 from instseg.data.transforms.augmentation import Augmentation
 
 CAR, DOG, CAKE = 1, 2, 3
@@ -271,6 +272,34 @@ def test_resuming_in_the_middle_gives_exactly_the_rest_of_the_epoch(num_images, 
     whole.set_epoch(5)
     resumed.set_epoch(5)
     assert list(resumed) == list(whole), "the next epoch is whole again"
+
+
+def test_a_rare_category_brings_its_images_more_often():
+    has_category = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [0, 0]], dtype=bool)
+    common, rare = 1.0, np.sqrt(0.5 / 0.2)  # of 5 images 4 have the first, 1 the second
+    np.testing.assert_allclose(repeat_factors(has_category, 0.5), [common, common, common, rare, 1])
+
+
+@given(st.lists(st.floats(1, 3.5), min_size=1, max_size=20), st.integers(0, 5), st.integers(1, 3))
+def test_each_image_comes_as_often_as_its_factor_rounded_up_or_down(factors, epoch, world_size):
+    samplers = [TrainSampler(len(factors), 1, 0, rank, world_size, np.array(factors)) for rank in range(world_size)]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    keys = {key for sampler in samplers for key in sampler}
+    assert {key.image_index for key in keys} == set(range(len(factors)))
+    for image, factor in enumerate(factors):
+        repeats = sorted(key.repeat for key in keys if key.image_index == image)
+        assert repeats == list(range(len(repeats))), "each time with an augmentation of its own"
+        assert len(repeats) in (math.floor(factor), math.ceil(factor))
+
+
+def test_over_many_epochs_an_image_comes_as_often_as_its_factor():
+    sampler = TrainSampler(4, 1, 0, factors=np.array([1, 1.25, 2.5, 1]))
+    counts = np.zeros(4)
+    for epoch in range(400):
+        sampler.set_epoch(epoch)
+        counts += np.bincount([key.image_index for key in set(sampler)], minlength=4)
+    np.testing.assert_allclose(counts / 400, [1, 1.25, 2.5, 1], atol=0.08)
 
 
 @given(st.integers(1, 30), st.integers(1, 4))

@@ -38,5 +38,11 @@ def build_datamodule(config: RunConfig, prepared: PreparedDataset) -> InstanceDa
     augmentation = of_kind(build(config.augmentation), Augmentation, "augmentation")
     prepared = prepared.with_fraction_of_training(config.train_fraction, config.seed)
     return InstanceDataModule(
-        prepared, augmentation, config.batch_size, config.num_workers, config.seed, config.overfit_images
+        prepared,
+        augmentation,
+        config.batch_size,
+        config.num_workers,
+        config.seed,
+        config.overfit_images,
+        config.repeat_threshold,
     )

@@ -95,6 +95,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     compile: bool
     train_fraction: float
     overfit_images: int | None
+    repeat_threshold: float | None
     seed: int
     monitor: Monitor
     operating_point: str

@@ -45,6 +45,7 @@ DETECTRON2: Mapping[str, str] = {
     "DATASETS.TRAIN": "dataset.root=FOLDER with dataset=coco",
     "DATALOADER.NUM_WORKERS": "num_workers=4",
     "DATALOADER.FILTER_EMPTY_ANNOTATIONS": "dataset.empty_ratio=0, images without instances per image with some",
+    "DATALOADER.REPEAT_THRESHOLD": "repeat_threshold=0.1",
     "INPUT.MIN_SIZE_TRAIN": IMAGE_SIZES,
     "INPUT.MAX_SIZE_TRAIN": IMAGE_SIZES,
     "MODEL.WEIGHTS": "model.weights=coco, imagenet, none, a .ckpt, or a run folder",

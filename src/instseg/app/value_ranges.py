@@ -57,6 +57,7 @@ RUN_VALUES: dict[str, Values] = {
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),
     "train_fraction": Numbers(0, 1, is_above=True),
     "overfit_images": COUNT_OR_NULL,
+    "repeat_threshold": Numbers(0, 1, is_above=True, besides=(None,)),
     "seed": Numbers(0, 2**32 - 1, is_whole=True),
 }
 """Dotted key of ``train.py`` -> its values. A key that the chosen options do not have is not asked for."""

@@ -25,9 +25,12 @@ log = logging.getLogger(__name__)
 
 SHAPES_EPOCHS = (
     "batch_size", "overfit_images", "train_fraction", "seed", "trainer.accumulate_grad_batches",
-    "trainer.limit_train_batches", "data", "processes",
+    "trainer.limit_train_batches", "repeat_threshold", "data", "processes",
 )  # fmt: skip
 """With another of these the middle of an epoch is another place."""
+
+NEW_AND_OFF = (ABSENT, None)
+"""An option that there was not when the checkpoint was written, and that changes nothing now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def check_resumable(
     about, training = resumable.description, resumable.training
     Categories(tuple(about.categories)).check_same(categories, "checkpoint", "dataset")
     found = differences(about.config, config, CHANGES_NOTHING)
+    found = {key: both for key, both in found.items() if both != NEW_AND_OFF}
     for option in resolved:
         found.pop(f"model.{option}", None)
     _check_same_network(found)

@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Mapping
 
 import cv2
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from instseg.core.categories import Categories
@@ -16,7 +18,7 @@ from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Sample
 from instseg.data.dataset import InstanceDataset, collate
 from instseg.data.prepared import PreparedDataset
-from instseg.data.samplers import DataStart, EvalSampler, TrainSampler
+from instseg.data.samplers import DataStart, EvalSampler, TrainSampler, repeat_factors
 from instseg.data.transforms.protocol import Augment
 
 MAX_AUTO_WORKERS = 8
@@ -33,6 +35,8 @@ class InstanceDataModule(pl.LightningDataModule):
         num_workers: loader processes; "auto" takes half the cores of this process, 8 at most.
         seed: decides order and augmentation.
         overfit_images: train, validate and test on this many training images with instances, and on no other.
+        repeat_threshold: fraction of the training images below which a category is rare, and its images come more than
+            once in an epoch; None never.
     """
 
     def __init__(
@@ -43,11 +47,13 @@ class InstanceDataModule(pl.LightningDataModule):
         num_workers: int | str = "auto",
         seed: int = 0,
         overfit_images: int | None = None,
+        repeat_threshold: float | None = None,
     ) -> None:
         super().__init__()
         self.prepared = prepared.on_training_images(overfit_images) if overfit_images else prepared
         self.augmentation = augmentation
         self.batch_size, self.seed = batch_size, seed
+        self.repeat_threshold = repeat_threshold
         self._start = DataStart(0, 0)
         self.num_workers = auto_workers() if num_workers == "auto" else int(num_workers)
 
@@ -60,10 +66,16 @@ class InstanceDataModule(pl.LightningDataModule):
         """Return the training images, augmented, from which ``train_dataloader`` loads."""
         return self._dataset("train", training=True)
 
+    def repeat_factors(self) -> NDArray[np.float64] | None:
+        """Return how often each training image comes in an epoch; None where all come once."""
+        if self.repeat_threshold is None:
+            return None
+        return repeat_factors(self.prepared.indices["train"].has_category(), self.repeat_threshold)
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return the loader of augmented training batches, which starts where a resumed run has stopped."""
         dataset = self.train_dataset()
-        sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank())
+        sampler = TrainSampler(len(dataset), self.batch_size, self.seed, *self._rank(), self.repeat_factors())
         sampler.resume(self._start.epoch, self._start.samples)
         return self._loader(dataset, sampler, self.batch_size)
 

@@ -43,8 +43,9 @@ class InstanceDataset(Dataset[Sample]):
         Raises:
             IndexError: there is no such image.
         """
-        epoch, index = (0, range(len(self))[key]) if isinstance(key, int) else key
-        random = np.random.default_rng([self.seed, epoch, index]) if self.training else None
+        epoch, index, repeat = (0, range(len(self))[key], 0) if isinstance(key, int) else key
+        state = [self.seed, epoch, index] if repeat == 0 else [self.seed, epoch, index, repeat]
+        random = np.random.default_rng(state) if self.training else None
         donor = partial(self._another, index)
         image, boxes, labels, box_masks = self.augmentation(*self._read(index), random, donor)
         target = Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks))

@@ -84,6 +84,8 @@ def facts(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, str]
     if isinstance(data, InstanceDataModule):
         counts = {split: len(index) for split, index in data.prepared.indices.items()}
         yield "data", ", ".join(f"{split} {plural(count, 'image')}" for split, count in counts.items())
+        if (factors := data.repeat_factors()) is not None:
+            yield "repeats", f"images of rare categories come up to {factors.max():.1f} times in an epoch"
     yield "length", _length(trainer, data.batch_size)
     yield "device", _device(trainer)
     optimizer = trainer.optimizers[0]

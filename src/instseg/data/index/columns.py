@@ -98,6 +98,11 @@ class Index:
         np.add.at(table, (image_of[counted], self._columns["labels"][counted] - 1), 1)
         return table
 
+    def has_category(self) -> NDArray[np.bool_]:
+        """Return (chosen images, num_categories), whether an image has an instance of a category, crowds left out."""
+        found: NDArray[np.bool_] = self._instances_per_image_and_category()[self.rows] > 0
+        return found
+
     def instances_per_image(self) -> NDArray[np.int64]:
         """Return (all images,) the number of instances of each, crowds left out."""
         counted = np.concatenate([[0], np.cumsum(~self._columns["iscrowd"])])
