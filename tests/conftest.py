@@ -6,14 +6,10 @@ import signal
 import sys
 from collections.abc import Iterator
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import pytest
-import torch
 from command_server import start_server
-from composed_once import compose_once
-
-torch.set_num_threads(1)
 
 # A shell that starts the tests in the background has SIGINT ignored, and every process of theirs inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,6 +37,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def the_same_config_is_composed_once() -> Iterator[None]:
+    from composed_once import compose_once  # Hydra, which the process that only hands out tests need not import
+
     with pytest.MonkeyPatch.context() as patch:
         compose_once(patch)
         yield
@@ -52,3 +50,10 @@ def no_test_waits_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+@pytest.fixture(params=[pytest.param(200, id="hundreds"), pytest.param(2000, id="thousands", marks=pytest.mark.slow)])
+def tries(request: pytest.FixtureRequest) -> int:
+    """How many damaged copies of a file are tried."""
+    number: int = request.param
+    return number

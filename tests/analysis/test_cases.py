@@ -7,6 +7,7 @@ import pytest
 from analysed import cases_of, random_pairs, subject_of
 from detections import CAR, DOG, LEFT, RIGHT, prediction, truth
 from factories import drawn
+from sampled import first
 
 from instseg.analysis.cases import Kind, of_kind
 from instseg.analysis.section_matrix import cases_of_cells
@@ -103,7 +104,7 @@ def test_each_detection_below_0_5_takes_one_missed_object_the_best_score_first()
     assert [(case.kind, case.detection) for case in found_in(pair)] == [(Kind.BAD_MASK, 1), (Kind.FALSE, 0)]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", first(3, range(20)))
 def test_each_cell_off_the_diagonal_has_as_many_cases_as_it_counts(seed):
     subject = subject_of(random_pairs(seed))
     cases, measured = cases_of(subject)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import torch
 from described import POINTS, TRAINING, entry
-from mutating import NUM_MUTATIONS, read_mutations
+from mutating import read_mutations
 
 from instseg.checkpoints.description import (
     read_callback_states,
@@ -56,22 +56,22 @@ def read(content: object) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")  # tensors in the place of mappings
-def test_whatever_is_wrong_with_the_entry_of_a_checkpoint_is_one_kind_of_error():
+def test_whatever_is_wrong_with_the_entry_of_a_checkpoint_is_one_kind_of_error(tries):
     good = checkpoint()
-    tried, refused = read_mutations(good["instseg"], lambda changed: read({**good, "instseg": changed}))
-    assert tried > NUM_MUTATIONS and refused > 0.5 * tried
+    tried, refused = read_mutations(good["instseg"], lambda changed: read({**good, "instseg": changed}), tries)
+    assert tried > tries and refused > 0.5 * tried
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
-def test_whatever_is_wrong_with_the_parts_beside_the_entry_is_one_kind_of_error():
+def test_whatever_is_wrong_with_the_parts_beside_the_entry_is_one_kind_of_error(tries):
     good = checkpoint()
     beside = {key: value for key, value in good.items() if key != "instseg"}
 
     def read_beside(changed: object) -> None:
         read({"instseg": good["instseg"]} | (changed if isinstance(changed, dict) else {}))
 
-    tried, refused = read_mutations(beside, read_beside)
-    assert tried > NUM_MUTATIONS and refused > 0.5 * tried
+    tried, refused = read_mutations(beside, read_beside, tries)
+    assert tried > tries and refused > 0.5 * tried
 
 
 @pytest.mark.parametrize(

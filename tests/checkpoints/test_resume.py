@@ -30,6 +30,7 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("resume")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_at_every_kind_of_moment_ends_like_one_that_is_not(place):
     assert run(place / "whole") == 0
     folder = place / "stopped"
@@ -62,6 +63,10 @@ def test_a_run_that_is_stopped_at_every_kind_of_moment_ends_like_one_that_is_not
     ]
 
 
+def test_a_run_that_is_killed_in_the_middle_of_an_epoch_ends_like_one_that_is_not(place):
+    ended_as_if_not_interrupted(place, "short", ("trainer.max_epochs=2",), ("on_before_optimizer_step:6",))
+
+
 def ended_as_if_not_interrupted(place: Path, name: str, settings: tuple[str, ...], kills: tuple[str, ...]) -> Any:
     """What a run leaves, which is the same after these kills."""
     whole, cut = place / f"whole_{name}", place / f"cut_{name}"
@@ -77,6 +82,7 @@ def ended_as_if_not_interrupted(place: Path, name: str, settings: tuple[str, ...
 STOPS_AFTER_THREE_VALIDATIONS = ("callbacks.early_stopping.patience=2", "+callbacks.early_stopping.min_delta=1000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "kills", "steps"),
     [
@@ -108,6 +114,7 @@ def test_a_validation_between_two_batches_whose_gradients_are_added_is_finished_
     assert training["batches"] == 2
 
 
+@pytest.mark.slow
 def test_an_average_with_a_schedule_of_its_own_resumes_in_the_middle_of_its_epoch(place):
     """Lightning's StochasticWeightAveraging, which puts its schedule in when an epoch starts or is resumed."""
     average = (
@@ -120,6 +127,7 @@ def test_an_average_with_a_schedule_of_its_own_resumes_in_the_middle_of_its_epoc
     assert rates[4] == rates[7] > rates[8], "one step of the schedule an epoch, once averaging has begun"
 
 
+@pytest.mark.slow
 def test_the_scale_of_losses_in_16_bits_resumes_as_well(place):
     settings = ("+callbacks.scaler._target_=killed_runs.ScalesLosses", "trainer.max_epochs=1")
     left = ended_as_if_not_interrupted(place, "scaled", settings, ("on_after_backward:3",))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from factories import write_coco_folder
-from mutating import NUM_MUTATIONS, read_damaged_files
+from mutating import read_damaged_files
+from sampled import in_turns
 
 from instseg.core.records import RecordError
 from instseg.data import sources
@@ -46,10 +47,10 @@ def folder(original: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", OF_THE_CACHE)
-def test_thousands_of_damaged_copies_of_each_file_are_read_or_refused_by_name(folder, name):
+def test_damaged_copies_of_each_file_are_read_or_refused_by_name(folder, name, tries):
     path = folder / name
-    tried, refused = read_damaged_files(path, lambda: OF_THE_CACHE[name](path))
-    assert tried >= NUM_MUTATIONS and refused >= NUM_MUTATIONS / 3
+    tried, refused = read_damaged_files(path, lambda: OF_THE_CACHE[name](path), tries)
+    assert tried >= tries and refused >= tries / 3
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -129,10 +130,10 @@ def dataset(tmp_path_factory) -> Path:
     return write_coco_folder(tmp_path_factory.mktemp("damaged"))
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize(
-    "name", [*OF_THE_CACHE, "seal.json", "images.json", "train.json", "train/boxes.npy", "val/file_names.npy"]
-)
+FILES = (*OF_THE_CACHE, "seal.json", "images.json", "train.json", "train/boxes.npy", "val/file_names.npy")
+
+
+@pytest.mark.parametrize(("name", "damage"), in_turns(FILES, DAMAGES))
 def test_a_damaged_cache_is_built_again_with_a_sentence_that_names_the_file(dataset, caplog, name, damage):
     before = prepared(dataset)
     path = before.folder / name

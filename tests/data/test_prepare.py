@@ -23,6 +23,7 @@ from factories import (
     write_picture,
 )
 from labelme_files import SIZE, shape, write_labels
+from sampled import in_turns
 
 from instseg.core import file_states
 from instseg.core.errors import InstsegError
@@ -487,11 +488,13 @@ def emptied(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("lose", [Path.unlink, emptied, rewritten_as_a_wider_one], ids=["missing", "empty", "resized"])
-@pytest.mark.parametrize("lost", range(6))
-def test_an_image_that_cannot_be_used_is_left_out_before_the_others_are_divided(tmp_path, lose, lost):
+LOSSES = {"missing": Path.unlink, "empty": emptied, "resized": rewritten_as_a_wider_one}
+
+
+@pytest.mark.parametrize(("lost", "how"), in_turns(range(6), LOSSES))
+def test_an_image_that_cannot_be_used_is_left_out_before_the_others_are_divided(tmp_path, lost, how):
     write_split(tmp_path, "everything", [f"{i}.png" for i in range(6)])
-    lose(tmp_path / f"everything/{lost}.png")
+    LOSSES[how](tmp_path / f"everything/{lost}.png")
     for _ in range(2):
         dataset = prepared(tmp_path)
         assert [len(dataset.indices[split]) for split in ("train", "val", "test")] == [3, 1, 1]

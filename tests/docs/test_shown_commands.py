@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -66,3 +67,8 @@ def test_a_wrong_command_would_be_seen():
         "dataset=cocoo", "model.weigths", "optimizer.lr=-1: expected a number above 0", "--multirn",
     ]  # fmt: skip
     assert wrong_parts("predict", "checkpoint=latest", "optimizer.lr=1e-3", "save=[overlays]") == []
+
+
+def test_the_readme_tests_with_the_command_that_is_run_before_a_release():
+    (shown,) = re.findall(r"^.*&& pytest.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert shown in (ROOT / ".ci/run").read_text().splitlines()

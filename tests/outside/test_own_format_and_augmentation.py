@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from factories import write_picture
-from typed_commands import with_own_files
+from typed_commands import NETWORK, with_own_files
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +23,9 @@ def run(tmp_path_factory) -> Path:
         with_own_files(
             *("train.py", "dataset=box_table", "augmentation=fade"),
             *(f"dataset.root={place}/labels", "model=small", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
-            *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
-            *(
-                "augmentation.min_size=48",
-                "augmentation.max_size=64",
-                f"outputs={place}/outputs",
-                f"cache_dir={place}/data",
-            ),
+            *("batch_size=2", "num_workers=0", "report=false", "trainer.num_sanity_val_steps=0", *NETWORK),
+            *("augmentation.min_size=48", "augmentation.max_size=64", "callbacks.curves=null"),
+            *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
         )
         .succeed()
         .last_line

@@ -24,7 +24,7 @@ def run(place) -> Path:
         with_own_files(
             *("train.py", "metrics=mine", "callbacks=mine", "monitor.metric=val/count_error", "monitor.mode=min"),
             *("dataset.num_images={train: 4, val: 2, test: 2}", "trainer.max_epochs=2", "trainer.accelerator=cpu"),
-            *("batch_size=2", "num_workers=0", "trainer.num_sanity_val_steps=0", "callbacks.curves=null"),
+            *("batch_size=2", *QUICK),
             *(f"outputs={place}/outputs", f"cache_dir={place}/data"),
         )
         .succeed()

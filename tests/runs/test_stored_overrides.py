@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import pytest
-from mutating import NUM_MUTATIONS
 from reading import mutated_bytes
 from run_starts import run_start
 
@@ -55,9 +54,9 @@ def test_choices_are_known_only_where_the_whole_file_was_written(run):
     assert choices_of(run, ("optimizer",)) is None
 
 
-def test_whatever_is_wrong_with_the_files_of_hydra_is_one_kind_of_error(run):
+def test_whatever_is_wrong_with_the_files_of_hydra_is_one_kind_of_error(run, tries):
     rng, refused = random.Random(0), 0
-    for _ in range(NUM_MUTATIONS // 2):
+    for _ in range(tries // 2):
         (run / OVERRIDES).write_bytes(mutated_bytes(b"- dataset=coco\n- trainer.max_epochs=3\n- 'seed=1'\n", rng))
         (run / HYDRA).write_bytes(mutated_bytes(CHOICES.encode(), rng))
         choices_of(run, GROUPS)
@@ -65,7 +64,7 @@ def test_whatever_is_wrong_with_the_files_of_hydra_is_one_kind_of_error(run):
             assert all(isinstance(override, str) for override in stored_overrides(run))
             continue
         refused += 1
-    assert refused > 0.2 * NUM_MUTATIONS // 2
+    assert refused > 0.2 * tries // 2
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/nowhere")])

@@ -5,15 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typed_commands import Command, Done
+from typed_commands import QUICK, Command, Done
 
 from instseg.sweeps.records import SweepFolder
 
-TINY = (
-    "trainer=cpu", "num_workers=0", "batch_size=2", "trainer.max_epochs=1", "trainer.enable_progress_bar=false",
-    "dataset.num_images={train: 8, val: 3, test: 3}", "dataset.image_side_px=[64,64]", "augmentation.min_size=64",
-    "augmentation.max_size=64",
-)  # fmt: skip
+TINY = ("trainer=cpu", "batch_size=2", "trainer.max_epochs=1", "dataset.num_images={train: 8, val: 3, test: 3}", *QUICK)
 
 
 def train(*arguments: str) -> Done:

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from perfect_network import CATEGORIES, PerfectNetwork, batch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from sampled import first
 from torch.utils.data import DataLoader
 
 from instseg.checkpoints.content import DescribeCheckpoint
@@ -98,11 +99,9 @@ def saved(folder: Path, name: str) -> object:
     return plain(torch.load(folder / "checkpoints" / name, weights_only=True))
 
 
-@pytest.mark.parametrize(
-    "average", [lambda: ExponentialAverage(0.5), lambda: AverageOfEpochs(0.5)], ids=["exponential", "epochs"]
-)
+@pytest.mark.parametrize("average", first(1, [ExponentialAverage, AverageOfEpochs]))
 def test_in_any_order_the_same_is_saved_and_the_module_holds_the_average_at_the_end(tmp_path, average):
-    whole = [train(tmp_path / str(order), order, average()) for order in ORDERS]
+    whole = [train(tmp_path / str(order), order, average(0.5)) for order in ORDERS]
     assert len({float(module.model.weight.detach()) for module in whole}) == 1
     for name in ("best.ckpt", "last.ckpt"):
         expected = saved(tmp_path / "0", name)

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from killed_runs import assert_equal, left_by, run
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from sampled import first
 
 from instseg.distributed.interruption import StoppedTogether, TerminatedTogether
 from instseg.runs.external_launch import external_launch
@@ -175,7 +176,9 @@ def test_what_was_heard_after_the_last_batch_of_the_training_is_obeyed_before_th
         callback.on_test_start(SimpleNamespace(world_size=1), None)
 
 
-@pytest.mark.parametrize("moment", ["on_sanity_check_start", "on_validation_batch_start", "on_test_batch_start"])
+@pytest.mark.parametrize(
+    "moment", first(1, ["on_validation_batch_start", "on_sanity_check_start", "on_test_batch_start"])
+)
 def test_time_that_is_up_outside_of_a_step_loses_nothing_and_the_job_is_queued_again(moment, whole, monkeypatch):
     folder = whole.parent / moment
     monkeypatch.setenv("SLURM_JOB_ID", "7")

@@ -20,6 +20,7 @@ from augmenting import (
     painted,
 )
 from factories import make_instances, make_picture, rectangle, star
+from sampled import first
 
 from instseg.core.masks import bitmask_to_rle, polygons_to_rle, rle_to_bitmask
 from instseg.core.types import BOX_MASK_SIZE
@@ -39,7 +40,7 @@ def always(name: str) -> Augmentation:
 # ---- vectors, bitmaps and pixels agree
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", first(2, range(8)))
 @pytest.mark.parametrize("name", GROUPS)
 def test_masks_go_where_the_pixels_go(name, seed):
     size = (240, 320)
