@@ -17,7 +17,8 @@ from msgspec.structs import replace
 import instseg.app.command  # noqa: F401  (the run_folder resolver)
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.overrides import quoted
-from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
+from instseg.sweeps.records import DONE, JobRecord, SweepInfo
+from instseg.sweeps.sweep_folder import SweepFolder
 
 
 def swept(folder: Path, train: Callable[[Any], float | None], *typed: str) -> SweepFolder:

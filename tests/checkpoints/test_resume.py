@@ -228,6 +228,6 @@ def test_a_format_without_the_state_of_the_training_predicts_and_does_not_resume
 def test_a_run_both_of_whose_checkpoints_are_damaged_is_not_started_over(tmp_path):
     for name in ("last.ckpt", "previous.ckpt"):
         AtomicCheckpointIO().save_checkpoint({"instseg": entry()}, tmp_path / "checkpoints" / name)
-        (tmp_path / "checkpoints" / name).write_bytes(b"x" * 100)
+        (tmp_path / "checkpoints" / name).write_bytes(b"PK\x03\x04" + b"x" * 100)
     with pytest.raises(InstsegError, match=r"nothing left to resume from: .*last\.ckpt.*previous\.ckpt"):
         find_resumable(tmp_path)

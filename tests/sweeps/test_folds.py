@@ -9,7 +9,8 @@ import pytest
 
 from instseg.core.errors import InstsegError
 from instseg.sweeps.folds import FoldRun, fold_runs, is_sweep, missing_folds
-from instseg.sweeps.records import Job, JobRecord, Outcome, SweepFolder, SweepInfo
+from instseg.sweeps.records import Job, JobRecord, Outcome, SweepInfo
+from instseg.sweeps.sweep_folder import SweepFolder
 
 
 def sweep(folder, *jobs, strategy="kfold"):

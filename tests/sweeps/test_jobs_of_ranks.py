@@ -11,7 +11,7 @@ from instseg.app import own_process
 from instseg.app.config import read_run_config
 from instseg.app.job import current_job
 from instseg.core.errors import InstsegError
-from instseg.sweeps.records import SweepFolder
+from instseg.sweeps.sweep_folder import SweepFolder
 
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 ENDED = "raise SystemExit(1)"

@@ -10,7 +10,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.locks import lock_if_free
 from instseg.sweeps import launching
 from instseg.sweeps.launching import MAX_ATTEMPTS, run_all
-from instseg.sweeps.records import DONE, RUNNING, Job, JobRecord, SweepFolder
+from instseg.sweeps.records import DONE, RUNNING, Job, JobRecord
+from instseg.sweeps.sweep_folder import SweepFolder
 
 JOBS = [Job(number, {"lr": str(number)}, (f"lr={number}",)) for number in range(3)]
 

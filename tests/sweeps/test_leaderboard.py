@@ -17,7 +17,7 @@ from instseg.app.leaderboard import leaderboard
 from instseg.core.errors import InstsegError
 from instseg.sweeps import hparams
 from instseg.sweeps.ranking import leaves, ranked, short
-from instseg.sweeps.records import SweepFolder, newest_sweep
+from instseg.sweeps.sweep_folder import SweepFolder, newest_sweep
 
 
 @pytest.fixture
@@ -39,6 +39,24 @@ def folder(tmp_path):
     for number, (lr, metric, more) in enumerate(jobs):
         folder.write(record(number, {"optimizer.lr": lr, "model": "small"}, metric, **more))
     return folder
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_record_that_leads_to_a_run_of_elsewhere_is_refused_before_that_run_is_read(folder, tmp_path, is_linked):
+    elsewhere = tmp_path.parent / f"{tmp_path.name}_elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "metrics.json").write_text("no json")
+    if is_linked:
+        (tmp_path / "link").symlink_to(elsewhere)
+    run_dir = tmp_path / "link" if is_linked else elsewhere
+    folder.write(record(1, {"optimizer.lr": 1e-3, "model": "small"}, 0.3, run_dir=str(run_dir)))
+    with pytest.raises(InstsegError, match=r"001\.json: field run_dir: expected a folder below .*, found .*; delete"):
+        leaderboard([str(folder.path)])
+
+
+def test_a_sweep_that_was_moved_away_from_its_runs_is_still_shown(folder):
+    folder.write(record(1, {"optimizer.lr": 1e-3, "model": "small"}, 0.3, run_dir="/moved/away"))
+    leaderboard([str(folder.path)])
 
 
 @pytest.mark.parametrize(("mode", "order"), [("max", [1, 2, 0, 3, 4, 5]), ("min", [0, 2, 1, 3, 4, 5])])

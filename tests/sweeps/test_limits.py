@@ -12,7 +12,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.records import RecordError
 from instseg.sweeps.command_line import jobs_at_once, space_of
 from instseg.sweeps.ranking import decimals, short
-from instseg.sweeps.records import SweepFolder
+from instseg.sweeps.sweep_folder import SweepFolder
 
 
 @pytest.mark.parametrize(

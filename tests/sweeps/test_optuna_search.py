@@ -11,8 +11,9 @@ from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import Pruned
 from instseg.sweeps.optuna_search import JOURNAL, STUDY, OptunaSearch, storage
 from instseg.sweeps.pruning import PruneHopeless
-from instseg.sweeps.records import JobRecord, SweepFolder
+from instseg.sweeps.records import JobRecord
 from instseg.sweeps.strategy import Context, Interval, Space
+from instseg.sweeps.sweep_folder import SweepFolder
 
 LR = Space(("seed=0",), {}, {"lr": Interval(1e-4, 1.0, is_log=True)})
 

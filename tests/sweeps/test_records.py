@@ -14,9 +14,10 @@ from instseg.core.records import RecordError
 from instseg.sweeps.leaderboard import _table, strategy_of
 from instseg.sweeps.optuna_search import JOURNAL, OptunaSearch
 from instseg.sweeps.ranking import ranked
-from instseg.sweeps.records import Job, JobRecord, Outcome, SweepFolder
+from instseg.sweeps.records import Job, JobRecord, Outcome
 from instseg.sweeps.resuming import complete_sweep_arguments
 from instseg.sweeps.strategy import Context, Interval, Space
+from instseg.sweeps.sweep_folder import SweepFolder
 
 EVIL = "+callbacks.x={_target_: os.system, command: id}"
 OWN_STRATEGY = """

@@ -10,8 +10,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.overrides import typed_values
 from instseg.runs.external_launch import ExternalLaunch
 from instseg.sweeps import resuming
-from instseg.sweeps.records import SweepFolder
 from instseg.sweeps.resuming import complete_sweep_arguments, starts_a_sweep
+from instseg.sweeps.sweep_folder import SweepFolder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typed_commands import QUICK, Command, Done
 
-from instseg.sweeps.records import SweepFolder
+from instseg.sweeps.sweep_folder import SweepFolder
 
 TINY = ("trainer=cpu", "batch_size=2", "trainer.max_epochs=1", "dataset.num_images={train: 8, val: 3, test: 3}", *QUICK)
 

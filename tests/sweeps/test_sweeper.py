@@ -11,7 +11,7 @@ from instseg.checkpoints.files import AtomicCheckpointIO, DiskFullError
 from instseg.checkpoints.resume import find_resumable
 from instseg.core.errors import InstsegError
 from instseg.sweeps.failures import ProcessDiedError
-from instseg.sweeps.records import SweepFolder
+from instseg.sweeps.sweep_folder import SweepFolder
 
 
 class NonFiniteLossError(InstsegError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from instseg.app.plain_arguments import parse_plain, plain_parser
 from instseg.sweeps.leaderboard import show_leaderboard
-from instseg.sweeps.records import SweepFolder, newest_sweep
+from instseg.sweeps.sweep_folder import SweepFolder, newest_sweep
 
 DESCRIPTION = """\
 Rank the jobs of a sweep, also while it runs. Prints a table and writes into the

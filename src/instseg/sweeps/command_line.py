@@ -14,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import key_of
-from instseg.sweeps.records import Option, SweepFolder, SweepInfo
+from instseg.sweeps.records import Option, SweepInfo
 from instseg.sweeps.strategies import GRID, build_strategy, plain_options
 from instseg.sweeps.strategy import Interval, Space, Strategy
+from instseg.sweeps.sweep_folder import SweepFolder
 
 MAX_JOBS, MAX_AT_ONCE = 100_000, 10_000
 """What a command, typed or stored, may ask for; more is a slip, and would fill the memory before the first job."""

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.runs.folders import resume_command
-from instseg.sweeps.records import DONE, FAILED, FINISHED, JobRecord, SweepFolder
+from instseg.sweeps.records import DONE, FAILED, FINISHED, JobRecord
 from instseg.sweeps.strategy import Strategy
+from instseg.sweeps.sweep_folder import SweepFolder
 
 log = logging.getLogger(__name__)
 

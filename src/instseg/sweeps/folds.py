@@ -13,7 +13,8 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
-from instseg.sweeps.records import DONE, JobRecord, SweepFolder, SweepInfo
+from instseg.sweeps.records import DONE, JobRecord, SweepInfo
+from instseg.sweeps.sweep_folder import SweepFolder
 
 AXIS = "fold"
 

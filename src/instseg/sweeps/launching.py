@@ -10,7 +10,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.locks import lock_if_free
 from instseg.core.text import plural
 from instseg.sweeps.failures import CRASHED, is_disk_full
-from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, Outcome, SweepFolder
+from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, Outcome
+from instseg.sweeps.sweep_folder import SweepFolder
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,10 @@ from instseg.sweeps.comparison import sentence
 from instseg.sweeps.hparams import write_hparams
 from instseg.sweeps.plots import plot_values
 from instseg.sweeps.ranking import Row, compare_records, decimals, leaves, ranked, short, write_csv
-from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepFolder, SweepInfo
+from instseg.sweeps.records import DONE, FAILED, PRUNED, SweepInfo
 from instseg.sweeps.strategies import build_strategy
 from instseg.sweeps.strategy import Strategy
+from instseg.sweeps.sweep_folder import SweepFolder
 
 COLOURS = {DONE: "green", PRUNED: "yellow", FAILED: "red"}
 MAX_REASONS = 10
@@ -42,12 +43,14 @@ def show_leaderboard(folder: SweepFolder, strategy: Strategy | None = None) -> N
         strategy: that chose the jobs; None: the one that the file of the sweep names.
 
     Raises:
-        RecordError: a file of the sweep, or of one of its runs, is damaged.
+        RecordError: a file of the sweep, or of one of its runs, is damaged, or leads to a run of elsewhere.
     """
     info = folder.read_info()
     strategy = strategy or strategy_of(info, str(folder.info_file))
     axes = [strategy.axis] if strategy and strategy.axis else []
     records = folder.records([*info.values, *axes])
+    for record in records:
+        folder.check_run(record)
     rows = ranked(records, info)
     if strategy is None or not strategy.has_best_job:
         rows = [replace(row, rank=None) for row in rows]

@@ -21,8 +21,9 @@ from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.core.records import RecordError
 from instseg.sweeps.failures import BAD_VALUES
-from instseg.sweeps.records import DONE, FAILED, PRUNED, RETRIED, Job, JobRecord, Outcome, SweepFolder
+from instseg.sweeps.records import DONE, FAILED, PRUNED, RETRIED, Job, JobRecord, Outcome
 from instseg.sweeps.strategy import Context, Interval, Space, Strategy
+from instseg.sweeps.sweep_folder import SweepFolder
 
 STUDY, JOURNAL = "sweep", "optuna_journal.log"
 REMEDY = "this search cannot be resumed; start it again in a new folder"

@@ -14,16 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from instseg.core.atomic import write_text_atomically
 from instseg.core.locks import lock_if_free
 from instseg.sweeps.failures import ProcessDiedError, Pruned, full_text, is_disk_full, kind_of, reason_of
-from instseg.sweeps.records import (
-    DONE,
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
-    PRUNED,
-    JobRecord,
-    Outcome,
-    SweepFolder,
-)
+from instseg.sweeps.records import DONE, FAILED, FINISHED, INTERRUPTED, PRUNED, JobRecord, Outcome
+from instseg.sweeps.sweep_folder import SweepFolder
 
 log = logging.getLogger(__name__)
 

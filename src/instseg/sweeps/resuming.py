@@ -12,7 +12,7 @@ from instseg.core.files import check_no_links, home_path
 from instseg.core.overrides import MULTIRUN, check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.differences import CHANGES_NOTHING
 from instseg.runs.external_launch import external_launch
-from instseg.sweeps.records import SweepFolder, newest_sweep
+from instseg.sweeps.sweep_folder import SweepFolder, newest_sweep
 
 OF_ONE_RUN = ("run_dir", "resume", "reproduce", "stage", "checkpoint")
 """Keys that decide what a command does, and with which run."""

@@ -26,8 +26,9 @@ from instseg.sweeps.ending import ended, explain_interruption, in_words, tell_en
 from instseg.sweeps.failures import REFUSED, is_disk_full
 from instseg.sweeps.launching import run_all
 from instseg.sweeps.recorded_job import RecordedJob
-from instseg.sweeps.records import FAILED, FINISHED, LOCK, REMEDY_JOB, Job, JobRecord, Outcome, SweepFolder
+from instseg.sweeps.records import FAILED, FINISHED, Job, JobRecord, Outcome
 from instseg.sweeps.strategy import Context, Setting, Space, Strategy
+from instseg.sweeps.sweep_folder import LOCK, SweepFolder
 
 log = logging.getLogger(__name__)
 
@@ -161,17 +162,11 @@ class RecordingSweeper(Sweeper):
 
     def _resumed(self, job: Job) -> list[str]:
         """Return the override with which a job that was interrupted resumes in its folder."""
-        run_dir = self.folder.read(job.number).run_dir
-        if not run_dir or not last_alive(Path(run_dir)):
+        record = self.folder.read(job.number)
+        if not record.run_dir or not last_alive(Path(record.run_dir)):
             return []
-        where = str(self.folder.job_file(job.number))
-        outputs = self.folder.path.absolute().parents[1]  # which holds the sweeps/ and all runs
-        if not Path(run_dir).resolve().is_relative_to(outputs.resolve()):
-            raise InstsegError(
-                f"{where}: field run_dir: expected a folder below {outputs}, found {run_dir}, and no other run is "
-                f"resumed by a sweep; {REMEDY_JOB}"
-            )
-        return check_stored_overrides([quoted("resume", run_dir)], where)
+        self.folder.check_run(record)
+        return check_stored_overrides([quoted("resume", record.run_dir)], str(self.folder.job_file(job.number)))
 
     def _tell(self, strategy: Strategy, job: Job) -> None:
         record = self.folder.read(job.number)
