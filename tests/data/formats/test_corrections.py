@@ -18,6 +18,7 @@ from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.formats.corrections import propose, propose_as_coco
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.labelstudio.reader import LabelStudioReader
+from instseg.data.formats.yolo.reader import YoloReader
 from instseg.data.reading.coco_text import whole
 from instseg.data.reading.corrections import Correction, Label, mask_of
 from instseg.data.reading.findings import Findings
@@ -285,3 +286,39 @@ def test_json_min_is_left_to_coco(tmp_path):
     write_json(tmp_path / "labels/project-1-min.json", [entry])
     reader = LabelStudioReader(tmp_path / "labels")
     assert propose(reader, {tmp_path / "labels/a.png": CORRECTIONS[:1]}, tmp_path / "proposals") is None
+
+
+def yolo_folder(root, *rows):
+    for name in ("a", "b"):
+        write_picture(root / f"images/train/{name}.png", SIZE)
+        (root / "labels/train").mkdir(parents=True, exist_ok=True)
+        (root / f"labels/train/{name}.txt").write_text("\n".join(rows) + "\n")
+    (root / "data.yaml").write_text("train: images/train\nval: images/train\nnames: [car, dog, tree, bus]\n")
+    return YoloReader(root)
+
+
+def yolo_row(number, corners):
+    return " ".join([str(number), *(f"{value / 100:.6f}" for pair in percent(*corners) for value in pair)])
+
+
+def test_yolo_rows_are_corrected_and_others_stay_as_they_are(tmp_path):
+    rows = [yolo_row(number, corners) for number, (_, corners) in enumerate(AS_LABELLED)]
+    odd = "7 no row"
+    reader = yolo_folder(tmp_path / "labels", odd, *rows)
+    proposed = propose(reader, {tmp_path / "labels/images/train/a.png": CORRECTIONS}, tmp_path / "proposals")
+    assert proposed.num_placed == 4 and proposed.files == [tmp_path / "proposals/labels/train/a.txt"]
+    written = proposed.files[0].read_text().splitlines()
+    assert written[0] == odd and written[1] == "3" + rows[0][1:] and len(written) == 4
+    (tmp_path / "labels/labels/train/a.txt").write_bytes(proposed.files[0].read_bytes())
+    found = labels_in(reader)
+    assert next(boxes for name, boxes in found.items() if name.endswith("a.png")) == AS_CORRECTED
+    assert next(boxes for name, boxes in found.items() if name.endswith("b.png")) == set(AS_LABELLED)
+
+
+def test_a_box_of_yolo_stays_a_box_and_a_category_without_a_class_is_not_written(tmp_path):
+    x, y = (DOG[0] + DOG[2]) / 2 / SIZE[1], (DOG[1] + DOG[3]) / 2 / SIZE[0]
+    reader = yolo_folder(tmp_path / "labels", f"1 {x} {y} {4 / SIZE[1]} {5 / SIZE[0]}")
+    changes = [CORRECTIONS[1], Correction(None, label("zebra", box(*NEW)))]
+    proposed = propose(reader, {tmp_path / "labels/images/train/a.png": changes}, tmp_path / "proposals")
+    assert proposed.num_placed == 1
+    assert [len(line.split()) for line in proposed.files[0].read_text().splitlines()] == [5]

@@ -13,6 +13,8 @@ from instseg.data.formats.labelme import corrections as labelme
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.labelstudio import corrections as labelstudio
 from instseg.data.formats.labelstudio.reader import LabelStudioReader
+from instseg.data.formats.yolo import corrections as yolo
+from instseg.data.formats.yolo.reader import YoloReader
 from instseg.data.reading.corrections import Corrections, Proposed
 from instseg.data.reading.readers import LabelReader
 
@@ -35,6 +37,8 @@ def propose(reader: LabelReader, corrections: Corrections, folder: Path) -> Prop
         return labelme.propose(own, corrections, folder)
     if isinstance(own, LabelStudioReader):
         return labelstudio.propose(own, corrections, folder)
+    if isinstance(own, YoloReader):
+        return yolo.propose(own, corrections, folder)
     return None
 
 
