@@ -67,6 +67,16 @@ class JudgedImage:
         same: NDArray[np.bool_] = self.found_labels[:, None] == self.labels
         return same
 
+    def traces(self) -> Floats:
+        """Return how much of anything was found at each label, (G,) 0 to 1, whatever its category.
+
+        Even a detection with a very low score shows that there is something: the square root of its score counts.
+        """
+        overlap = np.maximum(self.ious, np.where(self.iscrowd, 0.0, self.inside * self.covered))
+        scores = np.sqrt(np.asarray(self.prediction.scores, dtype=np.float64))
+        traces: Floats = (overlap * scores[:, None]).max(axis=0, initial=0.0)
+        return traces
+
     def best(self, is_meant: NDArray[np.bool_]) -> Floats:
         """Return the trust of the best of the detections that are meant for each label, (G,); 0 where there is none.
 

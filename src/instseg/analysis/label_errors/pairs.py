@@ -13,6 +13,10 @@ MIN_IOU = 0.1
 """Below that, a detection is not of the object that a label is of (Bolya et al., 2020)."""
 MIN_COVERED = 0.2
 """Fraction of a label that a detection within it covers, to be of the same object though of another category."""
+MIN_FIT = 0.4
+"""IoU of a detection with a label of another category, to be of the same object."""
+SHARPNESS = 10
+"""Power of the doubt that anything is at a label: a trace of 0.07 halves it."""
 MIN_SCORE = 0.01
 
 Scores = Mapping[tuple[int, int], float]
@@ -37,17 +41,15 @@ def unlabelled(image: JudgedImage) -> Iterator[Suspicion]:
 
 
 def no_object(image: JudgedImage, findability: Scores) -> Iterator[Suspicion]:
-    """Yield labels near which nothing is found.
+    """Yield labels near which nothing is found, not even with a low score.
 
     Args:
         image: with its labels and detections.
-        findability: how often labels of about the size of each are found.
+        findability: how often something is found at labels of about the size of each.
     """
-    near = image.trust[:, None] * np.clip(image.ious / FITS, 0, 1)
-    near = np.maximum(near, image.trust[:, None] * np.where(image.covered >= FITS, image.covered, 0))
-    best = near.max(axis=0, initial=0.0)
+    doubts = (1 - image.traces()) ** SHARPNESS
     for row in np.flatnonzero(~image.iscrowd).tolist():
-        score = findability[image.image, row] * (1 - float(best[row]))
+        score = findability[image.image, row] * float(doubts[row])
         yield Suspicion(Kind.NO_OBJECT, image.image, (row,), (), score)
 
 
@@ -56,7 +58,7 @@ def wrong_category(image: JudgedImage) -> Iterator[Suspicion]:
 
     The score is the trust in the one, times the doubt about the other.
     """
-    is_fit = image.ious >= FITS
+    is_fit = image.ious >= MIN_FIT
     own = image.best(is_fit & image.is_same)
     others = np.where(is_fit & ~image.is_same & ~image.iscrowd, image.trust[:, None], 0.0)
     for row in np.flatnonzero(others.any(axis=0)).tolist():

@@ -1,4 +1,7 @@
-"""Trust in detections: the fraction of those with such a score that agree with the labels, most of which are right."""
+"""Trust in detections: the fraction of those with such a score that agree with the labels, most of which are right.
+
+A mask that is roughly there counts: a model whose masks are rough still knows what there is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from instseg.evaluation.image_details import DetailsPool, ImageDetails
 from instseg.evaluation.one_to_one import NONE
 from instseg.evaluation.recalibration import fit_isotonic
 
+MIN_IOU = 0.3
+"""Of a detection with a label of its category, to agree."""
 MIN_DETECTIONS = 300
 """Of a category, to be calibrated by itself."""
 TIE_BREAK = 0.02
@@ -29,7 +34,7 @@ def trusts(evaluated: EvaluatedImages) -> list[Floats]:
     """
     pairs = zip(evaluated.predictions, evaluated.truths, strict=True)
     pool = DetailsPool.of([ImageDetails.build(*pair) for pair in pairs])
-    assignment = assign(pool)
+    assignment = assign(pool, MIN_IOU)
     is_right, scores, labels = assignment.truths != NONE, pool.rows.scores, pool.rows.labels
     trust = np.zeros(len(scores))
     for chosen in _groups(labels):

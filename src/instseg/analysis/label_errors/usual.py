@@ -15,8 +15,10 @@ from scipy.stats import norm
 
 from instseg.analysis.label_errors.judged_image import FITS, JudgedImage
 
-MIN_IN_BIN = 100
-MAX_BINS = 8
+MIN_ALIKE = 100
+MAX_BINS = 4
+MIN_TRACE = 0.1
+"""From which something is found at a label."""
 MARGIN = 1e-3  # of IoUs to 0 and 1, whose logits are infinite
 TO_DEVIATION = 1.4826  # of the median absolute deviation of a normal distribution
 
@@ -33,38 +35,47 @@ class Owned:
     trust: Floats  # (L,) of the detection; 0
     ious: Floats  # (L,) with the detection; 0
     areas: Floats  # (L,) of the label, px²
+    traces: Floats  # (L,) of anything found at the label
+    labels: NDArray[np.int64]  # (L,)
 
     @classmethod
     def of(cls, images: Sequence[JudgedImage]) -> Owned:
         """Find it for each label: the one with the highest product of IoU and trust."""
-        rows: list[tuple[int, int, int, float, float, float]] = []
+        rows: list[tuple[int, int, int, float, float, float, float, int]] = []
         for one in images:
+            traces = one.traces()
             fit = np.where(one.is_same, one.ious * one.trust[:, None], 0.0)
             for row in np.flatnonzero(~one.iscrowd).tolist():
                 best = int(fit[:, row].argmax()) if len(fit) and fit[:, row].max() > 0 else -1
                 trust, iou = (0.0, 0.0) if best < 0 else (float(one.trust[best]), float(one.ious[best, row]))
-                rows.append((one.image, row, best, trust, iou, float(one.truth_areas[row])))
-        columns = np.array(rows, dtype=np.float64).reshape(-1, 6).T
-        return cls(*(column.astype(np.int64) for column in columns[:3]), *columns[3:])
+                seen = float(one.truth_areas[row]), float(traces[row]), int(one.labels[row])
+                rows.append((one.image, row, best, trust, iou, *seen))
+        columns = np.array(rows, dtype=np.float64).reshape(-1, 8).T
+        images_, rows_, detections, labels = (column.astype(np.int64) for column in columns[[0, 1, 2, 7]])
+        return cls(images_, rows_, detections, *columns[3:7], labels)
 
-    def is_found(self) -> NDArray[np.bool_]:
-        """Tell which labels a detection fits that is rather right than wrong, (L,)."""
-        found: NDArray[np.bool_] = (self.ious >= FITS) & (self.trust >= FITS)
-        return found
+    def alike(self) -> NDArray[np.int64]:
+        """Return a number for each label, (L,), which those of its category and about its size share.
 
-
-def bins_by_area(areas: Floats) -> NDArray[np.int64]:
-    """Return a bin for each label, (L,): those of about its size, MIN_IN_BIN or more where there are so many."""
-    num_bins = int(np.clip(len(areas) // MIN_IN_BIN, 1, MAX_BINS))
-    ranks = np.argsort(np.argsort(areas, kind="stable"), kind="stable")
-    return ranks * num_bins // max(len(areas), 1)
+        At least MIN_ALIKE of them where there are so many; rare categories are taken together.
+        """
+        counts = np.bincount(self.labels, minlength=1)
+        groups = np.where(counts[self.labels] >= MIN_ALIKE, self.labels, 0)
+        alike, free = np.zeros(len(groups), np.int64), 0
+        for group in np.unique(groups):
+            chosen = np.flatnonzero(groups == group)
+            num_bins = int(np.clip(len(chosen) // MIN_ALIKE, 1, MAX_BINS))
+            ranks = np.argsort(np.argsort(self.areas[chosen], kind="stable"), kind="stable")
+            alike[chosen] = free + ranks * num_bins // len(chosen)
+            free += num_bins
+        return alike
 
 
 def findability(owned: Owned) -> Floats:
-    """Return how often labels of about the size are found, (L,) 0 to 1."""
-    bins, found = bins_by_area(owned.areas), owned.is_found()
-    counts = np.bincount(bins, minlength=1)
-    return (np.bincount(bins, weights=found, minlength=1) / np.maximum(counts, 1))[bins]
+    """Return how often anything is found at labels that are alike, (L,) 0 to 1."""
+    alike = owned.alike()
+    counts = np.bincount(alike, minlength=1)
+    return (np.bincount(alike, weights=owned.traces >= MIN_TRACE, minlength=1) / np.maximum(counts, 1))[alike]
 
 
 def misfit(owned: Owned) -> Floats:
@@ -74,7 +85,7 @@ def misfit(owned: Owned) -> Floats:
     labels with an IoU so low or lower, the fraction that this does not explain is returned (the complement of the false
     discovery rate of Benjamini & Hochberg, 1995).
     """
-    likely, bins = np.zeros(len(owned.ious)), bins_by_area(owned.areas)
+    likely, bins = np.zeros(len(owned.ious)), owned.alike()
     for chosen in (bins == number for number in np.unique(bins)):
         has_fit = chosen & (owned.detections >= 0)
         values = logit(np.clip(owned.ious[has_fit], MARGIN, 1 - MARGIN))
