@@ -50,9 +50,10 @@ class Owned:
                 trust, iou = (0.0, 0.0) if best < 0 else (float(one.trust[best]), float(one.ious[best, row]))
                 seen = float(one.truth_areas[row]), float(traces[row]), int(one.labels[row])
                 rows.append((one.image, row, best, trust, iou, *seen))
-        columns = np.array(rows, dtype=np.float64).reshape(-1, 8).T
-        images_, rows_, detections, labels = (column.astype(np.int64) for column in columns[[0, 1, 2, 7]])
-        return cls(images_, rows_, detections, *columns[3:7], labels)
+        numbers = np.array(rows, dtype=np.float64).reshape(-1, 8).T
+        images_, rows_, detections, labels = (column.astype(np.int64) for column in numbers[[0, 1, 2, 7]])
+        trust_, ious, areas, all_traces = numbers[3:7]
+        return cls(images_, rows_, detections, trust_, ious, areas, all_traces, labels)
 
     def alike(self) -> NDArray[np.int64]:
         """Return a number for each label, (L,), which those of its category and about its size share.
