@@ -62,6 +62,9 @@ OF_TRAIN = {
     "outputs=labels.json": "outputs=labels.json: no folder can be made there",
     "lr0=0.01": "lr0: there is no such key. Type optimizer.lr=0.001",
     "epochs=5": "epochs: there is no such key. Type trainer.max_epochs=10",
+    "reproduce=\ud800": "reproduce=⟨U+D800⟩: expected characters that a file name can hold, found U+D800",
+    "resume=\udcff": "resume=⟨U+DCFF⟩: ",  # a byte that is no UTF-8, which names of files may hold
+    "model.weights=http://x/\udcff": "expected characters that an address can hold, found U+DCFF",
     "--epochs 5": "--epochs: there is no such flag. A setting has no dashes and an equals sign: trainer.max_epochs=5",
     "--device=0": "A setting has no dashes and an equals sign: trainer=gpu",
     "--device 0,1": "equals sign: trainer=gpu trainer.devices=2",

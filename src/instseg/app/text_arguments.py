@@ -5,11 +5,13 @@ Hydra reads ``2024_01`` as the number 202401, ``a,b`` as two values, ``my {x}`` 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import MULTIRUN, quoted
+from instseg.core.text import visible_lines
 
 TEXTS = (
     "checkpoint", "resume", "reproduce", "outputs", "cache_dir", "run_dir", "source", "output", "weights", "device",
@@ -32,10 +34,24 @@ def as_texts(arguments: Sequence[str]) -> list[str]:
         arguments: of the command, as they were typed.
 
     Raises:
-        InstsegError: a name holds what starts an interpolation.
+        InstsegError: a name holds what starts an interpolation, or an argument what no name can hold.
     """
+    for argument in arguments:
+        _refuse_what_names_nothing(argument)
     is_sweep = any(a in MULTIRUN or a.startswith("sweep=") for a in arguments)
     return [_as_text(argument, is_sweep) for argument in arguments]
+
+
+def _refuse_what_names_nothing(argument: str) -> None:
+    """Raise InstsegError for half a pair of surrogates; a byte that is no UTF-8 may stand in a file name alone."""
+    is_address = "://" in argument
+    try:
+        argument.encode() if is_address else os.fsencode(argument)
+    except UnicodeEncodeError as error:
+        holder, found = "an address" if is_address else "a file name", f"U+{ord(argument[error.start]):04X}"
+        raise InstsegError(
+            f"{visible_lines(argument)}: expected characters that {holder} can hold, found {found}; type it again"
+        ) from None
 
 
 def _as_text(argument: str, is_sweep: bool) -> str:
