@@ -9,8 +9,11 @@ import pytest
 
 
 def first(number: int, cases: Iterable[Any]) -> list[Any]:
-    """The cases for ``pytest.mark.parametrize``, of which those after the first ``number`` are slow."""
-    return [case if at < number else pytest.param(case, marks=pytest.mark.slow) for at, case in enumerate(cases)]
+    """The cases for ``pytest.mark.parametrize``, in tuples for several names: few by default."""
+    return [
+        case if at < number else pytest.param(*(case if isinstance(case, tuple) else [case]), marks=pytest.mark.slow)
+        for at, case in enumerate(cases)
+    ]
 
 
 def in_turns(one: Iterable[Any], other: Iterable[Any]) -> list[Any]:

@@ -40,6 +40,7 @@ def place(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_example_of_the_page_works(place, monkeypatch, capsys):
     def run_small(overrides, config_dir=None):
         return run_stage([*overrides, *(() if "stage=audit" in overrides else SMALL)], config_dir)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import in_turns
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign as Reference
 from torchvision.ops import roi_align
@@ -100,8 +101,7 @@ def test_every_sampling_and_alignment_gives_the_values_and_gradients_of_the_kern
     torch.testing.assert_close(got, wanted)
 
 
-@pytest.mark.parametrize("aligned", [False, True])
-@pytest.mark.parametrize("ratio", [0, 2])
+@pytest.mark.parametrize(("aligned", "ratio"), in_turns([False, True], [0, 2]))
 def test_the_gradient_is_the_derivative_in_float64(aligned: bool, ratio: int) -> None:
     levels = [level.requires_grad_() for level in pyramid(2, (32, 64), torch.float64).values()]
     boxes = [EDGE_CASES, random_boxes(3, 4).double()]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from sampled import first
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 from torchvision.models.detection import (
@@ -189,6 +190,7 @@ def test_weights_are_complete_only_where_every_row_is_that_of_its_category(tmp_p
     assert not is_complete(coco, "none")
 
 
+@pytest.mark.slow
 def test_the_published_v1_weights_were_trained_without_eps_and_act_so(
     server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +240,7 @@ def checkpoint_of(model: MaskRCNN, names: list[str], path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("norm", ["gn", "bn", "frozen_bn"])
+@pytest.mark.parametrize("norm", first(1, ["gn", "bn", "frozen_bn"]))
 def test_a_checkpoint_of_this_package_brings_its_categories_and_its_norm(tmp_path: Path, norm: str) -> None:
     first = small_model(
         ["cat", "dog", "owl"],

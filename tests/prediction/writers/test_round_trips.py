@@ -171,6 +171,7 @@ def test_a_turned_photo_is_read_upright_all_the_way_to_the_index(exported, tmp_p
         check_same(list(zip(names, masks, strict=True)), wanted)
 
 
+@pytest.mark.slow
 def test_what_was_predicted_is_corrected_and_trained_on_with_the_earlier_labels(exported, tmp_path):
     """photos -> labelme json -> a person deletes a wrong shape -> ``dataset.corrected`` -> a training."""
     for seed in range(3):
