@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from instseg.app.value_ranges import PREDICT_VALUES, RUN_VALUES
+from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES
 from instseg.app.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -60,16 +60,16 @@ def unknown_parts(verb: str, setting: str) -> list[str]:
         return [f"{key}={option}" for option in _options(value) if not _option_files(key, option.strip())]
     if setting.startswith("+") or FREE.match(key) or "<" in key:
         return []
-    if key not in (known_keys("predict") if verb == "predict" else known_keys("train")):
+    ranges = {"predict": PREDICT_VALUES, "next": NEXT_VALUES}.get(verb, RUN_VALUES)
+    if key not in known_keys(verb if verb in ("predict", "next") else "train"):
         return [key]
-    ranges = PREDICT_VALUES if verb == "predict" else RUN_VALUES
     is_wrong = equals and key in ranges and not SEVERAL.search(value) and _number(value) not in ranges[key]
     return [f"{setting}: expected {ranges[key]}"] if is_wrong else []
 
 
 @cache
 def known_keys(name: str) -> frozenset[str]:
-    """Every dotted key that ``train`` or ``predict`` may have, with whatever options."""
+    """Every dotted key that ``train``, ``predict`` or ``next`` may have, with whatever options."""
     keys = set(_dotted(_read(CONF / f"{name}.yaml")))
     for group in GROUPS:
         for file in [file for conf in (CONF, *OWN) for file in (conf / group).glob("*.yaml")]:

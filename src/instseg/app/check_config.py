@@ -13,18 +13,22 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.app.check_monitor import LOSS, check_monitor
 from instseg.app.config import (
+    NEXT_KEYS,
     PREDICT_KEYS,
     RUN_KEYS,
+    NextConfig,
     PredictConfig,
     RunConfig,
     plain,
+    read_next_config,
     read_predict_config,
     read_run_config,
 )
 from instseg.app.stage_names import MEASURING, STAGE_NAMES
-from instseg.app.value_ranges import PREDICT_VALUES, RUN_VALUES, check_values
+from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, check_values
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
+from instseg.core.ranges import Values
 from instseg.core.text import did_you_mean
 from instseg.prediction.writers.choice import checked_names
 
@@ -52,17 +56,30 @@ def checked_run_config(config: DictConfig) -> RunConfig:
 
 def checked_predict_config(config: DictConfig) -> PredictConfig:
     """Turn the composed config of ``predict.py`` into typed values that can work; raises as the other."""
-    check_keys("", [str(key) for key in config], PREDICT_KEYS)
+    _check_predictions(config, PREDICT_KEYS, PREDICT_VALUES)
+    return read_predict_config(config)
+
+
+def checked_next_config(config: DictConfig) -> NextConfig:
+    """Turn the composed config of ``instseg next`` into typed values that can work; raises as the others."""
+    _check_predictions(config, NEXT_KEYS, NEXT_VALUES, "auto")
+    return read_next_config(config)
+
+
+def _check_predictions(config: DictConfig, keys: Collection[str], values: dict[str, Values], *saves: str) -> None:
+    """Check what predictions are made of, with names of ``save`` that are none of a writer."""
+    check_keys("", [str(key) for key in config], keys)
     if OmegaConf.is_missing(config, "source"):
         raise InstsegError("source= is needed: an image, a folder, a glob in quotes, or a list [a.jpg,b.jpg]")
     if bool(config.checkpoint) == bool(config.weights):
         raise InstsegError("give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both")
-    check_values(plain(config), PREDICT_VALUES)
-    checked_names(plain(config)["save"], [str(name) for name, node in config.writers.items() if node is not None])
+    content = plain(config)
+    check_values(content, values)
+    if content["save"] not in saves:
+        checked_names(content["save"], [str(name) for name, node in config.writers.items() if node is not None])
     if not DEVICE.fullmatch(str(config.device)):
         meant = f"cuda:{config.device}" if str(config.device).isdigit() else "cuda"
         raise InstsegError(f"device={config.device}: expected auto, cpu, mps or cuda; for a GPU device={meant}")
-    return read_predict_config(config)
 
 
 def check_keys(where: str, given: Iterable[str], known: Collection[str]) -> None:

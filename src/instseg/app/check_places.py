@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from instseg.app.config import Node, PredictConfig, RunConfig
+from instseg.app.config import NextConfig, Node, PredictConfig, RunConfig
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.data.fetch.local_path import corrected_places, local_path
@@ -50,6 +50,13 @@ def check_predict_places(config: PredictConfig) -> None:
         )
     if config.weights:
         _check_weights({**config.model, "weights": config.weights})
+
+
+def check_next_places(config: NextConfig) -> None:
+    """Check the images, the model and the folders of ``instseg next``; raises as the others."""
+    check_predict_places(config)
+    if config.labelled is not None:
+        check_source(config.labelled)
 
 
 def _check_weights(model: Node) -> None:

@@ -15,22 +15,20 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from instseg.app.arguments import complete_command
-from instseg.app.check_config import checked_predict_config, checked_run_config
-from instseg.app.check_places import check_predict_places, check_run_places
+from instseg.app.check_config import checked_next_config, checked_predict_config, checked_run_config
+from instseg.app.check_places import check_next_places, check_predict_places, check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.flags import parse_arguments
-from instseg.app.option_files import keys_of
+from instseg.app.resolvers import register_resolvers
 from instseg.app.stop import stop, stop_if_explained
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
-from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
-from instseg.distributed.device_slots import gpus_of_a_job, num_slots
-from instseg.runs.folders import remove_unused_folders, run_folder
+from instseg.runs.folders import remove_unused_folders
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
@@ -38,25 +36,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HYDRA_VERSION = "1.3"
 
-
-def example(verb: str, arguments: str, purpose: str) -> str:
-    """Return a line of the help: a command, and what it is for.
-
-    Args:
-        verb: of the command.
-        arguments: of the verb.
-        purpose: in a few words.
-    """
-    return f"{typed_command(verb)} {arguments}".ljust(58) + purpose
-
-
-OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-OmegaConf.register_new_resolver("device_slots", num_slots, replace=True)
-OmegaConf.register_new_resolver("gpus_of_a_job", gpus_of_a_job, replace=True)
-OmegaConf.register_new_resolver("typed_command", typed_command, replace=True)  # these, too: for --help
-OmegaConf.register_new_resolver("example", example, replace=True)
-OmegaConf.register_new_resolver("keys_of", keys_of, replace=True)
-OmegaConf.register_new_resolver("conf_folder", lambda: str(CONFIG_DIR), replace=True)
+register_resolvers()
 
 
 def train(config: DictConfig) -> float | None:
@@ -77,7 +57,16 @@ def predict(config: DictConfig) -> None:
         sys.exit(predict(config))
 
 
-COMMANDS: dict[str, Callable[[DictConfig], object]] = {"train": train, "predict": predict}
+def next_images(config: DictConfig) -> None:
+    """Choose images to label next, and end the process with the exit code of that."""
+    with friendly_errors("next"):
+        check_next_places(checked_next_config(config))
+        from instseg.app.next_images import next_images  # torch is imported here
+
+        sys.exit(next_images(config))
+
+
+COMMANDS: dict[str, Callable[[DictConfig], object]] = {"train": train, "predict": predict, "next": next_images}
 
 
 def run_command(name: str, arguments: Sequence[str]) -> None:

@@ -154,9 +154,18 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     resolved: Node
 
 
+class NextConfig(PredictConfig, frozen=True, kw_only=True):
+    """Everything that ``instseg next`` composes."""
+
+    count: int
+    labelled: Names | None
+    curve: Name
+
+
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
-Kind = TypeVar("Kind", RunConfig, PredictConfig)
+NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key != "resolved")
+Kind = TypeVar("Kind", RunConfig, PredictConfig, NextConfig)
 
 
 def read_run_config(config: DictConfig) -> RunConfig:
@@ -171,6 +180,11 @@ def read_run_config(config: DictConfig) -> RunConfig:
 def read_predict_config(config: DictConfig) -> PredictConfig:
     """Turn the composed config of ``predict.py`` into typed values; raises as ``read_run_config``."""
     return _read(config, PredictConfig)
+
+
+def read_next_config(config: DictConfig) -> NextConfig:
+    """Turn the composed config of ``instseg next`` into typed values; raises as ``read_run_config``."""
+    return _read(config, NextConfig)
 
 
 def plain(config: DictConfig) -> Node:

@@ -24,7 +24,7 @@ def parse_arguments(parser: argparse.ArgumentParser, config_name: str, arguments
 
     Args:
         parser: Hydra's.
-        config_name: train or predict.
+        config_name: train, predict or next.
         arguments: of the command.
 
     Raises:
@@ -42,7 +42,7 @@ def refuse_unknown_flags(config_name: str, arguments: Sequence[str]) -> None:
     """Raise InstsegError, with the override that was probably meant, where a flag is none of Hydra's.
 
     Args:
-        config_name: train or predict.
+        config_name: train, predict or next.
         arguments: of the command.
     """
     unknown = [argument for argument in arguments if _is_unknown(argument)]

@@ -124,19 +124,24 @@ OF_OTHER_TOOLS: Mapping[str, Mapping[str, str]] = {
         "weights": ULTRALYTICS["pretrained"],
     },
     "predict": OF_PREDICT,
+    "next": {**OF_PREDICT, **dict.fromkeys(("num", "n", "k", "budget", "num_images"), "count=50")},
 }
 """Command -> key -> what to type."""
+
+
+ON_IMAGES = ("predict", "next")
+"""Commands that run a trained model on images."""
 
 
 def on_device(config_name: str, device: str) -> str:
     """Return the overrides for a device as other tools name it: ``0``, ``0,1``, ``cpu``, ``cuda:0``, ``mps``.
 
     Args:
-        config_name: train or predict.
+        config_name: train, predict or next.
         device: as it was typed.
     """
     numbers = [number for number in device.split(",") if number.isdigit()]
-    if config_name == "predict":
+    if config_name in ON_IMAGES:
         return shlex.quote(f"device=cuda:{numbers[0]}" if numbers else f"device={device}")
     if device == "cpu":
         return "trainer=cpu"
@@ -148,12 +153,12 @@ def instead_of_option(config_name: str, group: str, option: str) -> str:
     """Say what to type in place of an option that is a file of weights, or a folder; empty where it is neither.
 
     Args:
-        config_name: train or predict.
+        config_name: train, predict or next.
         group: of the config.
         option: that there is not.
     """
     if group == "model" and Path(option).suffix in (".ckpt", ".pt", ".pth"):
-        key = "checkpoint" if config_name == "predict" else "model.weights"
+        key = "checkpoint" if config_name in ON_IMAGES else "model.weights"
         return f"For a file of weights: {shlex.quote(f'{key}={option}')}"
     if group == "dataset" and Path(option).expanduser().exists():
         root = shlex.quote(quoted("dataset.root", option))

@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 
 from instseg.app.option_files import has_key
-from instseg.app.other_tools import OF_OTHER_TOOLS, instead_of_option
+from instseg.app.other_tools import OF_OTHER_TOOLS, ON_IMAGES, instead_of_option
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.core.text import did_you_mean
@@ -29,7 +29,7 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: 
 
     Args:
         error: of Hydra or OmegaConf.
-        config_name: train or predict.
+        config_name: train, predict or next.
         arguments: of the command, whose chosen groups decide which keys there are.
         conf: the folder of all configs.
 
@@ -74,7 +74,7 @@ def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Pa
 
 
 def _example(override: str, config_name: str) -> str:
-    if config_name == "predict":
+    if config_name in ON_IMAGES:
         return (
             "Images are given as source=a.jpg; a value with spaces, commas, brackets or = is quoted twice: "
             "'source=\"my image (1).jpg\"'"
@@ -123,7 +123,7 @@ def known_keys(config_name: str, arguments: Sequence[str], conf: Path) -> list[s
     """List every dotted key of the config as the groups chosen by the arguments compose it.
 
     Args:
-        config_name: train or predict.
+        config_name: train, predict or next.
         arguments: of the command.
         conf: the folder of all configs.
     """

@@ -14,9 +14,10 @@ from instseg.core.overrides import MULTIRUN, quoted
 from instseg.core.text import visible_lines
 
 TEXTS = (
-    "checkpoint", "resume", "reproduce", "outputs", "cache_dir", "run_dir", "source", "output", "weights", "device",
-    "categories", "dataset.root", "dataset.images", "dataset.image_folder", "dataset.splits_file", "dataset.group_by",
-    "dataset.categories", "dataset.drop", "dataset.corrected", "model.weights",
+    "checkpoint", "resume", "reproduce", "outputs", "cache_dir", "run_dir", "source", "labelled", "output", "curve",
+    "weights", "device", "categories", "dataset.root", "dataset.images", "dataset.image_folder",
+    "dataset.splits_file", "dataset.group_by", "dataset.categories", "dataset.drop", "dataset.corrected",
+    "model.weights",
 )  # fmt: skip
 """Keys with a text, or with a list of texts."""
 

@@ -74,6 +74,9 @@ PREDICT_VALUES: dict[str, Values] = {
 }
 """The same of ``predict.py``."""
 
+NEXT_VALUES: dict[str, Values] = PREDICT_VALUES | {"count": COUNT}
+"""The same of ``instseg next``."""
+
 
 def check_values(config: Mapping[str, object], table: dict[str, Values]) -> None:
     """Check the values of a config that have a range.

@@ -75,6 +75,18 @@ class InstanceSegmenter(Protocol):
 
 
 @runtime_checkable
+class DescribesImages(Protocol):
+    """A network that can say what an image looks like to it."""
+
+    def predictions_and_features(self, batch: Batch) -> tuple[list[Prediction], Tensor]:
+        """Return what is found on each image, and float (B, D): near each other for images that look alike.
+
+        In evaluation mode, from one pass.
+        """
+        ...
+
+
+@runtime_checkable
 class Compilable(Protocol):
     """A network that knows which part of it is worth compiling."""
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
+from instseg.core.types import ImageSize
 from instseg.models.backbones import build_backbone, norm_layer
 from instseg.models.feature_backbone import FeatureBackbone
 
@@ -28,8 +32,11 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return level -> (B, channels, H / stride, W / stride) of images (B, 3, H, W)."""
-        stages = OrderedDict((str(level), features) for level, features in enumerate(self.body(images)))
-        levels: dict[str, Tensor] = self.fpn(stages)
+        return self.levels(self.body(images))
+
+    def levels(self, stages: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the levels from the stages of the backbone."""
+        levels: dict[str, Tensor] = self.fpn(OrderedDict((str(level), stage) for level, stage in enumerate(stages)))
         return levels
 
 
@@ -47,3 +54,20 @@ def build_pyramid(
     """
     body = build_backbone(backbone, norm, trainable_layers) if isinstance(backbone, str) else backbone
     return FeaturePyramid(body, channels, pyramid_norm)
+
+
+def mean_features(stage: Tensor, image_sizes: Sequence[ImageSize], stride: int) -> Tensor:
+    """Return the mean of each channel over each image, its padding aside.
+
+    Args:
+        stage: (B, C, H / stride, W / stride).
+        image_sizes: (height, width) px of each image without the padding.
+        stride: px.
+
+    Returns:
+        float32 (B, C).
+    """
+    means = []
+    for features, (height, width) in zip(stage.float(), image_sizes, strict=True):
+        means.append(features[:, : math.ceil(height / stride), : math.ceil(width / stride)].mean(dim=(1, 2)))
+    return torch.stack(means)

@@ -17,7 +17,7 @@ from instseg.core.segmenter import AnchorGrid, DetectionLimit, NetworkLimits
 from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
 from instseg.models.builder import Options, model_builder
 from instseg.models.feature_backbone import FeatureBackbone
-from instseg.models.feature_pyramid import build_pyramid
+from instseg.models.feature_pyramid import build_pyramid, mean_features
 from instseg.models.heads import build_roi_heads, build_rpn
 from instseg.models.mask_rcnn_choices import check_choices, check_sync_norm, resolve_norm, weights_name
 from instseg.models.mask_rcnn_options import (
@@ -102,6 +102,13 @@ class MaskRCNN(GeneralizedRCNN):
         losses, detections = self(batch.images, batch.image_sizes, batch.targets)
         return losses, self.to_predictions(detections, batch)
 
+    def predictions_and_features(self, batch: Batch) -> tuple[list[Prediction], Tensor]:
+        """Return what is found on each image, and (B, C): means of the channels of the backbone's last stage."""
+        normalized = self.transform(batch.images, batch.image_sizes)
+        stages = self.backbone.body(normalized.tensors)
+        detections, _ = self._detect(self.backbone.levels(stages), normalized, None)
+        return self.to_predictions(detections, batch), mean_features(stages[-1], batch.image_sizes, STRIDES[-1])
+
     def to_predictions(self, detections: list[Detections], batch: Batch) -> list[Prediction]:
         """Convert detections to predictions.
 
@@ -135,10 +142,16 @@ class MaskRCNN(GeneralizedRCNN):
             raise ValueError("training needs targets")
         normalized = self.transform(images, image_sizes)
         target_dicts = None if targets is None else [_as_dict(target) for target in targets]
-        features = self.backbone(normalized.tensors)
-        proposals, rpn_losses = self.rpn(normalized, features, target_dicts)
-        detections, roi_losses = self.roi_heads(features, proposals, image_sizes, target_dicts)
-        return {**roi_losses, **rpn_losses}, detections
+        detections, losses = self._detect(self.backbone(normalized.tensors), normalized, target_dicts)
+        return losses, detections
+
+    def _detect(
+        self, maps: dict[str, Tensor], normalized: ImageList, targets: list[dict[str, Tensor]] | None
+    ) -> tuple[list[Detections], dict[str, Tensor]]:
+        """Return detections and losses from the levels of the pyramid."""
+        proposals, rpn_losses = self.rpn(normalized, maps, targets)
+        detections, roi_losses = self.roi_heads(maps, proposals, normalized.image_sizes, targets)
+        return detections, {**roi_losses, **rpn_losses}
 
     def compile_dense_part(self) -> None:
         """Compile what runs over whole images, for any size of them; the names in the state dict stay."""

@@ -62,6 +62,7 @@ def write_predictions(
     *,
     identity: Mapping[str, object] | None = None,
     console: Console | None = None,
+    image_folder: Path | None = None,
 ) -> PredictSummary:
     """Predict every image of the source and write the predictions into ``output``, in the chosen formats.
 
@@ -76,6 +77,7 @@ def write_predictions(
         options: what to save, and of what.
         identity: plain containers that say what the model is, to stand beside its predictions.
         console: where the progress is shown.
+        image_folder: that files are named relative to; None: as above.
 
     Returns:
         The counts of the run, the files that could not be read, and the exit code.
@@ -90,14 +92,14 @@ def write_predictions(
     paths = _sources(source, folder, options.limit)
     thresholds = choose_thresholds(options.score_threshold, predictor.categories, predictor.operating_points)
     model = run_identity(identity or {}, predictor.categories, thresholds)
-    run = PredictionRun(output.absolute(), _root(source, paths), predictor.categories, model)
+    run = PredictionRun(output.absolute(), image_folder or source_folder(source, paths), predictor.categories, model)
     record = PredictionRecord(
         writes=folder.writes, save=list(chosen), image_folder=as_text(run.image_folder), model=model
     )
     images = _images(predictor, paths, run.image_folder, options, thresholds)
     threads, console = WriterThreads(run, list(chosen.values())), console or Console()
     print_start(console, model, str(predictor.device), thresholds)
-    with _progress(console) as progress, threads:
+    with progress_bar(console) as progress, threads:
         task = progress.add_task("predict", total=len(paths))
 
         def show_progress() -> None:
@@ -138,8 +140,13 @@ def _sources(source: Source, folder: PredictionFolder, limit: int | None) -> lis
     return paths[:limit]
 
 
-def _root(source: Source, paths: Sequence[Path]) -> Path:
-    """Return the folder that files are named relative to."""
+def source_folder(source: Source, paths: Sequence[Path]) -> Path:
+    """Return the folder that the files of a source are named relative to.
+
+    Args:
+        source: as it was given.
+        paths: its files.
+    """
     entries = [source] if isinstance(source, str | Path) else list(source)
     if len(entries) == 1 and (folder := Path(entries[0]).expanduser()).is_dir():
         return Path(os.path.normpath(folder.absolute()))
@@ -213,6 +220,7 @@ def _finish(
     )
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """Return the bar of a pass over images."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)

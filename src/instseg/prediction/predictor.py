@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.precision import autocast, fastest_precision
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.core.text import plural
-from instseg.core.types import Image, ImageSize, Prediction
+from instseg.core.types import Batch, Image, ImageSize, Prediction
 from instseg.data.batches import unlabelled_batch
 from instseg.data.reading.images import read_image
 
@@ -74,13 +75,37 @@ class Predictor:
         if not images:
             return []
         ids = range(len(images)) if image_ids is None else image_ids
-        batch = unlabelled_batch([self.resize(image) for image in images], ids, [_size(image) for image in images])
+        batch = self.batch([self.resize(image) for image in images], ids, [_size(image) for image in images])
+        with self.at_work(batch):
+            return self.model.predict(batch)
+
+    def batch(self, images: Sequence[Image], image_ids: Sequence[int], sizes: Sequence[ImageSize]) -> Batch:
+        """Return a batch on the device.
+
+        Args:
+            images: in the network frame.
+            image_ids: those of the predictions.
+            sizes: (height, width) px that the predictions will have.
+        """
+        batch = unlabelled_batch(images, image_ids, sizes)
+        return replace(batch, images=batch.images.to(self.device))
+
+    @contextmanager
+    def at_work(self, batch: Batch) -> Iterator[None]:
+        """Compute in the precision of the model.
+
+        Args:
+            batch: to be computed on.
+
+        Raises:
+            InstsegError: the memory of the device does not hold it.
+        """
         try:
             with autocast(self.device, self.precision):
-                return self.model.predict(replace(batch, images=batch.images.to(self.device)))
+                yield
         except torch.OutOfMemoryError as error:
             raise InstsegError(
-                f"{self.device} has no memory for {plural(len(images), 'image')} of up to {max(batch.image_sizes)} px "
+                f"{self.device} has no memory for {plural(len(batch), 'image')} of up to {max(batch.image_sizes)} px "
                 "at once: use a smaller batch_size or max_size, or device=cpu"
             ) from error
 
@@ -98,12 +123,28 @@ class Predictor:
             Each readable file with its upright image and prediction, in order. A file that cannot be read is skipped
             and listed in ``unreadable``.
         """
+        for batch in self.read_files(paths, batch_size, num_threads):
+            ids, files, images = zip(*batch, strict=True)
+            yield from zip(files, images, self.predict_images(images, ids), strict=True)
+
+    def read_files(
+        self, paths: Sequence[Path], batch_size: int = 1, num_threads: int | None = None
+    ) -> Iterator[list[tuple[int, Path, Image]]]:
+        """Read image files in batches, which are decoded ahead in threads.
+
+        Args:
+            paths: the files; the image_id of each is its position in here, counted from 1.
+            batch_size: images in a batch.
+            num_threads: as of ``predict_files``.
+
+        Yields:
+            image_id, file and upright image of each readable file of a batch. The others are listed in ``unreadable``.
+        """
         self.unreadable = []
         threads = num_threads or min(4, os.cpu_count() or 1)
         readable = self._readable(paths, threads, batch_size + threads)
         while batch := list(islice(readable, batch_size)):
-            ids, files, images = zip(*batch, strict=True)
-            yield from zip(files, images, self.predict_images(images, ids), strict=True)
+            yield batch
 
     def _readable(self, paths: Iterable[Path], num_threads: int, ahead: int) -> Iterator[tuple[int, Path, Image]]:
         with ThreadPoolExecutor(num_threads) as pool:

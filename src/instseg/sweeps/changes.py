@@ -11,7 +11,7 @@ from instseg.core.errors import InstsegError
 from instseg.evaluation.chance import is_beyond_chance
 from instseg.sweeps.groups import by_others, mean_interval
 from instseg.sweeps.ranking import compare_records
-from instseg.sweeps.records import DONE, JobRecord, SweepInfo
+from instseg.sweeps.records import JobRecord, SweepInfo
 
 Pair = tuple[JobRecord, JobRecord]
 """A job with the change and the one without."""
@@ -33,11 +33,6 @@ class Change:
         return is_beyond_chance(self.low, self.high)
 
 
-def is_measured(record: JobRecord) -> bool:
-    """Tell whether a job is done and has a metric."""
-    return record.state == DONE and record.metric is not None
-
-
 def mean_metric(records: Sequence[JobRecord]) -> float:
     """Return the mean of the monitored metric over one or more measured jobs."""
     return statistics.fmean(record.metric or 0.0 for record in records)
@@ -51,8 +46,8 @@ def paired(new: Sequence[JobRecord], old: Sequence[JobRecord], *axes: str) -> li
         old: jobs without it.
         axes: the keys.
     """
-    partners = by_others([record for record in old if is_measured(record)], *axes)
-    groups = by_others([record for record in new if is_measured(record)], *axes)
+    partners = by_others([record for record in old if record.is_measured], *axes)
+    groups = by_others([record for record in new if record.is_measured], *axes)
     return [(record, partners[key][0]) for key, group in groups.items() if key in partners for record in group]
 
 

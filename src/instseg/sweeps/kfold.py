@@ -10,7 +10,7 @@ from pathlib import Path
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.evaluation.chance import LEVEL, verdict
-from instseg.sweeps.changes import change, is_measured, mean_metric, paired
+from instseg.sweeps.changes import change, mean_metric, paired
 from instseg.sweeps.groups import by_others, mean_text
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
@@ -67,12 +67,12 @@ class KFold(FixedJobs):
         """
         groups = by_others(records, self.axis)
         means = [self._sentence(*group, info) for group in groups.items()]
-        is_any = any(map(is_measured, records))
+        is_any = any(record.is_measured for record in records)
         return [*means, *self._best_two(groups, info), *([CAUTION, _next_step(folder)] if is_any else [])]
 
     def _sentence(self, others: str, records: Sequence[JobRecord], info: SweepInfo) -> str:
         start = f"{others}: " if others else ""
-        values = [record.metric or 0.0 for record in records if is_measured(record)]
+        values = [record.metric or 0.0 for record in records if record.is_measured]
         if not values:
             return f"{start}no fold is done."
         missing = f"; missing: {self.folds - len(values)} of {self.folds} folds" if len(values) < self.folds else ""
@@ -81,7 +81,7 @@ class KFold(FixedJobs):
 
     def _best_two(self, groups: Mapping[str, Sequence[JobRecord]], info: SweepInfo) -> list[str]:
         """Compare the best two of what else was swept on the folds of both, so that a hard fold is hard for both."""
-        measured = [(others, [r for r in records if is_measured(r)]) for others, records in groups.items()]
+        measured = [(others, [r for r in records if r.is_measured]) for others, records in groups.items()]
         best = sorted((group for group in measured if group[1]), key=lambda group: mean_metric(group[1]))
         if info.mode == "max":
             best.reverse()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,8 @@ from matplotlib.figure import Figure
 from instseg.core.channels import MAX_LABEL, plot_label
 from instseg.core.errors import InstsegError
 from instseg.evaluation.chance import REPEAT, verdict
-from instseg.sweeps.changes import Change, change, is_measured, mean_metric, paired
-from instseg.sweeps.groups import by_others
+from instseg.sweeps.changes import Change, change, mean_metric, paired
+from instseg.sweeps.curve_points import TRAIN_FRACTION, Curve, curves_of
 from instseg.sweeps.ranking import decimals
 from instseg.sweeps.records import JobRecord, SweepInfo
 from instseg.sweeps.strategy import FixedJobs, Point, Setting, Space
@@ -22,12 +20,7 @@ from instseg.visualization.curves import drawable, write_png
 
 WORTHWHILE = 0.01
 """A smaller difference in AP is not called a gain."""
-SEED = "seed"
-TRAIN_FRACTION = "train_fraction"
-"""Key of the config for the fraction of the training images that is trained on."""
 NOTHING_LEARNT = "Nothing was learnt, so this says nothing of the images: train longer, or from pretrained weights."
-Curve = Mapping[float, Sequence[JobRecord]]
-"""Fraction of the training images, ascending -> its jobs, of which there are several where seeds were swept."""
 
 
 @dataclass(eq=False)
@@ -83,34 +76,12 @@ class LearningCurve(FixedJobs):
             info: what was asked for.
             folder: of the sweep, for the picture.
         """
-        curves = {others: _by_fraction(group) for others, group in by_others(records, self.axis, SEED).items()}
-        curves = {others: curve for others, curve in curves.items() if curve}
+        curves = curves_of(records)
         if not curves:
             return []
         plot_learning_curves(curves, info, folder / "learning_curve.png")
         lines = [_sentence(others, curve, info, len(curves)) for others, curve in curves.items()]
         return [*lines, f"{'curve:':<16} {folder / 'learning_curve.png'}"]
-
-
-def _by_fraction(records: Sequence[JobRecord]) -> Curve:
-    found: dict[float, list[JobRecord]] = defaultdict(list)
-    for record in records:
-        if is_measured(record):
-            found[_fraction_of(record)].append(record)
-    return dict(sorted(found.items()))
-
-
-def _fraction_of(record: JobRecord) -> float:
-    text = record.values[TRAIN_FRACTION]
-    try:
-        fraction = float(text)
-    except ValueError:
-        fraction = math.nan
-    if not 0 < fraction <= 1:
-        raise InstsegError(
-            f"job {record.number}: {TRAIN_FRACTION}: expected a number above 0 and up to 1, found {text!r}"
-        )
-    return fraction
 
 
 def _sentence(others: str, curve: Curve, info: SweepInfo, comparisons: int) -> str:

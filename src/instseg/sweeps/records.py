@@ -69,6 +69,11 @@ class JobRecord(Record, frozen=True, kw_only=True):
     seconds: float = 0.0  # of all attempts that came to an end
     attempts: int = 0  # since the last one that ended in order
 
+    @property
+    def is_measured(self) -> bool:
+        """Tell whether the job is done and has a metric."""
+        return self.state == DONE and self.metric is not None
+
     @classmethod
     def of(cls, job: Job) -> JobRecord:
         """Return the record of a job that has not begun."""

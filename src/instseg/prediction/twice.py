@@ -1,0 +1,84 @@
+"""Two looks at each image, as it is and mirrored, for the predictions to be compared; and what the image looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
+from instseg.core.segmenter import DescribesImages
+from instseg.core.types import Batch, Image, Prediction
+from instseg.prediction.predictor import Predictor
+
+COLOURS_SIDE = 8
+"""Side of the thumbnails, px, whose colours describe an image where the network has no features."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwoLooks:
+    """Predictions on an image in the frame of the network."""
+
+    found: Prediction
+    mirrored: Prediction
+    """On the mirrored image, and mirrored back."""
+    features: NDArray[np.float32]
+    """(D,) near those of images that look alike."""
+
+
+@torch.inference_mode()
+def look_twice(predictor: Predictor, images: Sequence[Image], image_ids: Sequence[int]) -> list[TwoLooks]:
+    """Predict on images and on the mirrored images.
+
+    Args:
+        predictor: the model at work.
+        images: (H, W, 3) uint8 RGB, of any sizes.
+        image_ids: those of the predictions.
+
+    Raises:
+        InstsegError: the memory of the device does not hold the batch.
+    """
+    small = [predictor.resize(image) for image in images]
+    batch = predictor.batch(small, image_ids, [image.shape[:2] for image in small])
+    with predictor.at_work(batch):
+        found, features = _found_and_features(predictor, batch, small)
+        mirrored = predictor.model.predict(mirrored_batch(batch))
+    looks = zip(found, map(mirrored_back, mirrored), features, strict=True)
+    return [TwoLooks(*look) for look in looks]
+
+
+def has_features(predictor: Predictor) -> bool:
+    """Tell whether the network describes images; otherwise their colours do."""
+    return isinstance(predictor.model, DescribesImages)
+
+
+def _found_and_features(
+    predictor: Predictor, batch: Batch, images: Sequence[Image]
+) -> tuple[list[Prediction], NDArray[np.float32]]:
+    if isinstance(predictor.model, DescribesImages):
+        found, features = predictor.model.predictions_and_features(batch)
+        return found, features.float().cpu().numpy()
+    size = (COLOURS_SIDE, COLOURS_SIDE)
+    colours = [cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(-1) for image in images]
+    return predictor.model.predict(batch), np.stack(colours).astype(np.float32)
+
+
+def mirrored_batch(batch: Batch) -> Batch:
+    """Return the images of a batch left to right, each within its own size; the padding stays at the right."""
+    images = batch.images.clone()
+    for image, (height, width) in zip(images, batch.image_sizes, strict=True):
+        image[:, :height, :width] = image[:, :height, :width].flip(-1)
+    return replace(batch, images=images)
+
+
+def mirrored_back(prediction: Prediction) -> Prediction:
+    """Return what was found on a mirrored image in the frame of the image itself."""
+    width = prediction.image_size[1]
+    boxes = prediction.boxes.copy()
+    boxes[:, [0, 2]] = width - prediction.boxes[:, [2, 0]]
+    rles = [bitmask_to_rle(np.fliplr(rle_to_bitmask(rle))) for rle in prediction.rles]
+    return replace(prediction, boxes=boxes, rles=rles)
