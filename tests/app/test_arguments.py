@@ -47,6 +47,19 @@ def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_pa
     assert complete_arguments(typed) == ["dataset=coco", "dataset.root=here", *typed]
 
 
+def test_a_run_of_own_options_asks_for_their_folder_which_no_file_may_choose(tmp_path, monkeypatch):
+    run = made_run(tmp_path, "mine_small", "a", "experiment=first", "model=small")
+    sources = [{"path": "/work/conf", "provider": "main"}, {"path": "/me/my conf", "provider": "command-line"}]
+    runtime = {"choices": {}, "config_sources": sources}
+    (run / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"runtime": runtime}}))
+    with pytest.raises(
+        InstsegError, match=r"experiment=first from a folder of your own: type --config-dir '/me/my conf'"
+    ):
+        complete_arguments([f"resume={run}"])
+    monkeypatch.setattr("sys.argv", ["instseg", "train", "--config-dir", "my conf"])
+    assert "experiment=first" in complete_arguments([f"resume={run}"])
+
+
 @pytest.mark.parametrize("line", ["hydra.searchpath=[file:///tmp/evil]", "hydra.run.dir=/etc", "hydra/launcher=joblib"])
 def test_what_configures_hydra_itself_is_refused_where_a_run_folder_says_it(tmp_path, line):
     run = made_run(tmp_path, "coco_r50fpn", "a", "dataset=coco", line)

@@ -109,6 +109,13 @@ def test_a_command_is_printed_in_the_form_that_was_typed(program, verb, expected
     assert typed_command(verb) == expected
 
 
+@pytest.mark.parametrize("flag", [["--config-dir", "my conf"], ["-cd", "my conf"], ["--config-dir=my conf"]])
+def test_a_printed_command_that_composes_a_training_has_the_folder_of_own_configs(flag, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/instseg", "train", *flag, "experiment=first"])
+    assert typed_command("train") == "instseg train --config-dir 'my conf'"
+    assert typed_command("compare") == "instseg compare"
+
+
 def test_what_is_trained_is_reported_on_and_compared_by_verbs(tmp_path):
     places = (f"outputs={tmp_path}/outputs", f"cache_dir={tmp_path}/data")
     small = (*QUICK, "trainer=cpu", "trainer.max_epochs=1", "dataset.num_images={train: 8, val: 2, test: 2}")

@@ -6,12 +6,14 @@ Imports neither torch nor Lightning. Nothing writes to ``sys.argv``: the complet
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.option_files import has_key, sets_key
+from instseg.core.command_line import typed_config_dir
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path, home_path
 from instseg.core.overrides import check_stored_overrides, key_of, quoted, typed_values
@@ -22,6 +24,7 @@ from instseg.runs.ownership import refuse_if_owned
 from instseg.runs.stored_overrides import (
     OVERRIDES,
     choices_of,
+    config_dirs_of,
     is_training,
     last_alive,
     stored_overrides,
@@ -125,7 +128,27 @@ def _inherited(run: Path, given: Mapping[str, str]) -> list[str]:
     stored = stored_overrides(run)
     kept = [override for override in stored if not _is_replaced(override, given)]
     _tell_what_is_left_out(stored, kept, given)
+    _check_own_options(run, kept)
     return check_stored_overrides(kept, str(run / OVERRIDES))
+
+
+def _check_own_options(run: Path, overrides: Iterable[str]) -> None:
+    """Raise InstsegError where a run is made of options in a folder that is not typed: a file may not name it."""
+    folders = config_dirs_of(run)
+    if not folders or typed_config_dir() is not None:
+        return
+    if own := next(filter(_is_own_option, overrides), None):
+        raise InstsegError(
+            f"{run} has {own} from a folder of your own: type --config-dir {shlex.quote(folders[0])} as well, as it "
+            "was started"
+        )
+
+
+def _is_own_option(override: str) -> bool:
+    """Tell whether an override chooses an option of one of our groups that is not ours."""
+    group, _, option = override.lstrip("+").partition("=")
+    is_named = (CONFIG_DIR / group).is_dir() and option.isidentifier() and option != "null"
+    return is_named and not (CONFIG_DIR / group / f"{option}.yaml").is_file()
 
 
 def _tell_what_is_left_out(stored: Sequence[str], kept: Sequence[str], given: Mapping[str, str]) -> None:

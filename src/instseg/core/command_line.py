@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 EXIT_INTERRUPTED = 130
+CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
+COMPOSE_A_TRAINING = ("train", "test", "validate", "report", "audit", "label-errors", "show-augmentation")
+"""Verbs that compose what ``train.py`` does."""
 CHECKOUT = Path(__file__).parents[3]
 """The folder of ``train.py`` and ``predict.py``, where the package has not been installed as a wheel."""
 
@@ -33,15 +36,31 @@ def typed_arguments() -> list[str]:
     return sys.argv[1:]
 
 
+def typed_config_dir() -> str | None:
+    """Return the folder of the user's own configs as it was typed; None where there is none."""
+    arguments = typed_arguments()
+    for flag, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        name, _, value = flag.partition("=")
+        if name in CONFIG_DIR_FLAGS:
+            return value or following
+    return None
+
+
 def typed_command(verb: str, launcher: str = "") -> str:
     """Return the start of a command in the form that this process was started in, to be printed for the user.
 
-    ``python train.py stage=test`` in a checkout, ``instseg test`` or ``python -m instseg test`` elsewhere.
+    ``python train.py stage=test`` in a checkout, ``instseg test`` or ``python -m instseg test`` elsewhere. A command
+    that composes a training's config has the folder of the user's own configs, which the run may be made of.
 
     Args:
         verb: of the command ``instseg``, such as ``test``.
         launcher: of the ranks, such as ``srun python``; none for a single process.
     """
+    own = typed_config_dir() if verb in COMPOSE_A_TRAINING else None
+    return _command(verb, launcher) + (f" --config-dir {shlex.quote(own)}" if own else "")
+
+
+def _command(verb: str, launcher: str) -> str:
     python, path = launcher or "python", Path(program())
     if path.name in ("train.py", "predict.py") and path.absolute().parent == CHECKOUT:
         name = "predict.py" if verb == "predict" else "train.py"

@@ -14,12 +14,19 @@ from instseg.runs.manifest import MANIFEST, newest_start
 
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 HYDRA = Path(".hydra") / "hydra.yaml"
+ADDED = "command-line"  # Hydra's name for a source that --config-dir adds
 REMEDY = "type the overrides of the run instead of resuming it"
+
+
+class _Source(msgspec.Struct):
+    path: str
+    provider: str
 
 
 class _Runtime(msgspec.Struct):
     choices: dict[str, object]
     """Config group -> the option that was chosen of it, or a list of them."""
+    config_sources: list[_Source] = msgspec.field(default_factory=list)
 
 
 class _Hydra(msgspec.Struct):
@@ -72,6 +79,15 @@ def last_alive(run: Path) -> float:
     """Return when a run was last started or saved its state, as a timestamp; 0.0 where nothing can be resumed."""
     started = run / OVERRIDES
     return max(started.stat().st_mtime if started.is_file() else 0.0, time_of_last_state(run))
+
+
+def config_dirs_of(run: Path) -> list[str]:
+    """Return the folders of configs that a run was started with besides ours, for messages; none of them is read."""
+    try:
+        sources = read_plain_yaml(run / HYDRA, _HydraFile, REMEDY).hydra.runtime.config_sources
+    except RecordError:
+        return []
+    return [source.path for source in sources if source.provider == ADDED]
 
 
 def choices_of(run: Path, groups: Iterable[str]) -> dict[str, object] | None:

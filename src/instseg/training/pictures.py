@@ -145,7 +145,13 @@ class PictureLogger(Callback):
             image = read_image(index.path(position), rotate=index.rotate(position))
             kept = prediction.select(prediction.scores >= self.score_threshold)
             outcomes = outcomes_of(kept, truth)
-            self._drawn.append(draw_outcomes(image, truth, kept, outcomes, data.categories, _caption(trainer)))
+            self._drawn.append(draw_outcomes(image, truth, kept, outcomes, data.categories, self._caption(trainer)))
+
+    def _caption(self, trainer: Trainer) -> str:
+        """Return the text above a prediction: from which score, and after how many epochs where that is not the end."""
+        is_fitting = trainer.state.fn == TrainerFn.FITTING
+        epoch = f", epoch {trainer.current_epoch + 1}" if is_fitting else ""
+        return f"prediction{epoch}, scores from {self.score_threshold:g}"
 
     @rank_zero_only
     def _publish_drawn(self, trainer: Trainer, split: str) -> None:
@@ -191,12 +197,6 @@ def training_sheet(batch: Batch, categories: Categories, colour_by: ColourBy = "
 
 def _split(trainer: Trainer) -> str:
     return "test" if trainer.testing else "val"
-
-
-def _caption(trainer: Trainer) -> str:
-    """Return the text above a prediction: after how many epochs it was made, where that is not the end."""
-    is_fitting = trainer.state.fn == TrainerFn.FITTING
-    return f"prediction, epoch {trainer.current_epoch + 1}" if is_fitting else "prediction"
 
 
 def _data(trainer: Trainer) -> InstanceDataModule:

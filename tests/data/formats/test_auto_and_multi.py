@@ -13,6 +13,7 @@ from labelme_files import SIZE, shape, write_labels
 from mask_pictures import write_mask
 
 from instseg.core.errors import InstsegError
+from instseg.core.files import mark_as_cache
 from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
 from instseg.data.formats.multi import MultiReader
 from instseg.data.prepared import PreparedDataset
@@ -179,9 +180,12 @@ def test_the_folder_above_several_exports_is_answered_with_the_line_that_reads_t
     write_coco_folder(tmp_path / "site one", {"train": 4})
     write_coco_folder(tmp_path / "b/x", {"train": 4})
     (tmp_path / "b/x").rename(tmp_path / "two")
-    with pytest.raises(InstsegError, match=r"site one \(coco\), two \(coco\)") as told:
+    mark_as_cache(tmp_path / "cache")
+    write_coco_folder(tmp_path / "cache" / "index", {"train": 4})
+    with pytest.raises(InstsegError, match=r"site one \(coco\), two \(coco\)\.") as told:
         recognise_format(tmp_path)
-    assert """dataset=multi 'dataset.sources={site_one: {root: "site one"}, two: {root: "two"}}'""" in str(told.value)
+    sources = """'dataset.sources={site_one: {root: "site one"}, two: {root: "two"}}'"""
+    assert f"dataset=multi dataset.root={tmp_path} {sources}" in str(told.value)
     assert len(read_sources(tmp_path, {"site_one": {"root": "site one"}, "two": {"root": "two"}}).indices["train"]) > 0
 
 

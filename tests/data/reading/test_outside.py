@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,14 @@ def test_images_beside_a_folder_of_annotations_and_behind_links_are_of_the_datas
     (tmp_path / "set/images").symlink_to(private)
     for root in ("set", "set/annotations", "set/annotations/x.json"):
         assert prepared(tmp_path / root).indices["train"]
+
+
+def test_images_inside_of_label_files_are_read_from_a_cache_below_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture = base64.b64encode(write_picture(tmp_path / "made.png", SIZE, 7).read_bytes()).decode()
+    for name in "abc":
+        write_labels(tmp_path / "set", name, shape("car"), photo=None, imageData=picture, imagePath=f"{name}.png")
+    write_labels(tmp_path / "set", "with_file", shape("car"))
+    options = {"root": str(tmp_path / "set"), "cache_dir": "data", "group_by": None}
+    found = sources.folder(name="x", reader=AutoReader, **options)
+    assert sum(map(len, found.indices.values())) == 4

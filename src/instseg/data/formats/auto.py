@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import ClassVar
 
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
+from instseg.core.files import CACHE_TAG
 from instseg.core.text import list_names
 from instseg.data.formats.drawing_tools import DRAWING_TOOLS
 from instseg.data.formats.foreign import foreign_format
@@ -86,6 +88,7 @@ def _recognised(root: Path) -> dict[str, str]:
 def _exports_in(root: Path) -> dict[Path, str]:
     """Return the folders in a root that are in one format each, for a root that holds several exports."""
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    folders = [folder for folder in folders if not (folder / CACHE_TAG).exists()]
     formats = {folder: [*_recognised(folder)] for folder in folders[:MAX_EXPORTS] if not folder.name.startswith(".")}
     return {folder: names[0] for folder, names in formats.items() if len(names) == 1}
 
@@ -93,7 +96,8 @@ def _exports_in(root: Path) -> dict[Path, str]:
 def _multi(exports: Mapping[Path, str]) -> str:
     names = [re.sub(r"\W+", "_", folder.name) for folder in exports]
     sources = ", ".join(f'{name}: {{root: "{folder.name}"}}' for name, folder in zip(names, exports, strict=True))
-    return f"dataset=multi 'dataset.sources={{{sources}}}'"
+    root = shlex.quote(f"dataset.root={next(iter(exports)).parent}")
+    return f"dataset=multi {root} 'dataset.sources={{{sources}}}'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,9 @@ def _texts_of(value: object) -> Iterable[str]:
         yield os.path.expanduser(value)  # noqa: PTH111  (of no user of that name: it stays as it is)
     elif is_dataclass(value):
         for field in fields(value):
-            yield from _texts_of(getattr(value, field.name))
+            given = getattr(value, field.name)
+            is_cache = field.name == "cache_dir" and given is not None  # below the working folder, not below the root
+            yield from _texts_of(os.path.abspath(given) if is_cache else given)  # noqa: PTH100
     elif isinstance(value, Mapping):
         for entry in value.values():
             yield from _texts_of(entry)
