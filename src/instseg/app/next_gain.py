@@ -66,7 +66,10 @@ def _run_of(end: CurveEnd) -> Path:
 
 def _num_images(end: CurveEnd) -> int:
     """Return the number of training images at the larger fraction."""
-    images = read_splits_file(_run_of(end) / SPLITS_FILE).lists["train"]
+    file = _run_of(end) / SPLITS_FILE
+    images = read_splits_file(file).train
+    if not images:
+        raise InstsegError(f"{file}: expected training images, found none")
     return max(1, round(len(images) * end.larger))
 
 
