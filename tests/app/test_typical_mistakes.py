@@ -62,6 +62,7 @@ OF_TRAIN = {
     "outputs=labels.json": "outputs=labels.json: no folder can be made there",
     "lr0=0.01": "lr0: there is no such key. Type optimizer.lr=0.001",
     "epochs=5": "epochs: there is no such key. Type trainer.max_epochs=10",
+    "trainer.epochs=5": "trainer.epochs: there is no such key. Did you mean trainer.max_epochs?",
     "reproduce=\ud800": "reproduce=⟨U+D800⟩: expected characters that a file name can hold, found U+D800",
     "resume=\udcff": "resume=⟨U+DCFF⟩: ",  # a byte that is no UTF-8, which names of files may hold
     "model.weights=http://x/\udcff": "expected characters that an address can hold, found U+DCFF",

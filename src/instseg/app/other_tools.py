@@ -120,6 +120,7 @@ OF_OTHER_TOOLS: Mapping[str, Mapping[str, str]] = {
         "max_epochs": ULTRALYTICS["epochs"],
         **dict.fromkeys(("max_iter", "steps"), DETECTRON2["SOLVER.MAX_ITER"]),
         "img_size": ULTRALYTICS["imgsz"],
+        "learning_rate": ULTRALYTICS["lr0"],
         "gpus": ULTRALYTICS["device"],
         "weights": ULTRALYTICS["pretrained"],
     },
@@ -131,6 +132,11 @@ OF_OTHER_TOOLS: Mapping[str, Mapping[str, str]] = {
 
 ON_IMAGES = ("predict", "next")
 """Commands that run a trained model on images."""
+
+
+def keys_here(name: str) -> set[str]:
+    """Return the keys that take the place of another tool's in any command, ``trainer.max_epochs`` for ``epochs``."""
+    return {keys[name].partition("=")[0] for keys in OF_OTHER_TOOLS.values() if name in keys}
 
 
 def on_device(config_name: str, device: str) -> str:

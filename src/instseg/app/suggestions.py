@@ -14,13 +14,11 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 
 from instseg.app.option_files import has_key
-from instseg.app.other_tools import OF_OTHER_TOOLS, ON_IMAGES, instead_of_option
+from instseg.app.other_tools import OF_OTHER_TOOLS, ON_IMAGES, instead_of_option, keys_here
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.core.text import did_you_mean
 
-ALIASES = {"epochs": "max_epochs", "learning_rate": "lr", "batch": "batch_size", "workers": "num_workers",
-           "min_score": "score_threshold"}  # fmt: skip
 PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 
 
@@ -103,10 +101,9 @@ def closest_keys(name: str, known: Sequence[str]) -> list[str]:
         known: all keys.
     """
     first, _, leaf = name.partition(".")[0], *name.rpartition(".")[1:]
-    leaf = ALIASES.get(leaf, leaf)
     known = [key for key in known if ".suggested" not in key]
-    close = [key for key in known if key == ALIASES.get(name)]
-    close = close or [key for key in known if key.rpartition(".")[2] == leaf and key != name][:3]
+    close = [key for key in known if key.rpartition(".")[2] == leaf and key != name][:3]
+    close = close or [key for key in known if key in keys_here(leaf)]
     close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.65)
     return close or difflib.get_close_matches(first, [key for key in known if "." not in key], n=1)
 
