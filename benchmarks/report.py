@@ -22,6 +22,7 @@ from processes import apart, cost
 
 from comparing import Row, figure, main
 from instseg.analysis.advice import Situation
+from instseg.analysis.measured import measure as measure_masks
 from instseg.analysis.page.render import render
 from instseg.analysis.report import Heading, build_report
 from instseg.analysis.subject import ImageFile, Subject
@@ -54,7 +55,7 @@ def report_on(num_images: int, folder: Path) -> tuple[float, float, float]:
     pages: list[str] = []
     start = time.process_time()
     heading = Heading("benchmark", "made detections")
-    _, megabytes = cost(lambda: pages.append(render(build_report(subject, heading, situation))))
+    _, megabytes = cost(lambda: pages.append(render(build_report(subject, measure_masks(subject), heading, situation))))
     return time.process_time() - start, megabytes, len(pages[0].encode()) / 1e6
 
 

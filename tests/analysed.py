@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ from detections import CATEGORIES, random_image
 from factories import write_picture
 
 from instseg.analysis.cases import Case
+from instseg.analysis.compared_run import ComparedRun, RunNames
 from instseg.analysis.find_cases import find_cases
+from instseg.analysis.judge_run import judge_run
 from instseg.analysis.measured import Measured, measure
 from instseg.analysis.subject import ImageFile, Subject
 from instseg.core.categories import Categories
 from instseg.core.types import GroundTruth, Prediction
 from instseg.evaluation.evaluated import EvaluatedImages
+from instseg.evaluation.image_details import ImageDetails
 
 Pair = tuple[Prediction, GroundTruth]
 
@@ -47,3 +51,13 @@ def subject_on_disk(folder: Path, pairs: Sequence[Pair], categories: Categories 
 def cases_of(subject: Subject) -> tuple[list[Case], Measured]:
     measured = measure(subject)
     return find_cases(measured.pool, measured.assignment, measured.confusion), measured
+
+
+def compared_run(letter: str, subject: Subject, **fields: str) -> ComparedRun:
+    """A run whose detections are those of the subject, with those below the thresholds left out of the pictures."""
+    evaluated = subject.evaluated
+    pairs = zip(evaluated.predictions, evaluated.truths, strict=True)
+    images = [ImageDetails.build(prediction, truth) for prediction, truth in pairs]
+    kept = [one.select(one.scores >= subject.thresholds[one.labels - 1]) for one in evaluated.predictions]
+    shown = replace(subject, evaluated=EvaluatedImages(kept, evaluated.truths, evaluated.categories))
+    return judge_run(RunNames(letter, f"run {letter}", **fields), images, shown)

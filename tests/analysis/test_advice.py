@@ -29,8 +29,8 @@ def titles(cases=(), *, matrix=MATRIX, parts=None, score=0.95, situation=SITUATI
     return {advice.title: advice for advice in section.content.advice}
 
 
-def part(name, value, spread=0.02, count=50):
-    return Part(name, count, Estimate(value, value - spread, value + spread))
+def part(name, value, spread=0.02, count=50, lost=20):
+    return Part(name, count, lost, Estimate(value, value - spread, value + spread))
 
 
 def test_where_nothing_is_wrong_nothing_is_advised():
@@ -76,6 +76,11 @@ def test_small_objects_that_are_clearly_worse_ask_for_larger_images(smallest, sp
     if is_given:
         commands = found["Show the network larger images"].commands
         assert commands == ("augmentation.min_size=608 augmentation.max_size=960",)
+
+
+def test_small_objects_of_which_few_are_lost_ask_for_nothing():
+    parts = {"By size": [part("up to 81 px²", 0.2, lost=2), part("above 81 px²", 0.5)]}
+    assert titles(parts=parts) == {}
 
 
 def test_objects_that_touch_and_are_clearly_worse_ask_for_more_of_them():

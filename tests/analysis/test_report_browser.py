@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from analysed import random_pairs, subject_on_disk
-from browser import browser
+from browser import browser, click, complaints, press, scroll_through, texts, visible, width_beyond_the_screen
 
 from instseg.analysis.advice import Situation
+from instseg.analysis.measured import measure
 from instseg.analysis.page.render import write_page
 from instseg.analysis.report import Heading, build_report
 
 __all__ = ["browser"]
-FIND = "return [...document.querySelectorAll(arguments[0])]"
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +20,11 @@ def page(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     subject = subject_on_disk(folder, random_pairs(3, 12))
     situation = Situation(128, 160, np.full(3, 100))
-    write_page(build_report(subject, Heading("shapes", "12 images"), situation), folder / "report.html")
+    write_page(
+        build_report(subject, measure(subject), Heading("shapes", "12 images"), situation), folder / "report.html"
+    )
     browser.get((folder / "report.html").as_uri())
     return browser
-
-
-def texts(page, selector):
-    return page.execute_script(f"{FIND}.map(one => one.textContent.trim())", selector)
-
-
-def click(page, selector):
-    page.execute_script("document.querySelector(arguments[0]).click()", selector)
-
-
-def visible(page, selector):
-    shown = f"{FIND}.filter(one => getComputedStyle(one).display !== 'none').length"
-    return page.execute_script(shown, selector)
-
-
-def scroll_through(page):
-    page.execute_async_script(
-        "const done = arguments[0]; document.querySelectorAll('.case').forEach(one => one.drawCase());"
-        "requestAnimationFrame(() => requestAnimationFrame(done))"
-    )
 
 
 def test_every_case_is_drawn_with_its_image_and_polygons(page):
@@ -72,6 +54,24 @@ def test_the_table_is_sorted_by_a_click(page):
     assert down == sorted(down, reverse=True) == up[::-1]
 
 
+@pytest.mark.parametrize("key", ["Enter", " "])
+def test_the_keyboard_sorts_as_a_click_does(page, key):
+    head = "table.sortable th:nth-child(2)"
+    before = page.execute_script(f"return document.querySelector('{head}').ariaSort")
+    press(page, head, key)
+    assert page.execute_script(f"return document.querySelector('{head}').ariaSort") != before
+
+
+def test_a_command_is_copied_or_where_that_is_forbidden_selected(page):
+    for answer, said in (("resolve", "copied"), ("reject", "selected: copy it")):
+        clipboard = f"{{configurable: true, value: {{writeText: () => Promise.{answer}()}}}}"
+        page.execute_script(f"Object.defineProperty(navigator, 'clipboard', {clipboard})")
+        click(page, "pre button")
+        page.execute_async_script("setTimeout(arguments[0], 50)")
+        assert texts(page, "pre button")[0] == said
+    assert page.execute_script("return getSelection().toString()") == texts(page, "pre code")[0]
+
+
 def test_a_cell_of_the_matrix_opens_its_cases(page):
     click(page, ".matrix td.cell")
     count = int(texts(page, ".matrix td.cell")[0].replace(",", ""))
@@ -92,11 +92,8 @@ def test_a_case_opens_the_whole_image_which_zooms_and_closes(page):
 
 
 def test_the_console_has_no_error(page):
-    assert [line for line in page.get_log("browser") if line["level"] in ("SEVERE", "WARNING")] == []
+    assert complaints(page) == []
 
 
 def test_a_phone_scrolls_only_down(page):
-    page.set_window_size(500, 900)
-    overflow = page.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    page.set_window_size(1280, 1000)
-    assert overflow <= 0
+    assert width_beyond_the_screen(page, 500) <= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,23 +13,27 @@ from detections import CAR, LEFT, RIGHT, prediction, truth
 
 from instseg.analysis.advice import Situation
 from instseg.analysis.line_chart import BOTTOM, HEIGHT, TOP
+from instseg.analysis.measured import measure
+from instseg.analysis.outlines import outline
 from instseg.analysis.page.render import render, write_page
 from instseg.analysis.report import Heading, build_report
 from instseg.analysis.section_curves import curve_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells
-from instseg.analysis.shown import Showcase, outline
-from instseg.analysis.wording import describe
+from instseg.analysis.shown import Showcase
+from instseg.checkpoints.operating_points import OperatingPoints, StoredRecalibration, recalibrated_by
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
+from instseg.core.recalibration import Isotonic
 
 SITUATION = Situation(128, 160, np.full(3, 100))
+HALVED = StoredRecalibration(Isotonic((0.0, 1.0), (0.0, 0.5)), 0.3, 0.1)
 HEADING = Heading("shapes_small", "6 test images")
 HOSTILE = '</script><img src=x onerror=alert(1)> "&\u202e'
 
 
 def html_of(subject):
-    return render(build_report(subject, HEADING, SITUATION))
+    return render(build_report(subject, measure(subject), HEADING, SITUATION))
 
 
 def shown_in(html):
@@ -51,7 +56,8 @@ def test_every_case_shown_has_its_image_with_polygons(html):
     for case in shown["cases"]:
         image = shown["images"][case["image"]]
         assert image["source"].startswith("data:image/jpeg;base64,")
-        rows = [image[kind][row] for kind, key in (("truths", "truths"), ("found", "detections")) for row in case[key]]
+        rows = [image["truths"][row] for row in case["truths"]]
+        rows += [image["found"][0][row] for row in case["detections"][0]]
         assert all(shape["path"].startswith("M") for shape in rows)
 
 
@@ -67,16 +73,18 @@ def test_a_hostile_name_stays_text(tmp_path):
 def test_beyond_its_budget_it_shows_fewer_images_and_counts_all(tmp_path):
     subject = subject_on_disk(tmp_path, random_pairs(3))
     cases, _ = cases_of(subject)
-    showcase = Showcase(subject, {}, describe, max_bytes=1)
+    showcase = Showcase([subject], [{}], max_bytes=1)
     section = gallery_section(cases, cases_of_cells(cases, subject), showcase)
     assert len(showcase.shown.images) == 1
     assert any("shown)" in gallery.title for gallery in section.content.galleries)
 
 
-def test_an_image_that_is_gone_is_not_shown(tmp_path):
+def test_an_image_that_is_gone_is_named_and_not_shown(tmp_path):
     subject = subject_on_disk(tmp_path, [(prediction(1, []), truth(1, [LEFT]))])
     (tmp_path / "1.png").unlink()
-    assert shown_in(html_of(subject))["images"] == []
+    html = html_of(subject)
+    assert shown_in(html)["images"] == []
+    assert "1 image could not be read, and what is in them is not shown: 1.png" in html
 
 
 def test_without_a_labelled_object_it_says_so(tmp_path):
@@ -122,17 +130,36 @@ def test_of_many_categories_it_holds_the_cases_of_the_cells_that_can_be_clicked(
     categories = Categories(tuple(f"category {number}" for number in range(1, 41)))
     pairs = [(prediction(i, [LEFT], labels=[i]), truth(i, [LEFT], [i % 40 + 1])) for i in range(1, 41)]
     subject = subject_on_disk(tmp_path, pairs, categories)
-    html = render(build_report(subject, HEADING, Situation(128, 160, np.full(40, 100))))
+    html = render(build_report(subject, measure(subject), HEADING, Situation(128, 160, np.full(40, 100))))
     assert set(shown_in(html)["cells"]) == set(re.findall(r'data-cell="([^"]*)"', html)) != set()
 
 
 def test_a_folder_whose_name_is_no_text_is_written_out(tmp_path):
     subject = subject_on_disk(tmp_path, [(prediction(1, [LEFT]), truth(1, [LEFT]))])
-    write_page(build_report(subject, Heading("caf\udce9", ""), SITUATION), tmp_path / "report.html")
+    write_page(build_report(subject, measure(subject), Heading("caf\udce9", ""), SITUATION), tmp_path / "report.html")
     assert "caf⟨U+DCE9⟩" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_it_is_written_as_one_file(tmp_path):
-    page = build_report(subject_on_disk(tmp_path, random_pairs(1, 2)), HEADING, SITUATION)
+    subject = subject_on_disk(tmp_path, random_pairs(1, 2))
+    page = build_report(subject, measure(subject), HEADING, SITUATION)
     write_page(page, tmp_path / "report.html")
     assert [path.name for path in tmp_path.glob("report*")] == ["report.html"]
+
+
+def test_boundary_ap_stands_in_the_headline_unless_the_images_are_too_many(tmp_path, monkeypatch):
+    subject = subject_on_disk(tmp_path, random_pairs(1, 4))
+    assert "boundary AP" in html_of(subject)
+    monkeypatch.setattr("instseg.analysis.measured.MAX_BOUNDARY_IMAGES", 3)
+    assert "boundary AP" not in html_of(subject)
+
+
+def test_recalibrated_scores_are_shown_beside_those_before(tmp_path):
+    subject = subject_on_disk(tmp_path, random_pairs(3))
+    before = [one.scores for one in subject.evaluated.predictions]
+    after = recalibrated_by(OperatingPoints("f1", 1, [], HALVED), subject.evaluated.predictions)
+    halved = replace(subject, evaluated=replace(subject.evaluated, predictions=after), scores_before=before)
+    assert "Before the recalibration it was 0." in html_of(halved)
+    errors = measure(halved).calibration_before.expected_error, measure(subject).calibration.expected_error
+    assert errors[0] == errors[1]
+    assert "Before the recalibration" not in html_of(subject)

@@ -76,7 +76,7 @@ def test_many_resamples_are_computed_in_pieces_with_the_same_result(monkeypatch)
     drawn = np.random.default_rng(5).integers(0, 3, (20, NUM_IMAGES))
     measure = ResampledAp(records, CATEGORIES, "segm_map")
     at_once = measure(drawn)
-    monkeypatch.setattr("instseg.evaluation.bootstrap.CHUNK", 1)
+    monkeypatch.setattr("instseg.evaluation.resampling.CHUNK", 1)
     assert np.array_equal(measure(drawn), at_once)
 
 

@@ -8,16 +8,11 @@ from detections import EVERYTHING, LEFT, RIGHT, pool_of, prediction, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instseg.core.recalibration import Isotonic, Temperature
 from instseg.evaluation.assignment import assign
 from instseg.evaluation.calibration import Scored, calibration, expected_error
 from instseg.evaluation.estimates import draws_for
-from instseg.evaluation.recalibration import (
-    Isotonic,
-    Temperature,
-    expected_error_after,
-    fit_isotonic,
-    fit_temperature,
-)
+from instseg.evaluation.recalibration import expected_error_after, fit_isotonic, fit_temperature
 
 
 def overconfident(seed, temperature=3.0, num_images=50):

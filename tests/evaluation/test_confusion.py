@@ -87,7 +87,7 @@ def test_rows_sum_to_the_instances_and_columns_to_the_detections(seed, threshold
 
 def test_a_cell_as_a_fraction_of_its_row_has_an_interval_over_images():
     found = confused(*random_images(2, num_images=20))
-    fractions = found.fractions(draws_for(20, 100))
+    fractions = found.fractions(draws_for(20, 100), range(4))
     right = fractions[CAR, CAR]
     assert right.value == found.matrix[CAR, CAR] / found.matrix[CAR].sum() and right.low < right.value < right.high
     assert sum(one.value for (row, _), one in fractions.items() if row == CAR) == pytest.approx(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from detections import (
@@ -21,6 +23,7 @@ from factories import drawn
 from instseg.evaluation.error_costs import error_costs
 from instseg.evaluation.error_types import MISSED, OF_DETECTIONS, TYPES, type_errors
 from instseg.evaluation.estimates import draws_for
+from instseg.evaluation.intervals import draw
 
 QUARTER = drawn("##......", "........", "........", "........")  # of LEFT
 TENTH = drawn("...#####", ".....###", ".....###", ".....###")  # shares 1 of 21 pixels with LEFT
@@ -83,6 +86,10 @@ def test_a_cost_is_what_average_precision_gains_when_these_errors_alone_are_fixe
     assert costs.counts == dict.fromkeys(TYPES, 0) | {"classification": 1}
 
 
+def numbers_of(costs):
+    return [costs.ap, *(costs.costs[name] for name in TYPES), costs.false_positives, costs.false_negatives]
+
+
 @pytest.mark.parametrize(
     ("seed", "numbers", "counts"),
     [  # as tidecv 1.0.1 prints them, which benchmarks/references.py compares with ours on hundreds of inputs
@@ -103,7 +110,26 @@ def test_a_cost_is_what_average_precision_gains_when_these_errors_alone_are_fixe
 def test_random_images_with_crowds_and_ties_have_the_numbers_of_tidecv(seed, numbers, counts):
     pool = pool_of(*random_images(seed, num_images=12, labels=(1, 2, 3)))
     costs = error_costs(pool, type_errors(pool), draws_for(12, 100))
-    found = [costs.ap, *(costs.costs[name] for name in TYPES), costs.false_positives, costs.false_negatives]
-    assert [one.value for one in found] == pytest.approx(numbers, abs=1e-12)
+    assert [one.value for one in numbers_of(costs)] == pytest.approx(numbers, abs=1e-12)
     assert list(costs.counts.values()) == counts
-    assert all(one.low <= one.value <= one.high or one.low == 0 for one in found)
+
+
+def test_in_a_draw_an_image_that_is_drawn_twice_counts_as_two_images():
+    made, truths = random_images(9, num_images=12, labels=(1, 2, 3))
+    rng = np.random.default_rng(0)
+    made = [replace(one, scores=rng.random(len(one)).astype(np.float32)) for one in made]  # without ties
+    order = np.argsort([one.image_id for one in truths]).tolist()
+    weights = draw(12, 1, seed=3)[0]
+    copies = [
+        [
+            replace(each[row], image_id=100 * place + copy)
+            for place, row in enumerate(order)
+            for copy in range(weights[place])
+        ]
+        for each in (made, truths)
+    ]
+    pool, repeated = pool_of(made, truths), pool_of(*copies)
+    drawn = error_costs(pool, type_errors(pool), np.stack([weights, weights]))
+    expected = error_costs(repeated, type_errors(repeated), np.zeros((0, len(copies[0])), np.int64))
+    for found, number in zip(numbers_of(drawn), numbers_of(expected), strict=True):
+        assert (found.low, found.high) == pytest.approx((number.value, number.value))

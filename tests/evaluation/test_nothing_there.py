@@ -41,11 +41,11 @@ def test_what_cannot_be_measured_is_nan(images):
     points = operating_points(pool, assignment, CATEGORIES, Goal(), drawn)
     assert all(math.isnan(point.threshold.value) and point.note for point in points)
     matrix = confusion(pool, assignment, kept, len(CATEGORIES))
-    assert matrix.matrix.sum() in (0, 4) and set(matrix.fractions(drawn)) <= {(1, 0)}
+    assert matrix.matrix.sum() in (0, 4) and set(matrix.fractions(drawn, range(4))) <= {(1, 0)}
     quality = mask_quality(pool, assignment, kept, CATEGORIES, drawn)
     assert all(one.num_matches == 0 and math.isnan(one.dice.value) for one in quality[1:])  # the mean has 0 for them
-    for groups in (by_size(pool), by_crowding(pool), by_border(pool)):
-        measured = breakdown(pool, groups, CATEGORIES, drawn)
+    for groups in (by_size(pool.details), by_crowding(pool.details), by_border(pool.details)):
+        measured = breakdown(pool.details, groups, CATEGORIES, drawn)
         assert all(math.isnan(group.ap.value) or group.ap.value == 0 for group in measured)
     scored = Scored.of(pool, assignment)
     assert calibration(scored, drawn).expected_error.value == pytest.approx(0.9 * bool(len(scored.scores)))

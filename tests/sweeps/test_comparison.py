@@ -12,7 +12,7 @@ from instseg.core.errors import InstsegError
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, write_image_results
 from instseg.evaluation.intervals import draw, interval
-from instseg.sweeps.comparison import Difference, compare
+from instseg.sweeps.comparison import Difference, compare, on_common_images
 
 NUM_IMAGES = 20
 NAMES = [f"photo_{i}.jpg" for i in range(NUM_IMAGES)]
@@ -86,6 +86,16 @@ def test_the_command_takes_two_run_folders(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"{tmp_path / 'a'} against {tmp_path / 'b'}: better by 0." in printed
     assert "on the same 20 test images" in printed
+    assert "no page: no test_masks.npz in" in printed and "instseg report checkpoint=" in printed
+
+
+def test_on_common_images_runs_on_others_are_compared_as_well():
+    more = results(6, names=["another.jpg", *NAMES[1:]])
+    one, other = on_common_images([results(18), more])
+    assert one.file_names == other.file_names == NAMES[1:]
+    assert compare(one, other, "segm_map").num_images == NUM_IMAGES - 1
+    with pytest.raises(InstsegError, match="no image in common"):
+        on_common_images([results(18), results(6, names=[f"x{name}" for name in NAMES])])
 
 
 def test_a_run_that_was_never_tested_is_refused_with_the_command_that_tests_it(tmp_path):

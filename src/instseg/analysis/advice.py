@@ -133,7 +133,7 @@ def _small(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         return
     min_size, max_size = (round(1.5 * side / 32) * 32 for side in (situation.min_size, situation.max_size))
     yield (
-        round((1 - smallest.ap.value) * smallest.num_objects),
+        smallest.num_lost,
         Advice(
             "Show the network larger images",
             f"Objects {smallest.name} have AP {smallest.ap.value:.2f}, others up to {largest.ap.value:.2f}. The "
@@ -151,7 +151,7 @@ def _crowded(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         return
     number = sum(part.num_objects for part in worse)
     yield (
-        round(sum((1 - part.ap.value) * part.num_objects for part in worse)),
+        sum(part.num_lost for part in worse),
         Advice(
             "Train on more objects that touch",
             f"{plural(number, 'object')} with neighbours have AP {min(part.ap.value for part in worse):.2f} and more, "

@@ -13,16 +13,21 @@ from instseg.core.text import plural
 from instseg.evaluation.estimates import Estimate
 
 
-def figures(precisions: Mapping[str, Estimate], matrix: NDArray[np.int64], num_images: int) -> list[Figure]:
+def figures(
+    precisions: Mapping[str, Estimate], boundary_ap: Estimate | None, matrix: NDArray[np.int64], num_images: int
+) -> list[Figure]:
     """Return the numbers of the headline.
 
     Args:
         precisions: AP by the names of the metrics.
+        boundary_ap: None where it was not measured.
         matrix: (C + 1, C + 1) as in ``Confusion``.
         num_images: that were evaluated.
     """
     shown = [Figure(name, *_number(precisions[key]))
              for name, key in (("mask AP", "segm_map"), ("AP at IoU 0.50", "segm_map_50"))]  # fmt: skip
+    if boundary_ap is not None:
+        shown.append(Figure("boundary AP", *_number(boundary_ap)))
     return [*shown, Figure("images", f"{num_images:,}", plural(int(matrix[1:].sum()), "object"))]
 
 

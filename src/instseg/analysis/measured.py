@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from instseg.analysis.subject import Subject
-from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment, assign
-from instseg.evaluation.bootstrap import CHUNK, Weights, ap_interval
-from instseg.evaluation.breakdowns import GroupNumbers, breakdown, by_border, by_crowding, by_size
+from instseg.evaluation.average_precisions import average_precisions
+from instseg.evaluation.boundary_ap import boundary_ap
+from instseg.evaluation.breakdowns import GroupNumbers, Groups, breakdown, by_border, by_crowding, by_size
 from instseg.evaluation.calibration import Calibration, Scored, calibration
-from instseg.evaluation.chance import MIN_IMAGES
-from instseg.evaluation.confusion import Confusion, confusion, kept_at
+from instseg.evaluation.confusion import BACKGROUND, Confusion, confusion, kept_at
 from instseg.evaluation.error_costs import ErrorCosts, error_costs
 from instseg.evaluation.error_types import MISSED, OF_DETECTIONS, TypedErrors, type_errors
-from instseg.evaluation.estimates import Estimate, draws_for, estimates, ratios
+from instseg.evaluation.estimates import Estimate, draws_for, estimates
 from instseg.evaluation.image_details import DetailsPool, ImageDetails
 from instseg.evaluation.mask_quality import MaskQuality, mask_quality
-from instseg.evaluation.metrics import evaluate_records
+from instseg.evaluation.resampling import Weights
 from instseg.evaluation.score_curves import ScoreCurve
 
 GROUPINGS = {"By size": by_size, "By crowding": by_crowding, "At the border": by_border}
+MAX_BOUNDARY_IMAGES = 1000
+"""Images of which boundary AP is measured: it takes as long as all else."""
 GROUP_DRAWS = 500
 """Draws of the images for the intervals of these."""
-MAX_INTERVALS = 30
-"""Categories whose AP gets an interval: those with the most instances."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +36,7 @@ class Measured:
     assignment: Assignment
     confusion: Confusion
     precisions: dict[str, Estimate]
-    """AP by the names of ``evaluate_records``."""
+    """AP by the names of ``CocoMaskMetrics``."""
     at: list[tuple[Estimate, Estimate, Estimate]]
     """Precision, recall and F1 of each category at its threshold."""
     masks: list[MaskQuality]
@@ -50,8 +47,16 @@ class Measured:
     error_counts: dict[str, int]
     """Errors of each type; those in crowds, which cost nothing, are left out."""
     calibration: Calibration
+    calibration_before: Calibration | None
+    """Of the scores before they were recalibrated; None where they were not."""
     groups: dict[str, list[GroupNumbers]]
     """AP of parts of the objects: by size, crowding, truncation."""
+    lost: dict[str, list[int]]
+    """Objects of each of these parts that are not found, under their category, at the thresholds."""
+    boundary_ap: Estimate | None
+    """None of more than MAX_BOUNDARY_IMAGES images."""
+    drawn: Weights
+    """Draws of the images for the intervals."""
 
     @property
     def num_images(self) -> int:
@@ -68,20 +73,34 @@ def measure(subject: Subject) -> Measured:
     thresholds = dict(zip(categories.names, subject.thresholds.tolist(), strict=True))
     kept = kept_at(pool, categories, thresholds)
     curves = [ScoreCurve.of(pool, assignment, label) for label in range(1, len(categories) + 1)]
-    errors = type_errors(pool)
+    errors, outcomes = type_errors(pool), confusion(pool, assignment, kept, len(categories))
+    records = [details.record for details in pool.details]
+    grouped = {title: grouping(pool.details) for title, grouping in GROUPINGS.items()}
     return Measured(
         pool,
         assignment,
-        confusion(pool, assignment, kept, len(categories)),
-        _precisions(pool, categories),
-        [_at_threshold(curve, threshold, drawn) for curve, threshold in zip(curves, subject.thresholds, strict=True)],
+        outcomes,
+        average_precisions(records, categories, drawn),
+        [_at(curve, threshold, drawn) for curve, threshold in zip(curves, subject.thresholds.tolist(), strict=True)],
         mask_quality(pool, assignment, kept, categories, drawn),
         curves,
         error_costs(pool, errors, drawn),
         _counts(errors),
         calibration(Scored.of(pool, assignment), drawn),
-        {title: breakdown(pool, groups(pool), categories, drawn[:GROUP_DRAWS]) for title, groups in GROUPINGS.items()},
+        _before(subject, pool, assignment, drawn),
+        {title: breakdown(pool.details, of, categories, drawn[:GROUP_DRAWS]) for title, of in grouped.items()},
+        {title: _lost(outcomes, of) for title, of in grouped.items()},
+        boundary_ap(records, evaluated, drawn) if len(records) <= MAX_BOUNDARY_IMAGES else None,
+        drawn,
     )
+
+
+def _lost(outcomes: Confusion, groups: Groups) -> list[int]:
+    """Count the objects of each group that are missed, or found under another category."""
+    cases = outcomes.cases
+    is_lost = (cases.truth_labels != BACKGROUND) & (cases.truth_labels != cases.labels)
+    counts: list[int] = np.bincount(groups.truths[cases.truths[is_lost]], minlength=len(groups.names)).tolist()
+    return counts
 
 
 def _counts(errors: TypedErrors) -> dict[str, int]:
@@ -89,41 +108,16 @@ def _counts(errors: TypedErrors) -> dict[str, int]:
     return {**counts, MISSED: len(errors.of_type(MISSED))}
 
 
-def _precisions(pool: DetailsPool, categories: Categories) -> dict[str, Estimate]:
-    """Return AP of all masks and of each category; the most frequent categories' with an interval."""
-    records = [details.record for details in pool.details]
-    metrics = evaluate_records(records, categories)
-    counts = np.bincount(pool.rows.truth_labels, minlength=len(categories) + 1)[1:]
-    frequent = {categories.names[row] for row in np.argsort(-counts, kind="stable")[:MAX_INTERVALS] if counts[row]}
-    precisions = {}
-    wanted = {"segm_map": "", "segm_map_50": "", **{f"segm_map/{name}": name for name in categories.names}}
-    for name, category in wanted.items():
-        has_interval = len(records) >= MIN_IMAGES and (not category or category in frequent)
-        interval = ap_interval(records, categories, name) if has_interval else (math.nan, math.nan)
-        precisions[name] = Estimate(metrics.get(name, math.nan), *interval)
-    return precisions
+def _before(subject: Subject, pool: DetailsPool, assignment: Assignment, drawn: Weights) -> Calibration | None:
+    if subject.scores_before is None:
+        return None
+    of_images = zip(subject.scores_before, pool.details, strict=True)
+    scores = np.concatenate([np.zeros(0), *(scores[details.predicted_rows] for scores, details in of_images)])
+    scored = replace(Scored.of(pool, assignment), scores=scores[~assignment.is_ignored])
+    return calibration(scored, drawn)
 
 
-def _at_threshold(curve: ScoreCurve, threshold: float, drawn: Weights) -> tuple[Estimate, Estimate, Estimate]:
-    """Return precision, recall and F1 of a category at a threshold; NaN where undefined.
-
-    Args:
-        curve: of the category.
-        threshold: detections with this score or a higher one are kept.
-        drawn: draws of the images for the intervals, as ``draws_for`` returns them.
-    """
-    num_kept = int((curve.thresholds >= np.float32(threshold)).sum())  # scores are of that precision
-    last = int(curve.ends[num_kept - 1]) + 1 if num_kept else 0
-    images, is_right = curve.images[:last], curve.is_right[:last]
-
-    def measure(weights: Weights) -> NDArray[np.float64]:
-        right = weights[:, images[is_right]].sum(axis=1)
-        kept, positives = weights[:, images].sum(axis=1), weights[:, curve.truth_images].sum(axis=1)
-        return np.stack([ratios(right, kept), ratios(right, positives), ratios(2 * right, kept + positives)], axis=1)
-
-    def in_parts(weights: Weights) -> NDArray[np.float64]:
-        step = max(1, CHUNK // max(last, len(curve.truth_images), 1))
-        return np.concatenate([measure(weights[start : start + step]) for start in range(0, len(weights), step)])
-
-    precision, recall, f1 = estimates(in_parts, drawn)
+def _at(curve: ScoreCurve, threshold: float, drawn: Weights) -> tuple[Estimate, Estimate, Estimate]:
+    """Return precision, recall and F1 of a category at a threshold; NaN where undefined."""
+    precision, recall, f1 = estimates(curve.at_threshold(threshold), drawn)
     return precision, recall, f1

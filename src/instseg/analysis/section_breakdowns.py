@@ -17,6 +17,8 @@ class Part:
 
     name: str
     num_objects: int
+    num_lost: int
+    """Those that are not found, under their category, at the thresholds."""
     ap: Estimate
 
 

@@ -19,6 +19,8 @@ from instseg.evaluation.score_curves import ScoreCurve
 
 MAX_CURVES = 12
 """Categories with a curve: those with the most instances."""
+BEFORE = (240, 160, 80)
+"""Colour of the scores before they were recalibrated."""
 TYPE_NAMES = {
     CLASSIFICATION: "wrong category", LOCALISATION: "bad mask", BOTH: "both of these", DUPLICATE: "found twice",
     BACKGROUND: "nothing there", MISSED: "missed",
@@ -27,7 +29,11 @@ TYPE_NAMES = {
 
 
 def curve_section(
-    curves: Sequence[ScoreCurve], calibration: Calibration, categories: Categories, thresholds: NDArray[np.float64]
+    curves: Sequence[ScoreCurve],
+    calibration: Calibration,
+    categories: Categories,
+    thresholds: NDArray[np.float64],
+    before: Calibration | None = None,
 ) -> Section:
     """Show precision against recall, F1 against the threshold, and how far scores can be trusted.
 
@@ -36,6 +42,7 @@ def curve_section(
         calibration: of all scores.
         categories: names of the labels 1….
         thresholds: (C,) in use.
+        before: calibration of the scores before they were recalibrated; None where they were not.
     """
     order = np.argsort([-len(curve.truth_images) for curve in curves], kind="stable")[:MAX_CURVES]
     labels = [label for label in (order + 1).tolist() if len(curves[label - 1].truth_images)]
@@ -47,7 +54,7 @@ def curve_section(
         Chart("Precision against recall", line_chart([one[0] for one in drawn], "recall", "precision")),
         Chart("F1 against the threshold", line_chart([one[1] for one in drawn], "threshold", "F1"),
               "Dots are the thresholds in use."),
-        Chart("Are scores what they say?", _reliability(calibration), _calibration_note(calibration)),
+        Chart("Are scores what they say?", _reliability(calibration, before), _calibration_note(calibration, before)),
     ]  # fmt: skip
     keys = [Key(shown_name(categories.name(label)), category_colour(label)) for label in labels]
     explanation = "At a mask IoU of 0.5. A higher threshold makes detections surer and finds fewer objects."
@@ -71,20 +78,27 @@ def _drawn(curve: ScoreCurve, name: str, colour: tuple[int, int, int], threshold
     return Curve(name, recall, precision, colour), steps
 
 
-def _reliability(calibration: Calibration) -> str:
+def _reliability(calibration: Calibration, before: Calibration | None) -> str:
+    curves = [_reliability_curve("all categories", calibration)]
+    if before is not None:
+        curves.insert(0, _reliability_curve("before recalibration", before, BEFORE))
+    return line_chart(curves, "score", "fraction right", with_diagonal=True)
+
+
+def _reliability_curve(name: str, calibration: Calibration, colour: tuple[int, int, int] | None = None) -> Curve:
     scores, right = (_values(column) for column in (calibration.mean_scores, calibration.fractions_right))
     is_filled = np.asarray(calibration.counts) > 0
-    curve = Curve("all categories", scores[is_filled], right[is_filled])
-    return line_chart([curve], "score", "fraction right", with_diagonal=True)
+    return Curve(name, scores[is_filled], right[is_filled], colour)
 
 
-def _calibration_note(calibration: Calibration) -> str:
+def _calibration_note(calibration: Calibration, before: Calibration | None) -> str:
     if not any(calibration.counts):
         return "There is no detection."
     gaps = np.nan_to_num(_values(calibration.mean_scores) - _values(calibration.fractions_right))
     is_too_sure = float((np.asarray(calibration.counts) * gaps).sum()) > 0
     tendency = "Scores are higher than the fraction that is right" if is_too_sure else "More is right than scores say"
-    return f"Expected calibration error {calibration.expected_error}. {tendency}, on average."
+    earlier = f" Before the recalibration it was {before.expected_error} (the orange curve)." if before else ""
+    return f"Expected calibration error {calibration.expected_error}. {tendency}, on average.{earlier}"
 
 
 def _values(estimates: Sequence[Estimate]) -> NDArray[np.float64]:

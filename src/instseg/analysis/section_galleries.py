@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from instseg.analysis.cases import Case, Cell, Kind, of_kind
 from instseg.analysis.page.content import Galleries, Gallery, Section
-from instseg.analysis.shown import Showcase, in_turns
+from instseg.analysis.shown import Showcase, in_turns, sight_of
+from instseg.analysis.wording import describe
 
 MAX_SHOWN = 24
 """Cases of a gallery."""
@@ -21,7 +22,7 @@ TITLES = {
 }
 
 
-def gallery_section(cases: Sequence[Case], cells: dict[Cell, list[Case]], showcase: Showcase[Case]) -> Section:
+def gallery_section(cases: Sequence[Case], cells: dict[Cell, list[Case]], showcase: Showcase) -> Section:
     """Choose the cases that are shown, in the galleries first and then in the cells of the matrix.
 
     Args:
@@ -29,17 +30,18 @@ def gallery_section(cases: Sequence[Case], cells: dict[Cell, list[Case]], showca
         cells: cell -> its cases.
         showcase: collects what is shown.
     """
+    subject = showcase.runs[0]
     kinds = [kind for kind in Kind if of_kind(cases, kind)]
     chosen = [of_kind(cases, kind)[:MAX_SHOWN] for kind in kinds]
     galleries = showcase.shown.galleries = {kind.value: [] for kind in kinds}
     for number, case in in_turns(chosen):
-        if (shown := showcase.add(case)) is not None:
+        if (shown := showcase.add(sight_of(case, describe(case, subject)))) is not None:
             galleries[kinds[number].value].append(shown)
     wrong = {cell: found[:MAX_IN_CELL] for cell, found in cells.items()}
     keys = [f"{truth}-{found}" for truth, found in wrong]
     showcase.shown.cells = {key: [] for key in keys}
     for number, case in in_turns([*wrong.values()]):
-        if (shown := showcase.add(case)) is not None:
+        if (shown := showcase.add(sight_of(case, describe(case, subject)))) is not None:
             showcase.shown.cells[keys[number]].append(shown)
     content = [_gallery(kind, len(of_kind(cases, kind)), len(galleries[kind.value])) for kind in kinds]
     explanation = (

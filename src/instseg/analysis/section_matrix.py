@@ -13,27 +13,31 @@ from instseg.analysis.page.content import Matrix, MatrixCell, MatrixRow, Section
 from instseg.analysis.subject import Subject
 from instseg.analysis.wording import shown_name
 from instseg.core.text import plural
-from instseg.evaluation.confusion import BACKGROUND
+from instseg.evaluation.confusion import BACKGROUND, Confusion
+from instseg.evaluation.estimates import Estimate
+from instseg.evaluation.resampling import Weights
 
 MAX_CATEGORIES = 30
 """Categories of the matrix; of more, those with the most mistakes."""
 RIGHT, WRONG = "47, 111, 222", "255, 47, 146"  # RGB
 
 
-def matrix_section(matrix: NDArray[np.int64], categories: Sequence[str]) -> Section:
+def matrix_section(confusion: Confusion, categories: Sequence[str], drawn: Weights) -> Section:
     """Show what was found as what.
 
     Args:
-        matrix: (C + 1, C + 1) as in ``Confusion``.
+        confusion: of the detections at the thresholds.
         categories: names of the labels 1….
+        drawn: draws of the images for the intervals, as ``draws_for`` returns them.
     """
     names = ["nothing", *(shown_name(name) for name in categories)]
-    labels = _labels(matrix)
+    matrix, labels = confusion.matrix, _labels(confusion.matrix)
+    fractions = confusion.fractions(drawn, {BACKGROUND, *labels})
     columns = [*labels, BACKGROUND]
     rows = [
         MatrixRow(
             names[truth],
-            [_cell(matrix, (truth, found), names) for found in columns],
+            [_cell(matrix, (truth, found), names, fractions.get((truth, found))) for found in columns],
             f"{int(matrix[truth].sum()):,}" if truth else "",
         )
         for truth in columns
@@ -42,7 +46,8 @@ def matrix_section(matrix: NDArray[np.int64], categories: Sequence[str]) -> Sect
     explanation = (
         "Rows: what is labelled. Columns: what it was found as, at the thresholds in use. An object and a detection "
         "share a cell where their masks have an IoU of 0.5 or more. Each object and each detection is counted "
-        "once, so rows add up to the labelled objects and columns to the detections. A click on a cell shows its cases."
+        "once, so rows add up to the labelled objects and columns to the detections. A click on a cell shows its "
+        "cases, and the fraction of the labelled objects of its row with its 95 % interval."
     )
     if len(labels) < len(categories):
         explanation += f" Of {len(categories)} categories, the {len(labels)} with the most mistakes are shown."
@@ -55,14 +60,15 @@ def _labels(matrix: NDArray[np.int64]) -> list[int]:
     return sorted((np.argsort(-mistakes, kind="stable")[:MAX_CATEGORIES] + 1).tolist())
 
 
-def _cell(matrix: NDArray[np.int64], cell: Cell, names: Sequence[str]) -> MatrixCell:
+def _cell(matrix: NDArray[np.int64], cell: Cell, names: Sequence[str], fraction: Estimate | None) -> MatrixCell:
     truth, found = cell
     count = int(matrix[truth, found])
     whole = int(matrix[truth].sum()) if truth else int(matrix[:, found].sum())
     strength = count / whole if whole else 0.0
     colour = f"rgba({RIGHT if truth == found else WRONG}, {0.08 + 0.6 * strength:.2f})" if count else ""
     key = "" if truth == found or not count else f"{truth}-{found}"
-    return MatrixCell(count, _title(cell, names, count), colour, key)
+    of_row = f"; of all {names[truth]}, the fraction {fraction}" if fraction else ""
+    return MatrixCell(count, f"{_title(cell, names, count)}{of_row}", colour, key)
 
 
 def _title(cell: Cell, names: Sequence[str], count: int) -> str:

@@ -2,72 +2,89 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as PilImage
 
 from instseg.analysis.cases import Pictured
+from instseg.analysis.outlines import data_url, outline
 from instseg.analysis.page.content import Shape, Shown, ShownCase, ShownImage
 from instseg.analysis.subject import Subject
-from instseg.analysis.wording import boxes_of
 from instseg.core.errors import InstsegError
-from instseg.core.polygons import pixel_polygons
-from instseg.core.simplification import simplified
-from instseg.core.text import visible
-from instseg.core.types import Image, Rle
-from instseg.visualization.scaling import cut_mask, resized
+from instseg.core.text import list_names, plural, visible
+from instseg.visualization.scaling import resized
 
 MAX_SIDE_PX = 1024
-JPEG_QUALITY = 80
-TOLERANCE_PX = 0.6
 MAX_BYTES = 11_000_000
 """Of all images with their polygons."""
 MAX_TITLE = 120
 
+RightOf = Mapping[int, Mapping[int, bool]]
+"""Image -> row of each detection at the thresholds, and whether it is right."""
+Item = TypeVar("Item")
 
-P = TypeVar("P", bound=Pictured)
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A place in an image, and what is to be seen there."""
+
+    image: int
+    """Position among the evaluated images."""
+    text: str
+    truths: tuple[int, ...]
+    """Rows of the instances in question."""
+    detections: tuple[tuple[int, ...], ...]
+    """Rows of the detections in question, of each run."""
 
 
-class Showcase(Generic[P]):
-    """Collector of the cases that a page shows; one whose image is beyond the budget, or cannot be read, is refused.
+def sight_of(pictured: Pictured, text: str) -> Sight:
+    """Return a matter of one image, on which there is one run, as a page shows it.
 
     Args:
-        subject: what was evaluated.
-        right_of: image -> row of each detection that is drawn, and whether it is right.
-        describe: says in a line what a case is about.
+        pictured: the matter.
+        text: one line about it.
+    """
+    return Sight(pictured.image, text, pictured.truths, (pictured.detections,))
+
+
+class Showcase:
+    """Collector of the sights that a page shows; one whose image is beyond the budget, or cannot be read, is refused.
+
+    Args:
+        runs: one or more that were evaluated on the same images.
+        right_of: of each run.
         max_bytes: of all images with their polygons.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        right_of: Mapping[int, Mapping[int, bool]],
-        describe: Callable[[P, Subject], str],
-        max_bytes: int = MAX_BYTES,
-    ) -> None:
-        self.subject, self.right_of, self.describe, self.max_bytes = subject, right_of, describe, max_bytes
+    def __init__(self, runs: Sequence[Subject], right_of: Sequence[RightOf], max_bytes: int = MAX_BYTES) -> None:
+        self.runs, self.right_of, self.max_bytes = runs, right_of, max_bytes
         self.shown = Shown()
+        self._unreadable: list[str] = []
         self._images: dict[int, int | None] = {}
-        self._cases: dict[P, int] = {}
-        self._rows: dict[int, dict[int, int]] = {}
+        self._sights: dict[Sight, int] = {}
         self._scales: dict[int, float] = {}
         self._bytes = 0
 
-    def add(self, case: P) -> int | None:
-        """Return the number of the case on the page, None where it is not shown."""
-        if case not in self._cases:
-            image = self._image(case.image)
+    def add(self, sight: Sight) -> int | None:
+        """Return the number of the sight on the page, None where it is not shown."""
+        if sight not in self._sights:
+            image = self._image(sight.image)
             if image is None:
                 return None
-            self._cases[case] = len(self.shown.cases)
-            self.shown.cases.append(self._shown_case(case, image))
-        return self._cases[case]
+            self._sights[sight] = len(self.shown.cases)
+            self.shown.cases.append(self._case(sight, image))
+        return self._sights[sight]
+
+    @property
+    def notes(self) -> list[str]:
+        """One line on the images that could not be read, if there are any."""
+        if not self._unreadable:
+            return []
+        count = plural(len(self._unreadable), "image")
+        return [f"{count} could not be read, and what is in them is not shown: {list_names(self._unreadable)}"]
 
     def _image(self, image: int) -> int | None:
         """Return the number of an image on the page; the first time, it is read and drawn."""
@@ -81,66 +98,59 @@ class Showcase(Generic[P]):
         return self._images[image]
 
     def _build(self, image: int) -> ShownImage | None:
-        subject = self.subject
+        name = visible(self.runs[0].file(image).name)
         try:
-            pixels = subject.read_image(image)
+            pixels = self.runs[0].read_image(image)
         except InstsegError:
+            self._unreadable.append(name)
             return None
-        scale = min(1.0, MAX_SIDE_PX / max(pixels.shape[:2]))
+        scale = self._scales[image] = min(1.0, MAX_SIDE_PX / max(pixels.shape[:2]))
         height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-        self._scales[image] = scale
-        truth, prediction = subject.evaluated.truths[image], subject.evaluated.predictions[image]
-        right = self.right_of.get(image, {})
-        self._rows[image] = {row: number for number, row in enumerate(right)}
-        names = subject.evaluated.categories
         found = [
+            self._found(run, right.get(image, {}), image) for run, right in zip(self.runs, self.right_of, strict=True)
+        ]
+        picture = data_url(resized(pixels, (height, width)))
+        return ShownImage(name, picture, width, height, self._truths(image), found)
+
+    def _truths(self, image: int) -> list[Shape]:
+        truth, scale = self.runs[0].evaluated.truths[image], self._scales[image]
+        return [
+            Shape(outline(rle, scale), self._name(int(label)) + (", crowd" if crowd else ""))
+            for rle, label, crowd in zip(truth.rles, truth.labels, truth.iscrowd, strict=True)
+        ]
+
+    def _found(self, run: Subject, right: Mapping[int, bool], image: int) -> list[Shape]:
+        prediction, scale = run.evaluated.predictions[image], self._scales[image]
+        return [
             Shape(
                 outline(prediction.rles[row], scale),
-                f"{visible(names.name(int(prediction.labels[row])))[:MAX_TITLE]} {prediction.scores[row]:.2f}",
+                f"{self._name(int(prediction.labels[row]))} {prediction.scores[row]:.2f}",
                 is_right,
             )
             for row, is_right in right.items()
         ]
-        truths = [
-            Shape(outline(rle, scale), visible(names.name(int(label)))[:MAX_TITLE] + (", crowd" if crowd else ""))
-            for rle, label, crowd in zip(truth.rles, truth.labels, truth.iscrowd, strict=True)
-        ]
-        name = visible(subject.file(image).name)
-        return ShownImage(name, _data_url(resized(pixels, (height, width))), width, height, truths, found)
 
-    def _shown_case(self, case: P, image: int) -> ShownCase:
-        boxes, scale = boxes_of(case, self.subject), self._scales[case.image]
-        x1, y1 = boxes[:, :2].min(axis=0) * scale
-        x2, y2 = boxes[:, 2:].max(axis=0) * scale
-        drawn = self._rows[case.image]
-        detections = [drawn[row] for row in case.detections if row in drawn]
-        box = [round(float(value), 1) for value in (x1, y1, x2 - x1, y2 - y1)]
-        return ShownCase(image, self.describe(case, self.subject), box, [*case.truths], detections)
+    def _name(self, label: int) -> str:
+        return visible(self.runs[0].evaluated.categories.name(label))[:MAX_TITLE]
 
+    def _case(self, sight: Sight, image: int) -> ShownCase:
+        drawn = (list(right.get(sight.image, {})) for right in self.right_of)
+        pairs = zip(sight.detections, drawn, strict=True)
+        rows = [[shown.index(row) for row in of_run if row in shown] for of_run, shown in pairs]
+        return ShownCase(image, sight.text, self._box(sight), [*sight.truths], rows)
 
-def outline(rle: Rle, scale: float) -> str:
-    """Return the edge of a mask as the path of an SVG; "" for an empty mask.
-
-    Args:
-        rle: of the image's size.
-        scale: of the shown image to the image.
-    """
-    mask, corner = cut_mask(rle, scale)
-    rings = (simplified(ring, TOLERANCE_PX) + corner for ring in pixel_polygons(mask))
-    return "".join(map(_path, rings))
+    def _box(self, sight: Sight) -> list[float]:
+        """Return x, y, width and height of the instances of a sight, px of the shown image."""
+        evaluated = [run.evaluated for run in self.runs]
+        boxes = [*evaluated[0].truths[sight.image].boxes[[*sight.truths]]]
+        for one, rows in zip(evaluated, sight.detections, strict=True):
+            boxes += [*one.predictions[sight.image].boxes[[*rows]]]
+        corners = np.asarray(boxes, dtype=np.float64) * self._scales[sight.image]
+        (x1, y1), (x2, y2) = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
+        return [round(float(value), 1) for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
-def _path(ring: NDArray[np.float64]) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in ring.round(1).tolist()) + "Z"
-
-
-def _data_url(picture: Image) -> str:
-    buffer = io.BytesIO()
-    PilImage.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def in_turns(groups: Sequence[Sequence[P]]) -> Iterator[tuple[int, P]]:
-    """Yield (number of the group, case), first all first cases: each group has its fair part of a budget."""
+def in_turns(groups: Sequence[Sequence[Item]]) -> Iterator[tuple[int, Item]]:
+    """Yield (number of the group, item), first all first items: each group has its fair part of a budget."""
     for place in range(max(map(len, groups), default=0)):
         yield from ((number, group[place]) for number, group in enumerate(groups) if place < len(group))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Subject:
     file_of: Callable[[int], ImageFile]
     """image_id -> its file."""
     thresholds: NDArray[np.float64]  # (C,) least score of each category
+    scores_before: Sequence[NDArray[np.float32]] | None = None
+    """Scores of each image before they were recalibrated; None where they were not."""
 
     def file(self, image: int) -> ImageFile:
         """Return the file of an evaluated image, given by its position."""

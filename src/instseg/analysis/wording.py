@@ -1,4 +1,4 @@
-"""Names of categories as shown, one line about a case, and where in the image it is."""
+"""Names of categories as shown, and a case in words."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from instseg.app.audit_settings import build_audit_options, dataset_name
 from instseg.app.build_data import build_recorded_dataset
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
+from instseg.app.linked_pages import AUDIT, REPORT, link_back, links_to
 from instseg.auditing.dataset import audit_dataset
 from instseg.auditing.gallery import labelled_gallery
 from instseg.auditing.page import write_audit_page
@@ -35,12 +36,14 @@ def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
 @rank_zero_only
 def _audit(config: RunConfig, job: Job) -> None:
     prepared = build_recorded_dataset(config, job)
-    page = config.folder / "audit.html"
+    page = config.folder / AUDIT
     report = audit_dataset(prepared, build_audit_options(config), True, config.folder, dataset_name(config))
     report = replace(illustrate(report, prepared), gallery=tuple(labelled_gallery(prepared)))
     console = Console()
     print_audit(report, console)
-    write_audit_page(report, page)
+    data = config.outputs, prepared.fingerprint
+    write_audit_page(report, page, links_to(REPORT, *data, page.parent))
+    link_back(REPORT, *data, page)
     write_audit_json(report, config.folder / "audit.json")
     console.print(f"\nwith pictures:   {terminal_lines(str(page))}", highlight=False, soft_wrap=True)
     print(config.folder)

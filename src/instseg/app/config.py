@@ -99,6 +99,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     monitor: Monitor
     operating_point: str
+    recalibrate: str | None
     audit: AuditConfig
     label_errors: LabelErrorsConfig
     colour_by: Literal["instance", "category"]

@@ -82,6 +82,8 @@ def _threshold_lines(points: OperatingPoints | None) -> list[str]:
     if points is None or not points.points:
         return []
     lines = [f"threshold: {points.origin}, used by predict"]
+    if points.recalibration:
+        lines.append(f"scores of predict are recalibrated, {points.recalibration}")
     if points.missed:
         missed = list_names(f"{name} ({value:.3f})" for name, value in points.missed.items())
         lines.append(f"{points.goal_in_words} is not reached by {missed}; the threshold comes as close as any")

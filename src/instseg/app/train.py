@@ -69,7 +69,7 @@ def _descriptions(run: OpenRun, model: InstanceSegmenter) -> tuple[Callback, Cal
     stored = {**run.config.resolved, "model": {**run.config.model, **resolved_options(model)}}
     earlier = run.resumed.description.operating_points if run.resumed else None
     categories = run.data.categories
-    measured = OperatingPointsOfValidation(run.config.operating_point, categories, earlier)
+    measured = OperatingPointsOfValidation(run.config.operating_point, categories, earlier, run.config.recalibrate)
     return measured, DescribeCheckpoint(categories, stored, run.data.prepared.fingerprint, lambda: measured.points)
 
 

@@ -53,6 +53,7 @@ RUN_VALUES: dict[str, Values] = {
     "colour_by": COLOUR_BY,
     "operating_point": GOALS,
     "label_errors.min_score": FRACTION,
+    "recalibrate": OneOf(("isotonic", "temperature"), besides=(None,)),
     "batch_size": COUNT,
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),
     "train_fraction": Numbers(0, 1, is_above=True),

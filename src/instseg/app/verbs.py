@@ -89,7 +89,7 @@ VERBS: Mapping[str, Verb] = {
     "show-augmentation": _stage("show-augmentation", "draw images as the network will see them", "augmentation=strong"),
     "predict": _composing("predict", "find objects in images", "checkpoint=latest source=images/ output=out/"),
     "next": _composing("next", "choose the images to label next", "checkpoint=latest source=unlabelled/ count=50"),
-    "compare": Verb("tell whether one run is better than another", "RUN OTHER_RUN", _compare),
+    "compare": Verb("tell whether one run is better than another, with a page", "RUN OTHER_RUN", _compare),
     "leaderboard": Verb("rank the jobs of a sweep", "[SWEEP_FOLDER]", _leaderboard),
     "init": Verb("write a small project to start from", "DIR root=my_folder", _init),
     "doctor": Verb("check this machine, with a remedy for what is wrong", "", _doctor),

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instseg.auditing.charts import category_bars, histogram, legend
-from instseg.auditing.page_style import SCRIPT, STYLE
+from instseg.auditing.page_style import STYLE
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
 from instseg.core.atomic import write_text_atomically
 from instseg.core.categories import category_colour
 from instseg.core.channels import MAX_CELL, html_text
 from instseg.core.text import MAX_NAMED, plural
+from instseg.visualization.page.links import Link, links_html
+from instseg.visualization.page.parts import base_style, copy_script
 
 MAX_KEYS = 30
 """Categories whose colours are explained."""
@@ -26,27 +28,34 @@ HEADINGS = {
 }
 
 
-def write_audit_page(report: AuditReport, path: Path) -> None:
+def write_audit_page(report: AuditReport, path: Path, links: Sequence[Link] = ()) -> None:
     """Write the report as a page of a few MB at most, atomically.
 
     Args:
         report: what to write.
         path: the HTML file.
+        links: to reports of models on these data.
     """
-    write_text_atomically(path, audit_page(report))
+    write_text_atomically(path, audit_page(report, links))
 
 
-def audit_page(report: AuditReport) -> str:
-    """Return the page's HTML."""
+def audit_page(report: AuditReport, links: Sequence[Link] = ()) -> str:
+    """Return the page's HTML.
+
+    Args:
+        report: what to write.
+        links: to reports of models on these data.
+    """
     title = html_text(report.name, MAX_CELL)
     findings = [_section(report, severity) for severity in Severity]
     sections = [_overview(report), _gallery(report), _charts(report), *findings]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} – audit</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><main><header><h1>{title}</h1>"
-        f'<p class="hint">Audit of the labels · {html_text(report.fingerprint)}</p>{_verdict(report)}</header>'
-        f"{''.join(sections)}</main><script>{SCRIPT}</script></body></html>\n"
+        f"<style>{base_style()}{STYLE}</style></head><body><main><header><h1>{title}</h1>"
+        f'<p class="hint">Audit of the labels · {html_text(report.fingerprint)}</p>{_verdict(report)}'
+        f"{links_html(links)}</header>"
+        f"{''.join(sections)}</main><script>{copy_script()}</script></body></html>\n"
     )
 
 

@@ -1,30 +1,21 @@
-"""Style of the audit's page, light and dark, and the script that copies a command."""
+"""Style of the audit's page, light and dark, beside that of all pages."""
 
 STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --card: #f6f7f9; --ink: #1c2330; --soft: #5c6678; --line: #dde1e8;
-  --train: #2f6fde; --val: #e08a00; --test: #1f9d61; --other: #888; --fatal: #c81e3a; --warning: #a86200;
-  --info: #2b6cb0; --mark: #c2185b }
+:root { --train: #2f6fde; --val: #e08a00; --test: #1f9d61; --other: #888; --fatal: #c81e3a; --warning: #a86200;
+  --mark: #c2185b }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #14171d; --card: #1d222b; --ink: #e7eaf0; --soft: #9aa4b5; --line: #333b48; --train: #6fa3ff;
-    --val: #ffb84d; --test: #57d29a; --other: #999; --fatal: #ff6b81; --warning: #ffb84d; --info: #7ab8f5;
+  :root { --train: #6fa3ff; --val: #ffb84d; --test: #57d29a; --other: #999; --fatal: #ff6b81; --warning: #ffb84d;
     --mark: #ff7eb0 } }
-* { box-sizing: border-box }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
-main { max-width: 1200px; margin: 0 auto; padding: 24px 20px 60px }
-h1 { font-size: 24px; margin: 0 0 8px; overflow-wrap: anywhere }
 h2 { font-size: 19px; margin: 36px 0 12px }
 h2 small { font-size: 13px; font-weight: 400; color: var(--soft); margin-left: 10px }
 h3 { font-size: 16px; margin: 0 0 4px; font-weight: 600 }
 h3::first-letter { text-transform: uppercase }
-p { margin: 6px 0; max-width: 90ch }
 .badge { display: inline-block; padding: 2px 12px; border-radius: 12px; color: var(--paper); text-decoration: none;
   font-weight: 600 }
 .badge.fatal { background: var(--fatal) } .badge.warning { background: var(--warning) }
-.badge.info { background: var(--info) }
+.badge.info { background: var(--accent) }
 .note { color: var(--soft); border-left: 3px solid var(--line); padding-left: 10px }
-.hint, .where { color: var(--soft); font-size: 13px }
-.scroll { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+.where { color: var(--soft); font-size: 13px }
 th, td { padding: 4px 18px 4px 0; border-bottom: 1px solid var(--line); text-align: right }
 td { white-space: nowrap }
 th:first-child { text-align: left; font-weight: 400; color: var(--soft) }
@@ -36,7 +27,6 @@ thead th { font-weight: 600 }
   display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical }
 .charts { columns: 3 320px; column-gap: 16px }
 .charts figure { break-inside: avoid; margin-bottom: 16px }
-figure { margin: 0; background: var(--card); border-radius: 8px; padding: 12px; min-width: 0 }
 .charts figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px }
 svg { width: 100%; height: auto; display: block; font: 12px system-ui, sans-serif; fill: var(--soft) }
 svg .small { font-size: 10.5px } svg .grid { stroke: var(--line); fill: none }
@@ -44,20 +34,13 @@ svg .mark { stroke: var(--mark); stroke-dasharray: 3 3; fill: none }
 .train { fill: var(--train); background: var(--train) } .val { fill: var(--val); background: var(--val) }
 .test { fill: var(--test); background: var(--test) } .other { fill: var(--other); background: var(--other) }
 .item { display: inline-block }
-.key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin: 0 4px 0 10px }
 article { background: var(--card); border-left: 4px solid; border-radius: 6px; padding: 14px 18px; margin: 12px 0 }
 article.fatal { border-color: var(--fatal) } article.warning { border-color: var(--warning) }
-article.info { border-color: var(--info) }
+article.info { border-color: var(--accent) }
 .kind { font-family: ui-monospace, monospace; margin-right: 10px }
 ul.names { margin: 4px 0; padding: 0; list-style: none; overflow-wrap: anywhere }
 ul.names span { color: var(--soft); font-size: 13px }
-details summary { cursor: pointer; color: var(--info); font-size: 14px; margin: 6px 0 }
-code { font: 13px ui-monospace, monospace }
-pre { display: flex; align-items: flex-start; justify-content: space-between; gap: 12px; margin: 8px 0;
-  padding: 8px 12px; background: var(--paper); border: 1px solid var(--line); border-radius: 6px; white-space: pre-wrap;
-  overflow-wrap: anywhere }
-button { flex: none; font: 12px system-ui, sans-serif; color: var(--ink); background: var(--card);
-  border: 1px solid var(--line); border-radius: 4px; cursor: pointer }
+details summary { cursor: pointer; color: var(--accent); font-size: 14px; margin: 6px 0 }
 .thumbnails { display: flex; flex-wrap: wrap; gap: 12px; margin-top: 10px }
 .thumbnails figure { background: none; padding: 0; max-width: 100% }
 .thumbnails img { display: block; border-radius: 4px; max-width: 100%; width: auto; height: auto }
@@ -68,13 +51,4 @@ button { flex: none; font: 12px system-ui, sans-serif; color: var(--ink); backgr
   article { padding: 12px }
   button { padding: 6px 10px } }
 .thumbnails figcaption { font-size: 12px; color: var(--soft); overflow-wrap: anywhere }
-"""
-
-SCRIPT = """
-for (const button of document.querySelectorAll("pre button")) {
-  button.onclick = () => {
-    navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    button.textContent = "copied";
-  };
-}
 """

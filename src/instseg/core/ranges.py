@@ -53,13 +53,14 @@ class OneOf:
     """A choice of texts, or of what is written like them."""
 
     names: tuple[str, ...]
+    besides: tuple[None, ...] = ()
 
     def __contains__(self, value: object) -> bool:
         """Tell whether the value is one of these."""
-        return not isinstance(value, bool) and str(value) in self.names
+        return value in self.besides or (not isinstance(value, bool) and str(value) in self.names)
 
     def __str__(self) -> str:
-        return f"one of {', '.join(self.names)}"
+        return f"{'null or ' if self.besides else ''}one of {', '.join(self.names)}"
 
 
 @dataclass(frozen=True, slots=True)

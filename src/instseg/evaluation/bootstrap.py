@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,11 @@ from instseg.evaluation.detection_limits import COCO_LIMIT, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.intervals import draw, interval, resamples_for
 from instseg.evaluation.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
-from instseg.evaluation.weighted_curves import Curve, weighted_precisions
+from instseg.evaluation.resampling import Floats, Weights, in_parts
+from instseg.evaluation.weighted_curves import Curve, longest, weighted_precisions
 
-Weights = NDArray[np.int64]
-"""(resamples, images), the number of times each image is drawn."""
 ALL = slice(None)
 THRESHOLDS = {"": ALL, "_50": slice(0, 1), "_75": slice(5, 6)}
-CHUNK = 4_000_000  # numbers in the largest arrays, 32 MB each
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,11 @@ class ResampledAp:
         pool = Pool.of(records)
         overlaps = pool.overlaps([record.masks if kind.kind == "segm" else record.boxes for record in records])
         matches, within = match(pool, overlaps), within_areas(overlaps.areas)
-        self._curves = list(curves_of(pool, matches, within, labels, kind.thresholds, kind.area, kind.limit))
+        self.curves = list(curves_of(pool, matches, within, labels, kind.thresholds, kind.area, kind.limit))
 
     def __call__(self, weights: Weights) -> NDArray[np.float64]:
         """Return AP, (resamples,); NaN where no category has an instance to find."""
-        return resampled_ap(self._curves, weights)
+        return resampled_ap(self.curves, weights)
 
 
 def ap_interval(records: Sequence[ImageRecord], categories: Categories, metric: str) -> tuple[float, float]:
@@ -119,12 +118,11 @@ def resampled_ap(curves: Sequence[Curve], weights: Weights) -> NDArray[np.float6
     Returns:
         (resamples,); NaN where no category has an instance to find.
     """
-    longest = max((curve.is_found.size for curve in curves), default=1)
-    step = max(1, CHUNK // max(longest, weights.shape[1], 1))
-    return np.concatenate([_ap(curves, weights[i : i + step]) for i in range(0, len(weights), step)])
+    num_thresholds = max((curve.is_found.shape[1] for curve in curves), default=1)
+    return in_parts(partial(_ap, curves), weights, longest(curves) * num_thresholds)
 
 
-def _ap(curves: Sequence[Curve], weights: Weights) -> NDArray[np.float64]:
+def _ap(curves: Sequence[Curve], weights: Weights) -> Floats:
     values = np.stack([weighted_precisions(curve, weights) for curve in curves], axis=3)  # (R, T, RECALLS, category)
     defined = values[:, 0, 0] > -1  # (R, category)
     ap = np.full(len(weights), np.nan)

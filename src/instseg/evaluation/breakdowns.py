@@ -6,7 +6,7 @@ matches nothing is wrong only in the group that it would be in itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.types import ImageSize
-from instseg.evaluation.bootstrap import CHUNK, Weights, curves_of
+from instseg.evaluation.bootstrap import curves_of
 from instseg.evaluation.detection_limits import NO_LIMIT
 from instseg.evaluation.estimates import Estimate, estimates
-from instseg.evaluation.image_details import Boxes, DetailsPool
-from instseg.evaluation.matching import match
-from instseg.evaluation.weighted_curves import Curve, weighted_precisions
+from instseg.evaluation.image_details import Boxes, PlacedRecord
+from instseg.evaluation.matching import Pool, match
+from instseg.evaluation.resampling import Floats, Weights
+from instseg.evaluation.weighted_curves import Curve, mean_aps
 
 NUM_SIZES = 4
 NEIGHBOURS = (0, 2)
@@ -30,7 +31,6 @@ BORDER_PX = 1.0
 """Distance from the border of the image within which an instance counts as cut off by it."""
 
 Rows = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -50,37 +50,39 @@ class GroupNumbers:
     group: str
     num_instances: int  # crowds left out
     ap: Estimate  # over IoU 0.50:0.95; NaN where there is no instance
-    ap50: Estimate
 
 
-def by_size(pool: DetailsPool, num_groups: int = NUM_SIZES) -> Groups:
+def by_size(images: Sequence[PlacedRecord], num_groups: int = NUM_SIZES) -> Groups:
     """Group by area, as many instances in each group as can be.
 
     Args:
-        pool: the images.
+        images: each once, sorted by image_id.
         num_groups: fewer are made where many instances are of one size.
     """
-    areas = np.concatenate([np.zeros(0), *(one.record.truth_areas for one in pool.details)])
-    own = areas[~pool.rows.truth_iscrowd]
+    areas = np.concatenate([np.zeros(0), *(one.record.truth_areas for one in images)])
+    found = np.concatenate([np.zeros(0), *(one.record.masks.areas for one in images)])
+    own = areas[~np.concatenate([np.zeros(0, np.bool_), *(one.record.truth_iscrowd for one in images)])]
     inner = np.arange(1, num_groups) / num_groups
     edges = np.unique(np.quantile(own, inner, method="inverted_cdf")) if own.size else np.zeros(0)
     edges = edges[edges < own.max(initial=0)]
-    groups = (np.searchsorted(edges, each) for each in (areas, pool.near.areas))  # an area on an edge is below it
+    groups = (np.searchsorted(edges, each) for each in (areas, found))  # an area on an edge is below it
     return Groups("size", _size_names(edges), *groups)
 
 
 def _size_names(edges: Floats) -> tuple[str, ...]:
+    """Name the sizes by their edges, with as many digits as tell these apart."""
     if not edges.size:
         return ("all",)
-    sizes = [f"{edge:,.0f}" for edge in edges]
+    digits = next(digits for digits in range(18) if len({f"{edge:.{digits}f}" for edge in edges}) == len(edges))
+    sizes = [f"{edge:,.{digits}f}" for edge in edges]
     between = (f"{low} to {high} px²" for low, high in pairwise(sizes))
     return (f"up to {sizes[0]} px²", *between, f"above {sizes[-1]} px²")
 
 
-def by_crowding(pool: DetailsPool) -> Groups:
+def by_crowding(images: Sequence[PlacedRecord]) -> Groups:
     """Group by the number of other instances of the image, of any category, whose boxes overlap one's own."""
     truths, detections = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for one in pool.details:
+    for one in images:
         truths.append(_num_neighbours(one.truth_boxes, one.truth_boxes))
         detections.append(_num_neighbours(one.boxes, one.truth_boxes))
     names = ("alone", "1 or 2 neighbours", "3 or more neighbours")
@@ -97,10 +99,10 @@ def _num_neighbours(boxes: Boxes, truth_boxes: Boxes) -> Rows:
     return neighbours
 
 
-def by_border(pool: DetailsPool) -> Groups:
+def by_border(images: Sequence[PlacedRecord]) -> Groups:
     """Group by whether an instance is cut off by the border of the image."""
     truths, detections = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for one in pool.details:
+    for one in images:
         truths.append(_is_cut(one.truth_boxes, one.image_size))
         detections.append(_is_cut(one.boxes, one.image_size))
     return Groups("border", ("whole", "cut off by the border"), np.concatenate(truths), np.concatenate(detections))
@@ -112,40 +114,48 @@ def _is_cut(boxes: Boxes, image_size: ImageSize) -> Rows:
     return np.asarray(is_cut, dtype=np.int64)
 
 
-def breakdown(pool: DetailsPool, groups: Groups, categories: Categories, drawn: Weights) -> list[GroupNumbers]:
-    """Measure the mask AP of each group.
+@dataclass(eq=False, frozen=True, slots=True)
+class GroupCurves:
+    """Curves of one group of instances."""
+
+    group: str
+    num_instances: int  # crowds left out
+    curves: list[Curve]  # one for each category
+
+
+def group_curves(images: Sequence[PlacedRecord], groups: Groups, categories: Categories) -> Iterator[GroupCurves]:
+    """Yield the curves of each group over all detections.
 
     Args:
-        pool: the images.
-        groups: of its rows.
+        images: each once, sorted by image_id.
+        groups: of their rows.
         categories: names of the labels 1...
-        drawn: draws of the images for the intervals, as ``draws_for`` returns them.
     """
     places = np.arange(len(groups.names))
     within, is_own = groups.detections[:, None] == places, groups.truths[:, None] == places
-    is_crowd = pool.rows.truth_iscrowd[:, None]
-    rows = replace(pool.rows, truth_ignored=is_crowd | ~is_own)
-    matches = match(rows, rows.overlaps([one.record.masks for one in pool.details]))
+    rows = Pool.of([one.record for one in images])
+    is_crowd = rows.truth_iscrowd[:, None]
+    rows = replace(rows, truth_ignored=is_crowd | ~is_own)
+    matches = match(rows, rows.overlaps([one.record.masks for one in images]))
     labels, counts = range(1, len(categories) + 1), (is_own & ~is_crowd).sum(axis=0).tolist()
-    numbers: list[GroupNumbers] = []
     for place, (name, count) in enumerate(zip(groups.names, counts, strict=True)):
-        curves = list(curves_of(rows, matches, within, labels, group=place, limit=NO_LIMIT))
-        ap, ap50 = estimates(partial(_aps, curves), drawn)
-        numbers.append(GroupNumbers(name, count, ap, ap50))
-    return numbers
+        curves = curves_of(rows, matches, within, labels, group=place, limit=NO_LIMIT)
+        yield GroupCurves(name, count, list(curves))
 
 
-def _aps(curves: Sequence[Curve], weights: Weights) -> Floats:
-    """Return AP over all IoU thresholds and at the lowest, (resamples, 2)."""
-    step = max(1, CHUNK // max([1, *(len(curve.images) for curve in curves)]))
-    return np.concatenate([_aps_of(curves, weights[start : start + step]) for start in range(0, len(weights), step)])
+def breakdown(
+    images: Sequence[PlacedRecord], groups: Groups, categories: Categories, drawn: Weights
+) -> list[GroupNumbers]:
+    """Measure the mask AP of each group.
 
-
-def _aps_of(curves: Sequence[Curve], weights: Weights) -> Floats:
-    total, number = np.zeros((len(weights), 2)), np.zeros((len(weights), 1))
-    for curve in curves:
-        precisions = weighted_precisions(curve, weights)
-        is_there = precisions[:, 0, :1] > -1
-        total += np.where(is_there, np.stack([precisions.mean(axis=(1, 2)), precisions[:, 0].mean(axis=1)], 1), 0)
-        number += is_there
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    Args:
+        images: each once, sorted by image_id.
+        groups: of their rows.
+        categories: names of the labels 1...
+        drawn: draws of the images for the intervals, as ``draws_for`` returns them.
+    """
+    of_groups = group_curves(images, groups, categories)
+    return [
+        GroupNumbers(one.group, one.num_instances, estimates(partial(mean_aps, one.curves), drawn)[0])
+        for one in of_groups
+    ]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.evaluation.assignment import Assignment
-from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.one_to_one import NONE
+from instseg.evaluation.resampling import Weights
 
 NUM_BINS = 10
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.atomic import replacing
 from instseg.core.records import RecordError
 
 DAMAGED = (
@@ -23,6 +24,7 @@ INTEGERS, FLOATS, FLAGS, TEXTS = "whole numbers", "finite numbers", "truth value
 KINDS = {INTEGERS: "iu", FLOATS: "f", FLAGS: "b", TEXTS: "U"}
 
 
+Column = NDArray[np.generic]
 Row = TypeVar("Row", bound=np.generic)
 MAX_ROWS = 2**31
 MAX_INTEGER = 2**63 - 1
@@ -194,6 +196,33 @@ def _read_arrays(path: Path, remedy: str) -> dict[str, NDArray[np.generic]]:
             f"{path} ({path.stat().st_size} bytes): expected a file of columns, found a damaged one, which may be cut "
             f"off: {reason}; {remedy}"
         ) from error
+
+
+def write_columns(path: Path, columns: Mapping[str, Column]) -> None:
+    """Write compressed columns, atomically.
+
+    Args:
+        path: the file.
+        columns: name -> column; ``format`` is among them.
+    """
+    with replacing(path, sync=True) as scratch, scratch.open("wb") as file:
+        save: Callable[..., None] = np.savez_compressed  # whose own parameters are not among the columns' names
+        save(file, **columns)
+
+
+def sizes_of(of_images: Sequence[Sequence[object] | Column]) -> NDArray[np.int64]:
+    """Return the number of rows of each image, (I,)."""
+    return np.array([len(rows) for rows in of_images], dtype=np.int64)
+
+
+def joined(of_images: Sequence[Column], kind: type[Row]) -> NDArray[Row]:
+    """Return the rows of all images as one column.
+
+    Args:
+        of_images: rows of each.
+        kind: type of the column.
+    """
+    return np.concatenate([np.zeros(0, kind), *of_images]).astype(kind)
 
 
 def split_rows(column: NDArray[Row], sizes: NDArray[np.int64]) -> Sequence[NDArray[Row]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment, ious_of
-from instseg.evaluation.bootstrap import Weights
-from instseg.evaluation.estimates import Estimate, Measure, estimates, ratio_of_sums
+from instseg.evaluation.estimates import Estimate, estimates, ratio_of_sums
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.image_record import MIN_IOU
 from instseg.evaluation.one_to_one import NONE, take_first
+from instseg.evaluation.resampling import Measure, Weights
 
 BACKGROUND = 0
 """Label of the row of detections that find nothing, and of the column of instances that are missed."""
@@ -61,13 +61,15 @@ class Confusion:
     cases: Cases
     num_images: int
 
-    def fractions(self, drawn: Weights) -> dict[tuple[int, int], Estimate]:
+    def fractions(self, drawn: Weights, labels: Collection[int]) -> dict[tuple[int, int], Estimate]:
         """Return the fraction of the instances of its row that is in each cell that is not empty.
 
         Args:
             drawn: draws of the images for the intervals, as ``draws_for`` returns them.
+            labels: of the rows and columns that are wanted.
         """
-        cells = [(int(t), int(p)) for t, p in np.argwhere(self.matrix > 0) if t != BACKGROUND]
+        found = [(int(t), int(p)) for t, p in np.argwhere(self.matrix > 0)]
+        cells = [(t, p) for t, p in found if t != BACKGROUND and t in labels and p in labels]
         return dict(zip(cells, estimates(self._measure(cells), drawn), strict=True))
 
     def _measure(self, cells: list[tuple[int, int]]) -> Measure:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.bootstrap import CHUNK, Weights
 from instseg.evaluation.error_types import CLASSIFICATION, LOCALISATION, MISSED, TYPES, TypedErrors
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import DetailsPool
+from instseg.evaluation.resampling import Floats, Weights, in_parts
 from instseg.evaluation.weighted_curves import Curve, weighted_precisions
 
 RECALLS = np.arange(101) / 100  # of which ten differ from COCO's in their last bit
@@ -19,7 +20,6 @@ FALSE_POSITIVES, FALSE_NEGATIVES = "false positives", "false negatives"
 
 Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,7 @@ def _sorted(pool: DetailsPool, rows: Rows, labels: Rows, is_right: Flags, to_fin
 def _mean_ap(curves: list[Curve], weights: Weights) -> Floats:
     """Return the mean AP (resamples,) of the categories that have an instance or a detection; NaN where none has."""
     longest = max((len(curve.images) for curve in curves), default=1)
-    step = max(1, CHUNK // max(longest, weights.shape[1], 1))
-    parts = [weights[start : start + step] for start in range(0, len(weights), step)]
-    return np.concatenate([_mean_ap_of(curves, part) for part in parts])
+    return in_parts(partial(_mean_ap_of, curves), weights, longest)
 
 
 def _mean_ap_of(curves: list[Curve], weights: Weights) -> Floats:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.intervals import draw, interval, resamples_for
-
-Floats = NDArray[np.float64]
-Measure = Callable[[Weights], Floats]
-"""Returns (resamples, numbers) for weights (resamples, images); NaN where undefined."""
+from instseg.evaluation.resampling import Floats, Measure, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +53,17 @@ def estimates(measure: Measure, drawn: Weights) -> list[Estimate]:
     num_images = drawn.shape[1]
     values = measure(np.ones((1, num_images), np.int64))[0]
     resampled = measure(drawn) if len(drawn) else np.zeros((0, len(values)))
-    return [_estimate(float(value), column, num_images) for value, column in zip(values, resampled.T, strict=True)]
+    return [estimate_of(float(value), column, num_images) for value, column in zip(values, resampled.T, strict=True)]
 
 
-def _estimate(value: float, resampled: Floats, num_images: int) -> Estimate:
+def estimate_of(value: float, resampled: Floats, num_images: int) -> Estimate:
+    """Return a number with its interval; without one where no resample is defined.
+
+    Args:
+        value: on all images; NaN where undefined.
+        resampled: (resamples,) the same on draws of the images.
+        num_images: in each.
+    """
     if math.isnan(value) or not np.isfinite(resampled).any():
         return Estimate(value, math.nan, math.nan)
     return Estimate(value, *interval(resampled, num_images))

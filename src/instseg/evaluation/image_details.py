@@ -25,17 +25,20 @@ Boxes = NDArray[np.float64]
 
 
 @dataclass(eq=False, slots=True)
-class ImageDetails:
-    """Record of an image with N instances and D detections, the pairs that are near each other, and their boxes.
-
-    All rows of detections are those of the record: by label, best score first.
-    """
+class PlacedRecord:
+    """Record of an image with N instances and D detections, and where these lie; rows are those of the record."""
 
     record: ImageRecord
     image_size: ImageSize
-    predicted_rows: NDArray[np.int64]  # (D,) row of each detection in the prediction
     truth_boxes: Boxes  # (N, 4)
     boxes: Boxes  # (D, 4)
+
+
+@dataclass(eq=False, slots=True)
+class ImageDetails(PlacedRecord):
+    """The same with the pairs that are near each other."""
+
+    predicted_rows: NDArray[np.int64]  # (D,) row of each detection in the prediction
     near: Overlaps  # masks of any two labels with an IoU of at least NEAR_IOU; with a crowd as in the record
 
     @classmethod

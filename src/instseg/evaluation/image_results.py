@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,17 +11,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.atomic import replacing
 from instseg.core.categories import Categories
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
-from instseg.evaluation.columns_file import MAX_INTEGER, Columns, Row, read_columns, split_rows
+from instseg.evaluation.columns_file import (
+    MAX_INTEGER,
+    Column,
+    Columns,
+    joined,
+    read_columns,
+    sizes_of,
+    split_rows,
+    write_columns,
+)
 from instseg.evaluation.image_record import ImageRecord, Overlaps
 
 FILE_NAME = "test_images.npz"
 VALIDATION_FILE_NAME = "val_images.npz"  # of the best validation
 FORMAT = 1
-Column = NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +53,27 @@ def write_image_results(path: Path, results: ImageResults) -> None:
         "image_ids": np.array([record.image_id for record in records], dtype=np.int64),
         "file_names": np.array(results.file_names, dtype=np.str_),
         "categories": np.array(results.categories.names, dtype=np.str_),
-        "truth_sizes": _sizes([record.truth_labels for record in records]),
-        "truth_labels": _joined([record.truth_labels for record in records], np.int32),
-        "truth_areas": _joined([record.truth_areas for record in records], np.float64),
-        "truth_iscrowd": _joined([record.truth_iscrowd for record in records], np.bool_),
-        "sizes": _sizes([record.labels for record in records]),
-        "labels": _joined([record.labels for record in records], np.int32),
-        "scores": _joined([record.scores for record in records], np.float64),
+        "truth_sizes": sizes_of([record.truth_labels for record in records]),
+        "truth_labels": joined([record.truth_labels for record in records], np.int32),
+        "truth_areas": joined([record.truth_areas for record in records], np.float64),
+        "truth_iscrowd": joined([record.truth_iscrowd for record in records], np.bool_),
+        "sizes": sizes_of([record.labels for record in records]),
+        "labels": joined([record.labels for record in records], np.int32),
+        "scores": joined([record.scores for record in records], np.float64),
         **_overlap_columns("boxes", [record.boxes for record in records]),
         **_overlap_columns("masks", [record.masks for record in records]),
     }
-    with replacing(path, sync=True) as scratch, scratch.open("wb") as file:
-        save: Callable[..., None] = np.savez_compressed  # whose own parameters are not among the columns' names
-        save(file, **columns)
+    write_columns(path, columns)
 
 
 def _overlap_columns(kind: str, overlaps: Sequence[Overlaps]) -> dict[str, Column]:
     return {
-        f"{kind}/areas": _joined([one.areas for one in overlaps], np.float64),
-        f"{kind}/sizes": _sizes([one.ious for one in overlaps]),
-        f"{kind}/detections": _joined([one.detections for one in overlaps], np.int32),
-        f"{kind}/truths": _joined([one.truths for one in overlaps], np.int32),
-        f"{kind}/ious": _joined([one.ious for one in overlaps], np.float64),
+        f"{kind}/areas": joined([one.areas for one in overlaps], np.float64),
+        f"{kind}/sizes": sizes_of([one.ious for one in overlaps]),
+        f"{kind}/detections": joined([one.detections for one in overlaps], np.int32),
+        f"{kind}/truths": joined([one.truths for one in overlaps], np.int32),
+        f"{kind}/ious": joined([one.ious for one in overlaps], np.float64),
     }
-
-
-def _sizes(of_images: Sequence[Column]) -> NDArray[np.int64]:
-    return np.array([len(rows) for rows in of_images], dtype=np.int64)
-
-
-def _joined(of_images: Sequence[Column], kind: type[Row]) -> NDArray[Row]:
-    return np.concatenate([np.zeros(0, kind), *of_images]).astype(kind)
 
 
 def read_image_results(path: Path) -> ImageResults:

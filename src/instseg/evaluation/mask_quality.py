@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment
-from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.estimates import Estimate, estimates, ratios
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.one_to_one import NONE
+from instseg.evaluation.resampling import Weights
 
 ALL = "all"
 PANOPTIC_IOU = 0.5

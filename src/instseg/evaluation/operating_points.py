@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment
-from instseg.evaluation.bootstrap import CHUNK, Weights
-from instseg.evaluation.estimates import Estimate, Measure, estimates
+from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.goal import F1, PRECISION, RECALL, Goal
 from instseg.evaluation.image_details import InstancePool
+from instseg.evaluation.resampling import Floats, Weights, in_parts
 from instseg.evaluation.score_curves import Counted, ScoreCurve
 
 NOTHING = Estimate(math.nan, math.nan, math.nan)
@@ -21,7 +21,6 @@ THRESHOLDS_DRAWN = 500
 """Thresholds of a category to choose from on each draw of the images, so that a validation is not long."""
 
 Rows = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,9 @@ def _point(category: str, curve: ScoreCurve, goal: Goal, drawn: Weights) -> Oper
     achieved = float(_values(counted, goal.measure)[0, chosen])
     is_reached = goal.measure == F1 or achieved >= goal.wanted
     reason = f"{category}: {goal.measure} {goal.wanted:g} is not reached; the best is {achieved:.3f}"
-    threshold, numbers = _threshold(curve, goal, chosen, drawn), _achieved(curve, chosen, drawn)
-    return OperatingPoint(category, threshold, *numbers, is_reached, "" if is_reached else reason)
+    precision, recall, f1 = estimates(curve.at_threshold(float(curve.thresholds[chosen])), drawn)
+    threshold = _threshold(curve, goal, chosen, drawn)
+    return OperatingPoint(category, threshold, precision, recall, f1, is_reached, "" if is_reached else reason)
 
 
 def _threshold(curve: ScoreCurve, goal: Goal, chosen: int, drawn: Weights) -> Estimate:
@@ -85,20 +85,8 @@ def _threshold(curve: ScoreCurve, goal: Goal, chosen: int, drawn: Weights) -> Es
 
     lower = float(curve.thresholds[chosen + 1]) if chosen + 1 < len(curve.thresholds) else math.nan
     value = shortest_between(lower, float(curve.thresholds[chosen]))
-    spread = estimates(_in_parts(choose_anew, thinned), drawn)[0]
+    spread = estimates(lambda weights: in_parts(choose_anew, weights, len(thinned.ends)), drawn)[0]
     return Estimate(value, min(spread.low, value), spread.high)
-
-
-def _achieved(curve: ScoreCurve, chosen: int, drawn: Weights) -> tuple[Estimate, Estimate, Estimate]:
-    """Return precision, recall and F1 at a threshold."""
-    alone = replace(curve, thresholds=curve.thresholds[[chosen]], ends=curve.ends[[chosen]])
-
-    def measure(weights: Weights) -> Floats:
-        counted = alone.counted(weights)
-        return np.concatenate([_values(counted, name) for name in (PRECISION, RECALL, F1)], axis=1)
-
-    precision, recall, f1 = estimates(measure, drawn)
-    return precision, recall, f1
 
 
 def _values(counted: Counted, measure: str) -> Floats:
@@ -113,16 +101,6 @@ def _choose(counted: Counted, goal: Goal) -> Rows:
     lowest_first = is_good[:, ::-1] if goal.measure == PRECISION else is_good
     places: Rows = np.argmax(lowest_first, axis=1)
     return is_good.shape[1] - 1 - places if goal.measure == PRECISION else places
-
-
-def _in_parts(measure: Measure, curve: ScoreCurve) -> Measure:
-    """Return the measure that is taken of a few resamples at a time."""
-    step = max(1, CHUNK // len(curve.ends))
-
-    def measured(weights: Weights) -> Floats:
-        return np.concatenate([measure(weights[start : start + step]) for start in range(0, len(weights), step)])
-
-    return measured
 
 
 def shortest_between(low: float, high: float) -> float:

@@ -1,52 +1,25 @@
-"""Recalibration of scores: monotone functions that make a score the fraction of detections that are right.
+"""Fits of the functions that make a score the fraction of detections that are right, and how well they do.
 
-Each is a few numbers, fitted on images that the network was not trained on, and applied to any scores.
+They are fitted on images that the network was not trained on, and applied to any scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
 
+from instseg.core.recalibration import Isotonic, Recalibration, Temperature, logits, recalibrated
 from instseg.evaluation.calibration import Scored, expected_error
 
-MARGIN = 1e-6  # of scores to 0 and 1, whose logits are infinite
 TEMPERATURES = 0.05, 20.0
 NUM_FOLDS = 5
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Temperature:
-    """Division of the logit of a score by one number (Guo et al., 2017); ranks stay as they are."""
-
-    temperature: float
-
-    def __call__(self, scores: Floats) -> Floats:
-        """Return the recalibrated scores, of any shape, 0 to 1."""
-        recalibrated: Floats = expit(_logits(scores) / self.temperature)
-        return recalibrated
-
-
-@dataclass(frozen=True, slots=True)
-class Isotonic:
-    """Line through points that never falls (Zadrozny & Elkan, 2002); scores between level points become equal."""
-
-    scores: tuple[float, ...]  # ascending
-    fractions: tuple[float, ...]  # of detections that are right, not descending
-
-    def __call__(self, scores: Floats) -> Floats:
-        """Return the recalibrated scores, of any shape, 0 to 1."""
-        return np.interp(scores, self.scores, self.fractions)
-
-
-Recalibration = Temperature | Isotonic
 Fit = Callable[[Floats, NDArray[np.bool_]], Recalibration]
 
 
@@ -59,7 +32,7 @@ def fit_temperature(scores: Floats, is_right: NDArray[np.bool_]) -> Temperature:
     """
     if not len(scores):
         return Temperature(1.0)
-    signed = np.where(is_right, 1.0, -1.0) * _logits(scores)
+    signed = np.where(is_right, 1.0, -1.0) * logits(scores)
 
     def loss(log_temperature: float) -> float:
         return float(np.logaddexp(0, -signed / np.exp(log_temperature)).mean())
@@ -98,15 +71,14 @@ def expected_error_after(fit: Fit, scored: Scored) -> float:
         fit: ``fit_temperature`` or ``fit_isotonic``.
         scored: detections; their images are divided into NUM_FOLDS parts.
     """
-    recalibrated = scored.scores.copy()
+    after = scored.scores.copy()
     folds = scored.images % NUM_FOLDS
     for fold in range(NUM_FOLDS):
         held_out = folds == fold
         recalibration = fit(scored.scores[~held_out], scored.is_right[~held_out])
-        recalibrated[held_out] = recalibration(scored.scores[held_out])
-    return expected_error(recalibrated, scored.is_right)
+        after[held_out] = recalibrated(recalibration, scored.scores[held_out])
+    return expected_error(after, scored.is_right)
 
 
-def _logits(scores: Floats) -> Floats:
-    logits: Floats = logit(np.clip(scores, MARGIN, 1 - MARGIN))
-    return logits
+FITS: Mapping[str, Fit] = {"isotonic": fit_isotonic, "temperature": fit_temperature}
+"""Value of the key ``recalibrate`` -> the fit."""

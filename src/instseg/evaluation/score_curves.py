@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from instseg.evaluation.assignment import Assignment
-from instseg.evaluation.bootstrap import Weights
 from instseg.evaluation.estimates import ratios
 from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.one_to_one import NONE
+from instseg.evaluation.resampling import Floats, Measure, Weights
 
 Rows = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ class ScoreCurve:
         """Count under any weights of the images, (R, images)."""
         right = self._num_kept(self.is_right, weights)
         wrong = self._num_kept(~self.is_right, weights)
-        return Counted(right, wrong, weights[:, self.truth_images].sum(axis=1, keepdims=True))
+        of_images = np.bincount(self.truth_images, minlength=weights.shape[1])
+        return Counted(right, wrong, (weights @ of_images)[:, None])
 
     def _num_kept(self, chosen: NDArray[np.bool_], weights: Weights) -> Rows:
         """Count the chosen detections that each threshold keeps, (R, K)."""
@@ -92,6 +92,18 @@ class ScoreCurve:
             return self
         rows = np.unique([kept, *np.linspace(0, len(self.ends) - 1, num_thresholds).round().astype(np.int64).tolist()])
         return replace(self, thresholds=self.thresholds[rows], ends=self.ends[rows])
+
+    def at_threshold(self, threshold: float) -> Measure:
+        """Return the measure of precision, recall and F1, (R, 3), of the detections with this score or a higher one."""
+        num_kept = int((self.thresholds >= np.float32(threshold)).sum())  # scores are of that precision
+        last = self.ends[num_kept - 1 : num_kept] if num_kept else np.array([-1])
+        alone = replace(self, thresholds=np.array([threshold]), ends=last)
+
+        def measure(weights: Weights) -> Floats:
+            counted = alone.counted(weights)
+            return np.concatenate([counted.precision(), counted.recall(), counted.f1()], axis=1)
+
+        return measure
 
     def once(self, num_images: int) -> Counted:
         """Count every image once."""

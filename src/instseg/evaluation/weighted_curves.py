@@ -5,17 +5,20 @@ The order of the detections is the same under all weights, so the curves of all 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from instseg.evaluation.resampling import Floats, in_parts
+
 RECALLS = np.linspace(0, 1, 101)
 """Recalls at which COCO reads a precision-recall curve."""
 
 Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,51 @@ def weighted_precisions(curve: Curve, weights: Counts, recalls: Floats = RECALLS
         precisions[:, threshold] = _read_off(num_found, wrong[:, found], needed)
     precisions[positives == 0] = -1
     return precisions
+
+
+def category_aps(curves: Sequence[Curve], weights: Counts) -> Floats:
+    """Return AP over all IoU thresholds and at the lowest, of each category under each weighting.
+
+    Args:
+        curves: of C categories.
+        weights: (R, images).
+
+    Returns:
+        (R, C, 2); NaN where there is nothing to find.
+    """
+    return in_parts(partial(_category_aps, curves), weights, longest(curves))
+
+
+def mean_aps(curves: Sequence[Curve], weights: Counts) -> Floats:
+    """Return the mean over the categories of what ``category_aps`` returns, (R, 2).
+
+    Args:
+        curves: of C categories.
+        weights: (R, images).
+    """
+    return mean_defined(category_aps(curves, weights))
+
+
+def mean_defined(aps: Floats) -> Floats:
+    """Return the mean over categories, (R, 2) of (R, C, 2); NaN where no category is defined."""
+    is_there = ~np.isnan(aps)
+    number = is_there.sum(axis=1)
+    return np.where(number > 0, np.where(is_there, aps, 0).sum(axis=1) / np.maximum(number, 1), np.nan)
+
+
+def longest(curves: Sequence[Curve]) -> int:
+    """Return the number of detections of the longest curve."""
+    return max((len(curve.images) for curve in curves), default=0)
+
+
+def _category_aps(curves: Sequence[Curve], weights: Counts) -> Floats:
+    aps = np.full((len(weights), len(curves), 2), np.nan)
+    for place, curve in enumerate(curves if len(weights) else ()):
+        precisions = weighted_precisions(curve, weights)
+        is_there = precisions[:, 0, 0] > -1
+        aps[is_there, place, 0] = precisions[is_there].mean(axis=(1, 2))
+        aps[is_there, place, 1] = precisions[is_there, 0].mean(axis=1)
+    return aps
 
 
 def _undecided(curve: Curve, weights: Counts) -> tuple[Counts, Counts]:

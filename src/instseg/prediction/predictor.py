@@ -14,7 +14,7 @@ from typing import Protocol
 
 import torch
 
-from instseg.checkpoints.operating_points import OperatingPoints
+from instseg.checkpoints.operating_points import OperatingPoints, recalibrated_by
 from instseg.core.errors import InstsegError
 from instseg.core.precision import autocast, fastest_precision
 from instseg.core.segmenter import InstanceSegmenter, as_module
@@ -39,7 +39,7 @@ class Predictor:
         model: moved to the device and put into evaluation mode.
         resize: as in training.
         device: auto (a GPU where there is one), cpu, cuda, cuda:1, mps.
-        operating_points: score thresholds that were chosen in its training.
+        operating_points: score thresholds that were chosen in its training, and the recalibration of its scores.
         precision: auto (the fastest of the device), 32-true or bf16-mixed.
     """
 
@@ -77,7 +77,8 @@ class Predictor:
         ids = range(len(images)) if image_ids is None else image_ids
         batch = self.batch([self.resize(image) for image in images], ids, [_size(image) for image in images])
         with self.at_work(batch):
-            return self.model.predict(batch)
+            found = self.model.predict(batch)
+        return recalibrated_by(self.operating_points, found)
 
     def batch(self, images: Sequence[Image], image_ids: Sequence[int], sizes: Sequence[ImageSize]) -> Batch:
         """Return a batch on the device.

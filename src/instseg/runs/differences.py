@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 ABSENT = "absent"
 CHANGES_NOTHING = (
     "run_dir", "outputs", "cache_dir", "resume", "reproduce", "stage", "checkpoint", "num_workers", "logger", "metrics",
-    "colour_by", "operating_point",
+    "colour_by", "operating_point", "recalibrate",
     "trainer.enable_progress_bar", "trainer.checkpoint_every_minutes", "trainer.log_every_n_steps",
     *(f"callbacks.{name}" for name in ("best", "last", "pictures", "throughput", "curves", "progress", "profile")),
 )  # fmt: skip

@@ -7,7 +7,8 @@ same ones for both runs; how its difference varies says how far it can be truste
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from instseg.evaluation.chance import LEVEL, MIN_IMAGES, bonferroni, is_beyond_c
 from instseg.evaluation.image_results import FILE_NAME, ImageResults, read_image_results
 from instseg.evaluation.intervals import RESAMPLES, draw, interval
 from instseg.runs.folders import folder_of
+
+COMMON = "images=common compares them on those that all were tested on"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def check_comparable(one: ImageResults, other: ImageResults) -> None:
     if alone or others_alone:
         parts = [("only the one", sorted(alone)), ("only the other", sorted(others_alone))]
         said = "; ".join(f"{who} was tested on {len(names)}: {list_names(names, 3)}" for who, names in parts if names)
-        raise InstsegError(f"the runs were tested on different images, and cannot be compared: {said}")
+        raise InstsegError(f"the runs were tested on different images, and cannot be compared: {said}; {COMMON}")
     for a, b, name in zip(one.records, other.records, one.file_names, strict=True):
         same = np.array_equal(a.truth_labels, b.truth_labels) and np.array_equal(a.truth_areas, b.truth_areas)
         if a.image_id != b.image_id or not same or not np.array_equal(a.truth_iscrowd, b.truth_iscrowd):
@@ -103,6 +106,28 @@ def check_comparable(one: ImageResults, other: ImageResults) -> None:
         raise InstsegError(
             f"{plural(len(one.records), 'test image')}: too few for a comparison, expected {MIN_IMAGES} or more"
         )
+
+
+def on_common_images(of_runs: Sequence[ImageResults]) -> list[ImageResults]:
+    """Return the results on the images that all runs were tested on, in the order of the first run.
+
+    Args:
+        of_runs: what each run found.
+
+    Raises:
+        InstsegError: there is no such image.
+    """
+    common = set.intersection(*(set(results.file_names) for results in of_runs))
+    names = [name for name in of_runs[0].file_names if name in common]
+    if not names:
+        raise InstsegError("the runs were tested on no image in common")
+    return [_on_images(results, names) for results in of_runs]
+
+
+def _on_images(results: ImageResults, names: Sequence[str]) -> ImageResults:
+    places = {name: place for place, name in enumerate(results.file_names)}
+    records = [replace(results.records[places[name]], image_id=number) for number, name in enumerate(names, start=1)]
+    return ImageResults(records, [*names], results.categories)
 
 
 def read_run(run: Path) -> ImageResults:

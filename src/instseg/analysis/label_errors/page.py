@@ -21,7 +21,7 @@ from instseg.analysis.page.content import (
     TableCell,
     ToDo,
 )
-from instseg.analysis.shown import Showcase, in_turns
+from instseg.analysis.shown import Showcase, in_turns, sight_of
 from instseg.core.text import plural
 
 MAX_SHOWN = 48
@@ -59,7 +59,7 @@ def build_page(
         f"{plural(len(likely), 'label error')} likely among {plural(num_labels, 'label')}. Look before you correct: "
         "a model can be wrong, too, above all about what is rare."
     )
-    showcase = Showcase(judged.subject(), _drawn(judged, suspicions), describe)
+    showcase = Showcase([judged.subject()], [_drawn(judged, suspicions)])
     galleries = _galleries(suspicions, showcase)
     todo = "Every correction is a proposal in a copy of the label file; the labels themselves are not touched."
     sections = [
@@ -67,7 +67,16 @@ def build_page(
         _counts(suspicions, min_score),
         galleries,
     ]
-    return Page(title, _subtitle(judged), figures, verdict, sections, showcase.shown, [*judged.notes])
+    return Page(
+        title,
+        _subtitle(judged),
+        figures,
+        verdict,
+        sections,
+        showcase.shown,
+        [*judged.notes, *showcase.notes],
+        "label errors",
+    )
 
 
 def _subtitle(judged: Judged) -> str:
@@ -84,13 +93,13 @@ def _counts(suspicions: Sequence[Suspicion], min_score: float) -> Section:
     return Section("kinds", "How many of each kind", "Likely ones have a proposed correction.", Table(heads, rows))
 
 
-def _galleries(suspicions: Sequence[Suspicion], showcase: Showcase[Suspicion]) -> Section:
+def _galleries(suspicions: Sequence[Suspicion], showcase: Showcase) -> Section:
     groups = {kind: [one for one in suspicions if one.kind == kind and one.score >= MIN_SHOWN_SCORE] for kind in Kind}
     groups = {kind: group for kind, group in groups.items() if group}
     galleries = showcase.shown.galleries = {kind.value: [] for kind in groups}
     kinds = [*groups]
     for number, one in in_turns([group[:MAX_SHOWN] for group in groups.values()]):
-        if (shown := showcase.add(one)) is not None:
+        if (shown := showcase.add(sight_of(one, describe(one, showcase.runs[0])))) is not None:
             galleries[kinds[number].value].append(shown)
     content = [_gallery(kind, len(group), len(galleries[kind.value])) for kind, group in groups.items()]
     return Section("suspicions", "The suspicions", HOW_RANKED, Galleries(content))

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from instseg.visualization.page.links import Link
+
+MAX_COLUMNS = 4
+"""Pictures of a case in one row."""
+
 
 class Shape(msgspec.Struct):
     """A mask as the path of an SVG, in pixels of the shown image."""
@@ -24,8 +29,8 @@ class ShownImage(msgspec.Struct):
     width: int
     height: int
     truths: list[Shape]
-    found: list[Shape]
-    """The detections above the thresholds."""
+    found: list[list[Shape]]
+    """The detections of each run above its thresholds."""
 
 
 class ShownCase(msgspec.Struct):
@@ -36,19 +41,27 @@ class ShownCase(msgspec.Struct):
     box: list[float]
     """x, y, width, height of the instances in question, px of the shown image."""
     truths: list[int]
-    detections: list[int]
-    """Rows of ``ShownImage.truths`` and ``found``."""
+    """Rows of ``ShownImage.truths``."""
+    detections: list[list[int]]
+    """Rows of the list of each run in ``ShownImage.found``."""
 
 
 class Shown(msgspec.Struct):
     """All that the script of the page shows."""
 
+    runs: list[str] = []
+    """Names of the runs that are shown side by side; empty for one run alone."""
     images: list[ShownImage] = []
     cases: list[ShownCase] = []
     galleries: dict[str, list[int]] = {}
     """Gallery -> numbers of cases."""
     cells: dict[str, list[int]] = {}
     """Cell of the confusion matrix -> numbers of cases."""
+
+    @property
+    def columns(self) -> int:
+        """Pictures of a case beside each other."""
+        return min(max(1, len(self.runs)), MAX_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,9 @@ class TableCell:
     text: str
     value: float | str
     note: str = ""
+    href: str = ""
+    mark: str = ""
+    """``better`` or ``worse``, for a difference that is beyond chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +169,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Cases of one kind; which, is in ``Shown.galleries``."""
+    """Cases of one kind; their numbers are in ``Shown.galleries``."""
 
     key: str
     title: str
@@ -193,3 +209,5 @@ class Page:
     sections: list[Section]
     shown: Shown
     notes: list[str] = field(default_factory=list)
+    kind: str = "report"
+    links: list[Link] = field(default_factory=list)

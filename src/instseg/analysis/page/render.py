@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from instseg.analysis.page.content import Page
 from instseg.core.atomic import write_text_atomically
+from instseg.visualization.page.links import links_html
+from instseg.visualization.page.parts import base_style, copy_script
 
 
 def write_page(page: Page, path: Path) -> None:
@@ -32,8 +34,9 @@ def render(page: Page) -> str:
     loader = PackageLoader("instseg.analysis", "page")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.get_template("report.html")
-    style, script = (Markup(_text(name)) for name in ("report.css", "report.js"))
-    return template.render(page=page, style=style, script=script, cases=_script_json(page))
+    style, script = Markup(base_style() + _text("report.css")), Markup(_text("report.js") + copy_script())
+    links = Markup(links_html(page.links))
+    return template.render(page=page, links=links, style=style, script=script, cases=_script_json(page))
 
 
 def _text(name: str) -> str:

@@ -23,14 +23,31 @@ function around(item, image) {
   return [left, top, w, h];
 }
 
-function draw(svg, item, view) {
+/* One picture for each run, side by side. */
+function pictures(item) {
+  return shown.images[item.image].found.map((_, run) => {
+    const figure = document.createElement("figure");
+    figure.className = "view";
+    const name = shown.runs[run];
+    figure.append(make("svg", { role: "img", "aria-label": name ? `${name}: ${item.text}` : item.text,
+      preserveAspectRatio: "xMidYMid meet" }));
+    if (name) figure.append(Object.assign(document.createElement("figcaption"), { textContent: name }));
+    return figure;
+  });
+}
+
+function draw(figures, item, view) {
+  figures.forEach((figure, run) => drawRun(figure.firstChild, item, run, view));
+}
+
+function drawRun(svg, item, run, view) {
   const image = shown.images[item.image];
   svg.replaceChildren();
   svg.setAttribute("viewBox", view.join(" "));
   make("image", { href: image.source, width: image.width, height: image.height }, svg);
   const outlines = [
     ...image.truths.map((shape, row) => [shape, "truth", item.truths.includes(row)]),
-    ...image.found.map((shape, row) => [shape, shape.is_right ? "right" : "wrong", item.detections.includes(row)]),
+    ...image.found[run].map((shape, row) => [shape, shape.is_right ? "right" : "wrong", item.detections[run].includes(row)]),
   ];
   outlines.sort((a, b) => a[2] - b[2]);
   for (const [shape, kind, isSubject] of outlines) {
@@ -42,17 +59,20 @@ function draw(svg, item, view) {
 function card(item) {
   const image = shown.images[item.image];
   const button = document.createElement("button");
+  button.type = "button";
   button.className = "case";
-  const svg = make("svg", { role: "img", "aria-label": item.text, preserveAspectRatio: "xMidYMid meet" });
+  const figures = pictures(item), views = document.createElement("div");
+  views.className = "views";
+  views.append(...figures);
   const text = document.createElement("p");
   text.textContent = item.text;
   const name = document.createElement("p");
   name.className = "name";
   name.textContent = image.name;
-  button.append(svg, text, name);
+  button.append(views, text, name);
   button.onclick = () => open(item);
   whenSeen.observe(button);
-  button.drawCase = () => draw(svg, item, around(item, image));
+  button.drawCase = () => draw(figures, item, around(item, image));
   return button;
 }
 
@@ -67,8 +87,8 @@ for (const gallery of document.querySelectorAll(".cases[data-gallery]")) {
   gallery.append(...shown.galleries[gallery.dataset.gallery].map((number) => card(shown.cases[number])));
 }
 
-/* The whole image of a case, to zoom with the wheel, two fingers or a double click, and to drag. */
-const dialog = document.getElementById("whole"), whole = dialog.querySelector("svg");
+/* The whole image of a case, to zoom with the wheel, two fingers, a double click or the keys, and to drag. */
+const dialog = document.getElementById("whole"), wholeViews = dialog.querySelector(".views");
 let view = null, opened = null;
 
 function open(item) {
@@ -76,53 +96,81 @@ function open(item) {
   const image = shown.images[item.image];
   view = [0, 0, image.width, image.height];
   dialog.querySelector(".title").textContent = `${item.text} · ${image.name}`;
-  draw(whole, item, view);
+  wholeViews.replaceChildren(...pictures(item));
+  for (const svg of wholeViews.querySelectorAll("svg")) listen(svg);
+  draw([...wholeViews.children], item, view);
   if (!dialog.open) dialog.showModal();
 }
 
-function zoom(factor, clientX, clientY) {
-  const at = point(clientX, clientY), image = shown.images[opened.image];
+function zoom(factor, at) {
+  const image = shown.images[opened.image];
   const width = Math.min(view[2] * factor, image.width);
   const scale = width / view[2];
-  view = [at.x - (at.x - view[0]) * scale, at.y - (at.y - view[1]) * scale, width, view[3] * scale];
-  keepInside(image);
+  look([at.x - (at.x - view[0]) * scale, at.y - (at.y - view[1]) * scale, width, view[3] * scale]);
 }
 
-function keepInside(image) {
-  view[0] = Math.min(Math.max(view[0], 0), Math.max(image.width - view[2], 0));
-  view[1] = Math.min(Math.max(view[1], 0), Math.max(image.height - view[3], 0));
-  whole.setAttribute("viewBox", view.join(" "));
+/* Show a part of the image, moved into it where it reaches out. */
+function look([x, y, width, height]) {
+  const image = shown.images[opened.image];
+  view = [Math.min(Math.max(x, 0), Math.max(image.width - width, 0)),
+    Math.min(Math.max(y, 0), Math.max(image.height - height, 0)), width, height];
+  for (const svg of wholeViews.querySelectorAll("svg")) svg.setAttribute("viewBox", view.join(" "));
 }
 
-function point(x, y) {
-  return new DOMPoint(x, y).matrixTransform(whole.getScreenCTM().inverse());
+function point(svg, event) {
+  return new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
 }
 
-whole.onwheel = (event) => { event.preventDefault(); zoom(event.deltaY > 0 ? 1.2 : 1 / 1.2, event.clientX, event.clientY); };
-whole.ondblclick = (event) => zoom(0.5, event.clientX, event.clientY);
-const fingers = new Map();
-whole.onpointerdown = (event) => { whole.setPointerCapture(event.pointerId); fingers.set(event.pointerId, event); };
-whole.onpointerup = whole.onpointercancel = (event) => fingers.delete(event.pointerId);
-whole.onpointermove = (event) => {
-  const before = fingers.get(event.pointerId);
-  if (!before) return;
-  const other = [...fingers.values()].find((finger) => finger.pointerId !== event.pointerId);
-  if (other) {
-    const apart = (finger) => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY) || 1;
-    zoom(apart(before) / apart(event), other.clientX, other.clientY);
-  } else {
-    const from = point(before.clientX, before.clientY), to = point(event.clientX, event.clientY);
-    view[0] += from.x - to.x;
-    view[1] += from.y - to.y;
-    keepInside(shown.images[opened.image]);
-  }
-  fingers.set(event.pointerId, event);
+function listen(svg) {
+  const fingers = new Map();
+  svg.onwheel = (event) => { event.preventDefault(); zoom(event.deltaY > 0 ? 1.2 : 1 / 1.2, point(svg, event)); };
+  svg.ondblclick = (event) => zoom(0.5, point(svg, event));
+  svg.onpointerdown = (event) => { svg.setPointerCapture(event.pointerId); fingers.set(event.pointerId, event); };
+  svg.onpointerup = svg.onpointercancel = (event) => fingers.delete(event.pointerId);
+  svg.onpointermove = (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const other = [...fingers.values()].find((finger) => finger.pointerId !== event.pointerId);
+    if (other) {
+      const apart = (finger) => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY) || 1;
+      zoom(apart(before) / apart(event), point(svg, other));
+    } else {
+      const from = point(svg, before), to = point(svg, event);
+      look([view[0] + from.x - to.x, view[1] + from.y - to.y, view[2], view[3]]);
+    }
+    fingers.set(event.pointerId, event);
+  };
+}
+
+dialog.onkeydown = (event) => {
+  const [x, y, width, height] = view, step = 0.1;
+  const middle = { x: x + width / 2, y: y + height / 2 };
+  const actions = {
+    "+": () => zoom(0.8, middle), "=": () => zoom(0.8, middle), "-": () => zoom(1.25, middle),
+    ArrowLeft: () => look([x - step * width, y, width, height]),
+    ArrowRight: () => look([x + step * width, y, width, height]),
+    ArrowUp: () => look([x, y - step * height, width, height]),
+    ArrowDown: () => look([x, y + step * height, width, height]),
+  };
+  if (!actions[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  actions[event.key]();
 };
 dialog.querySelector("button").onclick = () => dialog.close();
 dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
 
 for (const box of document.querySelectorAll(".toolbar input")) {
   box.onchange = () => document.body.classList.toggle(`hide-${box.name}`, !box.checked);
+}
+
+/* Enter and the space bar do what a click does. */
+function pressable(element) {
+  element.tabIndex = 0;
+  element.onkeydown = (event) => {
+    if (event.target !== element || (event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    element.click();
+  };
 }
 
 /* A cell of the confusion matrix opens its cases below. */
@@ -135,7 +183,7 @@ for (const cell of document.querySelectorAll(".matrix td.cell")) {
     cases.replaceChildren(...numbers.map((number) => card(shown.cases[number])));
     document.getElementById("cell-title").scrollIntoView({ behavior: "smooth", block: "nearest" });
   };
-  cell.onkeydown = (event) => { if (event.key === "Enter") cell.onclick(); };
+  pressable(cell);
 }
 
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -149,12 +197,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", isAscending ? "ascending" : "descending");
     };
+    pressable(head);
   });
-}
-
-for (const button of document.querySelectorAll("pre button")) {
-  button.onclick = () => {
-    navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    button.textContent = "copied";
-  };
 }

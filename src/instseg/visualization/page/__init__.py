@@ -1,0 +1,1 @@
+"""Style and script that the pages of this package share."""
