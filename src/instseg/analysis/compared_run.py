@@ -18,7 +18,7 @@ from instseg.evaluation.image_details import DetailsPool, PlacedRecord
 
 @dataclass(frozen=True, slots=True)
 class RunNames:
-    """How the page calls a run."""
+    """Names of a run on the page."""
 
     letter: str
     title: str

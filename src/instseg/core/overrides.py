@@ -17,7 +17,7 @@ from instseg.core.plain_values import NotPlainError, check_plain_value
 VALUE_KEYS = (
     "stage", "checkpoint", "resume", "retry_failed", "reproduce", "batch_size", "num_workers", "compile",
     "train_fraction", "overfit_images", "seed", "monitor", "audit", "outputs", "cache_dir", "colour_by", "run_dir",
-    "report", "operating_point", "recalibrate", "repeat_threshold",
+    "report", "operating_point", "recalibrate", "repeat_threshold", "label_errors",
 )  # fmt: skip
 """The keys of ``conf/train.yaml`` that have a value; every other key without a dot is a group, ours or a user's own."""
 
