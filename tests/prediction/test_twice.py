@@ -5,6 +5,8 @@ import torch
 from colour_finder import FindsColours, photo
 from pycocotools import mask as coco_mask
 
+from instseg.checkpoints.operating_points import OperatingPoints, StoredRecalibration
+from instseg.core.recalibration import Isotonic
 from instseg.data.transforms.resize import Resize
 from instseg.models.feature_pyramid import mean_features
 from instseg.models.mask_rcnn import build_mask_rcnn
@@ -22,6 +24,19 @@ def test_both_looks_find_the_same_objects_in_images_of_any_size():
         np.testing.assert_array_equal(look.mirrored.boxes, look.found.boxes)
         for one, other in zip(look.found.rles, look.mirrored.rles, strict=True):
             assert coco_mask.iou([one], [other], [0])[0, 0] > 0.95  # pixels half covered are rounded one way
+
+
+def test_scores_are_recalibrated_as_the_checkpoint_says_in_either_look_as_in_a_prediction():
+    halved = StoredRecalibration(Isotonic((0.0, 1.0), (0.0, 0.5)), 0.3, 0.1)
+    plain, recalibrating = (
+        Predictor(FindsColours(), Resize(64, 96), "cpu", points)
+        for points in (None, OperatingPoints("f1", 1, [], halved))
+    )
+    (before,) = plain.predict_images(PHOTOS[1:])
+    (look,) = look_twice(recalibrating, PHOTOS[1:], [1])
+    expected = before.scores * (0.99 * 0.5 + 0.01)
+    for found in (look.found, look.mirrored, *recalibrating.predict_images(PHOTOS[1:])):
+        np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
 
 
 def test_a_network_without_features_has_the_colours_of_the_image():

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from instseg.checkpoints.operating_points import recalibrated_by
 from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
 from instseg.core.segmenter import DescribesImages
 from instseg.core.types import Batch, Image, Prediction
@@ -47,6 +48,7 @@ def look_twice(predictor: Predictor, images: Sequence[Image], image_ids: Sequenc
     with predictor.at_work(batch):
         found, features = _found_and_features(predictor, batch, small)
         mirrored = predictor.model.predict(mirrored_batch(batch))
+    found, mirrored = (recalibrated_by(predictor.operating_points, one) for one in (found, mirrored))
     looks = zip(found, map(mirrored_back, mirrored), features, strict=True)
     return [TwoLooks(*look) for look in looks]
 
