@@ -15,11 +15,12 @@ from command_server import start_server
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST_FILES = (
-    "test_resume.py", "test_configs.py", "test_train.py", "test_python.py", "test_python_page.py", "test_verbs.py",
-    "test_sweeper.py", "test_sweep_options.py", "test_coordinated_stop.py", "test_fuzzed_folders.py", "test_init.py",
-    "test_own_network.py", "test_own_backbone.py", "test_sweep_runs.py", "test_typical_mistakes.py",
-    "test_torchvision_parity.py", "test_profiling.py", "test_jobs_of_ranks.py", "test_callback_order.py", "test_cli.py",
-    "test_own_metric_callback_and_writer.py", "test_metrics.py", "test_records.py",
+    "test_weights.py", "test_configs.py", "test_fuzzed_folders.py", "test_sweeper.py", "test_sweep_runs.py",
+    "test_prepare.py", "test_mask_rcnn.py", "test_python.py", "test_own_network.py", "test_report_page.py",
+    "test_metrics.py", "test_round_trips.py", "test_own_backbone.py", "test_records.py", "test_train.py",
+    "test_own_metric_callback_and_writer.py", "test_torchvision_parity.py", "test_dataset_root.py",
+    "test_augmentation_groups.py", "test_sweep_options.py", "test_metrics_parity.py", "test_verbs.py",
+    "test_resume.py", "test_coordinated_stop.py", "test_profiling.py", "test_jobs_of_ranks.py",
 )  # fmt: skip
 """Files that take longest, in order: they start first, so that no process is left with one of them at the end."""
 
