@@ -63,7 +63,7 @@ def test_the_most_uncertain_image_heads_the_list_with_its_reason(run, tmp_path):
     code, said = run("count=3")
     first, second, third = rows(tmp_path / "out")
     assert (first["rank"], first["file"], first["uncertainty_rank"]) == ("1", "10.png", "1")
-    assert first["reason"].startswith("most uncertain of 6, 2 possible objects, in doubt like 1.4 of score 0.5")
+    assert first["reason"].startswith("rank 1 of 6 by uncertainty, 2 possible objects, in doubt like 1.4 of score 0.5")
     assert second["reason"].partition("; ")[2] == f"distance {float(second['distance']):.2f} to {second['nearest']}"
     assert code == 2 and "broken.jpg: not an image" in said and "3 of 6 images chosen:" in said
     assert third["file"] and list((tmp_path / "out" / "sheets").iterdir()) == [tmp_path / "out/sheets/001-003.jpg"]

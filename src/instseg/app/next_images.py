@@ -58,10 +58,11 @@ def next_images(composed: DictConfig) -> int:
         return 1
     known, folder = [path for path in labelled if scan.knows(path)], source_folder(source, paths)
     choice = choose_images(scan.of(seen), scan.of(known), config.count, folder)
-    if choice.paths:
-        output.write(predictor, choice, folder, identity, console).print(console)
-        print_choice(console, choice, config.count, len(seen))
-        print_next_step(console, config, expected_gain(config, len(choice.paths)), output.formats)
-    else:
+    if not choice.paths:
         console.print("nothing to choose: every image is a near duplicate of a labelled one", soft_wrap=True)
-    return 2 if unreadable else 0
+        return 2 if unreadable else 0
+    summary = output.write(predictor, choice, folder, identity, console)
+    summary.print(console)
+    print_choice(console, choice, config.count, len(seen))
+    print_next_step(console, config, expected_gain(config, len(choice.paths)), output.formats)
+    return summary.exit_code or (2 if unreadable else 0)

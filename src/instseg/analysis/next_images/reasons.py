@@ -25,9 +25,9 @@ class Reason:
     nearest: str | None  # file of the nearest image that was chosen before
 
     def __str__(self) -> str:
-        """Say ``rank 3 by uncertainty of 812, 12 possible objects, …; distance 0.41 to IMG_7.jpg``."""
-        place = "most uncertain" if self.chosen.rank == 1 else f"rank {self.chosen.rank} by uncertainty"
-        return f"{place} of {self.num_candidates}, {self._found()}; {self._novelty()}"
+        """Say ``rank 3 of 812 by uncertainty, 12 possible objects, …; distance 0.41 to IMG_7.jpg``."""
+        rank = f"rank {self.chosen.rank} of {self.num_candidates} by uncertainty"
+        return f"{rank}, {self._found()}; {self._novelty()}"
 
     def row(self, rank: int, file: str) -> Mapping[str, object]:
         """Return the columns of the list.
