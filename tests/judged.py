@@ -36,10 +36,10 @@ def labelled(image_id, *masks, labels=None, iscrowd=None):
 
 
 def right_images():
-    """Images whose labels are found, a little smaller or larger than they were drawn, and some noise."""
+    """Images whose labels are found, a little smaller or larger than they are drawn, and some noise."""
     for number in range(1, NUM_RIGHT + 1):
-        off = number % 3
-        masks = box(2, 4, 18 + off, 20), box(44, 22, 58 - off, 38), box(0, 34, 4, 38)
+        off = int(number % 3 == 0)
+        masks = box(2, 4 + off, 19, 20), box(44, 22 + off, 57, 38), box(0, 34, 4, 38)
         yield (
             found(number, *masks, labels=[CAR, DOG, CAR], scores=[0.9, 0.9, 0.1]),
             labelled(number, LEFT, FAR, labels=[CAR, DOG]),

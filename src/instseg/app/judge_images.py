@@ -52,6 +52,7 @@ def _judged_by(judge: Judge, run: OpenRun, job: Job) -> list[_JudgedImage]:
     trained.categories.check_same(judge.prepared.categories, "checkpoint", "dataset")
     indices = {**judge.prepared.indices, "test": judge.images}
     data = build_datamodule(config, PreparedDataset(judge.prepared.folder, indices, judge.prepared.notes))
+    run.trainer.limit_test_batches = 1.0  # the run may have been tested on some images only
     run.trainer.test(build_module(config, trained.model), datamodule=data, verbose=False)
     keeper = next(one for one in callbacks_of(run.trainer) if isinstance(one, EvaluatedImagesKeeper))
     return [_JudgedImage(_file(judge, truth.image_id), judge.name, found, truth) for found, truth in keeper.pairs]

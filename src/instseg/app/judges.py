@@ -85,7 +85,8 @@ def _of_folds(config: RunConfig, found: FoldRuns) -> Jury:
         indices = [*_unseen(prepared)]
         judges += [Judge(checkpoint, prepared, index) for index in (indices if number == 0 else indices[:1])]
     judged, missing = sum(len(judge.images) for judge in judges), missing_folds(found)
-    notes = [f"Judged: {plural(judged, 'image')}, each by the one of {len(found.runs)} models that has not seen it."]
+    models = f"that of {len(found.runs)} models which" if len(found.runs) > 1 else "a model that"
+    notes = [f"Judged: {plural(judged, 'image')}, each by {models} has not seen it."]
     if missing:
         notes.append(f"Not judged: the images of the folds {missing}, whose trainings are not done.")
     if found.others:

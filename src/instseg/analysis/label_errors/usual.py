@@ -11,15 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from instseg.analysis.label_errors.judged_image import FITS, JudgedImage
 
 MIN_ALIKE = 100
 MAX_BINS = 4
+PRIOR = 3
 MIN_TRACE = 0.1
 """From which something is found at a label."""
 MARGIN = 1e-3  # of IoUs to 0 and 1, whose logits are infinite
+TAIL = 4
+"""Degrees of freedom of Student's t, whose tails are as heavy as those of IoUs with right labels."""
 TO_DEVIATION = 1.4826  # of the median absolute deviation of a normal distribution
 
 Floats = NDArray[np.float64]
@@ -73,32 +76,50 @@ class Owned:
 
 
 def findability(owned: Owned) -> Floats:
-    """Return how often anything is found at labels that are alike, (L,) 0 to 1."""
-    alike = owned.alike()
-    counts = np.bincount(alike, minlength=1)
-    return (np.bincount(alike, weights=owned.traces >= MIN_TRACE, minlength=1) / np.maximum(counts, 1))[alike]
+    """Return how often anything is found at labels that are alike, and at the other labels of the image, (L,) 0 to 1.
+
+    The lower of both: a model may be blind to small objects, or to a whole image. Where an image has few labels, those
+    that are alike count as PRIOR labels of it.
+    """
+    is_seen, alike = (owned.traces >= MIN_TRACE).astype(np.float64), owned.alike()
+    of_alike = _mean_by(alike, is_seen)
+    counts, sums = (np.bincount(owned.images, weights=w, minlength=1)[owned.images] for w in (None, is_seen))
+    of_image = (sums - is_seen + PRIOR * of_alike) / (counts - 1 + PRIOR)
+    return np.minimum(of_alike, of_image)
+
+
+def _mean_by(groups: NDArray[np.int64], values: Floats) -> Floats:
+    sums, counts = (np.bincount(groups, weights=weights, minlength=1) for weights in (values, None))
+    means: Floats = (sums / np.maximum(counts, 1))[groups]
+    return means
 
 
 def misfit(owned: Owned) -> Floats:
-    """Return how likely each label's IoU is lower than right labels of about the size ever have, (L,) 0 to 1.
-
-    Within a bin of sizes, logits of IoUs are taken for normal, with the median and the deviation of most of them. Of
-    labels with an IoU so low or lower, the fraction that this does not explain is returned (the complement of the false
-    discovery rate of Benjamini & Hochberg, 1995).
-    """
-    likely, bins = np.zeros(len(owned.ious)), owned.alike()
-    for chosen in (bins == number for number in np.unique(bins)):
-        has_fit = chosen & (owned.detections >= 0)
-        values = logit(np.clip(owned.ious[has_fit], MARGIN, 1 - MARGIN))
-        if not len(values):
-            continue
-        weights = owned.trust[has_fit]
-        middle = float(np.median(values[weights >= FITS])) if (weights >= FITS).any() else float(np.median(values))
-        deviation = TO_DEVIATION * float(np.median(np.abs(values - middle))) or 1.0
-        order = np.argsort(values, kind="stable")
-        expected = len(values) * norm.cdf((values[order] - middle) / deviation)
-        unexplained = 1 - np.minimum(1.0, expected / np.arange(1, len(values) + 1))
-        sorted_likely = np.maximum.accumulate(unexplained[::-1])[::-1]
-        places = np.flatnonzero(has_fit)[order]
-        likely[places] = sorted_likely
+    """Return how likely each label's IoU is lower than right labels of about the size ever have, (L,) 0 to 1."""
+    likely, alike = np.zeros(len(owned.ious)), owned.alike()
+    for number in np.unique(alike):
+        chosen = np.flatnonzero((alike == number) & (owned.detections >= 0))
+        if len(chosen):
+            logits = logit(np.clip(owned.ious[chosen], MARGIN, 1 - MARGIN))
+            likely[chosen] = _unexplained(logits, owned.trust[chosen] >= FITS)
     return likely
+
+
+def _unexplained(logits: Floats, is_trusted: NDArray[np.bool_]) -> Floats:
+    """Return the fraction of the labels with so low an IoU, or a lower one, that chance does not explain.
+
+    That is the complement of the false discovery rate (Benjamini & Hochberg, 1995). Logits of the IoUs of right labels
+    are taken to follow Student's t, with the median and the deviation of most of them.
+
+    Args:
+        logits: (L,) of labels that are alike.
+        is_trusted: (L,) whether the detection that each has this IoU with can be trusted.
+    """
+    middle = float(np.median(logits[is_trusted] if is_trusted.any() else logits))
+    deviation = TO_DEVIATION * float(np.median(np.abs(logits - middle))) or 1.0
+    order = np.argsort(logits, kind="stable")
+    expected = len(logits) * student.cdf((logits[order] - middle) / deviation, TAIL)
+    unexplained = 1 - np.minimum(1.0, expected / np.arange(1, len(logits) + 1))
+    fractions = np.zeros(len(logits))
+    fractions[order] = np.maximum.accumulate(unexplained[::-1])[::-1]
+    return fractions
