@@ -11,8 +11,9 @@ import numpy as np
 from perfect_network import PerfectNetwork, batch
 
 from instseg.app.summary import print_summary
-from instseg.checkpoints.operating_points import OperatingPoints, StoredPoint, stored_estimate
+from instseg.checkpoints.operating_points import OperatingPoints, StoredPoint, StoredRecalibration, stored_estimate
 from instseg.core.categories import Categories
+from instseg.core.recalibration import Temperature
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.image_results import ImageResults, write_image_results
 
@@ -88,6 +89,11 @@ def test_the_thresholds_of_a_checkpoint_are_a_column_with_their_goal_below_it(tm
     assert not_reached in " ".join(printed.split())
     print_summary({"test/segm_map": 0.5}, data_of(), run_folder(tmp_path / "old", "best.ckpt"), "test")
     assert "threshold:" not in capsys.readouterr().out
+    recalibrated = OperatingPoints("f1", 7, [], StoredRecalibration(Temperature(2.0), 0.25, 0.125))
+    folder = run_folder(tmp_path / "recalibrated", "best.ckpt")
+    print_summary({"test/segm_map": 0.5}, data_of(), folder, "test", points=recalibrated)
+    said = "are recalibrated, temperature: calibration error 0.250, recalibrated 0.125 on validation images"
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_average_precision_that_the_limit_of_coco_lowers_is_printed_beside_that_of_all_detections(tmp_path, capsys):

@@ -79,9 +79,9 @@ def _ap_table(
 
 def _threshold_lines(points: OperatingPoints | None) -> list[str]:
     """Name the goal of the thresholds, and the categories that do not reach it."""
-    if points is None or not points.points:
+    if points is None:
         return []
-    lines = [f"threshold: {points.origin}, used by predict"]
+    lines = [f"threshold: {points.origin}, used by predict"] if points.points else []
     if points.recalibration:
         lines.append(f"scores of predict are recalibrated, {points.recalibration}")
     if points.missed:
