@@ -27,11 +27,12 @@ MAY_IMPORT = {
     "training": "core data evaluation visualization distributed",
     "checkpoints": "core data models runs distributed training",
     "prediction": "core data visualization checkpoints",
+    "deploy": "core data evaluation checkpoints prediction",
     "auditing": "core data evaluation visualization",
     "analysis": "core data evaluation visualization",
     "profiling": "core training models",
     "sweeps": "core runs evaluation visualization checkpoints",
-    "app": "core data models evaluation visualization runs distributed training checkpoints prediction auditing "
+    "app": "core data models evaluation visualization runs distributed training checkpoints prediction deploy auditing "
     "analysis profiling sweeps",
 }
 """Room -> the rooms that it may import. The order is that of the floors: nothing imports upwards."""

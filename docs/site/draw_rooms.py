@@ -26,6 +26,7 @@ TASKS = {
     "training": "the loop and callbacks",
     "checkpoints": "saving and resuming",
     "prediction": "predictor and writers",
+    "deploy": "files for other runtimes",
     "auditing": "what is wrong with data",
     "analysis": "mistakes of a model",
     "profiling": "where the time goes",

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
-from torch import Tensor
 
 from instseg.app.compose import ConfigDir, check_overrides, run_stage
 from instseg.app.load import load_model
@@ -24,6 +23,9 @@ from instseg.prediction.source_image import ImageLike
 from instseg.prediction.thresholds import AUTO, ScoreThreshold
 from instseg.runs.folders import BEST, LAST, find_checkpoint
 from instseg.runs.outcome import METRICS, read_metrics
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Model", "Result", "Results", "Run", "audit", "evaluate", "load", "train"]
 

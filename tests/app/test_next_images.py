@@ -24,6 +24,7 @@ from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.transforms.resize import Resize
 from instseg.models.mask_rcnn import build_mask_rcnn
 from instseg.prediction.predictor import Predictor
+from instseg.prediction.torch_network import TorchNetwork
 
 INSTSEG = "src/instseg/__main__.py"
 
@@ -45,7 +46,7 @@ def run(monkeypatch, tmp_path, photos, capsys):
     """Run the command, on a network that finds colours; return its exit code and what it printed."""
 
     def run(*overrides: str) -> tuple[int, str]:
-        predictor = Predictor(FindsColours(), Resize(96, 128), device="cpu")
+        predictor = Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(96, 128))
         monkeypatch.setattr(command, "build_predictor", lambda *_: (predictor, {"weights": "colours"}))
         places = ("weights=coco", f"source={photos}", f"output={tmp_path / 'out'}", f"outputs={tmp_path}")
         code = command.next_images(compose("next", [*places, *overrides]))

@@ -19,7 +19,7 @@ from documented import (
 )
 
 from instseg.app.flags import FLAGS
-from instseg.app.verbs import VERBS
+from instseg.app.verbs import EXPORT_KEYS, VERBS
 
 CONFIGS = sorted([*CONF.rglob("*.yaml"), *(ROOT / "src/instseg/app/new_project").rglob("*.*")])
 COMPOSING = [name for name, verb in VERBS.items() if verb.composes]
@@ -38,7 +38,8 @@ def wrong_parts(verb: str, *arguments: str) -> list[str]:
         if word.startswith("-"):
             wrong += [word] if word.partition("=")[0] not in FLAGS else []
         elif verb in COMPOSING and "=" in word:
-            wrong += unknown_parts(verb, word)
+            is_export_key = verb == "export" and word.partition("=")[0] in EXPORT_KEYS
+            wrong += unknown_parts(verb, f"export.{word}" if is_export_key else word)
         elif verb not in COMPOSING and "=" in word:
             wrong += [word] if word.partition("=")[0] not in OF_PLAIN_VERBS else []
     return wrong

@@ -17,13 +17,14 @@ from instseg.data.transforms.resize import Resize
 from instseg.prediction.model import Model
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.result import Result, Results
+from instseg.prediction.torch_network import TorchNetwork
 
 PHOTO = photo(192, 256, red=(16, 32, 64, 96))
 
 
 @pytest.fixture
 def model() -> Model:
-    return Model(Predictor(FindsColours(), Resize(96, 128), "cpu"), {"weights": "by hand"}, all_writers)
+    return Model(Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(96, 128)), {"weights": "by hand"}, all_writers)
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_the_image_of_a_result_is_the_one_that_was_given(model, file):
 def test_what_is_no_image_is_named_before_any_work(model, given, message):
     with pytest.raises(InstsegError, match=message):
         model.predict(given)
-    assert model._predictor.model.seen_shapes == []
+    assert model._predictor.network.model.seen_shapes == []
 
 
 def test_a_damaged_file_is_named(model, tmp_path):

@@ -23,6 +23,7 @@ from instseg.prediction import output as prediction_output
 from instseg.prediction.output import OutputOptions
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary
+from instseg.prediction.torch_network import TorchNetwork
 
 
 def write_predictions(
@@ -34,7 +35,7 @@ def write_predictions(
 
 @pytest.fixture
 def predictor() -> Predictor:
-    return Predictor(FindsColours(), Resize(96, 128), device="cpu")
+    return Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(96, 128))
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ from instseg.core.errors import InstsegError
 from instseg.core.masks import rle_area, rle_to_box
 from instseg.data.transforms.resize import Resize
 from instseg.models.mask_rcnn import build_mask_rcnn
-from instseg.prediction.predictor import Predictor, choose_device
+from instseg.prediction.predictor import Predictor
+from instseg.prediction.torch_network import TorchNetwork, choose_device
 
 
 @pytest.fixture
 def predictor() -> Predictor:
-    return Predictor(FindsColours(), Resize(96, 128), device="cpu")
+    return Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(96, 128))
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_predictions_are_in_the_pixels_of_each_photo_whatever_its_size(predictor
 
 def test_the_batch_is_padded_to_what_the_network_can_halve_five_times(predictor):
     predictor.predict_images([photo(192, 256), photo(256, 192)])
-    assert predictor.model.seen_shapes == [(2, 3, 128, 128)]
+    assert predictor.network.model.seen_shapes == [(2, 3, 128, 128)]
     assert predictor.predict_images([]) == []
 
 
@@ -70,7 +71,7 @@ def test_whoever_stops_early_leaves_no_thread_working(predictor, photos):
     results = predictor.predict_files([photos / "1.png"] * 500, num_threads=1)
     next(results)
     results.close()
-    assert len(predictor.model.seen_shapes) == 1
+    assert len(predictor.network.model.seen_shapes) == 1
 
 
 def test_a_device_that_is_not_there_is_refused_with_a_way_out():
@@ -84,6 +85,7 @@ def test_an_untrained_network_of_ours_predicts_on_photos_of_two_shapes():
     torch.manual_seed(0)
     options = {"box": {"score_threshold": 0.0, "detections_per_image": 5}, "fpn_channels": 32}
     model = build_mask_rcnn(CATEGORIES, backbone="resnet18", **options)
-    found = Predictor(model, Resize(64, 96), "cpu", precision="32-true").predict_images([photo(60, 80), photo(120, 70)])
+    network = TorchNetwork(model, "cpu", "32-true")
+    found = Predictor(network, Resize(64, 96)).predict_images([photo(60, 80), photo(120, 70)])
     assert [(len(p), p.image_size) for p in found] == [(5, (60, 80)), (5, (120, 70))]
     assert all(rle["size"] == [120, 70] for rle in found[1].rles)

@@ -11,6 +11,7 @@ from instseg.data.transforms.resize import Resize
 from instseg.models.feature_pyramid import mean_features
 from instseg.models.mask_rcnn import build_mask_rcnn
 from instseg.prediction.predictor import Predictor
+from instseg.prediction.torch_network import TorchNetwork
 from instseg.prediction.twice import has_features, look_twice
 
 PHOTOS = [photo(64, 96, red=(8, 16, 40, 48)), photo(96, 64, red=(0, 8, 24, 32), blue=(40, 40, 64, 64))]
@@ -18,7 +19,7 @@ PHOTOS = [photo(64, 96, red=(8, 16, 40, 48)), photo(96, 64, red=(0, 8, 24, 32), 
 
 
 def test_both_looks_find_the_same_objects_in_images_of_any_size():
-    looks = look_twice(Predictor(FindsColours(), Resize(64, 96), "cpu"), PHOTOS, [1, 2])
+    looks = look_twice(Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(64, 96)), PHOTOS, [1, 2])
     assert [look.found.labels.tolist() for look in looks] == [[1], [1, 2]]
     for look in looks:
         np.testing.assert_array_equal(look.mirrored.boxes, look.found.boxes)
@@ -29,7 +30,7 @@ def test_both_looks_find_the_same_objects_in_images_of_any_size():
 def test_scores_are_recalibrated_as_the_checkpoint_says_in_either_look_as_in_a_prediction():
     halved = StoredRecalibration(Isotonic((0.0, 1.0), (0.0, 0.5)), 0.3, 0.1)
     plain, recalibrating = (
-        Predictor(FindsColours(), Resize(64, 96), "cpu", points)
+        Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(64, 96), points)
         for points in (None, OperatingPoints("f1", 1, [], halved))
     )
     (before,) = plain.predict_images(PHOTOS[1:])
@@ -40,7 +41,7 @@ def test_scores_are_recalibrated_as_the_checkpoint_says_in_either_look_as_in_a_p
 
 
 def test_a_network_without_features_has_the_colours_of_the_image():
-    predictor = Predictor(FindsColours(), Resize(64, 96), "cpu")
+    predictor = Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(64, 96))
     first, second = (look.features for look in look_twice(predictor, PHOTOS, [1, 2]))
     assert not has_features(predictor) and first.shape == second.shape == (192,)
 
@@ -48,7 +49,8 @@ def test_a_network_without_features_has_the_colours_of_the_image():
 def test_mask_rcnn_describes_images_by_its_backbone_and_finds_what_it_finds_without():
     torch.manual_seed(0)
     small = {"fpn_channels": 8, "box": {"head_channels": 8}, "mask": {"channels": 8, "num_convs": 1}}
-    predictor = Predictor(build_mask_rcnn(2, backbone="resnet18_half", norm="gn", **small), Resize(64, 96), "cpu")
+    model = build_mask_rcnn(2, backbone="resnet18_half", norm="gn", **small)
+    predictor = Predictor(TorchNetwork(model, "cpu"), Resize(64, 96))
     (look,) = look_twice(predictor, PHOTOS[:1], [1])
     assert has_features(predictor) and look.features.shape == (256,)
     np.testing.assert_array_equal(look.found.boxes, predictor.predict_images(PHOTOS[:1])[0].boxes)

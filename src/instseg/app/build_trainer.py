@@ -14,7 +14,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
 from instseg.app.build_loggers import build_loggers
-from instseg.app.check_machine import OWN_TRAINER_KEYS
+from instseg.app.check_calls import OWN_TRAINER_KEYS
 from instseg.app.config import Node, RunConfig, TrainerConfig
 from instseg.app.instantiate import build, of_kind
 from instseg.checkpoints.files import AtomicCheckpointIO

@@ -24,7 +24,7 @@ from instseg.app.config import (
     read_predict_config,
     read_run_config,
 )
-from instseg.app.stage_names import MEASURING, STAGE_NAMES
+from instseg.app.stage_names import OF_CHECKPOINT, STAGE_NAMES
 from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, check_values
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
@@ -106,12 +106,12 @@ def _check_stage(config: RunConfig) -> None:
         raise InstsegError(f"resume={config.resume} resumes a training; it does not fit stage={config.stage}")
     if config.reproduce and (config.resume or config.stage != "fit"):
         raise InstsegError(f"reproduce={config.reproduce} trains anew in a folder of its own: leave resume, stage out")
-    if config.stage in MEASURING and not config.checkpoint:
+    if config.stage in OF_CHECKPOINT and not config.checkpoint:
         raise InstsegError(f"stage={config.stage} needs checkpoint=: a .ckpt, a run folder, or latest")
-    if config.checkpoint and config.stage not in MEASURING:
+    if config.checkpoint and config.stage not in OF_CHECKPOINT:
         raise InstsegError(
-            f"checkpoint={config.checkpoint} is for stage=validate and stage=test. To resume its training use "
-            f"resume={config.checkpoint}, to start a new one from its weights model.weights={config.checkpoint}"
+            f"checkpoint={config.checkpoint} is for stage=validate, test, report and export. To resume its training "
+            f"use resume={config.checkpoint}, to start a new one from its weights model.weights={config.checkpoint}"
         )
 
 

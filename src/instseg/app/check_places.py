@@ -12,6 +12,7 @@ from instseg.data.fetch.local_path import corrected_places, local_path
 from instseg.data.reading.image_files import check_source
 from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
+from instseg.prediction.exported import exported_file
 from instseg.runs.folders import find_checkpoint
 
 FOLDER_OF_LABELS = "instseg.data.sources.folder"
@@ -41,7 +42,7 @@ def check_predict_places(config: PredictConfig) -> None:
     """
     check_source(config.source)
     _check_folder("output", config.output)
-    if config.checkpoint:
+    if config.checkpoint and exported_file(config.checkpoint) is None:
         find_checkpoint(config.checkpoint, absolute_path(config.outputs))
     if config.weights in ("imagenet", "none"):
         raise InstsegError(

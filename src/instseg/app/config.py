@@ -57,6 +57,15 @@ class LabelErrorsConfig(msgspec.Struct, frozen=True):
     """Suspicions from this score on have a proposed correction."""
 
 
+class ExportConfig(msgspec.Struct, frozen=True):
+    """Settings of ``stage=export``."""
+
+    format: Literal["onnx"]
+    output: Name | None
+    source: Name | None
+    test: bool
+
+
 class TrainerConfig(msgspec.Struct, frozen=True):
     """The arguments of Lightning's Trainer that are looked at here; ``RunConfig.trainer_options`` has all of them."""
 
@@ -102,6 +111,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     recalibrate: str | None
     audit: AuditConfig
     label_errors: LabelErrorsConfig
+    export: ExportConfig
+    export_check: bool
     colour_by: Literal["instance", "category"]
     report: bool
     outputs: Name

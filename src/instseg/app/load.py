@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instseg.app.build_predictor import build_predictor, check_parts_of
 from instseg.app.check_config import checked_predict_config
-from instseg.app.check_machine import check_calls
 from instseg.app.compose import ConfigDir, compose
 from instseg.app.job import Job
-from instseg.app.predict import build_predictor, build_writers
+from instseg.app.predict import build_writers
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.core.overrides import key_of, quoted
+from instseg.prediction.exported import RUNTIMES
 from instseg.prediction.model import Model
 
 
@@ -32,7 +33,7 @@ def load_model(source: str | os.PathLike[str], overrides: Sequence[str], device:
     """Load a model.
 
     Args:
-        source: latest, coco, a run folder or a .ckpt file.
+        source: latest, coco, a run folder, a .ckpt file or an exported one.
         overrides: of the config of predictions, such as ``min_size=600``.
         device: auto, cpu, cuda, cuda:1, mps.
         config_dir: of the user's own configs.
@@ -75,7 +76,7 @@ def _published(request: Request) -> Model:
 def _built(request: Request, which: str) -> Model:
     own = ("source=[]", quoted("device", request.device), which)
     config = checked_predict_config(compose("predict", [*request.overrides, *own], request.config_dir))
-    check_calls(config.resolved)
+    check_parts_of(config)
     folders = () if request.config_dir is None else (absolute_path(os.fspath(request.config_dir)),)
     predictor, identity = build_predictor(config, Job(overrides=request.overrides, config_dirs=folders))
     return Model(predictor, identity, lambda: build_writers(config.writers))
@@ -87,6 +88,7 @@ LOADERS: Mapping[str, Callable[[Request], Model]] = {
     "coco": _published,
     RUN_FOLDER: _trained,
     ".ckpt": _trained,
+    **dict.fromkeys(RUNTIMES, _trained),
 }
 """Keyword, folder or suffix of a file -> the function that loads such a model."""
 SAID_LATER = {
@@ -103,4 +105,4 @@ SAID_LATER = {
     "weights": 'load("coco")',
 }
 """Keys of predict.py -> their place in Python."""
-EXPECTED = '"latest", "coco", a run folder or a .ckpt file'
+EXPECTED = '"latest", "coco", a run folder, a .ckpt file, or a model that was exported'

@@ -8,15 +8,15 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from instseg.analysis.next_images.scanned import Scan
+from instseg.app.build_predictor import build_predictor
+from instseg.app.check_calls import check_calls
 from instseg.app.check_config import checked_next_config
-from instseg.app.check_machine import check_calls
 from instseg.app.job import current_job
 from instseg.app.next_choice import choose_images
 from instseg.app.next_gain import expected_gain
 from instseg.app.next_output import NextOutput
 from instseg.app.next_scan import scan_images, scan_key
 from instseg.app.next_summary import print_choice, print_next_step, print_unreadable
-from instseg.app.predict import build_predictor
 from instseg.core.command_line import EXIT_INTERRUPTED
 from instseg.core.text import plural
 from instseg.data.reading.image_files import find_images

@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from omegaconf import DictConfig
 from rich.console import Console
 
-from instseg.app.build_model import build_trained_model
+from instseg.app.build_predictor import build_predictor, check_parts_of
 from instseg.app.check_config import checked_predict_config
-from instseg.app.check_machine import check_calls
-from instseg.app.config import Node, PredictConfig
+from instseg.app.config import Node
 from instseg.app.instantiate import build, of_kind
-from instseg.app.job import Job, current_job
+from instseg.app.job import current_job
 from instseg.app.memory import keep_freed_memory
 from instseg.app.train_again import how_to_train_again
 from instseg.core.files import absolute_path
-from instseg.data.transforms.resize import Resize
 from instseg.prediction.output import OutputOptions, write_predictions
-from instseg.prediction.predictor import Predictor
 from instseg.prediction.writers.writer import Writer
 
 
@@ -34,9 +31,9 @@ def predict(composed: DictConfig) -> int:
     """
     warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts are drawn as boxes
     config = checked_predict_config(composed)
-    check_calls(config.resolved)
+    check_parts_of(config)
     predictor, identity = build_predictor(config, current_job())
-    if predictor.device.type == "cpu":
+    if predictor.network.device == "cpu":
         keep_freed_memory()
     console = Console()
     summary = write_predictions(
@@ -59,27 +56,6 @@ def predict(composed: DictConfig) -> int:
     if summary.num_images and (advice := how_to_train_again(config)):
         console.print(f"\n{advice}", markup=False, highlight=False, soft_wrap=True)
     return summary.exit_code
-
-
-def build_predictor(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
-    """Build the model at work.
-
-    Args:
-        config: which model, on which device, and in which size it sees images.
-        job: with the options of the model that are overridden.
-
-    Returns:
-        The model, and plain containers that say which it is.
-
-    Raises:
-        InstsegError: the checkpoint, an option or the device cannot be used.
-    """
-    trained = build_trained_model(config, job)
-    min_size = config.min_size or trained.min_size
-    max_size = config.max_size or round(trained.max_size * min_size / trained.min_size)
-    resize = Resize(min_size, max_size)
-    predictor = Predictor(trained.model, resize, config.device, trained.operating_points, config.precision)
-    return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
 def build_writers(nodes: Mapping[str, Node | None]) -> dict[str, Writer]:

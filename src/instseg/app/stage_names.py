@@ -1,4 +1,7 @@
 """The stages of ``train.py`` by name; what each does is in ``stages.STAGES``."""
 
 MEASURING = ("validate", "test", "report", "label_errors")
-STAGE_NAMES = ("fit", *MEASURING, "audit", "show_augmentation")
+EXPORT = "export"
+STAGE_NAMES = ("fit", *MEASURING, EXPORT, "audit", "show_augmentation")
+OF_CHECKPOINT = (*MEASURING, EXPORT)
+"""Stages that need a checkpoint."""

@@ -18,6 +18,7 @@ STAGES = {
     "test": ("evaluate", "evaluate"),
     "report": ("evaluate", "evaluate"),
     "label_errors": ("label_errors", "label_errors"),
+    "export": ("export", "export_checkpoint"),
     "audit": ("audit", "audit"),
     "show_augmentation": ("show_augmentation", "show_augmentation"),
 }

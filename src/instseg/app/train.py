@@ -6,20 +6,15 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytorch_lightning import Callback
-
 from instseg.app.build_loggers import log_settings
-from instseg.app.build_model import build_model
-from instseg.app.build_module import build_module
+from instseg.app.build_training import training_module
 from instseg.app.close_run import close_run, write_metrics
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
 from instseg.app.open_run import OpenRun, opened
-from instseg.app.operating_points import OperatingPointsOfValidation
 from instseg.app.report import report
-from instseg.checkpoints.content import DescribeCheckpoint, describe, finite
+from instseg.checkpoints.content import describe, finite
 from instseg.checkpoints.description import CheckpointDescription
-from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.runs.folders import BEST, LAST, resume_command
 from instseg.training.ending import ending_of
 from instseg.training.module import InstanceSegmentationModule
@@ -38,7 +33,8 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
         All metrics of val and test, by their logged names.
     """
     with opened(config, job) as run:
-        module = _module(run)
+        resumed = run.resumed.description if run.resumed else None
+        module = training_module(config, run.data, resumed, run.trainer.is_global_zero)
         try:
             metrics = _fit(run, module)
             ending = ending_of(run.trainer)
@@ -52,25 +48,6 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
         report(config, run.trainer, run.data, points)
         close_run(config, run.data, metrics, points, str(ending))
     return metrics
-
-
-def _module(run: OpenRun) -> InstanceSegmentationModule:
-    trained = run.resumed.description.model_config if run.resumed else None
-    model = build_model(run.config.model, run.data.categories, trained)
-    if run.trainer.is_global_zero and (report := weights_summary(model)) is not None:
-        log.info("weights  none: it learns from scratch" if report.is_from_scratch else report)
-    if run.config.compile:
-        compile_dense_part(model)
-    return build_module(run.config, model, *_descriptions(run, model))
-
-
-def _descriptions(run: OpenRun, model: InstanceSegmenter) -> tuple[Callback, Callback]:
-    """Return the callback that measures operating points, and the one that writes them with all else."""
-    stored = {**run.config.resolved, "model": {**run.config.model, **resolved_options(model)}}
-    earlier = run.resumed.description.operating_points if run.resumed else None
-    categories = run.data.categories
-    measured = OperatingPointsOfValidation(run.config.operating_point, categories, earlier, run.config.recalibrate)
-    return measured, DescribeCheckpoint(categories, stored, run.data.prepared.fingerprint, lambda: measured.points)
 
 
 def _fit(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:

@@ -11,6 +11,7 @@ from instseg.core.command_line import typed_command
 from instseg.core.files import absolute_path
 from instseg.core.overrides import key_of, quoted, unquoted
 from instseg.core.records import RecordError
+from instseg.prediction.exported import exported_file
 from instseg.runs.folders import find_checkpoint, folder_of
 from instseg.runs.stored_overrides import stored_overrides
 
@@ -50,7 +51,7 @@ def _corrected(earlier: Sequence[str], place: str) -> str:
 
 def _run_of(config: PredictConfig) -> Path | None:
     """Return the folder of the run that the checkpoint was saved by; None where there is none any more."""
-    if not config.checkpoint:
+    if not config.checkpoint or exported_file(config.checkpoint) is not None:
         return None
     run = folder_of(find_checkpoint(config.checkpoint, absolute_path(config.outputs)))
     return run if run.is_dir() else None

@@ -53,6 +53,21 @@ def _stage(verb: str, summary: str, example: str) -> Verb:
     return Verb(summary, example, run, composing.composes)
 
 
+EXPORT_KEYS = ("format", "output", "source", "test")
+"""Keys of ``export`` that are typed without its name."""
+
+
+def _export(arguments: Sequence[str]) -> None:
+    """Export a checkpoint; the keys of its own stand below ``export`` in the config of trainings."""
+    from instseg.app.command import run_command
+
+    if {"-h", "--help"} & {*arguments}:
+        print(EXPORT_HELP)
+        return
+    typed = [f"export.{a}" if a.partition("=")[0] in EXPORT_KEYS else a for a in arguments]
+    run_command("train", ["stage=export", *typed])
+
+
 def _compare(arguments: Sequence[str]) -> None:
     from instseg.app.compare import compare
 
@@ -89,6 +104,7 @@ VERBS: Mapping[str, Verb] = {
     "show-augmentation": _stage("show-augmentation", "draw images as the network will see them", "augmentation=strong"),
     "predict": _composing("predict", "find objects in images", "checkpoint=latest source=images/ output=out/"),
     "next": _composing("next", "choose the images to label next", "checkpoint=latest source=unlabelled/ count=50"),
+    "export": Verb("write a checkpoint for other runtimes", "checkpoint=latest format=onnx", _export, "train"),
     "compare": Verb("tell whether one run is better than another, with a page", "RUN OTHER_RUN", _compare),
     "leaderboard": Verb("rank the jobs of a sweep", "[SWEEP_FOLDER]", _leaderboard),
     "init": Verb("write a small project to start from", "DIR root=my_folder", _init),
@@ -99,6 +115,20 @@ VERBS: Mapping[str, Verb] = {
 OTHER_NAMES = {"fit": "train", "val": "validate", "eval": "test", "evaluate": "test", "detect": "predict",
                "infer": "predict", "augment": "show-augmentation", "check": "doctor"}  # fmt: skip
 """Names that these verbs have elsewhere."""
+
+
+EXPORT_HELP = """instseg export: write a checkpoint as one file for other runtimes; it is compared with PyTorch.
+
+  instseg export checkpoint=latest
+  instseg export checkpoint=best.ckpt source=images/ output=model.onnx
+
+  checkpoint=   a .ckpt, a run folder, or latest
+  format=       onnx
+  output=       the file, or a folder; otherwise model.onnx in the run folder of the checkpoint
+  source=       images to compare on; otherwise the data of the checkpoint; made: drawn ones
+  test=false    do not compare AP on the test images
+
+Options of the model that may change after training are kept in the file: model.box.detections_per_image=300, …"""
 
 
 def run_verb(arguments: Sequence[str]) -> None:

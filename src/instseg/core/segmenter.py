@@ -106,6 +106,41 @@ class ResolvesOptions(Protocol):
     resolved_options: Mapping[str, object]
 
 
+class Suppression(Protocol):
+    """Non-maximum suppression within each of G groups of N boxes, in the operators of a format that is exported to."""
+
+    def __call__(
+        self, boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, limit: int
+    ) -> Tensor:
+        """Return the rows of the boxes that are kept, int64 (S,), counted over all groups: group * N + row.
+
+        Args:
+            boxes: float32 (G, N, 4) xyxy.
+            scores: (G, N).
+            iou_threshold: a box is suppressed by a better one of its group with a higher IoU.
+            score_threshold: boxes that do not exceed it are left out.
+            limit: the best that are needed of each group; more may be returned.
+        """
+        ...
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A network that other runtimes can run."""
+
+    def as_graph(self, suppress: Suppression) -> nn.Module:
+        """Return the network as a module from one image to what is found on it.
+
+        The image is uint8 (H, W, 3) RGB in the network frame, of any size. The module returns boxes float32 (N, 4) xyxy
+        px in that frame, labels int64 (N,), scores float32 (N,) that fall, and mask probabilities float32 (N, m, m)
+        in the frame of each box. It shares its parameters with the network.
+
+        Args:
+            suppress: to be used for all suppression.
+        """
+        ...
+
+
 class WeightsSummary(Protocol):
     """The account of the weights that a network was built from; ``str`` makes a table of it."""
 
@@ -164,6 +199,20 @@ def resolved_options(segmenter: InstanceSegmenter) -> dict[str, object]:
 def weights_summary(segmenter: InstanceSegmenter) -> WeightsSummary | None:
     """Return what became of the weights that the network started from; None where it read none."""
     return segmenter.weights_report if isinstance(segmenter, StartsFromWeights) else None
+
+
+def as_exportable(segmenter: InstanceSegmenter) -> Exportable:
+    """Return the network as one that can be exported.
+
+    Raises:
+        InstsegError: it does not offer it.
+    """
+    if not isinstance(segmenter, Exportable):
+        raise InstsegError(
+            f"{type(segmenter).__name__} cannot be exported: expected a method as_graph "
+            "(instseg.core.segmenter.Exportable)"
+        )
+    return segmenter
 
 
 def compile_dense_part(segmenter: InstanceSegmenter) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # an exported model predicts without torch
+    import torch
+    from torch import Tensor
 
 BOX_MASK_SIZE = 112
 """Side M of ``Target.box_masks``: 12.5 kB per instance; 28x28 targets differ from dense ones in 1.8 % of pixels."""

@@ -78,18 +78,24 @@ class MaskPredictor(MaskRCNNPredictor):
             x: (R, C, m / 2, m / 2) features.
             labels: int64 (R,) category of each RoI.
         """
+        at_once = max(MIN_ROIS_AT_ONCE, -(-len(x) // 8))
+        parts = zip(torch.split(x, at_once), torch.split(labels, at_once), strict=True)
+        return torch.cat([self.logits(*part) for part in parts])
+
+    def logits(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Return mask logits (R, m, m) of RoIs that are computed at once.
+
+        Args:
+            x: (R, C, m / 2, m / 2) features.
+            labels: int64 (R,) category of each RoI.
+        """
         upsample, logits = self.conv5_mask, self.mask_fcn_logits
         weight = upsample.weight.permute(2, 3, 1, 0).flatten(0, 2)[:, :, None, None]  # (2 * 2 * D, C, 1, 1)
-        bias = upsample.bias.repeat(4)
         height, width = x.shape[2:]
-        at_once = max(MIN_ROIS_AT_ONCE, -(-len(x) // 8))
-        parts = []
-        for part, part_labels in zip(torch.split(x, at_once), torch.split(labels, at_once), strict=True):
-            fourfold = F.relu(F.conv2d(part, weight, bias), inplace=True)
-            hidden = fourfold.permute(0, 2, 3, 1).reshape(len(part), height * width * 4, upsample.out_channels)
-            of_category = logits.weight[part_labels].flatten(1)[:, :, None]
-            parts.append(torch.bmm(hidden, of_category).add(logits.bias[part_labels, None, None]))
-        pixels = torch.cat(parts).view(-1, height, width, 2, 2)
+        fourfold = F.relu(F.conv2d(x, weight, upsample.bias.repeat(4)), inplace=True)
+        hidden = fourfold.permute(0, 2, 3, 1).reshape(-1, height * width * 4, upsample.out_channels)
+        of_category = logits.weight[labels].flatten(1)[:, :, None]
+        pixels = torch.bmm(hidden, of_category).add(logits.bias[labels, None, None]).view(-1, height, width, 2, 2)
         return pixels.transpose(2, 3).reshape(-1, height * 2, width * 2)
 
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torchvision import _is_tracing
 
 from instseg.models.autograd_context import Context
 
@@ -31,6 +32,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         (R, O).
     """
+    if _is_tracing() or torch.compiler.is_exporting():
+        return F.linear(x, weight, bias)
     is_usual = len(x) and x.device.type == "cpu" and x.dtype == torch.float32
     if is_usual and _onednn_is_faster() and not torch.is_autocast_enabled("cpu"):
         product: Tensor = _Product.apply(x, weight)

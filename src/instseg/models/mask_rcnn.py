@@ -13,13 +13,21 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 
 from instseg.core.categories import Categories
-from instseg.core.segmenter import AnchorGrid, DetectionLimit, NetworkLimits
+from instseg.core.segmenter import Suppression
 from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
 from instseg.models.builder import Options, model_builder
+from instseg.models.detection_graph import DetectionGraph
 from instseg.models.feature_backbone import FeatureBackbone
 from instseg.models.feature_pyramid import build_pyramid, mean_features
 from instseg.models.heads import build_roi_heads, build_rpn
-from instseg.models.mask_rcnn_choices import check_choices, check_sync_norm, resolve_norm, weights_name
+from instseg.models.mask_rcnn_choices import (
+    check_choices,
+    check_sync_norm,
+    default_trainable_layers,
+    limits_of,
+    resolve_norm,
+    weights_name,
+)
 from instseg.models.mask_rcnn_options import (
     PREDICTION_OPTIONS,
     AnchorOptions,
@@ -28,7 +36,6 @@ from instseg.models.mask_rcnn_options import (
     RpnOptions,
     read_groups,
 )
-from instseg.models.names import STAGES, STRIDES
 from instseg.models.postprocess import detections_to_predictions
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
@@ -107,7 +114,9 @@ class MaskRCNN(GeneralizedRCNN):
         normalized = self.transform(batch.images, batch.image_sizes)
         stages = self.backbone.body(normalized.tensors)
         detections, _ = self._detect(self.backbone.levels(stages), normalized, None)
-        return self.to_predictions(detections, batch), mean_features(stages[-1], batch.image_sizes, STRIDES[-1])
+        return self.to_predictions(detections, batch), mean_features(
+            stages[-1], batch.image_sizes, self.backbone.body.strides[-1]
+        )
 
     def to_predictions(self, detections: list[Detections], batch: Batch) -> list[Prediction]:
         """Convert detections to predictions.
@@ -153,6 +162,10 @@ class MaskRCNN(GeneralizedRCNN):
         detections, roi_losses = self.roi_heads(maps, proposals, normalized.image_sizes, targets)
         return detections, {**roi_losses, **rpn_losses}
 
+    def as_graph(self, suppress: Suppression) -> DetectionGraph:
+        """Return the network as a module from one image to what is found on it, for exporters."""
+        return DetectionGraph(self.transform, self.backbone, self.rpn, self.roi_heads, suppress)
+
     def compile_dense_part(self) -> None:
         """Compile what runs over whole images, for any size of them; the names in the state dict stay."""
         self.backbone.compile(dynamic=True)
@@ -191,14 +204,6 @@ def check_weights(options: Options) -> None:
 def _with_defaults(options: Options) -> dict[str, Any]:
     parameters = inspect.signature(build_mask_rcnn).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("categories", "load")} | dict(options)
-
-
-def limits_of(options: Options) -> NetworkLimits:
-    """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for."""
-    anchors, rpn, box, _ = read_groups(*(options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")))
-    strides = (*STRIDES, 2 * STRIDES[-1])
-    grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), strides, rpn.fg_iou, "anchors.sizes")
-    return NetworkLimits(grid, DetectionLimit(box.detections_per_image, "box.detections_per_image"))
 
 
 @model_builder(
@@ -250,8 +255,7 @@ def build_mask_rcnn(
     check_choices(backbone, variant, norm, weights, trainable_layers, fpn_channels, load)
     file = read_weights(weights, str(backbone), variant) if load and weights != "none" else None
     norm = resolve_norm(norm, variant, weights, file)
-    if trainable_layers is None:
-        trainable_layers = len(STAGES) if weights == "none" else 3
+    trainable_layers = default_trainable_layers(weights) if trainable_layers is None else trainable_layers
     head_norm = norm if variant == "v2" else None
     names = _named(categories)
     model = MaskRCNN(

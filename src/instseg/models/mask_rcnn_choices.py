@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.segmenter import Devices
+from instseg.core.segmenter import AnchorGrid, DetectionLimit, Devices, NetworkLimits
 from instseg.models.feature_backbone import check_feature_backbone
-from instseg.models.mask_rcnn_options import RANGES
-from instseg.models.names import BACKBONES, NORMS, STAGES
+from instseg.models.mask_rcnn_options import RANGES, read_groups
+from instseg.models.names import BACKBONES, NORMS, STAGES, STRIDES
 from instseg.models.state_dict import WeightsFile
 from instseg.models.weight_names import check_weights
 
@@ -160,3 +160,16 @@ def check_sync_norm(options: Mapping[str, object], devices: Devices) -> None:
         )
     if devices.is_single:
         raise InstsegError("model.norm=sync_bn averages over processes, and there is one; use bn, or trainer=ddp")
+
+
+def default_trainable_layers(weights: str) -> int:
+    """Return the number of stages that are trained: all where the network learns from scratch."""
+    return len(STAGES) if weights == "none" else 3
+
+
+def limits_of(options: Mapping[str, object]) -> NetworkLimits:
+    """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for."""
+    anchors, rpn, box, _ = read_groups(*(options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")))
+    strides = (*STRIDES, 2 * STRIDES[-1])
+    grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), strides, rpn.fg_iou, "anchors.sizes")
+    return NetworkLimits(grid, DetectionLimit(box.detections_per_image, "box.detections_per_image"))

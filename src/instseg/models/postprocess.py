@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instseg.core.box_masks import mask_probs_to_rle
+from instseg.core.found import Found, found_to_prediction
 from instseg.core.types import Detections, ImageSize, Prediction
 
 Floats = NDArray[np.float32]
@@ -41,18 +41,10 @@ def detections_to_predictions(
     parts = zip(np.split(columns, ends), np.split(mask_probs, ends), strict=True)
     frames = zip(image_sizes, image_ids, original_sizes, strict=True)
     return [
-        _prediction(columns_i, probs_i, size, image_id, original, mask_threshold)
-        for (columns_i, probs_i), (size, image_id, original) in zip(parts, frames, strict=True)
+        found_to_prediction(_found(*part), *frame, mask_threshold) for part, frame in zip(parts, frames, strict=True)
     ]
 
 
-def _prediction(
-    columns: Floats, mask_probs: Floats, size: ImageSize, image_id: int, original: ImageSize, threshold: float
-) -> Prediction:
-    """Return the prediction of an image from columns (N, 6): x1, y1, x2, y2, score, label."""
-    (height, width), (original_height, original_width) = size, original
-    scale = np.array([original_width / width, original_height / height] * 2, np.float32)
-    limit = np.array([original_width, original_height] * 2, np.float32)
-    boxes = np.clip(columns[:, :4] * scale, 0, limit)
-    rles = [mask_probs_to_rle(probs, box, original, threshold) for probs, box in zip(mask_probs, boxes, strict=True)]
-    return Prediction(image_id, original, boxes, columns[:, 5].astype(np.int64), columns[:, 4].copy(), rles)
+def _found(columns: Floats, mask_probs: Floats) -> Found:
+    """Return what was found on an image from columns (N, 6): x1, y1, x2, y2, score, label."""
+    return Found(columns[:, :4], columns[:, 5].astype(np.int64), columns[:, 4].copy(), mask_probs)

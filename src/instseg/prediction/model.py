@@ -6,12 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
-from torch import Tensor
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
@@ -24,6 +23,9 @@ from instseg.prediction.saving import ModelFacts
 from instseg.prediction.source_image import ImageLike, SourceImage, source_image, source_images
 from instseg.prediction.thresholds import AUTO, ScoreThreshold, choose_thresholds
 from instseg.prediction.writers.writer import Writer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUM_DECODING_THREADS = 4
 NUM_NAMES_SHOWN = 5
@@ -51,7 +53,7 @@ class Model:
     @property
     def device(self) -> str:
         """The device that it works on, such as cpu or cuda:0."""
-        return str(self._predictor.device)
+        return self._predictor.network.device
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -92,7 +94,7 @@ class Model:
         Raises:
             InstsegError: an image cannot be read or is none, named by its file or position.
         """
-        if isinstance(images, str | os.PathLike | PilImage.Image | Tensor) or hasattr(images, "__array__"):
+        if isinstance(images, str | os.PathLike | PilImage.Image) or hasattr(images, "__array__"):
             (result,) = self._results([source_image(images)], score_threshold, 1)
             return result
         return self._results(source_images(images), score_threshold, batch_size)
@@ -128,7 +130,7 @@ class Model:
     def __repr__(self) -> str:
         names = ", ".join(self.categories[:NUM_NAMES_SHOWN]) + (", …" if len(self.categories) > NUM_NAMES_SHOWN else "")
         count = plural(len(self.categories), "category")
-        origin = self.identity.get("checkpoint") or self.identity.get("weights")
+        origin = self.identity.get("exported") or self.identity.get("checkpoint") or self.identity.get("weights")
         return f"Model({origin}, {count}: {names}, on {self.device})"
 
 

@@ -98,7 +98,7 @@ def write_predictions(
     )
     images = _images(predictor, paths, run.image_folder, options, thresholds)
     threads, console = WriterThreads(run, list(chosen.values())), console or Console()
-    print_start(console, model, str(predictor.device), thresholds)
+    print_start(console, model, predictor.network.device, thresholds)
     with progress_bar(console) as progress, threads:
         task = progress.add_task("predict", total=len(paths))
 

@@ -6,22 +6,47 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from instseg.checkpoints.operating_points import OperatingPoints, recalibrated_by
+from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.core.precision import autocast, fastest_precision
-from instseg.core.segmenter import InstanceSegmenter, as_module
-from instseg.core.text import plural
-from instseg.core.types import Batch, Image, ImageSize, Prediction
-from instseg.data.batches import unlabelled_batch
+from instseg.core.types import Image, ImageSize, Prediction
 from instseg.data.reading.images import read_image
+
+
+class Network(Protocol):
+    """A trained network at work, in PyTorch or in another runtime."""
+
+    @property
+    def categories(self) -> Categories:
+        """Names of its labels 1...."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """The device that it works on, such as cpu or cuda:0, for people."""
+        ...
+
+    def predict(
+        self, images: Sequence[Image], image_ids: Sequence[int], original_sizes: Sequence[ImageSize]
+    ) -> list[Prediction]:
+        """Predict on one batch.
+
+        Args:
+            images: (H_i, W_i, 3) uint8 RGB, in the network frame; at least one.
+            image_ids: one for each image; they become those of the predictions.
+            original_sizes: (height, width) px of each image before the resize.
+
+        Returns:
+            One prediction for each image, in the original frame, best score first.
+
+        Raises:
+            InstsegError: the memory of the device does not hold the batch.
+        """
+        ...
 
 
 class ImageResize(Protocol):
@@ -36,29 +61,21 @@ class Predictor:
     """A network and its preprocessing.
 
     Args:
-        model: moved to the device and put into evaluation mode.
+        network: at work.
         resize: as in training.
-        device: auto (a GPU where there is one), cpu, cuda, cuda:1, mps.
         operating_points: score thresholds that were chosen in its training, and the recalibration of its scores.
-        precision: auto (the fastest of the device), 32-true or bf16-mixed.
     """
 
-    def __init__(
-        self,
-        model: InstanceSegmenter,
-        resize: ImageResize,
-        device: str = "auto",
-        operating_points: OperatingPoints | None = None,
-        precision: str = "auto",
-    ) -> None:
-        self.device, self.operating_points = choose_device(device), operating_points
-        self.precision = fastest_precision(self.device.type) if precision == "auto" else precision
-        self.model, self.categories, self.resize = model, model.categories, resize
-        as_module(model).to(self.device).to(memory_format=torch.channels_last).eval()
+    def __init__(self, network: Network, resize: ImageResize, operating_points: OperatingPoints | None = None) -> None:
+        self.network, self.resize, self.operating_points = network, resize, operating_points
         self.unreadable: list[tuple[Path, str]] = []
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
 
-    @torch.inference_mode()
+    @property
+    def categories(self) -> Categories:
+        """Names of the labels 1...."""
+        return self.network.categories
+
     def predict_images(self, images: Sequence[Image], image_ids: Sequence[int] | None = None) -> list[Prediction]:
         """Predict on one batch of images.
 
@@ -75,40 +92,9 @@ class Predictor:
         if not images:
             return []
         ids = range(len(images)) if image_ids is None else image_ids
-        batch = self.batch([self.resize(image) for image in images], ids, [_size(image) for image in images])
-        with self.at_work(batch):
-            found = self.model.predict(batch)
+        small = [self.resize(image) for image in images]
+        found = self.network.predict(small, ids, [_size(image) for image in images])
         return recalibrated_by(self.operating_points, found)
-
-    def batch(self, images: Sequence[Image], image_ids: Sequence[int], sizes: Sequence[ImageSize]) -> Batch:
-        """Return a batch on the device.
-
-        Args:
-            images: in the network frame.
-            image_ids: those of the predictions.
-            sizes: (height, width) px that the predictions will have.
-        """
-        batch = unlabelled_batch(images, image_ids, sizes)
-        return replace(batch, images=batch.images.to(self.device))
-
-    @contextmanager
-    def at_work(self, batch: Batch) -> Iterator[None]:
-        """Compute in the precision of the model.
-
-        Args:
-            batch: to be computed on.
-
-        Raises:
-            InstsegError: the memory of the device does not hold it.
-        """
-        try:
-            with autocast(self.device, self.precision):
-                yield
-        except torch.OutOfMemoryError as error:
-            raise InstsegError(
-                f"{self.device} has no memory for {plural(len(batch), 'image')} of up to {max(batch.image_sizes)} px "
-                "at once: use a smaller batch_size or max_size, or device=cpu"
-            ) from error
 
     def predict_files(
         self, paths: Sequence[Path], batch_size: int = 1, num_threads: int | None = None
@@ -170,20 +156,3 @@ class Predictor:
 
 def _size(image: Image) -> ImageSize:
     return image.shape[0], image.shape[1]
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` is a GPU where there is one.
-
-    Raises:
-        InstsegError: this machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InstsegError(f"device={name} cannot be used here; try device=auto or device=cpu: {reason}") from error
-    return device

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
-from torch import Tensor
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image
 from instseg.data.reading.arrays import CHANNELS, array_to_image
 from instseg.data.reading.images import image_pixels, read_image
 
-ImageLike = str | os.PathLike[str] | PilImage.Image | NDArray[np.generic] | Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ImageLike: TypeAlias = Union[str, os.PathLike[str], PilImage.Image, NDArray[np.generic], "Tensor"]
 """One image: a path, an image of Pillow, an array (H, W[, C]) in RGB order, or a tensor ([C, ]H, W)."""
 EXPECTED = "expected a path, a Pillow image, an array (height, width, 3) in RGB order, a tensor (3, height, width)"
 
@@ -83,11 +87,17 @@ def _from_path(given: str | os.PathLike[str]) -> SourceImage:
 def _pixels(given: object) -> Image:
     if isinstance(given, PilImage.Image):
         return image_pixels(given)
-    if isinstance(given, Tensor):
+    if _is_tensor(given):
         return array_to_image(_channels_last(given))
     if isinstance(given, np.ndarray) or hasattr(given, "__array__"):
         return array_to_image(np.asarray(given))
     raise InstsegError(f"{EXPECTED}, found {type(given).__name__}")
+
+
+def _is_tensor(given: object) -> TypeGuard[Tensor]:
+    """Tell whether this is a tensor of PyTorch; where nobody has imported it, nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(given, torch.Tensor)
 
 
 def _channels_last(tensor: Tensor) -> NDArray[np.generic]:

@@ -25,7 +25,7 @@ def print_start(console: Console, model: Mapping[str, object], device: str, thre
         device: that it runs on.
         thresholds: instances below are left out.
     """
-    origin = model.get("checkpoint") or model.get("weights") or "a network"
+    origin = model.get("exported") or model.get("checkpoint") or model.get("weights") or "a network"
     for title, said in (("model:", f"{origin} on {device}"), ("score threshold:", str(thresholds))):
         console.print(terminal_lines(f"{title:<18}{said}"), highlight=False, soft_wrap=True)
 

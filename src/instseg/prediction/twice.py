@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from instseg.checkpoints.operating_points import recalibrated_by
+from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
 from instseg.core.segmenter import DescribesImages
 from instseg.core.types import Batch, Image, Prediction
 from instseg.prediction.predictor import Predictor
+from instseg.prediction.torch_network import TorchNetwork
 
 COLOURS_SIDE = 8
 """Side of the thumbnails, px, whose colours describe an image where the network has no features."""
@@ -44,29 +46,42 @@ def look_twice(predictor: Predictor, images: Sequence[Image], image_ids: Sequenc
         InstsegError: the memory of the device does not hold the batch.
     """
     small = [predictor.resize(image) for image in images]
-    batch = predictor.batch(small, image_ids, [image.shape[:2] for image in small])
-    with predictor.at_work(batch):
-        found, features = _found_and_features(predictor, batch, small)
-        mirrored = predictor.model.predict(mirrored_batch(batch))
+    network = _in_torch(predictor)
+    batch = network.batch(small, image_ids, [image.shape[:2] for image in small])
+    with network.at_work(batch):
+        found, features = _found_and_features(network, batch, small)
+        mirrored = network.model.predict(mirrored_batch(batch))
     found, mirrored = (recalibrated_by(predictor.operating_points, one) for one in (found, mirrored))
     looks = zip(found, map(mirrored_back, mirrored), features, strict=True)
     return [TwoLooks(*look) for look in looks]
 
 
 def has_features(predictor: Predictor) -> bool:
-    """Tell whether the network describes images; otherwise their colours do."""
-    return isinstance(predictor.model, DescribesImages)
+    """Tell whether the network describes images; otherwise their colours do.
+
+    Raises:
+        InstsegError: it is an exported one, whose features are not at hand.
+    """
+    return isinstance(_in_torch(predictor).model, DescribesImages)
+
+
+def _in_torch(predictor: Predictor) -> TorchNetwork:
+    if not isinstance(predictor.network, TorchNetwork):
+        raise InstsegError(
+            "checkpoint: expected a checkpoint, whose network says which images are alike, found an exported model"
+        )
+    return predictor.network
 
 
 def _found_and_features(
-    predictor: Predictor, batch: Batch, images: Sequence[Image]
+    network: TorchNetwork, batch: Batch, images: Sequence[Image]
 ) -> tuple[list[Prediction], NDArray[np.float32]]:
-    if isinstance(predictor.model, DescribesImages):
-        found, features = predictor.model.predictions_and_features(batch)
+    if isinstance(network.model, DescribesImages):
+        found, features = network.model.predictions_and_features(batch)
         return found, features.float().cpu().numpy()
     size = (COLOURS_SIDE, COLOURS_SIDE)
     colours = [cv2.resize(image, size, interpolation=cv2.INTER_AREA).reshape(-1) for image in images]
-    return predictor.model.predict(batch), np.stack(colours).astype(np.float32)
+    return network.model.predict(batch), np.stack(colours).astype(np.float32)
 
 
 def mirrored_batch(batch: Batch) -> Batch:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
@@ -14,6 +14,9 @@ from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle, T
 from instseg.visualization.canvas import Canvas, Look, Shape
 from instseg.visualization.colours import Colour, ColourBy, instance_colours
 from instseg.visualization.scaling import cut_mask, stretch_mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CROWD_COLOUR: Colour = (150, 150, 150)
 

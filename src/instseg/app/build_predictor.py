@@ -1,0 +1,70 @@
+"""The model at work that a config of predictions names: a checkpoint, published weights, or an exported file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from instseg.app.check_calls import check_calls
+from instseg.app.config import PredictConfig
+from instseg.app.job import Job
+from instseg.core.errors import InstsegError
+from instseg.data.transforms.resize import Resize
+from instseg.prediction.exported import exported_file, open_exported
+from instseg.prediction.predictor import Predictor
+
+
+def check_parts_of(config: PredictConfig) -> None:
+    """Check that what the config names can be imported; an exported model holds its network itself.
+
+    Raises:
+        InstsegError: a part cannot be imported, or has no such parameter.
+    """
+    is_exported = exported_file(config.checkpoint) is not None
+    check_calls({key: node for key, node in config.resolved.items() if key != "model" or not is_exported})
+
+
+def build_predictor(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+    """Build the model at work.
+
+    Args:
+        config: which model, on which device, and in which size it sees images.
+        job: with the options of the model that are overridden.
+
+    Returns:
+        The model, and plain containers that say which it is.
+
+    Raises:
+        InstsegError: the checkpoint, an option or the device cannot be used.
+    """
+    exported = exported_file(config.checkpoint)
+    return _of_checkpoint(config, job) if exported is None else _of_file(exported, config, job)
+
+
+def _of_checkpoint(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+    from instseg.app.build_model import build_trained_model  # torch is imported here
+    from instseg.prediction.torch_network import TorchNetwork
+
+    trained = build_trained_model(config, job)
+    resize = _resize(config, trained.min_size, trained.max_size)
+    network = TorchNetwork(trained.model, config.device, config.precision)
+    predictor = Predictor(network, resize, trained.operating_points)
+    return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
+
+
+def _of_file(path: Path, config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+    if job.model_overrides:
+        raise InstsegError(
+            f"model.{job.model_overrides[0]}: {path.name} holds the network as it was exported; give this option to "
+            "instseg export"
+        )
+    if config.precision not in ("auto", "32-true"):
+        raise InstsegError(f"precision={config.precision}: {path.name} computes in the precision it was exported in")
+    network, record = open_exported(path, config.device)
+    predictor = Predictor(network, _resize(config, record.min_size, record.max_size), record.operating_points)
+    return predictor, {**record.origin, "exported": str(path.absolute())}
+
+
+def _resize(config: PredictConfig, trained_min: int, trained_max: int) -> Resize:
+    """Return the resize of training, or one to the size that the config asks for."""
+    min_size = config.min_size or trained_min
+    return Resize(min_size, config.max_size or round(trained_max * min_size / trained_min))

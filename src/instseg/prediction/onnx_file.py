@@ -1,0 +1,52 @@
+"""ONNX files in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image
+from instseg.prediction.exported import INPUT, METADATA, OUTPUTS, REMEDY, Opened
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+ERRORS_ONLY = 3
+
+
+def open_file(path: Path, device: str) -> Opened:
+    """Open an ONNX file.
+
+    Args:
+        path: the file.
+        device: cpu; cuda where onnxruntime is built for it; auto is the better of both.
+
+    Raises:
+        InstsegError: the file cannot be read, or onnxruntime has no such device.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    provider = _provider(device)
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=list(dict.fromkeys([provider, CPU])))
+    except Exception as error:  # of a class for each code of onnxruntime's
+        raise InstsegError(f"{path} cannot be read by onnxruntime: {str(error).splitlines()[0]}; {REMEDY}") from error
+
+    def run(image: Image) -> Sequence[NDArray[np.generic]]:
+        found: Sequence[NDArray[np.generic]] = session.run(list(OUTPUTS), {INPUT: image})
+        return found
+
+    metadata = session.get_modelmeta().custom_metadata_map.get(METADATA)
+    return Opened(metadata, run, "cpu" if provider == CPU else "cuda")
+
+
+def _provider(device: str) -> str:
+    available = onnxruntime.get_available_providers()
+    if device == "cpu" or (device == "auto" and CUDA not in available):
+        return CPU
+    if device in ("auto", "cuda") and CUDA in available:
+        return CUDA
+    raise InstsegError(f"device={device}: onnxruntime here has {', '.join(available)}; use device=cpu")

@@ -1,0 +1,159 @@
+"""Export: the file finds what the network in PyTorch finds, or there is no file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from colour_finder import FindsColours
+from deploy_factories import CATEGORIES, trained_model
+
+import instseg
+from instseg.core.errors import InstsegError
+from instseg.data.transforms.resize import Resize
+from instseg.deploy import formats
+from instseg.deploy.agreement import compare
+from instseg.deploy.card import card
+from instseg.deploy.early_check import check_export
+from instseg.deploy.export import Comparison, Exported, export
+from instseg.deploy.formats import FORMATS
+from instseg.deploy.measured import ApComparison
+from instseg.deploy.trial_images import made_images, trial_images
+from instseg.prediction.exported import ExportRecord, open_exported
+from instseg.prediction.predictor import Predictor
+from instseg.prediction.torch_network import TorchNetwork
+from instseg.visualization.sheets import write_image
+
+IMAGES = made_images(2)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    torch.manual_seed(0)
+    trained = trained_model()
+    images = list(trial_images(IMAGES, trained.min_size, trained.max_size))
+    return export(trained, "onnx", tmp_path_factory.mktemp("export") / "model.onnx", Comparison(images))
+
+
+@pytest.fixture
+def copying(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an export take the time of a copy."""
+
+    def copy(network: object, record: ExportRecord, path: Path) -> None:
+        shutil.copy(exported.path, path)
+
+    monkeypatch.setattr(formats.Format, "writer", lambda self: copy)
+
+
+def test_an_exported_network_finds_the_same_on_images_of_all_sizes(exported):
+    assert [agreement.problem for agreement in exported.agreements] == [""] * 7
+    assert sum(agreement.num_instances for agreement in exported.agreements) > 50
+    assert {path.name for path in exported.path.parent.iterdir()} == {"model.onnx"}
+
+
+def test_the_file_knows_its_categories_sizes_and_thresholds(exported):
+    network, record = open_exported(exported.path, "cpu")
+    assert network.categories == CATEGORIES
+    assert (record.min_size, record.max_size) == (96, 128)
+    assert record.operating_points is not None
+    assert record.operating_points.thresholds == {"ring": 0.21}
+
+
+def test_its_card_says_what_was_compared_and_how_it_is_used(exported):
+    text = card(exported, "made images")
+    assert "| 3 | ring | 0.210 |" in text
+    assert "| empty, 96 x 96 px |" in text
+    assert "instseg predict checkpoint=model.onnx" in text
+
+
+def test_in_python_it_is_a_model_like_any_other(exported):
+    torch.manual_seed(0)
+    predictor = Predictor(TorchNetwork(trained_model().model, "cpu", "32-true"), Resize(96, 128))
+    reference = [predictor.predict_images([image])[0] for image in IMAGES]
+    results = instseg.load(exported.path).predict(IMAGES, score_threshold=0.0)
+    assert [len(result) for result in results] == [len(found) for found in reference] != [0, 0]
+    for result, found in zip(results, reference, strict=True):
+        assert compare("image", found, result.prediction).problem == ""
+
+
+def test_it_predicts_where_nothing_imports_torch(exported, tmp_path):
+    write_image(tmp_path / "a.png", IMAGES[0])
+    code = (
+        "import sys, instseg; from instseg.app.verbs import run_verb\n"
+        "result = instseg.load(sys.argv[1]).predict(sys.argv[2], score_threshold=0)\n"
+        "result.save(sys.argv[3], ['overlays', 'csv']); assert len(result) == 20\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    arguments = [exported.path, tmp_path / "a.png", tmp_path / "out"]
+    assert subprocess.run([sys.executable, "-c", code, *arguments], check=False).returncode == 0
+
+
+def test_options_of_the_network_belong_to_the_export(exported):
+    with pytest.raises(InstsegError, match=r"model\.box\.nms_threshold: model\.onnx holds the network as it was"):
+        instseg.load(exported.path, "model.box.nms_threshold=0.3")
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_file_that_finds_something_else_is_not_written(tmp_path):
+    torch.manual_seed(1)
+    trained = trained_model()
+    images = list(trial_images(IMAGES, 96, 128))[:1]
+    with pytest.raises(InstsegError, match=r"model\.onnx is not written, it finds something else than PyTorch; real"):
+        export(trained, "onnx", tmp_path / "model.onnx", Comparison(images))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("copying")
+@pytest.mark.parametrize("found, is_close", [(0.4009, True), (0.4011, False), (float("nan"), False)])
+def test_average_precision_must_agree_too(tmp_path, found, is_close):
+    comparison = Comparison([], lambda *_: ApComparison(0.4, found, 10))
+    if is_close:
+        assert export(trained_model(), "onnx", tmp_path / "model.onnx", comparison).path.is_file()
+    else:
+        with pytest.raises(InstsegError, match=r"test AP 0\.4000 in PyTorch"):
+            export(trained_model(), "onnx", tmp_path / "model.onnx", comparison)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_onnx_file_of_another_program_is_named_as_such(tmp_path):
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [value], [onnx.helper.make_tensor_value_info("y", 1, [1])])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(InstsegError, match="expected a model that instseg export has written"):
+        open_exported(tmp_path / "other.onnx", "cpu")
+
+
+def test_a_damaged_file_is_named_with_what_to_do(exported, tmp_path):
+    (tmp_path / "cut.onnx").write_bytes(exported.path.read_bytes()[:5000])
+    with pytest.raises(InstsegError, match=r"cut\.onnx cannot be read by onnxruntime: .*instseg export"):
+        open_exported(tmp_path / "cut.onnx", "cpu")
+
+
+def test_a_missing_package_is_named_with_its_extra(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "instseg.prediction.onnx_file")
+    with pytest.raises(InstsegError, match=r'onnxruntime is not installed: pip install "instseg\[onnx\]"'):
+        open_exported(exported.path, "cpu")
+    missing = replace(FORMATS["onnx"], packages=("onnx", "no_such_package"))
+    with pytest.raises(
+        InstsegError, match=r'format=onnx: no_such_package not installed: pip install "instseg\[onnx\]"'
+    ):
+        missing.check_installed("onnx")
+
+
+@pytest.mark.usefixtures("copying")
+def test_before_a_training_its_network_is_exported_and_left_as_it_was(exported):
+    torch.manual_seed(0)
+    model = trained_model().model.train()
+    check_export(model, "onnx", 96, 128)
+    assert model.training
+    with pytest.raises(InstsegError, match="FindsColours cannot be exported: expected a method as_graph"):
+        check_export(FindsColours(), "onnx", 96, 128)

@@ -1,0 +1,87 @@
+"""Parity of the networks and of both exporters of PyTorch: slow, by the size of the graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from deploy_factories import CATEGORIES, FEW_ROIS, trained_model, untrained
+from onnxscript import opset18 as op
+
+from instseg.deploy.agreement import compare
+from instseg.deploy.export import Comparison, export
+from instseg.deploy.suppression import suppress_in_torch
+from instseg.deploy.trial_images import made_images, trial_images
+from instseg.models.mask_rcnn import build_mask_rcnn
+from instseg.prediction.exported import INPUT, OUTPUTS, ExportedNetwork, open_in_runtime
+from instseg.prediction.torch_network import TorchNetwork
+
+pytestmark = pytest.mark.slow
+NETWORKS = {
+    "small": {"backbone": "resnet18_half", "variant": "v2", "norm": "bn", "fpn_channels": 64},
+    "r18fpn": {"backbone": "resnet18"},
+    "r50fpn": {"backbone": "resnet50"},
+    "r50fpn_v2": {"backbone": "resnet50", "variant": "v2"},
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_exported_as_it_is(name, tmp_path):
+    torch.manual_seed(0)
+    model = build_mask_rcnn(CATEGORIES, rpn=FEW_ROIS, box={"detections_per_image": 20}, **NETWORKS[name]).eval()
+    images = list(trial_images(made_images(1), 96, 128))[:-1]
+    exported = export(trained_model(model), "onnx", tmp_path / "model.onnx", Comparison(images))
+    assert sum(agreement.num_instances for agreement in exported.agreements) > 0
+
+
+def test_a_network_that_finds_nothing_is_exported_too(tmp_path):
+    model = untrained(box={"score_threshold": 0.999, "num_convs": 1, "conv_channels": 8, "head_channels": 16})
+    images = list(trial_images(made_images(1), 96, 128))[:2]
+    exported = export(trained_model(model), "onnx", tmp_path / "model.onnx", Comparison(images))
+    assert [agreement.num_instances for agreement in exported.agreements] == [0, 0]
+
+
+@torch.library.custom_op("instseg::suppress", mutates_args=())
+def suppress(
+    boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, score_threshold: float, limit: int
+) -> torch.Tensor:
+    return suppress_in_torch(boxes, scores, iou_threshold, score_threshold, limit)
+
+
+@suppress.register_fake
+def _(boxes, scores, iou_threshold, score_threshold, limit):
+    return boxes.new_empty((torch.library.get_ctx().new_dynamic_size(),), dtype=torch.int64)
+
+
+def written(boxes, scores, iou_threshold: float, score_threshold: float, limit: int):
+    thresholds = (op.Constant(value_floats=[threshold]) for threshold in (iou_threshold, score_threshold))
+    of_one_class = op.Unsqueeze(scores, op.Constant(value_ints=[1]))
+    chosen = op.NonMaxSuppression(boxes, of_one_class, op.Constant(value_ints=[limit]), *thresholds)
+    group, row = (op.Gather(chosen, op.Constant(value_int=column), axis=1) for column in (0, 2))
+    return op.Add(op.Mul(group, op.Gather(op.Shape(scores), op.Constant(value_int=1), axis=0)), row)
+
+
+def test_the_exporter_on_torch_export_gives_the_same_network(tmp_path: Path):
+    torch.manual_seed(0)
+    model = untrained()
+    size = torch.export.Dim("height", max=20000), torch.export.Dim("width", max=20000)
+    program = torch.export.export(
+        model.as_graph(torch.ops.instseg.suppress).eval(),
+        (torch.zeros(128, 160, 3, dtype=torch.uint8),),
+        dynamic_shapes=({0: size[0], 1: size[1]},),
+        prefer_deferred_runtime_asserts_over_guards=True,
+    )
+    table = {torch.ops.instseg.suppress.default: written}
+    torch.onnx.export(
+        program,
+        f=tmp_path / "model.onnx",
+        custom_translation_table=table,
+        input_names=[INPUT],
+        output_names=list(OUTPUTS),
+    )
+    found = ExportedNetwork(open_in_runtime(tmp_path / "model.onnx", "cpu"), CATEGORIES)
+    reference = TorchNetwork(model, "cpu", "32-true")
+    for name, image in list(trial_images(made_images(1), 96, 128))[:-1]:
+        pair = [network.predict([image], [0], [image.shape[:2]])[0] for network in (reference, found)]
+        assert compare(name, *pair).problem == ""
