@@ -19,7 +19,7 @@ import yaml
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
-from instseg.core.text import printable
+from instseg.core.text import printable, utf8_text
 
 NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Errors of PyYAML for damaged text: of its tags, such as ``!!int`` before a word, errors that are not its own."""
@@ -228,7 +228,7 @@ def format_record(record: Record) -> str:
     """Return a record as indented json text with the version of its kind."""
     stamped = msgspec.structs.replace(record, version=record.VERSION)
     text = json.dumps(msgspec.to_builtins(stamped), indent=2, ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+    return utf8_text(text) + "\n"
 
 
 def _explained(error: Exception, where: str, remedy: str) -> RecordError:

@@ -116,3 +116,8 @@ def duration(seconds: float) -> str:
     if hours >= 10:
         return f"{hours} h {minutes:02}"
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def utf8_text(text: str) -> str:
+    """Return a text with escapes for what UTF-8 has no bytes for, such as parts of file names in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

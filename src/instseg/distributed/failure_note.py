@@ -10,6 +10,7 @@ import msgspec
 from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.core.records import Record, read_record, write_record
+from instseg.core.text import utf8_text
 
 NOTE_VARIABLE = "INSTSEG_FAILURE_NOTE"
 """Environment variable: the file to which a command that a sweep started writes why it failed."""
@@ -37,7 +38,7 @@ def note_failure(kind: str, message: str, value: float | None = None) -> None:
         value: the monitored metric, of a trial that was pruned.
     """
     if NOTE_VARIABLE in os.environ and not getattr(rank_zero_only, "rank", 0):
-        text = message.encode(errors="backslashreplace").decode()  # a file's name in it may not be UTF-8
+        text = utf8_text(message)  # a file's name in it may not be UTF-8
         write_record(Path(os.environ[NOTE_VARIABLE]), FailureNote(kind=kind, message=text, value=value))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from instseg import __version__
+from instseg.core.text import utf8_text
 from instseg.runs.manifest import Git, Hardware, RunStart, add_start
 
 
@@ -45,7 +46,7 @@ def describe_start(command: Sequence[str], seed: int, data_fingerprint: str, pro
     """
     return RunStart(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=[_as_unicode(argument) for argument in command],
+        command=[utf8_text(argument) for argument in command],
         seed=seed,
         data_fingerprint=data_fingerprint,
         git=describe_git(Path(__file__).parents[1]),
@@ -53,11 +54,6 @@ def describe_start(command: Sequence[str], seed: int, data_fingerprint: str, pro
         processes=processes,
         hardware=describe_hardware(),
     )
-
-
-def _as_unicode(argument: str) -> str:
-    """Escape bytes that are not UTF-8, as a file's name may hold: json has no place for them."""
-    return argument.encode(errors="backslashreplace").decode()
 
 
 def package_versions() -> dict[str, str]:

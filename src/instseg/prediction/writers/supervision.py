@@ -9,6 +9,7 @@ from types import ModuleType
 
 from instseg.core.atomic import replacing
 from instseg.core.errors import InstsegError
+from instseg.core.text import utf8_text
 from instseg.prediction.writers.predicted_image import PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
 
@@ -34,12 +35,12 @@ class DetectionTable(Writer):
             for box, label, score, rle in zip(found.boxes, found.labels, found.scores, found.rles, strict=True):
                 corners = dict(zip(("x_min", "y_min", "x_max", "y_max"), map(float, box.round(2)), strict=True))
                 yield {
-                    "file": image.file,
+                    "file": utf8_text(image.file),
                     "image_width": width,
                     "image_height": height,
                     **corners,
                     "class_id": int(label) - 1,
-                    "class_name": self.run.categories.name(int(label)),
+                    "class_name": utf8_text(self.run.categories.name(int(label))),
                     "confidence": round(float(score), 6),
                     "mask": rle["counts"].decode("ascii"),
                 }
@@ -52,7 +53,7 @@ class JsonLines(DetectionTable):
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
         """Write the table, a line for each instance."""
-        with replacing(self.path) as scratch, scratch.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        with replacing(self.path) as scratch, scratch.open("w", encoding="utf-8") as file:
             for row in self.rows(images):
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
