@@ -34,7 +34,8 @@ from instseg.app.memory import keep_freed_memory
 from instseg.core.box_masks import bitmask_to_box_mask
 from instseg.core.types import BOX_MASK_SIZE, Target
 from instseg.models.linear import has_onednn
-from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
+from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
+from instseg.models.normalize import IMAGE_MEAN, IMAGE_STD
 from instseg.training.optimizers import build_sgd
 
 NUM_CATEGORIES = 4

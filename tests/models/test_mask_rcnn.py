@@ -12,9 +12,10 @@ from torchvision.ops import FrozenBatchNorm2d
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import Target
-from instseg.models.mask_rcnn import MaskRCNN, Normalize, build_mask_rcnn
+from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
 from instseg.models.mask_rcnn_options import LOSSES
 from instseg.models.names import BACKBONES
+from instseg.models.normalize import Normalize
 
 SMALL: dict[str, Any] = {
     "backbone": "resnet18_half",

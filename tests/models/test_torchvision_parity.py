@@ -19,7 +19,8 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from instseg.core.box_masks import bitmask_to_box_mask
 from instseg.core.masks import rle_to_bitmask
 from instseg.core.types import Target
-from instseg.models.mask_rcnn import IMAGE_MEAN, IMAGE_STD, MaskRCNN, build_mask_rcnn
+from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn
+from instseg.models.normalize import IMAGE_MEAN, IMAGE_STD
 from instseg.models.postprocess import detections_to_predictions
 
 NUM_CLASSES = 4

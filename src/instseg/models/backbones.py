@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from torch import nn
 from torchvision.models.resnet import ResNet
-from torchvision.ops import FrozenBatchNorm2d
 
 from instseg.core.errors import InstsegError
+from instseg.models.frozen_norms import FrozenNorm
 from instseg.models.names import HALF, STAGES
 from instseg.models.residual_blocks import BasicBlock, Body, Bottleneck
 
@@ -31,7 +31,7 @@ def group_norm(num_channels: int) -> nn.GroupNorm:
 def norm_layer(norm: str) -> NormLayer:
     """Return the constructor of a layer by its name in ``NORMS``."""
     layers: dict[str, NormLayer] = {
-        "frozen_bn": FrozenBatchNorm2d,
+        "frozen_bn": FrozenNorm,
         "bn": nn.BatchNorm2d,
         "gn": group_norm,
         "sync_bn": nn.SyncBatchNorm,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from instseg.core.errors import InstsegError
 from instseg.models.names import STRIDES
+from instseg.models.state_dict import StateDict
 
 PROBE_SIZE = (64, 96)  # height, width, px; different, so that a map with exchanged sides is noticed
 CONTRACT = "a torch.nn.Module with channels, strides and forward (instseg.models.feature_backbone.FeatureBackbone)"
@@ -20,7 +21,8 @@ class FeatureBackbone(Protocol):
     """A network from images to the feature maps of four stages. It is an ``nn.Module`` besides.
 
     It decides by itself which weights it starts from and which of its layers are trained (``requires_grad_``). Where
-    its constructor has a parameter ``load``, this is False when the weights of a checkpoint follow.
+    its constructor has a parameter ``load``, this is False when the weights of a checkpoint follow. A
+    ``PretrainedBackbone`` leaves both to the options of Mask R-CNN.
     """
 
     @property
@@ -37,11 +39,52 @@ class FeatureBackbone(Protocol):
         """Compute the maps; an ``nn.Module`` has this in ``forward``.
 
         Args:
-            images: float (B, 3, H, W) RGB, normalised as for ImageNet; H and W are multiples of 32.
+            images: float (B, 3, H, W) RGB, normalised by its ``mean`` and ``std`` (``HasPixelStatistics``), else as
+                for ImageNet; H and W are multiples of 32.
 
         Returns:
             Of each stage (B, channels, H / stride, W / stride), from the finest to the coarsest.
         """
+        ...
+
+
+@runtime_checkable
+class HasPixelStatistics(Protocol):
+    """A backbone whose images are normalised in its own way."""
+
+    mean: Sequence[float]  # of each channel, for pixel values 0..1
+    std: Sequence[float]  # the standard deviation of each
+
+
+@runtime_checkable
+class PretrainedBackbone(Protocol):
+    """A ``FeatureBackbone`` of a library that publishes weights for it.
+
+    ``model.weights=imagenet``, or the path of a file of the library, and ``model.trainable_layers`` are about it.
+
+    Attributes:
+        name: of the network, for messages.
+        norm: of its layers, "auto", "frozen_bn" or "bn".
+    """
+
+    name: str
+    norm: str
+
+    def start(self, trainable_layers: int, is_pretrained: bool) -> None:
+        """Freeze what is not trained.
+
+        Args:
+            trainable_layers: number of stages, from the last one, that are trained: 0 freezes all, 5 none.
+            is_pretrained: weights are read, or those of a checkpoint that began with some.
+        """
+        ...
+
+    def read_published(self) -> StateDict:
+        """Return the weights that the library publishes, with its names."""
+        ...
+
+    def own_names(self, state: StateDict) -> StateDict:
+        """Return the library's state dict with the names of this module, without the parts that it leaves out."""
         ...
 
 

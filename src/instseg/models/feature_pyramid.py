@@ -13,6 +13,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 from instseg.core.types import ImageSize
 from instseg.models.backbones import build_backbone, norm_layer
 from instseg.models.feature_backbone import FeatureBackbone
+from instseg.models.normalize import Normalize, build_normalize
 
 
 class FeaturePyramid(nn.Module):
@@ -29,6 +30,10 @@ class FeaturePyramid(nn.Module):
         self.body, self.out_channels = body, channels
         layer = norm_layer(norm) if norm else None
         self.fpn = FeaturePyramidNetwork(list(body.channels), channels, LastLevelMaxPool(), layer)
+
+    def normalize(self) -> Normalize:
+        """Build the normalisation of the images that the backbone expects."""
+        return build_normalize(self.body)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return level -> (B, channels, H / stride, W / stride) of images (B, 3, H, W)."""

@@ -13,13 +13,19 @@ from instseg.core.segmenter import InstanceSegmenter, check_segmenter
 from instseg.models.builder import LOAD, TARGET, ModelBuilder, Options, builder_of, options_of
 from instseg.models.mask_rcnn import build_mask_rcnn
 from instseg.models.mask_rcnn_options import BUILDER
+from instseg.models.timm_backbone import TimmBackbone
+from instseg.models.torchvision_backbone import TorchvisionBackbone
 
 Builders = Mapping[str, Callable[..., object]]
 """Name, as in ``_target_``, to what builds a network, or a part of one such as a backbone."""
 
 MAX_DEPTH = 20
 """Of lists and mappings within each other, in the options of a model."""
-OWN_BUILDERS: Builders = {BUILDER: build_mask_rcnn}
+OWN_BUILDERS: Builders = {
+    BUILDER: build_mask_rcnn,
+    "instseg.models.torchvision_backbone.TorchvisionBackbone": TorchvisionBackbone,
+    "instseg.models.timm_backbone.TimmBackbone": TimmBackbone,
+}
 
 
 def find_builder(model_config: Options, builders: Builders, source: str) -> ModelBuilder[..., object]:

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
-from torchvision.models.detection.image_list import ImageList
 
 from instseg.core.categories import Categories
 from instseg.core.segmenter import Suppression
 from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
 from instseg.models.builder import Options, model_builder
 from instseg.models.detection_graph import DetectionGraph
-from instseg.models.feature_backbone import FeatureBackbone
-from instseg.models.feature_pyramid import build_pyramid, mean_features
+from instseg.models.feature_backbone import FeatureBackbone, PretrainedBackbone
+from instseg.models.feature_pyramid import FeaturePyramid, build_pyramid, mean_features
 from instseg.models.heads import build_roi_heads, build_rpn
 from instseg.models.mask_rcnn_choices import (
     check_choices,
@@ -42,49 +41,19 @@ from instseg.models.rpn import RegionProposalNetwork
 from instseg.models.weight_files import read_weights
 from instseg.models.weights import WeightsReport, apply_weights, report_without_weights
 
-IMAGE_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB, pixel values 0..1: what the published weights were trained on
-IMAGE_STD = (0.229, 0.224, 0.225)
-
-
-class Normalize(nn.Module):
-    """Conversion of a batch of uint8 images to what the backbone expects, at once and on the device.
-
-    Args:
-        mean: of each channel, for pixel values 0..1.
-        std: the standard deviation of each.
-    """
-
-    def __init__(self, mean: Sequence[float] = IMAGE_MEAN, std: Sequence[float] = IMAGE_STD) -> None:
-        super().__init__()
-        # Not persistent: torchvision's state dicts hold no such entries.
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor, image_sizes: list[ImageSize]) -> ImageList:
-        """Normalise; the padding becomes 0 *after* that, as in the training of the published weights.
-
-        Args:
-            images: uint8 (B, 3, H, W) RGB, padded at the right and bottom.
-            image_sizes: (height, width) px of each without the padding.
-
-        Returns:
-            Float (B, 3, H, W), channels_last, and the sizes.
-        """
-        mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        pixels = images.to(mean.dtype, memory_format=torch.channels_last, copy=True).div_(255).sub_(mean).div_(std)
-        for image, (height, width) in zip(pixels, image_sizes, strict=True):
-            image[:, height:] = 0
-            image[:, :, width:] = 0
-        return ImageList(pixels, image_sizes)
-
 
 class MaskRCNN(GeneralizedRCNN):
     """Mask R-CNN (He et al., 2017) with a feature pyramid; made by ``build_mask_rcnn``."""
 
     def __init__(
-        self, backbone: nn.Module, rpn: RegionProposalNetwork, roi_heads: RoIHeads, categories: Categories, norm: str
+        self,
+        backbone: FeaturePyramid,
+        rpn: RegionProposalNetwork,
+        roi_heads: RoIHeads,
+        categories: Categories,
+        norm: str,
     ) -> None:
-        super().__init__(backbone, rpn, roi_heads, Normalize())
+        super().__init__(backbone, rpn, roi_heads, backbone.normalize())
         self.categories = categories
         self.norm = norm  # one of ``NORMS``
         self.weights_report: WeightsReport | None = None
@@ -196,9 +165,9 @@ def check_weights(options: Options) -> None:
         options: its keywords but ``categories`` and ``load``.
     """
     given = _with_defaults(options)
-    weights, variant = weights_name(given["weights"]), str(given["variant"])
+    weights, variant, backbone = weights_name(given["weights"]), str(given["variant"]), given["backbone"]
     if weights != "none":
-        resolve_norm(str(given["norm"]), variant, weights, read_weights(weights, str(given["backbone"]), variant))
+        resolve_norm(str(given["norm"]), variant, weights, read_weights(weights, backbone, variant), backbone)
 
 
 def _with_defaults(options: Options) -> dict[str, Any]:
@@ -234,13 +203,14 @@ def build_mask_rcnn(
     Args:
         categories: the categories; a bare number where there are no names (nothing is then transferred by name).
         backbone: resnet18, resnet34, resnet50, resnet101, or resnet18_half, which has no published weights; or a
-            network of your own that keeps to the contract of ``FeatureBackbone``.
+            network that keeps to the contract of ``FeatureBackbone``: of torchvision, of timm, or of your own.
         variant: "v1" (He et al., 2017) or "v2" (Li et al., 2021: normalised FPN and heads, convolutions in the box
             head, two in the RPN); the architectures of torchvision's maskrcnn_resnet50_fpn and ..._fpn_v2.
         weights: "coco", "imagenet" (backbone only), "none", a path or an http(s) URL.
         load: False builds the same architecture without reading weights, for a state dict that follows.
         trainable_layers: 0..5 stages of the backbone from the last; None is 3 with weights and 5 without.
         norm: "frozen_bn", "bn", "gn", "sync_bn"; "auto" is what the weights were made with, and gn without weights.
+            Beside a network as backbone it is that of pyramid and heads.
         fpn_channels: width of the pyramid and of the RPN.
         anchors: options of the anchors, or a mapping of those that differ from the defaults; so in the next three.
         rpn: options of the region proposal network.
@@ -253,11 +223,13 @@ def build_mask_rcnn(
     anchors, rpn, box, mask = read_groups(anchors, rpn, box, mask)
     weights = weights_name(weights)
     check_choices(backbone, variant, norm, weights, trainable_layers, fpn_channels, load)
-    file = read_weights(weights, str(backbone), variant) if load and weights != "none" else None
-    norm = resolve_norm(norm, variant, weights, file)
+    file = read_weights(weights, backbone, variant) if load and weights != "none" else None
+    norm = resolve_norm(norm, variant, weights, file, backbone)
     trainable_layers = default_trainable_layers(weights) if trainable_layers is None else trainable_layers
     head_norm = norm if variant == "v2" else None
     names = _named(categories)
+    if isinstance(backbone, PretrainedBackbone):
+        backbone.start(trainable_layers, is_pretrained=weights != "none")
     model = MaskRCNN(
         build_pyramid(backbone, norm, trainable_layers, fpn_channels, head_norm),
         build_rpn(fpn_channels, anchors, rpn, 2 if variant == "v2" else 1),

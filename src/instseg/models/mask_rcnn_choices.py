@@ -7,7 +7,7 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import AnchorGrid, DetectionLimit, Devices, NetworkLimits
-from instseg.models.feature_backbone import check_feature_backbone
+from instseg.models.feature_backbone import PretrainedBackbone, check_feature_backbone
 from instseg.models.mask_rcnn_options import RANGES, read_groups
 from instseg.models.names import BACKBONES, NORMS, STAGES, STRIDES
 from instseg.models.state_dict import WeightsFile
@@ -49,7 +49,7 @@ def check_choices(
         _check_name("backbone", backbone, BACKBONES)
     else:
         check_feature_backbone(backbone)
-        _check_own_backbone(weights, trainable_layers, load)
+        _check_own_backbone(backbone, weights, trainable_layers, load)
     for key, value, known in (
         ("variant", variant, VARIANTS),
         ("norm", norm, ("auto", *NORMS)),
@@ -64,9 +64,10 @@ def check_choices(
     if weights == "none":
         _check_from_scratch(norm, trainable_layers)
         return
-    check_weights(weights, str(backbone), variant)
+    if not isinstance(backbone, PretrainedBackbone) or weights != "imagenet":
+        check_weights(weights, str(backbone), variant)
     if weights in PUBLISHED:
-        resolve_norm(norm, variant, weights, None)
+        resolve_norm(norm, variant, weights, None, backbone)
 
 
 def _check_name(key: str, value: str, known: Sequence[str]) -> None:
@@ -74,8 +75,11 @@ def _check_name(key: str, value: str, known: Sequence[str]) -> None:
         raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
 
 
-def _check_own_backbone(weights: str, trainable_layers: int | None, load: bool) -> None:
+def _check_own_backbone(backbone: object, weights: str, trainable_layers: int | None, load: bool) -> None:
     """Raise InstsegError where an option asks something of our ResNets, and the backbone is another network."""
+    if isinstance(backbone, PretrainedBackbone):
+        _check_library(backbone, weights, load)
+        return
     if trainable_layers is not None:
         raise InstsegError(
             f"model.trainable_layers: expected null, as the backbone is not one of {', '.join(BACKBONES)} and decides "
@@ -85,6 +89,19 @@ def _check_own_backbone(weights: str, trainable_layers: int | None, load: bool) 
         raise InstsegError(
             "model.weights: expected none, or the path of weights trained with this backbone, as the backbone is not "
             f"one of {', '.join(BACKBONES)}, found {weights}"
+        )
+
+
+def _check_library(backbone: PretrainedBackbone, weights: str, load: bool) -> None:
+    if load and weights == "coco":
+        raise InstsegError(
+            f"model.weights: expected imagenet, none, or the path of weights of {backbone.name}, found coco, which are "
+            "published for model=r50fpn and r50fpn_v2"
+        )
+    if backbone.norm == "frozen_bn" and weights == "none":
+        raise InstsegError(
+            "model.backbone.norm=frozen_bn keeps the statistics of trained weights, and model.weights=none has none: "
+            "use auto or bn"
         )
 
 
@@ -100,7 +117,7 @@ def _check_from_scratch(norm: str, trainable_layers: int | None) -> None:
         )
 
 
-def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None) -> str:
+def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None, backbone: object) -> str:
     """Return the norm that an option stands for, one of ``NORMS``.
 
     Args:
@@ -108,10 +125,13 @@ def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None
         variant: one of ``VARIANTS``.
         weights: the option, as ``weights_name`` returns it.
         file: the weights, if they have been read.
+        backbone: its name, or a network.
 
     Raises:
         InstsegError: the weights were trained with another norm.
     """
+    if isinstance(backbone, PretrainedBackbone) and (weights == "imagenet" or (file and file.backbone_only)):
+        return _norm_of_new_heads(norm, variant, weights)
     if norm == "auto":
         return _norm_of_weights(variant, weights, file)
     if weights in ("coco", "imagenet") or file is not None:
@@ -121,12 +141,19 @@ def resolve_norm(norm: str, variant: str, weights: str, file: WeightsFile | None
                 f"model.norm={norm} does not go with model.weights={weights}, trained with {trained}: "
                 "use model.norm=auto"
             )
-    if norm == "frozen_bn" and variant == "v2" and (weights == "imagenet" or (file is not None and file.backbone_only)):
+    if weights == "imagenet" or (file is not None and file.backbone_only):
+        return _norm_of_new_heads(norm, variant, weights)
+    return norm
+
+
+def _norm_of_new_heads(norm: str, variant: str, weights: str) -> str:
+    """Return the norm of pyramid and heads that no weights are read for; InstsegError where it would freeze them."""
+    if norm == "frozen_bn" and variant == "v2":
         raise InstsegError(
             f"model.norm=frozen_bn with model.variant=v2 would freeze norms of the heads that model.weights={weights} "
             "does not hold: use model.norm=bn, model.norm=sync_bn or model.variant=v1"
         )
-    return norm
+    return "gn" if norm == "auto" else norm
 
 
 def _norm_of_weights(variant: str, weights: str, file: WeightsFile | None) -> str:

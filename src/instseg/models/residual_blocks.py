@@ -1,37 +1,18 @@
 """torchvision's ResNet with frozen norms folded into the convolutions in front of them.
 
-A norm whose statistics and weights never change scales and shifts each channel, which the convolution can do itself.
-That saves a pass over the feature map and the copy of it that is kept for the backward pass. Names, weights and, up to
-rounding, results are torchvision's.
+Names, weights and, up to rounding, results are torchvision's.
 """
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.resnet import BasicBlock as TorchvisionBasicBlock
 from torchvision.models.resnet import Bottleneck as TorchvisionBottleneck
 from torchvision.models.resnet import ResNet
-from torchvision.ops import FrozenBatchNorm2d
 
+from instseg.models.frozen_norms import normed
 from instseg.models.names import STRIDES
-
-
-def normed(convolution: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
-    """Compute ``norm(convolution(x))``.
-
-    Args:
-        convolution: a convolution without bias.
-        norm: the norm; a frozen one is folded into the weights of the convolution.
-        x: (B, C, H, W).
-    """
-    if not isinstance(norm, FrozenBatchNorm2d):
-        normalized: Tensor = norm(convolution(x))
-        return normalized
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    weight, bias = convolution.weight * scale.view(-1, 1, 1, 1), norm.bias - norm.running_mean * scale
-    return F.conv2d(x, weight, bias, convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
 
 
 class BasicBlock(TorchvisionBasicBlock):

@@ -18,6 +18,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
 from instseg.core.text import plural
 from instseg.core.torch_files import ForeignFileError, TorchFileError, load_torch_file
+from instseg.models.feature_backbone import PretrainedBackbone
 from instseg.models.state_dict import BACKGROUND, BODY, StateDict, WeightsFile
 from instseg.models.weight_downloads import WeightsUnavailableError, download
 from instseg.models.weight_names import COCO_URLS, check_weights, is_address
@@ -36,23 +37,26 @@ def coco_category_names() -> tuple[str, ...]:
     return tuple(name for name in COCO_ROWS if name not in (BACKGROUND, "N/A"))
 
 
-def read_weights(weights: str | Path, backbone: str, variant: str) -> WeightsFile:
+def read_weights(weights: str | Path, backbone: object, variant: str) -> WeightsFile:
     """Read weights, after their download if needed.
 
     Args:
-        weights: coco, imagenet, a URL, or the path of a state dict of torchvision's Mask R-CNN or ResNet, or of a
-            checkpoint of this package.
-        backbone: name of the backbone, for published weights.
+        weights: coco, imagenet, a URL, or the path of a state dict of torchvision's Mask R-CNN or ResNet, of the
+            library of the backbone, or of a checkpoint of this package.
+        backbone: name of the backbone, for published weights, or a network.
         variant: of Mask R-CNN, for published weights.
 
     Raises:
         InstsegError: there are no such weights, or they cannot be downloaded or read.
     """
     text = str(weights)
-    place = find_weights(text, backbone, variant)
+    library = backbone if isinstance(backbone, PretrainedBackbone) else None
+    if library is not None and text == "imagenet":
+        return _of_library(library.read_published(), text, library)
+    place = find_weights(text, str(backbone), variant)
     url = place if isinstance(place, str) else None
     path = download(place, is_published=text in ("coco", "imagenet")) if isinstance(place, str) else place
-    file = _parse(_load(path, url), text)
+    file = _parse(load_torch(path, url), text, library)
     if (text == "coco" and variant == "v1") or _is_published_v1(file, path):
         return WeightsFile(file.source, _without_eps(file.state_dict), file.row_names)
     return file
@@ -78,7 +82,29 @@ def find_weights(weights: str, backbone: str, variant: str) -> str | Path:
     return weights if is_address(weights) else Path(weights).expanduser()
 
 
-def _load(path: Path, url: str | None) -> object:
+def load_state(path: Path, url: str) -> StateDict:
+    """Read a published state dict.
+
+    Args:
+        path: its file.
+        url: where it comes from, for messages.
+
+    Raises:
+        InstsegError: the file cannot be read.
+    """
+    return convert_plain(load_torch(path, url), StateDict, f"model.weights={url}", REMEDY)
+
+
+def load_torch(path: Path, url: str | None) -> object:
+    """Read a file of weights.
+
+    Args:
+        path: the file.
+        url: where it comes from, for messages.
+
+    Raises:
+        InstsegError: the file cannot be read.
+    """
     again = f"delete it and run again to download {url}" if url else "replace it by a whole copy"
     try:
         return load_torch_file(path)
@@ -97,18 +123,21 @@ class _Described(msgspec.Struct):
     categories: list[str] | None = None
 
 
-def _parse(content: object, source: str) -> WeightsFile:
+def _parse(content: object, source: str, library: PretrainedBackbone | None) -> WeightsFile:
     """Recognise a state dict, torchvision's training checkpoint or this package's checkpoint."""
     where, state, names = f"model.weights={source!r}", content, None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         names = convert_plain(content.get("instseg", {}), _Described, where, REMEDY).categories
-        own = convert_plain(content["state_dict"], StateDict, where, REMEDY)
-        state = {key.removeprefix("model."): value for key, value in own.items() if key.startswith("model.")}
+        whole = convert_plain(content["state_dict"], StateDict, where, REMEDY)
+        own = {key.removeprefix("model."): value for key, value in whole.items() if key.startswith("model.")}
+        state = own or whole  # timm's training checkpoints have no prefix
     elif isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         state = content["model"]
+    if library is not None and isinstance(state, Mapping) and not any(str(key).startswith(BODY) for key in state):
+        return _of_library(convert_plain(state, StateDict, where, REMEDY), source, library)
     if isinstance(state, Mapping) and "conv1.weight" in state:
-        own = convert_plain(state, StateDict, where, REMEDY)
-        body = {BODY + key: value for key, value in own.items() if not key.startswith("fc.")}
+        named = convert_plain(state, StateDict, where, REMEDY)
+        body = {BODY + key: value for key, value in named.items() if not key.startswith("fc.")}
         return WeightsFile(source, body, backbone_only=True)
     if not isinstance(state, Mapping) or not any(str(key).startswith(BODY) for key in state):
         raise InstsegError(f"{where}: expected a Mask R-CNN or ResNet state dict in torchvision's naming")
@@ -122,6 +151,12 @@ def _parse(content: object, source: str) -> WeightsFile:
             f"{plural(num_rows - 1, 'predicted category')}"
         )
     return WeightsFile(source, named, rows)
+
+
+def _of_library(state: StateDict, source: str, library: PretrainedBackbone) -> WeightsFile:
+    """Return the weights of a backbone's library as those of the body; what is unknown to it is kept, for the check."""
+    named = {BODY + key: value for key, value in library.own_names(state).items()}
+    return WeightsFile(source, named, backbone_only=True)
 
 
 def _new_name(key: str) -> str:

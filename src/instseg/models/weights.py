@@ -15,6 +15,7 @@ from instseg.core.categories import Categories
 from instseg.core.channels import terminal_lines
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
+from instseg.models.feature_backbone import PretrainedBackbone
 from instseg.models.state_dict import BACKGROUND, BODY, StateDict, WeightsFile
 
 PREDICTORS = {  # module -> rows per category
@@ -136,12 +137,21 @@ def _check_fit(wanted: StateDict, given: StateDict, file: WeightsFile, model: nn
             problems.append(f"{key}: expected {tuple(wanted[key].shape)}, found {tuple(given[key].shape)}")
     if not problems:
         return
-    ours = WeightsFile("", model.state_dict(), backbone_only=file.backbone_only)
     listed = "\n  ".join(sorted(problems)[:MAX_LISTED])
     more = f"\n  and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
     raise InstsegError(
-        f"model.weights={file.source!r} do not fit the model: the file holds {file.architecture} with "
-        f"norm={file.norm}, the model is {ours.architecture} with norm={ours.norm}\n  {listed}{more}"
+        f"model.weights={file.source!r} do not fit the model: {_expected_and_found(file, model)}\n  {listed}{more}"
+    )
+
+
+def _expected_and_found(file: WeightsFile, model: nn.Module) -> str:
+    body = model.get_submodule(BODY.removesuffix("."))
+    if isinstance(body, PretrainedBackbone):
+        return f"expected the weights of {body.name}{'' if file.backbone_only else ' under this pyramid'}, found others"
+    ours = WeightsFile("", model.state_dict(), backbone_only=file.backbone_only)
+    return (
+        f"the file holds {file.architecture} with norm={file.norm}, the model is {ours.architecture} with "
+        f"norm={ours.norm}"
     )
 
 
