@@ -252,7 +252,9 @@ def matrix_rate(device: str, dtype: torch.dtype) -> float:
 
 def count_flops(call: Callable[[], object]) -> int:
     """Floating-point operations of one call, a multiplication and an addition being two."""
-    known = {torch.ops.mkldnn._linear_pointwise: _product_flops} if has_onednn() else {}
+    known: dict[Any, Any] = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
+    if has_onednn():
+        known[torch.ops.mkldnn._linear_pointwise] = _product_flops
     with FlopCounterMode(display=False, custom_mapping=known) as counter:
         call()
     return int(counter.get_total_flops())
@@ -261,6 +263,13 @@ def count_flops(call: Callable[[], object]) -> int:
 def _product_flops(x: Any, weight: Any, *_args: Any, **_kwargs: Any) -> int:
     """Of x @ weight.T, from both shapes: torch's counter does not know this one."""
     return int(2 * math.prod(x) * weight[0])
+
+
+def _convolution_backward_flops(gradient: Any, x: Any, weight: Any, *args: Any, **_kwargs: Any) -> int:
+    """Each of the two gradients costs as much as the forward pass; torch's counter forgets the groups of the second."""
+    transposed, computed = args[4], args[7]
+    pixels = (x if transposed else gradient)[2:]
+    return int(2 * gradient[0] * math.prod(pixels) * math.prod(weight) * sum(computed[:2]))
 
 
 def arithmetic(what: str, seconds: float, ours: Step, theirs: Step) -> Iterator[Row]:

@@ -1,0 +1,248 @@
+"""Claim: on few images, weights of ImageNet beat a start from nothing at equal processor time, or do not: the board.
+
+    python benchmarks/small_data.py run --data ../shared/data --weights imagenet --out board.jsonl
+    python benchmarks/small_data.py run --data ../shared/data --sets nuclei fruits --images 12 40 --out board.jsonl
+    python benchmarks/small_data.py table board.jsonl
+
+Each training is one line of the file, and one that is there is not run again: the same command resumes. All starts get
+the same training images (the first 12, 40 or all of one fixed order), the same test images, the same augmentation and
+the same CPU seconds in one thread, loading and augmenting included. Processor time and not that of a clock, so that
+what else the machine does decides nothing. The learning rate falls with the seconds that are spent. No validation: the
+weights of the end are tested. AP is that of masks, with its interval over test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count, groupby, product
+from pathlib import Path
+
+import torch
+from processes import apart, forget_peak, memory_mb
+from torch import nn
+from torch.optim import Optimizer
+
+from comparing import hardware
+from instseg.app.build_data import build_datamodule, build_dataset
+from instseg.app.build_model import build_model
+from instseg.app.build_module import build_optimizer
+from instseg.app.compose import compose
+from instseg.app.config import RunConfig, read_run_config
+from instseg.core.segmenter import InstanceSegmenter, as_module
+from instseg.data.datamodule import InstanceDataModule
+from instseg.evaluation.bootstrap import ap_interval
+from instseg.evaluation.metrics import CocoMaskMetrics
+
+ALL = "all"
+WARM_UP = 0.1  # of the seconds
+FINAL_FACTOR = 0.01  # of the learning rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """A data set of the board, at one size."""
+
+    overrides: tuple[str, ...]  # {data} is the folder of the sets
+    test: str = "test"  # the split that is measured on
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A line of the file."""
+
+    dataset: str
+    images: str
+    start: str
+    seed: int
+    budget_cpu_s: float
+    ap: float
+    low: float
+    high: float
+    ap_50: float
+    num_images: int
+    num_test_images: int
+    steps: int
+    seconds: float  # of a clock
+    peak_mb: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.dataset, self.images, self.start, self.seed, self.budget_cpu_s
+
+
+SIZE = ("augmentation.min_size=224", "augmentation.max_size=288")
+SETS = {
+    "nuclei": Images(("dataset=coco", "dataset.root={data}/nuclei_coco", *SIZE)),
+    "fruits": Images(("dataset=labelme", "dataset.root={data}/labelme_fruits", *SIZE)),
+    "car_damage": Images(("dataset=coco", "dataset.root={data}/car_damage", *SIZE)),
+    "coco_tiny": Images(
+        ("dataset=coco", "dataset.root={data}/coco_tiny", "dataset.categories=[cake,car,dog,person]", *SIZE), "val"
+    ),
+    "shapes": Images(("dataset=shapes", "dataset.num_images={train: 200, val: 2, test: 60}")),
+}
+STARTS = {
+    "small, scratch": ("model=small",),
+    "mobilenet, scratch": ("model=mobilenet_fpn", "model.weights=none"),
+    "mobilenet, ImageNet": ("model=mobilenet_fpn", "model.weights={weights}"),
+}
+FIXED = ("trainer=cpu", "num_workers=0", "batch_size=2", "report=false", "logger=csv")
+
+
+def composed(arguments: argparse.Namespace, dataset: str, start: str, seed: int) -> RunConfig:
+    places = {"{data}": str(arguments.data.absolute()), "{weights}": str(arguments.weights)}
+    overrides = [
+        *SETS[dataset].overrides,
+        *STARTS[start],
+        *FIXED,
+        f"seed={seed}",
+        f"cache_dir={arguments.cache}",
+        "run_dir=none",
+    ]
+    for place, value in places.items():
+        overrides = [override.replace(place, value) for override in overrides]
+    splits = "dataset.seed=0"  # the same split and order of images for all trainings
+    return read_run_config(compose("train", [*overrides, splits, *arguments.overrides]))
+
+
+def load_data(config: RunConfig, images: str) -> InstanceDataModule:
+    """The first of the training images, or all, in an order that does not depend on the training's seed."""
+    prepared = build_dataset(config)
+    if images != ALL:
+        whole = prepared.indices["train"]
+        fraction = int(images) / len(whole)
+        prepared = prepared.with_fraction_of_training(fraction, seed=0) if fraction < 1 else prepared
+    return build_datamodule(config, prepared)
+
+
+def factor(spent: float) -> float:
+    """Multiple of the learning rate, of the fraction of the seconds that are spent."""
+    warm = min(1.0, 0.01 + spent / WARM_UP)
+    return warm * (FINAL_FACTOR + (1 - FINAL_FACTOR) * (1 + math.cos(math.pi * min(1.0, spent))) / 2)
+
+
+def train(network: InstanceSegmenter, data: InstanceDataModule, optimizer: Optimizer, seconds: float) -> int:
+    """Train until so many CPU seconds are spent; the number of steps."""
+    rates, started, steps = [group["lr"] for group in optimizer.param_groups], time.process_time(), 0
+    module = as_module(network).train()
+    for epoch in count():
+        data.load_state_dict({"epoch": epoch, "samples": 0})
+        for batch in data.train_dataloader():
+            spent = (time.process_time() - started) / seconds
+            if spent >= 1:
+                return steps
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor(spent)
+            torch.autograd.backward(torch.stack(list(network.losses(batch).values())).sum())
+            nn.utils.clip_grad_norm_(module.parameters(), 10.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            steps += 1
+    raise AssertionError("epochs do not end")
+
+
+def test(network: InstanceSegmenter, data: InstanceDataModule, split: str) -> tuple[dict[str, float], int]:
+    """AP with its interval, and the number of images."""
+    as_module(network).eval()
+    metric = CocoMaskMetrics(network.categories)
+    with torch.inference_mode():
+        for batch in data.test_dataloader() if split == "test" else data.val_dataloader():
+            metric.update(network.predict(batch), batch.ground_truth)
+    values = {name: float(value) for name, value in metric.compute().items()}
+    low, high = ap_interval(metric.measured, network.categories, "segm_map")
+    return {"ap": values["segm_map"], "ap_50": values["segm_map_50"], "low": low, "high": high}, len(metric.measured)
+
+
+def run(arguments: argparse.Namespace, dataset: str, images: str, start: str, seed: int) -> Training:
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    config = composed(arguments, dataset, start, seed)
+    data = load_data(config, images)
+    torch.manual_seed(seed)
+    network = build_model(config.model, data.categories)
+    optimizer = build_optimizer(config.optimizer)(as_module(network), config.batch_size)
+    forget_peak()
+    steps = train(network, data, optimizer, arguments.cpu_seconds)
+    peak = memory_mb("VmHWM")
+    values, num_test = test(network, data, SETS[dataset].test)
+    return Training(
+        dataset=dataset, images=images, start=start, seed=seed, budget_cpu_s=arguments.cpu_seconds, steps=steps,
+        num_images=len(data.train_dataset()), num_test_images=num_test, seconds=round(time.perf_counter() - began),
+        peak_mb=round(peak), **{name: round(value, 4) for name, value in values.items()},
+    )  # fmt: skip
+
+
+def num_training_images(arguments: argparse.Namespace, dataset: str) -> int:
+    return len(build_dataset(composed(arguments, dataset, next(iter(STARTS)), 0)).indices["train"])
+
+
+def read(file: Path) -> list[Training]:
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return [Training(**json.loads(line)) for line in lines if not line.startswith("#")]
+
+
+def run_all(arguments: argparse.Namespace) -> None:
+    """Run what the file does not hold, all starts of one seed and set after each other."""
+    done = {training.key for training in read(arguments.out)}
+    if not done:
+        arguments.out.write_text("".join(f"# {line}\n" for line in hardware("cpu")))
+    for seed, images, dataset, start in product(arguments.seeds, arguments.images, arguments.sets, arguments.starts):
+        key = (dataset, images, start, seed, arguments.cpu_seconds)
+        if key in done or (images != ALL and int(images) > apart(num_training_images, arguments, dataset)):
+            continue
+        training = apart(run, arguments, dataset, images, start, seed)
+        with arguments.out.open("a") as file:
+            file.write(json.dumps(dataclasses.asdict(training)) + "\n")
+        print(training, flush=True)
+
+
+def table(trainings: Sequence[Training]) -> Iterator[str]:
+    """A Markdown table: for each set, number of images and start the mean over the seeds."""
+    yield "| set | images | start | AP (95 % of the test images) | AP of each seed | AP50 | steps | CPU s | memory |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    order = sorted(
+        trainings, key=lambda t: (list(SETS).index(t.dataset), t.num_images, t.budget_cpu_s, t.start, t.seed)
+    )
+    for group, same in groupby(order, key=lambda t: (t.dataset, t.num_images, t.start, t.budget_cpu_s)):
+        runs = list(same)
+        ap, low, high, ap_50, steps, peak = (
+            statistics.mean(getattr(one, name) for one in runs)
+            for name in ("ap", "low", "high", "ap_50", "steps", "peak_mb")
+        )
+        each = ", ".join(f"{one.ap:.3f}" for one in runs)
+        yield (
+            f"| {group[0]} ({runs[0].num_test_images} tested) | {group[1]} | {group[2]} | {ap:.3f} ({low:.3f} to "
+            f"{high:.3f}) | {each} | {ap_50:.3f} | {steps:.0f} | {group[3]:g} | {peak:.0f} MB |"
+        )
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    shown = commands.add_parser("table", help="print the table of a file")
+    shown.add_argument("file", type=Path)
+    runs = commands.add_parser("run", help="train what a file does not hold yet")
+    runs.add_argument("--data", type=Path, required=True, help="the folder of the sets")
+    runs.add_argument("--weights", default="imagenet", help="of MobileNetV2: imagenet, or a file")
+    runs.add_argument("--out", type=Path, required=True, help="a line of json is added for each training")
+    runs.add_argument("--cache", type=Path, default=Path("data"), help="indices of the sets")
+    runs.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    runs.add_argument("--images", nargs="+", default=["12", "40", ALL])
+    runs.add_argument("--starts", nargs="+", default=list(STARTS), choices=STARTS)
+    runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    runs.add_argument("--cpu-seconds", type=float, default=300, help="of each training, in one thread")
+    runs.add_argument("--overrides", nargs="*", default=[], help="further settings, such as augmentation=strong")
+    return parser
+
+
+if __name__ == "__main__":
+    given = options().parse_args()
+    if given.command == "run":
+        run_all(given)
+    else:
+        print("\n".join(table(read(given.file))))
