@@ -57,7 +57,8 @@ def make_ours(state: Mapping[str, Tensor]) -> MaskRCNN:
     model = build_mask_rcnn(CATEGORIES, backbone=body, weights="imagenet", load=False, trainable_layers=3)
     place = "backbone.body.", "backbone.body.network.features."
     model.load_state_dict({name.replace(*place): value for name, value in state.items()}, strict=True)
-    return model.train()
+    model.train()
+    return model
 
 
 def make_light() -> nn.Module:
@@ -69,7 +70,7 @@ def measure(arguments: Namespace) -> Iterator[Row]:
     keep_freed_memory()
     theirs, ours = make_inputs(SIDE, NUM_INSTANCES, 2, "cpu")
     reference = make_reference()
-    models = {"same": make_ours(reference.state_dict()), "light": make_light()}
+    models: dict[str, nn.Module] = {"same": make_ours(reference.state_dict()), "light": make_light()}
     steps = {name: make_step(model, ours, make_optimizer(model)) for name, model in models.items()}
     steps["theirs"] = make_step(reference, theirs, make_optimizer(reference))
     difference = largest_difference(steps["same"](), steps["theirs"]())

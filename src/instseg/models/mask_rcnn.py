@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.image_list import ImageList
 
 from instseg.core.categories import Categories
 from instseg.core.segmenter import Suppression
