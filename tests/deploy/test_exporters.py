@@ -9,7 +9,7 @@ import torch
 from deploy_factories import CATEGORIES, FEW_ROIS, trained_model, untrained
 from onnxscript import opset18 as op
 
-from instseg.deploy.agreement import compare
+from instseg.deploy.agreement import MIN_MASK_IOU_UNTRAINED, compare
 from instseg.deploy.export import Comparison, export
 from instseg.deploy.suppression import suppress_in_torch
 from instseg.deploy.trial_images import made_images, trial_images
@@ -31,7 +31,8 @@ def test_every_network_is_exported_as_it_is(name, tmp_path):
     torch.manual_seed(0)
     model = build_mask_rcnn(CATEGORIES, rpn=FEW_ROIS, box={"detections_per_image": 20}, **NETWORKS[name]).eval()
     images = list(trial_images(made_images(1), 96, 128))[:-1]
-    exported = export(trained_model(model), "onnx", tmp_path / "model.onnx", Comparison(images))
+    comparison = Comparison(images, min_mask_iou=MIN_MASK_IOU_UNTRAINED)
+    exported = export(trained_model(model), "onnx", tmp_path / "model.onnx", comparison)
     assert sum(agreement.num_instances for agreement in exported.agreements) > 0
 
 

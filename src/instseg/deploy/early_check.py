@@ -9,6 +9,7 @@ from pathlib import Path
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.segmenter import InstanceSegmenter
 from instseg.data.transforms.resize import Resize
+from instseg.deploy.agreement import MIN_MASK_IOU_UNTRAINED
 from instseg.deploy.export import Comparison, export
 from instseg.deploy.formats import FORMATS, FormatName
 from instseg.deploy.trial_images import made_images
@@ -30,4 +31,9 @@ def check_export(model: InstanceSegmenter, name: FormatName, min_size: int, max_
     untrained = TrainedModel(copy.deepcopy(model), min_size, max_size, {})
     images = [("made", Resize(min_size, max_size)(image)) for image in made_images(1)]
     with tempfile.TemporaryDirectory() as folder:
-        export(untrained, name, Path(folder) / f"model{FORMATS[name].suffix}", Comparison(images))
+        export(
+            untrained,
+            name,
+            Path(folder) / f"model{FORMATS[name].suffix}",
+            Comparison(images, min_mask_iou=MIN_MASK_IOU_UNTRAINED),
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from instseg import __version__
@@ -13,7 +13,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.precision import FLOAT32
 from instseg.core.segmenter import as_exportable
 from instseg.core.types import Image
-from instseg.deploy.agreement import Agreement, compare
+from instseg.deploy.agreement import MIN_MASK_IOU, Agreement, compare
 from instseg.deploy.formats import FORMATS, FormatName
 from instseg.deploy.measured import ApComparison
 from instseg.prediction.exported import ExportRecord, open_exported
@@ -44,8 +44,7 @@ class Comparison:
     images: Iterable[tuple[str, Image]]
     """Names, and uint8 RGB (H, W, 3) in the network frame."""
     measure_ap: MeasureAp | None = None
-    passed: Callable[[Agreement], None] = field(default=lambda _: None)
-    """Called after each image, to show it."""
+    min_mask_iou: float = MIN_MASK_IOU
 
 
 def export(trained: TrainedModel, name: FormatName, path: Path, comparison: Comparison) -> Exported:
@@ -96,8 +95,7 @@ def compare_networks(reference: Network, found: Network, comparison: Comparison)
     agreements = []
     for name, image in comparison.images:
         expected, got = (network.predict([image], [0], [image.shape[:2]])[0] for network in (reference, found))
-        agreements.append(compare(name, expected, got))
-        comparison.passed(agreements[-1])
+        agreements.append(compare(name, expected, got, comparison.min_mask_iou))
     return agreements
 
 
