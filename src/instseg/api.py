@@ -15,6 +15,7 @@ from PIL import Image as PilImage
 
 from instseg.app.compose import ConfigDir, check_overrides, run_stage
 from instseg.app.load import load_model
+from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.core.overrides import quoted, typed_values
 from instseg.prediction.model import Model
@@ -174,9 +175,11 @@ def evaluate(
         config_dir: of your own configs.
 
     Raises:
-        InstsegError: the checkpoint cannot be used, or has other categories than the data.
+        InstsegError: there is no such split, or the checkpoint cannot be used, or has other categories than the data.
     """
     check_overrides("train", overrides)
+    if split not in STAGES:
+        raise InstsegError(f"split={split!r}: expected one of {', '.join(map(repr, STAGES))}")
     found = find_checkpoint(os.fspath(checkpoint), absolute_path(typed_values(overrides).get("outputs", "outputs")))
     stage = (f"stage={STAGES[split]}", quoted("checkpoint", found.absolute()))
     return Run(run_stage([*stage, *overrides], config_dir), found, config_dir)

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from typed_commands import Command
 
+from instseg.app.wrapped_help import WIDTH
+
 ROOT = Path(__file__).parents[2]
 
 
 def test_help_shows_groups_and_keys_with_examples():
     command = [sys.executable, "train.py", "--help"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "model: r18fpn, r50fpn, r50fpn_v2, small" in result.stdout
+    assert "r18fpn, r50fpn, r50fpn_v2, small" in result.stdout
     assert "python train.py dataset=auto dataset.root=DIR" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= WIDTH
     assert len(result.stdout.splitlines()) < 60
 
 

@@ -159,7 +159,7 @@ def test_the_process_is_left_as_it_was_found(place, monkeypatch):
     ("given", "message"),
     [
         (["optimizer.lrr=1"], "optimizer.lrr: there is no such key. Did you mean optimizer.lr?"),
-        (["model=nope"], "model=nope: there is no such option. .*Options: r18fpn"),
+        (["model=nope"], "model=nope: there is no such option. .*Options: .*r18fpn"),
         (["batch_size=many"], "batch_size=many: expected a whole number"),
         (["dataset=auto"], "a value is needed for dataset.root"),
         ([{"batch_size": 2}], "expected a text such as"),
@@ -169,6 +169,7 @@ def test_the_process_is_left_as_it_was_found(place, monkeypatch):
         (["dataset=auto", "dataset.root=2024_02"], "dataset.root: no such folder: 2024_02"),
         (["model.weights=latest"], "model.weights=latest: no run with a checkpoint below"),
         (["-m", "model=small,r18fpn"], "flags belong to the command line"),
+        (["dataset=auto dataset.root=x"], 'each override is a text of its own: "dataset=auto", "dataset.root=x"'),
         (["sweep=grid"], "a sweep is started from the command line"),
     ],
 )
@@ -176,6 +177,11 @@ def test_what_cannot_work_is_an_error_of_one_class_and_leaves_no_folder(given, m
     with pytest.raises(instseg.InstsegError, match=message):
         instseg.train(*given, f"outputs={tmp_path}/outputs")
     assert not list(tmp_path.glob("outputs/*/*"))
+
+
+def test_a_split_that_is_not_measured_on_is_refused():
+    with pytest.raises(instseg.InstsegError, match="split='valid': expected one of 'test', 'val'"):
+        instseg.evaluate("latest", split="valid")
 
 
 def test_a_folder_of_own_configs_must_exist():

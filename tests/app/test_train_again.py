@@ -51,5 +51,10 @@ def test_without_a_run_of_own_labels_their_folder_is_left_open(save, place):
     assert words[-3:] == ["dataset=auto", "dataset.root=EARLIER_LABELS", f"dataset.corrected={place}"]
 
 
+def test_for_label_studio_the_file_to_import_is_named_and_how(run):
+    words = " ".join(advice(run, "labelstudio", "dataset=auto", "dataset.root=photos"))
+    assert "correct out/labelstudio/tasks.json in Label Studio, as out/labelstudio/HOW_TO_IMPORT.txt says" in words
+
+
 def test_a_run_that_only_looks_gets_no_advice(run):
     assert advice(run, "[overlays,coco,csv]", "dataset=auto", "dataset.root=photos") == []

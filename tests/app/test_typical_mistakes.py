@@ -14,7 +14,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from instseg.app import flags, suggestions
+from instseg.app import meant_settings, suggestions
 from instseg.app.check_config import checked_run_config
 from instseg.app.command import run_command
 from instseg.app.compose import compose
@@ -29,15 +29,33 @@ OF_TRAIN = {
     "dataset=auto dataset.root=2024_02": "dataset.root: no such folder: 2024_02",
     "dataset=auto dataset.root=nowhere.zip": "dataset.root: no such file: nowhere.zip",
     "dataset=auto 'dataset.root=a,c'": "dataset.root: no such folder: a,c",
-    "dataset=auto 'dataset.root=my {y}'": "dataset.root: no such folder: my {y}",
+    "dataset=auto 'dataset.root=my {y}'": "dataset.root: no such folder: my {y} (looked for /",
     "dataset=auto 'dataset.root=a${b'": "dataset.root=a${b: ${ starts a reference to another key",
-    "dataset.root=x": "dataset.root: there is no such key. dataset=auto, campus, cars_signboards, coco, ",
+    "dataset.root=x": "dataset.root: there is no such key. Add dataset=auto, which reads labels of any format.",
     "'dataset.name=a=b [c]'": "a folder's, is quoted twice: 'dataset.name=\"a=b [c]\"'",
     "datset.root=x": "datset.root: there is no such key. Did you mean dataset",
     "optimizer.lrr=1": "optimizer.lrr: there is no such key. Did you mean optimizer.lr?",
     "lr=1": "lr: there is no such key. Did you mean optimizer.lr?",
     "mdel=r50fpn": "mdel: there is no such key. Did you mean model?",
-    "my_folder": "'my_folder' is not of the form key=value",
+    "my_folder": "'my_folder' is not of the form key=value. Did you mean dataset=auto dataset.root=my_folder?",
+    "photos": "Did you mean dataset=auto dataset.root=photos?",
+    "outputs": "Did you mean resume=outputs/shapes_small/a, or to start from its weights model.weights=outputs/shapes_",
+    "stage=report outputs/shapes_small": "Did you mean checkpoint=outputs/shapes_small/a?",
+    "small": "Did you mean model=small?",
+    "SOLVER.BASE_LR 0.002": "Did you mean optimizer.lr=0.002?",
+    "dataset=auto, dataset.root=photos": "spaces separate overrides, not commas: dataset=auto",
+    "'dataset=auto dataset.root=photos'": "is 2 overrides in one pair of quotes: dataset=auto dataset.root=photos",
+    "dataset=auto dataset.rename={Fig: fig}": "cut this at its spaces. Type 'dataset.rename={Fig: fig}'",
+    "optimizer.lr = 0.1": "cut this at its spaces. Type optimizer.lr=0.1",
+    "root=photos": "root: there is no such key. Type dataset.root=FOLDER with dataset=auto",
+    "dataset=auto dataset.category=cell": "dataset=mask_folder would have it. Did you mean dataset.categories?",
+    "dataset=auto dataset.root=photo": "photo). Did you mean photos?",
+    "dataset=auto dataset.root=photos/1.jpg": "is an image: name the folder of its labels, such as dataset.root=photos",
+    "model=yolo11n-seg.pt": "Weights and configs of other tools do not fit: model=r50fpn",
+    "model=mask_rcnn_R_50_FPN_3x.yaml": "Weights and configs of other tools do not fit: model=r50fpn",
+    "stage=test checkpoint=outputs": "Did you mean checkpoint=outputs/shapes_small/a?",
+    "stage=test checkpoint=latest outputs=empty": "Train first: ",
+    "--data photos --epochs 3": "equals sign: dataset=auto dataset.root=photos trainer.max_epochs=3",
     "dataset=photos": "there is no such option. For a folder of labels:",
     "dataset=cocoo": "dataset=cocoo: there is no such option. Did you mean coco",
     "model=best.ckpt": "For a file of weights: model.weights=best.ckpt",
@@ -46,7 +64,7 @@ OF_TRAIN = {
     "model.weights=photos": "model.weights=photos: this folder has no checkpoints/best.ckpt or last.ckpt",
     "model.weights=latest outputs=empty": "model.weights=latest: no run with a checkpoint below",
     "model=r18fpn model.weights=coco": "no such weights are published",
-    "checkpoint=latest": "checkpoint=latest is for stage=validate and stage=test",
+    "checkpoint=latest": "checkpoint=latest is for stage=validate, test, report and export",
     "stage=test": "stage=test needs checkpoint=: a .ckpt, a run folder, or latest",
     "stage=test checkpoint=nowhere": "checkpoint=nowhere: no such file or run folder",
     "stage=train": "stage=train: expected one of fit, validate, test",
@@ -95,7 +113,7 @@ OF_PREDICT = {
     "checkpoint=latest": "source= is needed: an image, a folder, a glob in quotes, or a list",
     "source=photos": "give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both",
     "checkpoint= source=photos": "give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both",
-    "photo.jpg": "'photo.jpg' is not of the form key=value. Images are given as source=a.jpg",
+    "photo.jpg": "'photo.jpg' is not of the form key=value. Did you mean source=photo.jpg?",
     "checkpoint=nowhere.ckpt source=photos": "checkpoint=nowhere.ckpt: no such file or run folder",
     "checkpoint=latest source=nowhere": "source nowhere: no such file or folder",
     "checkpoint=latest source=2026": "source 2026: no such file or folder",
@@ -135,7 +153,7 @@ def listed_once() -> Iterator[None]:
         return cached(name, tuple(a for a in arguments if a.startswith(("dataset=", "model="))), conf)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (flags, suggestions):
+        for module in (meant_settings, suggestions):
             patch.setattr(module, "known_keys", known_keys)
         yield
 

@@ -89,7 +89,7 @@ def test_in_any_folder_it_has_its_configs_and_names_itself_as_it_was_typed(tmp_p
     (tmp_path / "random.py").write_text("raise RuntimeError('not ours')")
     done = typed("test", "--help", cwd=tmp_path, PYTHONSAFEPATH="1")
     assert "instseg test: measure a checkpoint on the test images" in done.stdout
-    assert "model: r18fpn, r50fpn, r50fpn_v2, small" in done.stdout
+    assert "r18fpn, r50fpn, r50fpn_v2, small" in done.stdout
     assert "python -m instseg audit dataset=auto dataset.root=DIR" in done.stdout
 
 
@@ -128,5 +128,5 @@ def test_what_is_trained_is_reported_on_and_compared_by_verbs(tmp_path):
     judged = Command(["label-errors", f"checkpoint={trained.last_line}", *places], script=INSTSEG).wait()
     assert judged.code == 0 and "Not judged: the 8 images of train" in judged.output, judged.output[-3000:]
     assert "Judged: the 4 images of val and test." in (judged.last_line / "label_errors.html").read_text()
-    compared = Command(["compare", str(trained.last_line), str(tested.last_line)], script=INSTSEG).wait()
+    compared = Command(["compare", "latest", str(tested.last_line), places[0]], script=INSTSEG).wait()
     assert "2 test images: too few for a comparison" in compared.output

@@ -61,6 +61,7 @@ def test_a_few_small_ones_among_many_are_no_reason_to_change_anything(found):
 def test_anchors_that_fit_are_suggested_and_fit(found):
     splits = with_squares(18, 26, count=30)
     finding = found("anchors_miss", splits, options=SAME_SIZE)
+    assert finding.title.endswith("(with this network at 60 to 80 px)")
     assert finding.severity == Severity.WARNING and "IoU" in finding.spots[0].detail
     sizes = value_of(finding.commands[0])
     better = found("anchors_miss", splits, options=audited_for(60, 80, anchors={"sizes": sizes}))

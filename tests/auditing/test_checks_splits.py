@@ -129,7 +129,7 @@ def test_a_train_split_that_is_mostly_empty_can_be_thinned_out(found):
 
 
 def test_too_few_images_to_fold_are_not_told_to_be_folded(found):
-    assert found("few_images", {}).commands == ("dataset.folds=5 dataset.fold=0",)
+    assert found("few_images", {}).commands == ("sweep=kfold",)
     few = {split: labelled(one_car_each(split, 2)) for split in ("train", "val")}
     assert found("few_images", few).commands == ()
 

@@ -64,7 +64,7 @@ def test_a_trained_model_knows_its_run_epoch_and_how_good_it_was(tmp_path):
     assert load_trained_model(path).identity == {
         "checkpoint": str(path),
         "run": "signs_r18fpn/2026-01-31_12-00-00",
-        "epoch": 3,
+        "epoch": 4,
         "step": 40,
         "metrics": {"val/segm_map": 0.5},
         "trained_with": __version__,

@@ -66,7 +66,7 @@ def test_names_are_selected_in_the_wanted_order():
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(InstsegError, match=r"my.json: no category named hors, cow; it has cat, dog, horse"):
+    with pytest.raises(InstsegError, match=r"my.json: no category named hors, cow. Did you mean horse\? There are cat"):
         select_names(ANIMALS.names, ["cat", "hors", "cow"], "my.json")
 
 

@@ -88,7 +88,7 @@ def test_names_that_are_numbers_are_matched_as_text(tmp_path):
 
 
 def test_a_name_that_is_misspelt_is_told_with_the_names_there_are(tmp_path):
-    with pytest.raises(InstsegError, match="no category named dgo; it has car, dog, cake"):
+    with pytest.raises(InstsegError, match=r"no category named dgo. Did you mean dog\? There are car, dog, cake"):
         prepared(write_coco_folder(tmp_path), categories=["dgo"])
 
 

@@ -64,7 +64,10 @@ def test_the_interval_of_a_mean_is_students():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (results(5, names=[*NAMES[:-1], "another.jpg"]), "only the one was tested on 1: photo_19.jpg; only the other"),
+        (
+            results(5, names=[*NAMES[:-1], "another.jpg"]),
+            "only one run on 1: photo_19.jpg; only the other on 1: another",
+        ),
         (results(5, categories=Categories(("car", "cat", "cake"))), "only in one run: dog; only in the other: cat"),
         (results(5, labels=[2]), "the labels of photo_0.jpg are not the same in both runs"),
     ],

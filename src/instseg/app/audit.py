@@ -37,7 +37,7 @@ def audit(config: RunConfig, job: Job) -> Mapping[str, float]:
 def _audit(config: RunConfig, job: Job) -> None:
     prepared = build_recorded_dataset(config, job)
     page = config.folder / AUDIT
-    report = audit_dataset(prepared, build_audit_options(config), True, config.folder, dataset_name(config))
+    report = audit_dataset(prepared, build_audit_options(config, job), True, config.folder, dataset_name(config))
     report = replace(illustrate(report, prepared), gallery=tuple(labelled_gallery(prepared)))
     console = Console()
     print_audit(report, console)

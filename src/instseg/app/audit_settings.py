@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from instseg.app.config import Node, RunConfig
+from instseg.app.job import Job
 from instseg.app.known_builders import model_builder_of
 from instseg.auditing.audit_options import AuditOptions
 from instseg.core.errors import InstsegError
@@ -14,14 +15,20 @@ from instseg.core.files import absolute_path
 from instseg.models.builder import options_of
 
 
-def build_audit_options(config: RunConfig) -> AuditOptions:
-    """Collect the settings of the run that decide which objects can be learnt."""
+def build_audit_options(config: RunConfig, job: Job) -> AuditOptions:
+    """Collect the settings of the run that decide which objects can be learnt.
+
+    Args:
+        config: of the run.
+        job: of this process, which knows the network by the name that was chosen.
+    """
     (min_size, max_size), limits = resize_of(config), model_builder_of(config.model).limits(options_of(config.model))
     return AuditOptions(
         min_size=min_size,
         max_size=max_size,
         limits=limits,
         exif_is_given=config.dataset.get("exif", "auto") != "auto",
+        network=f"model={job.model}" if job.model else "this network",
     )
 
 

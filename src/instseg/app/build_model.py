@@ -36,7 +36,9 @@ def build_model(
     except WeightsUnavailableError as error:
         if "weights" in overrides:  # those that a command must have
             raise
-        raise InstsegError(f"{error}, with model.weights=PATH; or train with model.weights=none") from error
+        raise InstsegError(
+            f"{error}, with model.weights=PATH; or train with model.weights=none, or model=small"
+        ) from error
 
 
 def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from instseg.app.config import NextConfig, Node, PredictConfig, RunConfig
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.data.fetch.local_path import corrected_places, local_path
-from instseg.data.reading.image_files import check_source
+from instseg.data.reading.image_files import IMAGE_EXTENSIONS, check_source
 from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
 from instseg.prediction.exported import exported_file
@@ -28,7 +29,7 @@ def check_run_places(config: RunConfig) -> None:
     _check_folder("cache_dir", config.cache_dir)
     root = config.dataset.get("root")
     if config.dataset.get("_target_") == FOLDER_OF_LABELS and isinstance(root, str):
-        local_path(root)
+        _check_is_no_image(root, local_path(root))
         corrected_places(config.dataset.get("corrected"))
     if config.stage == "fit" and not config.resume:
         _check_weights(config.model)
@@ -58,6 +59,12 @@ def check_next_places(config: NextConfig) -> None:
     check_predict_places(config)
     if config.labelled is not None:
         check_source(config.labelled)
+
+
+def _check_is_no_image(root: str, path: Path | None) -> None:
+    if path is not None and path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
+        folder = shlex.quote(f"dataset.root={path.parent}")
+        raise InstsegError(f"dataset.root={root} is an image: name the folder of its labels, such as {folder}")
 
 
 def _check_weights(model: Node) -> None:

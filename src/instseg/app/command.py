@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from hydra import version
 from hydra._internal.utils import _run_hydra, get_args_parser
@@ -22,11 +22,12 @@ from instseg.app.arguments import complete_command
 from instseg.app.check_config import checked_next_config, checked_predict_config, checked_run_config
 from instseg.app.check_places import check_next_places, check_predict_places, check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.flags import parse_arguments
+from instseg.app.flags import parse_arguments, refuse_other_forms
 from instseg.app.resolvers import register_resolvers
 from instseg.app.stop import stop, stop_if_explained
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
+from instseg.app.wrapped_help import wrapped_help
 from instseg.core.errors import InstsegError
 from instseg.runs.folders import remove_unused_folders
 
@@ -77,17 +78,19 @@ def run_command(name: str, arguments: Sequence[str]) -> None:
         arguments: what follows the program's name.
     """
     with friendly_errors(name, arguments):
-        arguments = as_texts(arguments)
-        completed = complete_command(arguments) if name == "train" else arguments
         version.setbase(HYDRA_VERSION)
         parser = get_args_parser()
-        _run_hydra(
-            args=parse_arguments(parser, name, completed),
-            args_parser=parser,
-            task_function=COMMANDS[name],
-            config_path=str(CONFIG_DIR),
-            config_name=name,
-        )
+        refuse_other_forms(parser, name, arguments)
+        arguments = as_texts(arguments)
+        completed = complete_command(arguments) if name == "train" else arguments
+        with wrapped_help() if {"-h", "--help"} & {*arguments} else nullcontext():
+            _run_hydra(
+                args=parse_arguments(parser, completed),
+                args_parser=parser,
+                task_function=COMMANDS[name],
+                config_path=str(CONFIG_DIR),
+                config_name=name,
+            )
 
 
 @contextmanager

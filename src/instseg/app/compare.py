@@ -15,10 +15,11 @@ from instseg.core.text import list_names, plural
 from instseg.evaluation.image_results import ImageResults
 from instseg.evaluation.intervals import RESAMPLES
 from instseg.evaluation.masks_file import FILE_NAME
-from instseg.runs.folders import folder_of
+from instseg.runs.folders import find_checkpoint, folder_of
 from instseg.sweeps.comparison import check_comparable, on_common_images, read_run, sentence
 from instseg.sweeps.comparison import compare as difference_of
 
+LATEST = Path("latest")
 DESCRIPTION = """\
 Tell whether runs are better than the first one, or whether it may be chance.
 All must have been tested on the same images: AP is computed again and again on
@@ -36,23 +37,30 @@ def compare(arguments: Sequence[str]) -> None:
         InstsegError: a run has no test results, or the runs cannot be compared.
     """
     parser = plain_parser("compare", DESCRIPTION)
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder, outputs/…/2026-01-31_12-00-00")
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder, outputs/…/2026-01-31_12-00-00, or latest")
     parser.add_argument("others", metavar="OTHER_RUN", type=Path, nargs="+", help="one or more to compare it with")
     parser.add_argument("--metric", default="segm_map", help="segm_map (default), segm_map_50, segm_map/car, …")
     parser.add_argument("--resamples", metavar="N", type=int, default=RESAMPLES, help=f"default {RESAMPLES}")
     parser.add_argument("--images", choices=(ALL, COMMON), default=ALL, help="common: leave out what not all have")
     parser.add_argument("--page", metavar="FILE", type=Path, help="default: comparison.html in the folder of RUN")
+    parser.add_argument("--outputs", metavar="DIR", type=Path, default=Path("outputs"), help="for latest")
     given = parse_plain(parser, arguments)
-    folders = [folder_of(run.expanduser()) for run in (given.run, *given.others)]
+    runs = [_run_named(place, given.outputs) for place in (given.run, *given.others)]
+    folders = [folder_of(run.expanduser()) for run in runs]
     results, notes = _results(folders, given.images)
     console = Console(soft_wrap=True, highlight=False)
     for note in notes:
         console.print(note, markup=False)
-    names = [str(run) for run in (given.run, *given.others)]
+    names = [str(run) for run in runs]
     for other, name in zip(results[1:], names[1:], strict=True):
-        difference = difference_of(results[0], other, given.metric, given.resamples)
+        difference = difference_of(results[0], other, given.metric, given.resamples, names=(names[0], name))
         console.print(sentence(difference, given.metric, names[0], name), markup=False)
     _write_page(folders, results, notes, given.page or folders[0] / "comparison.html", console)
+
+
+def _run_named(place: Path, outputs: Path) -> Path:
+    """Return the run folder itself, or the newest run for ``latest``."""
+    return find_checkpoint(str(place), outputs, "RUN").parents[1] if place == LATEST else place
 
 
 def _results(folders: Sequence[Path], images: str) -> tuple[list[ImageResults], list[str]]:

@@ -31,7 +31,7 @@ from instseg.app.check_config import checked_run_config
 from instseg.app.check_places import check_run_places
 from instseg.app.command import HYDRA_VERSION
 from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.flags import refuse_unknown_flags
+from instseg.app.flags import refuse_in_a_call
 from instseg.app.job_log import logged
 from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
@@ -107,10 +107,7 @@ def check_overrides(name: str, overrides: Sequence[object]) -> None:
     for override in overrides:
         if not isinstance(override, str):
             raise InstsegError(f'{override!r}: expected a text such as "batch_size=4"')
-    refuse_unknown_flags(name, texts)
-    for override in texts:
-        if override.startswith("-"):
-            raise InstsegError(f"{override}: expected key=value; flags belong to the command line")
+    refuse_in_a_call(name, texts)
 
 
 def _job(config: DictConfig) -> Path | Exception:

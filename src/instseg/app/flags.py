@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Sequence
 
-from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.other_tools import DEVICES, OF_OTHER_TOOLS, on_device
-from instseg.app.suggestions import closest_keys, known_keys
+from instseg.app.meant_settings import setting_meant
+from instseg.app.positionals import refuse_positionals, several_in_one
 from instseg.core.errors import InstsegError
 
 FLAGS = (
@@ -19,23 +17,50 @@ FLAGS = (
 """Those of Hydra."""
 
 
-def parse_arguments(parser: argparse.ArgumentParser, config_name: str, arguments: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """Sort arguments into flags and overrides, in whatever order they are given.
 
     Args:
         parser: Hydra's.
-        config_name: train, predict or next.
         arguments: of the command.
 
     Raises:
-        InstsegError: a flag is none of Hydra's; the message has the override that was probably meant. Or two flags
-            do not go together.
+        InstsegError: two flags do not go together.
     """
-    refuse_unknown_flags(config_name, arguments)
     sorted_out = parser.parse_intermixed_args(arguments)
     if sorted_out.cfg and sorted_out.multirun:
         raise InstsegError("--cfg shows the config of a single run: leave -m out")
     return sorted_out
+
+
+def refuse_other_forms(parser: argparse.ArgumentParser, config_name: str, arguments: Sequence[str]) -> None:
+    """Raise InstsegError, with the override that was probably meant, for what is neither flag nor override.
+
+    Args:
+        parser: Hydra's.
+        config_name: train, predict or next.
+        arguments: of the command, as they were typed.
+    """
+    refuse_unknown_flags(config_name, arguments)
+    refuse_positionals(config_name, parser.parse_intermixed_args(arguments).overrides)
+
+
+def refuse_in_a_call(config_name: str, overrides: Sequence[str]) -> None:
+    """Raise InstsegError for what is no override in a call in Python, where the command's flags are none either.
+
+    Args:
+        config_name: train, predict or next.
+        overrides: of the call.
+    """
+    for override in overrides:
+        if len(parts := several_in_one(config_name, override)) > 1:
+            each = ", ".join(f'"{part}"' for part in parts)
+            raise InstsegError(f"{override!r}: each override is a text of its own: {each}")
+    refuse_unknown_flags(config_name, overrides)
+    for override in overrides:
+        if override.startswith("-"):
+            raise InstsegError(f"{override}: expected key=value; flags belong to the command line")
+    refuse_positionals(config_name, overrides)
 
 
 def refuse_unknown_flags(config_name: str, arguments: Sequence[str]) -> None:
@@ -56,18 +81,10 @@ def _is_unknown(argument: str) -> bool:
 
 def _as_overrides(config_name: str, arguments: Sequence[str]) -> str:
     """Return the settings among the flags as overrides, ``--epochs 5`` as ``trainer.max_epochs=5``."""
-    known = known_keys(config_name, (), CONFIG_DIR)
     meant = []
-    other = OF_OTHER_TOOLS[config_name]
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, _, value = argument.lstrip("-").partition("=")
-        name = name.replace("-", "_")
-        named = other.get(name, "").partition("=")[0]
-        keys = ([named] if named in known else closest_keys(name, known)) if _is_unknown(argument) else []
         is_value = "=" not in argument and "=" not in following and not following.startswith("-")
-        given = following if is_value else value
-        if _is_unknown(argument) and name in DEVICES and given:
-            meant.append(on_device(config_name, given))
-        elif keys:
-            meant.append(shlex.quote(f"{keys[0]}={given or '…'}"))
-    return f"A setting has no dashes and an equals sign: {' '.join(meant) or 'key=value'}"
+        if _is_unknown(argument):
+            meant.append(setting_meant(config_name, name.replace("-", "_"), following if is_value else value))
+    return f"A setting has no dashes and an equals sign: {' '.join(filter(None, meant)) or 'key=value'}"

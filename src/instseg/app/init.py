@@ -36,7 +36,9 @@ def init(arguments: Sequence[str]) -> None:
     parser = plain_parser("init", DESCRIPTION)
     parser.add_argument("folder", metavar="DIR", type=Path, help="a new or an empty folder")
     parser.add_argument("--root", metavar="DIR", help="the folder with your labels; default: to be filled in later")
-    parser.add_argument("--format", choices=FORMATS, default="auto", help="of the labels; default: auto, recognised")
+    parser.add_argument(
+        "--format", metavar="FORMAT", choices=FORMATS, default="auto", help=f"of the labels: {', '.join(FORMATS)}"
+    )
     given = parse_plain(parser, arguments)
     write_project(given.folder.expanduser(), given.root, given.format)
     edit = "" if given.root else "\n  write the folder of your labels into conf/dataset/my_data.yaml"

@@ -21,6 +21,8 @@ class Job:
     is_sweep: bool = False
     launcher: str | None = None
     """The chosen option of the launcher group."""
+    model: str | None = None
+    """The chosen option of the model group."""
     jobs_at_once: int = 1
     overrides: tuple[str, ...] = ()
     """Everything that composes its config, Hydra's own settings aside."""
@@ -79,6 +81,7 @@ def current_job() -> Job:
         name=hydra.job.name,
         is_sweep=config.mode == RunMode.MULTIRUN,
         launcher=hydra.runtime.choices.get("launcher"),
+        model=hydra.runtime.choices.get("model"),
         jobs_at_once=hydra.launcher.n_jobs,
         overrides=tuple(hydra.overrides.task),
         hydra_overrides=tuple(hydra.overrides.hydra),

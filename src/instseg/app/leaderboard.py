@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instseg.app.plain_arguments import parse_plain, plain_parser
+from instseg.core.command_line import typed_command
 from instseg.sweeps.leaderboard import show_leaderboard
 from instseg.sweeps.sweep_folder import SweepFolder, newest_sweep
 
@@ -25,4 +26,8 @@ def leaderboard(arguments: Sequence[str]) -> None:
     parser.add_argument("sweep", metavar="SWEEP_FOLDER", type=Path, nargs="?", help="default: the newest sweep")
     parser.add_argument("--outputs", metavar="DIR", type=Path, default=Path("outputs"), help="default: outputs")
     given = parse_plain(parser, arguments)
-    show_leaderboard(SweepFolder(given.sweep or newest_sweep(given.outputs)))
+    show_leaderboard(SweepFolder(given.sweep or newest_sweep(given.outputs, remedy=_remedy())))
+
+
+def _remedy() -> str:
+    return f", and the jobs of a sweep are ranked. Single runs are compared by {typed_command('compare')} RUN OTHER_RUN"

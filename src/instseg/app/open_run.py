@@ -70,7 +70,7 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
         if config.stage == "fit":
             check_measurable(config.monitor.metric, data.prepared.indices["val"], data.categories)
         write_record(config, job, prepared, trainer.world_size)
-        audit_shortly(config, data.prepared)
+        audit_shortly(config, job, data.prepared)
         if config.resume and trainer.is_global_zero:
             prepare_folder(config.folder, resumed)
         held.enter_context(watched_ranks(watch))

@@ -5,6 +5,7 @@ The command answers with them; the page docs/other_tools.md has the same tables.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,6 +124,7 @@ OF_OTHER_TOOLS: Mapping[str, Mapping[str, str]] = {
         "learning_rate": ULTRALYTICS["lr0"],
         "gpus": ULTRALYTICS["device"],
         "weights": ULTRALYTICS["pretrained"],
+        **dict.fromkeys(("root", "path", "dir", "folder", "data_dir", "data_root"), ULTRALYTICS["data"]),
     },
     "predict": OF_PREDICT,
     "next": {**OF_PREDICT, **dict.fromkeys(("num", "n", "k", "budget", "num_images"), "count=50")},
@@ -137,6 +139,10 @@ ON_IMAGES = ("predict", "next")
 def keys_here(name: str) -> set[str]:
     """Return the keys that take the place of another tool's in any command, ``trainer.max_epochs`` for ``epochs``."""
     return {keys[name].partition("=")[0] for keys in OF_OTHER_TOOLS.values() if name in keys}
+
+
+MODELS_OF_OTHERS = re.compile(r"yolo|detr|rtmdet|solo|(^|[_-])sam|r-?cnn|\.(yaml|yml|py|onnx)$")
+"""Names of networks, and endings of files, that other tools have for a model."""
 
 
 def on_device(config_name: str, device: str) -> str:
@@ -163,6 +169,8 @@ def instead_of_option(config_name: str, group: str, option: str) -> str:
         group: of the config.
         option: that there is not.
     """
+    if group == "model" and MODELS_OF_OTHERS.search(option.lower()):
+        return "Weights and configs of other tools do not fit: model=r50fpn is a Mask R-CNN that begins with COCO's"
     if group == "model" and Path(option).suffix in (".ckpt", ".pt", ".pth"):
         key = "checkpoint" if config_name in ON_IMAGES else "model.weights"
         return f"For a file of weights: {shlex.quote(f'{key}={option}')}"

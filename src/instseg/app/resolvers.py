@@ -30,4 +30,4 @@ def example(verb: str, arguments: str, purpose: str) -> str:
         arguments: of the verb.
         purpose: in a few words.
     """
-    return f"{typed_command(verb)} {arguments}".ljust(58) + purpose
+    return f"{f'{typed_command(verb)} {arguments}':<56}  {purpose}"

@@ -19,6 +19,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.core.text import did_you_mean
 
+ALIKE = 0.85
+"""Ratio of difflib from which a name is likely a slip of the fingers."""
 PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 
 
@@ -67,7 +69,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Path) -> str:
     if name in OF_OTHER_TOOLS[config_name]:
         return f"{name}: there is no such key. Type {OF_OTHER_TOOLS[config_name][name]}"
-    meant = _in_other_options(name, conf) or _meant(name, known_keys(config_name, arguments, conf))
+    known = known_keys(config_name, arguments, conf)
+    elsewhere = _in_other_options(name, arguments, conf)
+    meant = elsewhere + did_you_mean(difflib.get_close_matches(name, known, n=1, cutoff=ALIKE if elsewhere else 1.0))
+    meant = meant or _meant(name, known)
     return f"{name}: there is no such key.{meant} See --help and --cfg job."
 
 
@@ -108,11 +113,13 @@ def closest_keys(name: str, known: Sequence[str]) -> list[str]:
     return close or difflib.get_close_matches(first, [key for key in known if "." not in key], n=1)
 
 
-def _in_other_options(name: str, conf: Path) -> str:
-    """Name the options of the key's group that have it, where the chosen one has not."""
+def _in_other_options(name: str, arguments: Sequence[str], conf: Path) -> str:
+    """Name the options of the key's group that have it, where the chosen one has not; of datasets, auto."""
     group, _, leaf = name.partition(".")
     files = sorted((conf / group).glob("*.yaml")) if leaf else []
     having = [file.stem for file in files if has_key(file, leaf)]
+    if group == "dataset" and "auto" in having and not any(a.startswith("dataset=") for a in arguments):
+        return " Add dataset=auto, which reads labels of any format."
     return f" {group}={', '.join(having)} would have it." if having else ""
 
 

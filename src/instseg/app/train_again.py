@@ -12,6 +12,7 @@ from instseg.core.files import absolute_path
 from instseg.core.overrides import key_of, quoted, unquoted
 from instseg.core.records import RecordError
 from instseg.prediction.exported import exported_file
+from instseg.prediction.writers.labelstudio import HOW_TO, TASKS
 from instseg.runs.folders import find_checkpoint, folder_of
 from instseg.runs.stored_overrides import stored_overrides
 
@@ -29,7 +30,12 @@ def how_to_train_again(config: PredictConfig) -> str:
     if tool is None:
         return ""
     place = TOOLS[tool] if tool == "labelstudio" else str(Path(config.output) / TOOLS[tool])
-    return f"correct {place}, then train again on these and the earlier labels:\n{_command(config, place)}"
+    edited = place if tool != "labelstudio" else _in_label_studio(Path(config.output) / tool)
+    return f"correct {edited}, then train again on these and the earlier labels:\n{_command(config, place)}"
+
+
+def _in_label_studio(folder: Path) -> str:
+    return f"{folder / TASKS} in Label Studio, as {folder / HOW_TO} says, and export it as EXPORT.json"
 
 
 def _command(config: PredictConfig, place: str) -> str:

@@ -15,3 +15,4 @@ class AuditOptions:
     max_size: int = 1333  # … unless the longer would pass this
     limits: NetworkLimits = field(default_factory=NetworkLimits)
     exif_is_given: bool = False  # whether the user said in which frame the labels were drawn
+    network: str = "this network"  # as a user chooses it, such as model=small

@@ -113,7 +113,8 @@ def anchors_miss(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
     severity, advice, commands = _better_anchors(tables, grid)
     title = (
         f"instances ({share:.0%}) without an anchor of IoU {grid.positive_iou:g}; "
-        f"{barely:.0%} have none of {grid.positive_iou - LEEWAY:g}"
+        f"{barely:.0%} have none of {grid.positive_iou - LEEWAY:g} "
+        f"(with {options.network} at {options.min_size} to {options.max_size} px)"
     )
     return [AuditFinding("anchors_miss", severity, title, counts, spots, advice, commands)]
 

@@ -74,7 +74,7 @@ def _absent(tables: Tables, split: str, names: list[str]) -> AuditFinding:
     else:
         severity = Severity.WARNING if split == "val" else Severity.INFO
         advice = f"{split.capitalize()} tells nothing about them: split the images again, or label more."
-        commands = cross_validation(tables) if split == "val" else ()
+        commands = first_fold(tables) if split == "val" else ()
     spots = tuple(category_spot(tables, split, name) for name in names)
     title = f"categories without an instance in {split}"
     return AuditFinding(f"category_absent_{split}", severity, title, {split: len(names)}, spots, advice, commands)
@@ -179,13 +179,18 @@ def few_images(tables: Tables) -> list[AuditFinding]:
     severity = Severity.WARNING if fewest < TOO_FEW_IMAGES else Severity.INFO
     title = f"images to measure on, which are few ({', '.join(f'{split} {count}' for split, count in few.items())})"
     advice = f"{how_uncertain(fewest)} Cross-validation measures on every image once."
-    return [AuditFinding("few_images", severity, title, few, (), advice, cross_validation(tables))]
+    return [AuditFinding("few_images", severity, title, few, (), advice, kfold(tables))]
 
 
-def cross_validation(tables: Tables) -> tuple[str, ...]:
-    """Return the override that turns it on, where there are enough images to split."""
+def first_fold(tables: Tables) -> tuple[str, ...]:
+    """Return the overrides that divide train and val anew, where there are enough images to split."""
     num_images = sum(len(table.index) for table in tables.values())
     return (f"dataset.folds={NUM_FOLDS} dataset.fold=0",) if num_images >= 2 * NUM_FOLDS else ()
+
+
+def kfold(tables: Tables) -> tuple[str, ...]:
+    """Return the override that trains once for every fold, where there are enough images to split."""
+    return ("sweep=kfold",) if first_fold(tables) else ()
 
 
 def many_empty_images(tables: Tables) -> list[AuditFinding]:

@@ -159,13 +159,13 @@ def describe_origin(path: Path, counts: StepCounts, description: CheckpointDescr
         description: its description of itself.
 
     Returns:
-        Path, run (dataset_model/date_time), epoch and step (both from 0), and the metric that was watched.
+        Path, run (dataset_model/date_time), epoch (from 1), steps done, and the metric that was watched.
     """
     run_dir = description.config.get("run_dir")
     return {
         "checkpoint": str(path.absolute()),
         "run": "/".join(Path(run_dir).parts[-2:]) if isinstance(run_dir, str) else None,
-        "epoch": counts.epoch,
+        "epoch": None if counts.epoch is None else counts.epoch + 1,  # as the terminal counts them
         "step": counts.global_step,
         "metrics": {name: value for name, value in description.metrics.items() if name == description.monitor},
         "trained_with": description.written_by,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import did_you_mean, list_names, similar_names
 from instseg.core.types import CocoCategory
 
 GOLDEN_RATIO = 0.618033988749895  # successive hues stay far apart, however many there are
@@ -106,5 +106,8 @@ def select_names(available: Sequence[str], wanted: str | Sequence[str] | None, w
     known = set(available)
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise InstsegError(f"{where}: no category named {list_names(missing)}; it has {list_names(available, 30)}")
+        meant = did_you_mean(similar_names(missing[0], available))
+        raise InstsegError(
+            f"{where}: no category named {list_names(missing)}.{meant} There are {list_names(available, 30)}"
+        )
     return tuple(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,18 @@ def did_you_mean(close: Sequence[str]) -> str:
         close: names, the closest first.
     """
     return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def similar_names(name: str, names: Iterable[str]) -> list[str]:
+    """Return up to three names that are spelt similarly, those that differ in nothing but case first.
+
+    Args:
+        name: that there is not.
+        names: all that there are.
+    """
+    known = list(names)
+    same = [other for other in known if other.casefold() == name.casefold()]
+    return same or difflib.get_close_matches(name, known, n=3)
 
 
 def printable(value: object) -> str:

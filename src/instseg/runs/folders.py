@@ -14,6 +14,7 @@ from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.file_kinds import foreign_kind
 from instseg.core.files import home_path
+from instseg.core.near_paths import where_looked
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.ownership import OWNER_FILE
 
@@ -99,6 +100,17 @@ def runs_below(outputs: Path) -> list[Path]:
     return [path.parent for path in outputs.glob("*/*/checkpoints")]
 
 
+def run_near(path: Path) -> Path | None:
+    """Find the run with a checkpoint that a folder is, or lies in, or else the newest one below it.
+
+    Args:
+        path: of the folder, which may not be there.
+    """
+    around = next((folder for folder in (path, *path.parents[:2]) if newest([folder], BEST, LAST)), None)
+    below = newest((found.parent for depth in ("*", "*/*") for found in path.glob(f"{depth}/checkpoints")), BEST, LAST)
+    return around or (below.parents[1] if below else None)
+
+
 def saved_states(run: Path) -> list[Path]:
     """List the checkpoints that a training can be resumed from: the last, then the one before it."""
     return [path for name in (LAST, PREVIOUS) if (path := run / "checkpoints" / name).is_file()]
@@ -123,16 +135,25 @@ def find_checkpoint(where: str, outputs: Path, key: str = "checkpoint") -> Path:
     if where == "latest":
         found = newest(runs_below(outputs), BEST, LAST)
         if found is None:
-            raise InstsegError(f"{key}=latest: no run with a checkpoint below {outputs.absolute()}")
+            raise InstsegError(
+                f"{key}=latest: no run with a checkpoint below {outputs.absolute()}. Train first: "
+                f"{typed_command('train')} dataset=auto dataset.root=my_folder; or say where the runs are: outputs="
+            )
         return found
     path = home_path(where)
     if path.is_dir():
         inside = newest([path], BEST, LAST)
         if inside is None:
-            raise InstsegError(f"{key}={where}: this folder has no checkpoints/{BEST} or {LAST}; is it a run folder?")
+            near = run_near(path)
+            remedy = (
+                f"Did you mean {shlex.quote(f'{key}={near}')}?"
+                if near
+                else "Expected a run, such as outputs/…/2026-01-31_12-00-00"
+            )
+            raise InstsegError(f"{key}={where}: this folder has no checkpoints/{BEST} or {LAST}. {remedy}")
         return inside
     if not path.is_file():
-        raise InstsegError(f"{key}={where}: no such file or run folder")
+        raise InstsegError(f"{key}={where}: no such file or run folder{where_looked(path)}")
     kind = foreign_kind(path)
     if kind is not None:
         raise InstsegError(f"{key}={where}: expected a checkpoint of instseg, found {kind}")

@@ -22,6 +22,7 @@ from instseg.evaluation.intervals import RESAMPLES, draw, interval
 from instseg.runs.folders import folder_of
 
 COMMON = "images=common compares them on those that all were tested on"
+NAMES = ("one run", "the other")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ class Difference:
 
 
 def compare(
-    one: ImageResults, other: ImageResults, metric: str, resamples: int = RESAMPLES, comparisons: int = 1
+    one: ImageResults,
+    other: ImageResults,
+    metric: str,
+    resamples: int = RESAMPLES,
+    comparisons: int = 1,
+    names: tuple[str, str] = NAMES,
 ) -> Difference:
     """Return the difference in AP between two runs, with its interval of 95 %.
 
@@ -65,11 +71,12 @@ def compare(
         metric: such as segm_map.
         resamples: number of draws of the bootstrap.
         comparisons: number of intervals that are to hold together, for which each is wider.
+        names: of the two runs, for messages.
 
     Raises:
         InstsegError: the two cannot be compared.
     """
-    check_comparable(one, other)
+    check_comparable(one, other, names)
     measures = [ResampledAp(results.records, results.categories, metric) for results in (one, other)]
     whole = np.ones((1, len(one.records)), dtype=np.int64)
     values = [float(measure(whole)[0]) for measure in measures]
@@ -80,21 +87,22 @@ def compare(
     return Difference(values[0], values[1], low, high, len(one.records))
 
 
-def check_comparable(one: ImageResults, other: ImageResults) -> None:
+def check_comparable(one: ImageResults, other: ImageResults, names: tuple[str, str] = NAMES) -> None:
     """Check that two runs were tested on the same images, categories and ground truth.
 
     Args:
         one: what a run found.
         other: the same of the run to compare it with.
+        names: of the two, for messages.
 
     Raises:
         InstsegError: they were not. The message names the difference.
     """
-    one.categories.check_same(other.categories, "one run", "the other")
+    one.categories.check_same(other.categories, *names)
     alone, others_alone = (set(a.file_names) - set(b.file_names) for a, b in ((one, other), (other, one)))
     if alone or others_alone:
-        parts = [("only the one", sorted(alone)), ("only the other", sorted(others_alone))]
-        said = "; ".join(f"{who} was tested on {len(names)}: {list_names(names, 3)}" for who, names in parts if names)
+        parts = zip(names, (sorted(alone), sorted(others_alone)), strict=True)
+        said = "; ".join(f"only {run} on {len(files)}: {list_names(files, 3)}" for run, files in parts if files)
         raise InstsegError(f"the runs were tested on different images, and cannot be compared: {said}; {COMMON}")
     for a, b, name in zip(one.records, other.records, one.file_names, strict=True):
         same = np.array_equal(a.truth_labels, b.truth_labels) and np.array_equal(a.truth_areas, b.truth_areas)
@@ -104,7 +112,8 @@ def check_comparable(one: ImageResults, other: ImageResults) -> None:
             )
     if len(one.records) < MIN_IMAGES:
         raise InstsegError(
-            f"{plural(len(one.records), 'test image')}: too few for a comparison, expected {MIN_IMAGES} or more"
+            f"{plural(len(one.records), 'test image')}: too few for a comparison, expected {MIN_IMAGES} or more. Test "
+            "both runs on more labelled images, or compare over folds: sweep=kfold measures on every image"
         )
 
 
@@ -152,7 +161,7 @@ def compare_runs(one: Path, other: Path, metric: str, resamples: int = RESAMPLES
         resamples: number of draws of the bootstrap.
         comparisons: number of intervals that are to hold together.
     """
-    return compare(read_run(one), read_run(other), metric, resamples, comparisons)
+    return compare(read_run(one), read_run(other), metric, resamples, comparisons, (str(one), str(other)))
 
 
 def sentence(difference: Difference, metric: str, one: str, other: str) -> str:

@@ -143,12 +143,13 @@ def is_possible_path(text: str) -> bool:
     return "\0" not in text and is_short and len(text) < MAX_PATH
 
 
-def newest_sweep(outputs: Path, chosen: str | None = None) -> Path:
+def newest_sweep(outputs: Path, chosen: str | None = None, remedy: str = "") -> Path:
     """Find the sweep that was started last.
 
     Args:
         outputs: the folder around all runs and sweeps.
         chosen: an override that its command must hold, such as ``sweep=optuna``.
+        remedy: the end of the message where there is none.
 
     Raises:
         InstsegError: there is none.
@@ -157,4 +158,4 @@ def newest_sweep(outputs: Path, chosen: str | None = None) -> Path:
     for folder in reversed(found):
         if chosen is None or chosen in SweepFolder(folder).read_info().command:
             return folder
-    raise InstsegError(f"no {chosen or 'sweep'} below {outputs.absolute()}")
+    raise InstsegError(f"no {chosen or 'sweep'} below {outputs.absolute()}{remedy}")

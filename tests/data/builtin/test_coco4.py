@@ -309,7 +309,7 @@ def test_wrong_options_are_named(coco: Site, tmp_path: Path) -> None:
     with pytest.raises(InstsegError, match="got none"):
         prepare(coco, tmp_path, categories=[])
     assert coco.paths == []
-    with pytest.raises(InstsegError, match=r"no category named dragon; it has .*cake"):
+    with pytest.raises(InstsegError, match=r"no category named dragon. There are .*cake"):
         prepare(coco, tmp_path, categories=["dog", "dragon"])
 
 

@@ -227,11 +227,11 @@ def test_a_name_that_no_split_has_is_refused_with_the_nearest_and_one_split_is_e
     splits = {"train": three_categories(), "val": val}
     assert rename_categories(splits, {"tree": "plant"}, ["dog"])["val"]["categories"] == [{"id": 7, "name": "plant"}]
     with pytest.raises(
-        InstsegError, match=r"dataset.rename: .* no category 'cars'; did you mean 'car'\? They have car, d"
+        InstsegError, match=r"dataset.rename: .* no category 'cars'. Did you mean 'car'\? They have car, d"
     ):
         rename_categories(splits, {"cars": "x"}, None)
     with pytest.raises(
-        InstsegError, match=r"dataset.drop: the labels have no category 'zzz'; They have car, dog, cake, t"
+        InstsegError, match=r"dataset.drop: the labels have no category 'zzz'. They have car, dog, cake, t"
     ):
         rename_categories(splits, None, ["zzz"])
 

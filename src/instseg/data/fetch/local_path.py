@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.near_paths import where_looked
 from instseg.core.text import printable
 
 RUN_OF_PREDICTIONS = "prediction_run.json"
@@ -26,7 +27,8 @@ def local_path(root: str, key: str = "dataset.root") -> Path | None:
         return None
     path = Path(os.path.expanduser(root.removeprefix("file://")))  # noqa: PTH111  (~nobody stays as it is)
     if not root or not os.path.exists(path):  # noqa: PTH110  (raises for a name that is too long)
-        raise InstsegError(f"{key}: no such {'file' if is_zip(path.name) else 'folder'}: {root and path}")
+        kind = "file" if is_zip(path.name) else "folder"
+        raise InstsegError(f"{key}: no such {kind}: {root and path}{where_looked(path) if root else ''}")
     return path
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
+from instseg.core.near_paths import where_looked
 
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"}
@@ -63,7 +64,7 @@ def _entry(entry: Path) -> Iterable[Path]:
         return _walk(entry)
     if glob.has_magic(str(entry)):
         return _match(str(entry))
-    raise InstsegError(f"source {entry}: no such file or folder")
+    raise InstsegError(f"source {entry}: no such file or folder{where_looked(entry)}")
 
 
 def _match(pattern: str) -> Iterator[Path]:

@@ -27,7 +27,7 @@ def joined_categories(
     names = {split: dict.fromkeys(c["name"] for c in part.coco["categories"]) for split, part in parts.items()}
     first = sorted(names, key=lambda split: split != "train")
     everything = tuple(dict.fromkeys(name for split in first for name in names[split]))
-    chosen = Categories(select_names(everything, wanted, "the labels"))
+    chosen = Categories(select_names(everything, wanted, "dataset.categories"))
     if not chosen.names:
         raise InstsegError("split train: its list of categories is empty")
     joined = {}

@@ -5,12 +5,11 @@ Every random choice depends on the seed and the file names, not on the order in 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import did_you_mean, list_names, similar_names
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage
 
 
@@ -138,6 +137,5 @@ def _renamed(coco: CocoDict, new_names: Mapping[str, str]) -> CocoDict:
 def _check_known(names: Iterable[str], has: list[str], key: str) -> None:
     for name in names:
         if name not in has:
-            close = difflib.get_close_matches(name, has, n=3)
-            hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-            raise InstsegError(f"{key}: the labels have no category {name!r}; {hint}They have {list_names(has, 40)}")
+            meant = did_you_mean([repr(close) for close in similar_names(name, has)])
+            raise InstsegError(f"{key}: the labels have no category {name!r}.{meant} They have {list_names(has, 40)}")

@@ -21,6 +21,7 @@ from instseg.core.types import ImageSize, Polygon
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
 
+TASKS, HOW_TO = "tasks.json", "HOW_TO_IMPORT.txt"
 LABELS, IMAGE = "label", "image"  # names of the tags in the labelling setup
 
 
@@ -65,9 +66,9 @@ class LabelStudio(Writer):
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
         """Write the tasks, the labelling setup and the instructions."""
-        write_json(self.path / "tasks.json", [self._task(image) for image in images])
+        write_json(self.path / TASKS, [self._task(image) for image in images])
         write_text_atomically(self.path / "label_config.xml", _label_config(self.run))
-        write_text_atomically(self.path / "HOW_TO_IMPORT.txt", _how_to(self.run))
+        write_text_atomically(self.path / HOW_TO, _how_to(self.run))
 
     def _task(self, image: PredictedImage) -> dict[str, object]:
         """Return the task of an image, with the mean score of its instances, by which Label Studio can sort.
