@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from instseg.app.build_model import build_model
+from instseg.app.build_model import build_model, remedy_of_training
 from instseg.app.build_trainer import build_trainer
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
@@ -28,6 +28,7 @@ from instseg.data.reading.label_rules import RULE_OPTIONS
 from instseg.data.reading.readers import make_reader
 from instseg.data.transforms.augmentation import Augmentation
 from instseg.distributed.rank_launcher import RankCommand
+from instseg.models.weight_downloads import WeightsUnavailableError
 from instseg.runs.folders import find_checkpoint
 
 CHOSEN_TOGETHER = (
@@ -219,3 +220,9 @@ def test_predict_composes():
 def test_what_cannot_work_stops_before_any_work_and_says_what_was_meant(changes, message, tmp_path):
     with pytest.raises(InstsegError, match=message):
         checked_for_this_machine(changed(composed(tmp_path), changes))
+
+
+def test_weights_that_cannot_be_downloaded_are_answered_with_what_needs_none():
+    ways = r"no network, with model.weights=PATH; .*model.weights=none, or model=small"
+    with pytest.raises(InstsegError, match=ways), remedy_of_training():
+        raise WeightsUnavailableError("no network")

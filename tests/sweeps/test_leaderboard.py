@@ -152,6 +152,11 @@ def test_the_newest_sweep_is_found(tmp_path, folder):
         newest_sweep(tmp_path / "nowhere")
 
 
+def test_who_has_single_runs_is_told_what_compares_them(tmp_path):
+    with pytest.raises(InstsegError, match=r"no sweep below .*single runs: instseg compare RUN OTHER_RUN"):
+        leaderboard([f"outputs={tmp_path}"])
+
+
 def test_a_folder_of_no_sweep_is_refused(tmp_path):
     with pytest.raises(InstsegError, match="expected the folder of a sweep"):
         leaderboard([str(tmp_path)])

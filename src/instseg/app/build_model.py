@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 from instseg.app.config import Node, PredictConfig, RunConfig
 from instseg.app.job import Job
 from instseg.app.known_builders import builders_in, builders_of, model_builder_of
@@ -31,14 +34,22 @@ def build_model(
     """
     if trained is not None:
         overrides |= {key: trained[key] for key in model_builder_of(node).resolved if key in trained}
-    try:
+    with nullcontext() if "weights" in overrides else remedy_of_training():  # given here: the command must have them
         return build_network({**node, **overrides}, categories, builders_of(node), "model", load=trained is None)
+
+
+@contextmanager
+def remedy_of_training() -> Iterator[None]:
+    """Add to an error about weights that cannot be had what a training can begin from instead.
+
+    Raises:
+        InstsegError: the weights cannot be downloaded or read.
+    """
+    try:
+        yield
     except WeightsUnavailableError as error:
-        if "weights" in overrides:  # those that a command must have
-            raise
-        raise InstsegError(
-            f"{error}, with model.weights=PATH; or train with model.weights=none, or model=small"
-        ) from error
+        ways = "model.weights=PATH; or train without: model.weights=none, or model=small"
+        raise InstsegError(f"{error}, with {ways}") from error
 
 
 def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:

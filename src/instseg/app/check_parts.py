@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from instseg.app.build_loggers import check_loggers
+from instseg.app.build_model import remedy_of_training
 from instseg.app.build_module import build_optimizer, build_scheduler
 from instseg.app.config import RunConfig
 from instseg.app.instantiate import build, of_kind
@@ -24,7 +25,8 @@ def check_parts(config: RunConfig) -> None:
         options = built_options(config.model, builders_of(config.model), "model", load=False)
         builder = model_builder_of(config.model)
         builder.check(options)
-        builder.check_weights(options)
+        with remedy_of_training():
+            builder.check_weights(options)
     of_kind(build(config.augmentation), Augmentation, "augmentation")
     optimizer = build_optimizer(config.optimizer)(nn.Linear(1, 1), 1)
     build_scheduler(config.scheduler)(optimizer, 100)

@@ -30,4 +30,4 @@ def leaderboard(arguments: Sequence[str]) -> None:
 
 
 def _remedy() -> str:
-    return f", and the jobs of a sweep are ranked. Single runs are compared by {typed_command('compare')} RUN OTHER_RUN"
+    return f". Only the jobs of a sweep are ranked; single runs: {typed_command('compare')} RUN OTHER_RUN"
