@@ -113,7 +113,7 @@ def test_seeds_make_one_learning_curve_of_means_with_the_interval_between_them(t
 def test_two_models_are_compared_fold_by_fold(tmp_path):
     metrics = {("a", 0): 0.30, ("a", 1): 0.50, ("a", 2): 0.70, ("b", 0): 0.35, ("b", 1): 0.56, ("b", 2): 0.75}
     records = [record(i, {"model": m, "fold": f}, metric) for i, ((m, f), metric) in enumerate(metrics.items())]
-    *means, line, _curves, _label_errors = KFold(3).report(records, info(values=["model", "fold"]), tmp_path)
+    *means, line, _caution, _next_step = KFold(3).report(records, info(values=["model", "fold"]), tmp_path)
     assert len(means) == 2
     better = "val/segm_map better by 0.053 (0.039 to 0.068, n=3). Beyond chance."
     assert line == f"On the same folds, model=b against model=a: {better}"

@@ -71,10 +71,11 @@ def test_a_dataset_that_cannot_be_divided_is_named(tmp_path):
 
 def test_folds_are_summed_up_by_mean_and_students_interval(tmp_path):
     records = [record(fold, {"fold": fold}, metric) for fold, metric in enumerate((0.3, 0.4, 0.5))]
-    line, caution = KFold(3).report(records, info(), tmp_path)
+    line, caution, next_step = KFold(3).report(records, info(), tmp_path)
     assert caution.startswith("The folds share training images")
+    assert f"label-errors checkpoint={tmp_path}" in next_step
     assert "0.400 (0.152 to 0.648, n=3)" in line  # 4.303 * 0.1 / sqrt(3)
-    line, _ = KFold(3).report([*records[:1], record(1, {"fold": 1}, state="failed")], info(), tmp_path)
+    line, *_ = KFold(3).report([*records[:1], record(1, {"fold": 1}, state="failed")], info(), tmp_path)
     assert "0.300 (n=1, so no interval)" in line and "missing: 2 of 3 folds" in line
 
 

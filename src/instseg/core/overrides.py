@@ -18,6 +18,7 @@ VALUE_KEYS = (
     "stage", "checkpoint", "resume", "retry_failed", "reproduce", "batch_size", "num_workers", "compile",
     "train_fraction", "overfit_images", "seed", "monitor", "audit", "outputs", "cache_dir", "colour_by", "run_dir",
     "report", "operating_point", "recalibrate", "repeat_threshold", "label_errors",
+    "export", "export_check",
 )  # fmt: skip
 """The keys of ``conf/train.yaml`` that have a value; every other key without a dot is a group, ours or a user's own."""
 
