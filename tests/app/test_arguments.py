@@ -49,7 +49,7 @@ def test_what_the_run_was_started_with_comes_first_and_what_is_typed_wins(tmp_pa
 
 def test_a_run_of_own_options_asks_for_their_folder_which_no_file_may_choose(tmp_path, monkeypatch):
     run = made_run(tmp_path, "mine_small", "a", "experiment=first", "model=small")
-    sources = [{"path": "/work/conf", "provider": "main"}, {"path": "/me/my conf", "provider": "command-line"}]
+    sources = [{"path": "/ours/conf", "provider": "main"}, {"path": "/me/my conf", "provider": "command-line"}]
     runtime = {"choices": {}, "config_sources": sources}
     (run / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"runtime": runtime}}))
     with pytest.raises(

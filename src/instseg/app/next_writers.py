@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 
 from instseg.analysis.next_images.reasons import COLUMNS, Reason
-from instseg.core.atomic import replacing
-from instseg.core.channels import csv_cell
 from instseg.core.types import Image
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
+from instseg.prediction.writers.tables import write_rows
 from instseg.prediction.writers.writer import PredictionRun, Writer
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_prediction
@@ -35,15 +33,9 @@ class NextList(Writer):
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
         """Write the list."""
-        with (
-            replacing(self.path) as scratch,
-            scratch.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-        ):
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            for image in images:
-                row = self.reasons[image.prediction.image_id - 1].row(image.prediction.image_id, image.file)
-                table.writerow({key: csv_cell(value) for key, value in row.items()})
+        ids = [image.prediction.image_id for image in images]
+        rows = (self.reasons[number - 1].row(number, image.file) for number, image in zip(ids, images, strict=True))
+        write_rows(self.path, COLUMNS, rows)
 
 
 class Sheets(Writer):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 
 from instseg.core.atomic import replacing
 from instseg.core.channels import csv_cell
@@ -66,12 +68,22 @@ class Csv(Writer):
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
         """Write the table."""
-        with (
-            replacing(self.path) as scratch,
-            scratch.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-        ):
-            table = csv.DictWriter(file, CSV_COLUMNS)
-            table.writeheader()
-            for image in images:
-                rows = prediction_rows(image.prediction, image.file, self.run.categories)
-                table.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
+        rows = (prediction_rows(image.prediction, image.file, self.run.categories) for image in images)
+        write_rows(self.path, CSV_COLUMNS, chain.from_iterable(rows))
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a CSV atomically, with cells that no spreadsheet computes.
+
+    Args:
+        path: the file.
+        columns: names of the columns.
+        rows: a value for each column.
+    """
+    with (
+        replacing(path) as scratch,
+        scratch.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
