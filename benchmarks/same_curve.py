@@ -55,8 +55,8 @@ def tree_of(commit: str, place: Path) -> Path:
 
 
 def differing(before: Curves, now: Curves) -> list[str]:
-    """Name the curves that differ; an AP that is undefined in both does not."""
-    return [name for name in sorted({*before, *now}) if repr(before.get(name)) != repr(now.get(name))]
+    """Name the curves that differ or are gone; an AP that is undefined in both does not, nor does a new curve."""
+    return [name for name in sorted(before) if repr(before[name]) != repr(now.get(name))]
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[Row]:
@@ -66,8 +66,10 @@ def measure(arguments: argparse.Namespace) -> Iterator[Row]:
         now = curves_of(ROOT, place / "outputs_now")
     if different := differing(before, now):
         raise SystemExit(f"not the curves of {arguments.commit}: {', '.join(different)}")
-    points = sum(len(steps) for steps, _ in now.values())
-    yield figure(f"{len(now)} curves with the code of {arguments.commit}", f"{points} points", agree="all identical")
+    points = sum(len(steps) for steps, _ in before.values())
+    yield figure(f"{len(before)} curves with the code of {arguments.commit}", f"{points} points", agree="all identical")
+    if new := sorted(now.keys() - before.keys()):
+        yield figure(f"curves that it does not have: {', '.join(new)}", f"{len(new)} curves")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import ClassVar
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
+from instseg.core.types import Rle
 from instseg.data.formats.darwin.shapes import OPEN_SHAPES, raster_masks, read_shape
 from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_object, size_of
@@ -70,41 +71,56 @@ class DarwinReader:
 
 
 def _read_image(root: Path, finder: ImageFinder, file: Path) -> ImageLabels:
-    near = file.parent.relative_to(root).as_posix()
     labels = ImageLabels(f"{file.stem}.jpg", split_of_folders(file, root) or UNSPLIT)
     try:
         content = as_object(read_json(file))
     except InstsegError as error:
         labels.leave_out("label_invalid", str(error))
         return labels
+    _describe_image(labels, content, file, root, finder)
+    entries = [as_object(entry) for entry in as_list(content.get("annotations"))]
+    masks = _raster_masks(labels, entries)
+    for number, entry in enumerate(entries, start=1):
+        _add_shape(labels, entry, masks, f"{labels.file_name}: annotation {number}")
+    return labels
+
+
+def _describe_image(
+    labels: ImageLabels, content: Mapping[str, object], file: Path, root: Path, finder: ImageFinder
+) -> None:
+    """Set the name, the split and the size of the image that a file is about."""
     item = as_object(content.get("item")) or as_object(content.get("image"))
     slot = as_object(next(iter(as_list(item.get("slots"))), item))
     folder = usable_text(item.get("path")).strip("/")
     name = usable_text(item.get("name") or item.get("filename")) or labels.file_name
     wanted = str(PurePosixPath(folder) / PurePosixPath(name.replace("\\", "/")).name)
+    near = file.parent.relative_to(root).as_posix()
     labels.file_name = finder.find(wanted, near) or finder.find(f"{file.stem}.jpg", near) or wanted
     labels.split = split_of_folders(root / labels.file_name, root) or labels.split
     labels.image_size = size_of(slot.get("height"), slot.get("width"))
-    entries = [as_object(entry) for entry in as_list(content.get("annotations"))]
+
+
+def _raster_masks(labels: ImageLabels, entries: list[Mapping[str, object]]) -> dict[str, Rle]:
     try:
-        masks = raster_masks(entries, labels.image_size)
+        return raster_masks(entries, labels.image_size)
     except InstsegError as error:
         labels.report("shape_invalid", f"{labels.file_name}: raster layer: {error}")
-        masks = {}
-    for number, entry in enumerate(entries, start=1):
-        category, where = usable_text(entry.get("name")), f"{labels.file_name}: annotation {number}"
-        if "raster_layer" in entry or "tag" in entry:
-            continue
-        try:
-            mask = masks.get(usable_text(entry.get("id"))) if "mask" in entry else None
-            shape = read_shape(entry) if mask is None else mask
-        except InstsegError as error:
-            labels.report("shape_invalid", f"{where}: {error}")
-            continue
-        if shape is None:
-            labels.report("shape_open", f"{where} ({', '.join(kind for kind in OPEN_SHAPES if kind in entry)})")
-        elif category.strip():
-            labels.add(category, shape)
-        else:
-            labels.report("category_missing", where)
-    return labels
+        return {}
+
+
+def _add_shape(labels: ImageLabels, entry: Mapping[str, object], masks: Mapping[str, Rle], where: str) -> None:
+    if "raster_layer" in entry or "tag" in entry:
+        return
+    try:
+        mask = masks.get(usable_text(entry.get("id"))) if "mask" in entry else None
+        shape = read_shape(entry) if mask is None else mask
+    except InstsegError as error:
+        labels.report("shape_invalid", f"{where}: {error}")
+        return
+    category = usable_text(entry.get("name"))
+    if shape is None:
+        labels.report("shape_open", f"{where} ({', '.join(kind for kind in OPEN_SHAPES if kind in entry)})")
+    elif category.strip():
+        labels.add(category, shape)
+    else:
+        labels.report("category_missing", where)
