@@ -16,6 +16,7 @@ from instseg.core.box_masks import (
     bitmask_to_box_mask,
     crop_to_rle,
     mask_probs_to_rle,
+    mirrored_rle,
     polygons_to_box_mask,
     polygons_to_box_masks,
 )
@@ -30,6 +31,7 @@ from instseg.core.masks import (
     rle_runs,
     rle_to_bitmask,
     rle_to_box,
+    rle_to_crop,
     rles_runs,
     segmentation_to_rle,
 )
@@ -159,6 +161,20 @@ def test_a_crop_is_encoded_as_the_whole_image_that_is_empty_around_it(crop, data
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
 def test_a_crop_without_pixels_is_an_empty_mask(shape):
     assert crop_to_rle(np.zeros(shape, dtype=bool), 2, 1, (4, 5)) == bitmask_to_rle(np.zeros((4, 5)))
+
+
+@given(bitmasks())
+def test_the_pixels_in_the_box_of_a_mask_and_their_place_are_the_whole_mask(bitmask):
+    crop, (left, top) = rle_to_crop(bitmask_to_rle(bitmask))
+    assert crop_to_rle(crop.astype(bool), left, top, bitmask.shape) == bitmask_to_rle(bitmask)
+    whole = np.zeros_like(bitmask)
+    whole[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
+    np.testing.assert_array_equal(whole, bitmask != 0)
+
+
+@given(bitmasks())
+def test_a_mask_is_mirrored_as_its_bitmap_is(bitmask):
+    assert mirrored_rle(bitmask_to_rle(bitmask)) == bitmask_to_rle(np.fliplr(bitmask))
 
 
 @given(st.integers(0, 2**32), coordinate, coordinate, st.floats(0.2, 70), st.floats(0.2, 70))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle, rle_to_bitmask
-from instseg.core.polygons import MIN_IOU, bitmask_to_polygons, join_polygons, pixel_polygons
+from instseg.core.polygons import MIN_IOU, bitmask_to_polygons, join_polygons, pixel_polygons, rle_to_polygons
 from instseg.core.types import Polygon
 
 SIZE = (90, 120)
@@ -193,3 +193,9 @@ def test_a_smooth_shape_needs_far_fewer_points_than_its_pixels_have_corners(mask
     assert iou(polygons, mask) >= MIN_IOU
     assert iou([join_polygons(polygons)], mask) >= MIN_IOU
     assert sum(map(len, polygons)) <= 12 + sum(map(len, pixel_polygons(mask))) * 0.3
+
+
+@given(noise())
+def test_run_lengths_become_the_same_polygons_as_their_bitmap(mask):
+    for from_bitmap, from_rle in zip(bitmask_to_polygons(mask), rle_to_polygons(bitmask_to_rle(mask)), strict=True):
+        np.testing.assert_array_equal(from_rle, from_bitmap)

@@ -129,6 +129,29 @@ def rle_to_box(rle: Rle) -> Box:
     return np.array([x, y, x + width, y + height], dtype=np.float64)
 
 
+def rle_to_crop(rle: Rle) -> tuple[Bitmask, tuple[int, int]]:
+    """Decode the pixels within the box of a mask; the cost does not depend on the size of the image.
+
+    Args:
+        rle: of the image's size.
+
+    Returns:
+        (h, w) of 0 and 1, contiguous, (0, 0) for an empty mask; and x, y of its corner in the image.
+    """
+    left, top, right, bottom = map(int, rle_to_box(rle))
+    height, rows = int(rle["size"][0]), bottom - top
+    ends = np.cumsum(rle_runs(rle["counts"]))
+    starts, stops = ends[:-1:2], ends[1::2]
+    is_run = stops > starts
+    starts, last = starts[is_run], stops[is_run] - 1
+    # A run over several columns fills them from top to bottom: the crop is as high as the image then.
+    changes = np.zeros((right - left) * rows + 1, np.int8)
+    changes[(starts // height - left) * rows + starts % height - top] = 1
+    np.subtract.at(changes, (last // height - left) * rows + last % height - top + 1, 1)
+    columns = np.cumsum(changes[:-1], dtype=np.int8).view(np.uint8).reshape(right - left, rows)
+    return np.ascontiguousarray(columns.T), (left, top)
+
+
 def segmentation_to_rle(segmentation: object, image_size: ImageSize) -> Rle:
     """Convert any COCO ``segmentation`` to a compressed RLE.
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle
+from instseg.core.masks import bitmask_to_rle, polygon_area, polygons_to_rle, rle_to_crop
 from instseg.core.simplification import Part, simplified, without_crumbs
-from instseg.core.types import Bitmask, Polygon
+from instseg.core.types import Bitmask, Polygon, Rle
 
 MIN_IOU = 0.98
 """Least IoU of the drawn polygons with their mask."""
@@ -52,6 +52,22 @@ def bitmask_to_polygons(bitmask: Bitmask, min_iou: float = MIN_IOU) -> list[Poly
         kept = without_crumbs(parts, CRUMBS * (1 - min_iou), PINHOLES * (1 - min_iou))
         polygons = _coarsest(kept, _with_margin(bitmask, crop, corner), np.minimum(corner, 1), min_iou)
     return [polygon + corner for polygon in sorted(polygons, key=polygon_area, reverse=True)]
+
+
+def rle_to_polygons(rle: Rle, min_iou: float = MIN_IOU) -> list[Polygon]:
+    """Convert a mask as ``bitmask_to_polygons`` does; the cost does not depend on the size of the image.
+
+    Args:
+        rle: of the image's size.
+        min_iou: as there.
+    """
+    crop, (left, top) = rle_to_crop(rle)
+    height, width = rle["size"]
+    above, before = min(top, 1), min(left, 1)  # a margin where the image has one
+    below, behind = min(height - top - crop.shape[0], 1), min(width - left - crop.shape[1], 1)
+    with_margin = np.pad(crop, ((above, below), (before, behind)))
+    corner = np.array([left - before, top - above])
+    return [polygon + corner for polygon in bitmask_to_polygons(with_margin, min_iou)]
 
 
 def _coarsest(parts: Sequence[Part], mask: Bitmask, origin: NDArray[np.int64], min_iou: float) -> list[Polygon]:

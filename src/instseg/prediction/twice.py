@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from instseg.checkpoints.operating_points import recalibrated_by
+from instseg.core.box_masks import mirrored_rle
 from instseg.core.errors import InstsegError
-from instseg.core.masks import bitmask_to_rle, rle_to_bitmask
 from instseg.core.segmenter import DescribesImages
 from instseg.core.types import Batch, Image, Prediction
 from instseg.prediction.predictor import Predictor
@@ -97,5 +97,4 @@ def mirrored_back(prediction: Prediction) -> Prediction:
     width = prediction.image_size[1]
     boxes = prediction.boxes.copy()
     boxes[:, [0, 2]] = width - prediction.boxes[:, [2, 0]]
-    rles = [bitmask_to_rle(np.fliplr(rle_to_bitmask(rle))) for rle in prediction.rles]
-    return replace(prediction, boxes=boxes, rles=rles)
+    return replace(prediction, boxes=boxes, rles=[mirrored_rle(rle) for rle in prediction.rles])

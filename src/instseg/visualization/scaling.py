@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.masks import rle_to_bitmask, rle_to_box
+from instseg.core.masks import rle_to_crop
 from instseg.core.types import Bitmask, Image, ImageSize, Rle
 
 
@@ -31,10 +31,10 @@ def cut_mask(rle: Rle, scale: float) -> tuple[Bitmask, tuple[int, int]]:
     Returns:
         (h, w) part of the picture, and x, y of its corner.
     """
-    x1, y1, x2, y2 = (int(v) for v in rle_to_box(rle))
-    mask = np.ascontiguousarray(rle_to_bitmask(rle)[y1:y2, x1:x2])
+    mask, (x1, y1) = rle_to_crop(rle)
     if scale == 1.0 or mask.size == 0:
         return mask, (x1, y1)
+    x2, y2 = x1 + mask.shape[1], y1 + mask.shape[0]
     left, top = int(x1 * scale), int(y1 * scale)
     size = max(1, round(x2 * scale) - left), max(1, round(y2 * scale) - top)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from instseg.core.masks import rle_to_bitmask, rle_to_box
+from instseg.core.masks import rle_to_crop
 from instseg.prediction.writers.instance_files import instance_files
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
@@ -22,7 +22,7 @@ class Crops(Writer):
         """Write a picture (H, W, 4) of each instance of an image."""
         names = instance_files(image.prediction, self.run.categories)
         for name, rle in zip(names, image.prediction.rles, strict=True):
-            x1, y1, x2, y2 = map(int, rle_to_box(rle))
-            opacity = rle_to_bitmask(rle)[y1:y2, x1:x2, None] * np.uint8(OPAQUE)
-            crop = np.concatenate([image.pixels[y1:y2, x1:x2], opacity], axis=2)
+            mask, (left, top) = rle_to_crop(rle)
+            pixels = image.pixels[top : top + mask.shape[0], left : left + mask.shape[1]]
+            crop = np.concatenate([pixels, mask[:, :, None] * np.uint8(OPAQUE)], axis=2)
             write_image(self.path / image.stem / f"{name}.png", crop)

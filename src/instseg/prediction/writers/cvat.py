@@ -13,7 +13,7 @@ import numpy as np
 from instseg.core.atomic import write_text_atomically
 from instseg.core.categories import category_colour
 from instseg.core.channels import xml_text
-from instseg.core.masks import rle_to_bitmask, rle_to_box
+from instseg.core.masks import rle_to_crop
 from instseg.core.types import Rle
 from instseg.prediction.writers.predicted_image import PredictedImage
 from instseg.prediction.writers.writer import Writer
@@ -64,9 +64,9 @@ class Cvat(Writer):
 
 def _mask_attributes(rle: Rle) -> dict[str, str]:
     """Return a mask as CVAT has it: its box, and the lengths of its runs along the rows, outside first."""
-    x1, y1, x2, y2 = map(int, rle_to_box(rle))
-    inside = rle_to_bitmask(rle)[y1:y2, x1:x2].reshape(-1)
+    crop, (left, top) = rle_to_crop(rle)
+    inside = crop.reshape(-1)
     ends = np.append(np.flatnonzero(np.diff(inside, prepend=np.uint8(0))), inside.size)
     runs = np.diff(ends, prepend=0)
-    box = {"left": x1, "top": y1, "width": x2 - x1, "height": y2 - y1}
+    box = {"left": left, "top": top, "width": crop.shape[1], "height": crop.shape[0]}
     return {"rle": ", ".join(map(str, runs)), **{key: str(value) for key, value in box.items()}}

@@ -8,7 +8,7 @@ import numpy as np
 
 from instseg.core.categories import category_colour
 from instseg.core.files import write_json
-from instseg.core.masks import rle_to_bitmask
+from instseg.core.masks import rle_to_crop
 from instseg.core.polygons import connected_parts
 from instseg.core.types import Polygon
 from instseg.prediction.writers.georeference import Georeference, georeference_of, is_georeferenced
@@ -48,7 +48,8 @@ class GeoJson(Writer):
         place = georeference.to_map if georeference else _as_it_is
         for label, score, rle in zip(found.labels, found.scores, found.rles, strict=True):
             name = self.run.categories.name(int(label))
-            parts = connected_parts(rle_to_bitmask(rle))
+            crop, corner = rle_to_crop(rle)
+            parts = [[ring + corner for ring in part] for part in connected_parts(crop)]
             yield {
                 "type": "Feature",
                 "geometry": _geometry([[place(ring) for ring in part] for part in parts]),

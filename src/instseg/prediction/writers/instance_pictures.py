@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from instseg.core.categories import category_colour
-from instseg.core.masks import rle_to_bitmask, rle_to_box
+from instseg.core.masks import rle_to_box, rle_to_crop
 from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
 from instseg.prediction.writers.instance_files import instance_files
@@ -45,7 +45,8 @@ class InstancePictures(Writer):
         for number, (label, score, rle, file) in enumerate(instances, start=1):
             name = self.run.categories.name(int(label))
             top = f"{name[:MAX_LETTERS]}  {score:.2f}", f"{number} of {len(found)} in {image.file}"
-            polygons = pixel_polygons(rle_to_bitmask(rle))
+            crop, corner = rle_to_crop(rle)
+            polygons = [polygon + corner for polygon in pixel_polygons(crop)]
             drawn = sheet.draw(polygons, rle_to_box(rle), category_colour(int(label)), *top)
             write_image(self.path / image.stem / f"{file}.jpg", drawn)
 

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.masks import rle_to_bitmask, rle_to_box
-from instseg.core.polygons import bitmask_to_polygons
+from instseg.core.masks import rle_to_crop
+from instseg.core.polygons import rle_to_polygons
 from instseg.core.types import Image, Polygon, Prediction
 
 MAX_8_BIT = 255
@@ -50,14 +50,14 @@ class LoadedImage:
         values = np.zeros(self.prediction.image_size, kind)
         for value in range(len(self.prediction), 0, -1):
             rle = self.prediction.rles[value - 1]
-            x1, y1, x2, y2 = map(int, rle_to_box(rle))
-            values[y1:y2, x1:x2][rle_to_bitmask(rle)[y1:y2, x1:x2] == 1] = value
+            crop, (left, top) = rle_to_crop(rle)
+            values[top : top + crop.shape[0], left : left + crop.shape[1]][crop == 1] = value
         return values
 
 
 def prediction_polygons(prediction: Prediction) -> list[list[Polygon]]:
     """Return the parts of each instance, largest first, of few points to drag; holes are joined by seams."""
-    return [bitmask_to_polygons(rle_to_bitmask(rle)) for rle in prediction.rles]
+    return [rle_to_polygons(rle) for rle in prediction.rles]
 
 
 def unique_stems(files: Sequence[str]) -> list[str]:

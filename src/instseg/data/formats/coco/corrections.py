@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.files import read_json, write_json
-from instseg.core.masks import rle_area, rle_to_bitmask, rle_to_box
-from instseg.core.polygons import bitmask_to_polygons
+from instseg.core.masks import rle_area, rle_to_box
+from instseg.core.polygons import rle_to_polygons
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, Rle
 from instseg.data.formats.coco.ids import Ids, whole_number
 from instseg.data.formats.coco.reader import CocoReader, load_coco
@@ -128,7 +128,7 @@ def _draw(annotation: CocoAnnotation, rle: Rle) -> None:
     if isinstance(annotation.get("segmentation"), dict):
         annotation["segmentation"] = {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
     else:
-        polygons = bitmask_to_polygons(rle_to_bitmask(rle))
+        polygons = rle_to_polygons(rle)
         annotation["segmentation"] = [polygon.round(DECIMALS).reshape(-1).tolist() for polygon in polygons]
     x1, y1, x2, y2 = rle_to_box(rle).tolist()
     annotation["bbox"], annotation["area"] = [x1, y1, x2 - x1, y2 - y1], rle_area(rle)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from instseg.core.files import read_json, write_json
-from instseg.core.masks import rle_to_bitmask
-from instseg.core.polygons import bitmask_to_polygons
+from instseg.core.polygons import rle_to_polygons
 from instseg.core.prediction_mark import LABELME_DECIMALS
 from instseg.core.types import ImageSize, Rle
 from instseg.data.formats.labelme.images import LabelmeImages
@@ -122,4 +121,4 @@ class _Edited:
 
 
 def _polygons(rle: Rle) -> list[list[list[float]]]:
-    return [polygon.round(LABELME_DECIMALS).tolist() for polygon in bitmask_to_polygons(rle_to_bitmask(rle))]
+    return [polygon.round(LABELME_DECIMALS).tolist() for polygon in rle_to_polygons(rle)]

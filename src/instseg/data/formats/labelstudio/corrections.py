@@ -10,7 +10,7 @@ from typing import cast
 
 from instseg.core.files import write_json
 from instseg.core.masks import rle_to_bitmask, rle_to_box
-from instseg.core.polygons import bitmask_to_polygons, join_polygons
+from instseg.core.polygons import join_polygons, rle_to_polygons
 from instseg.core.prediction_mark import LABELSTUDIO_DECIMALS
 from instseg.core.types import CocoDict, ImageSize, Rle
 from instseg.data.formats.coco import corrections as coco
@@ -29,7 +29,7 @@ Value = dict[str, object]
 def _polygon(rle: Rle) -> Value:
     """Return one polygon in percent; parts and holes are joined by seams."""
     height, width = rle["size"]
-    points = join_polygons(bitmask_to_polygons(rle_to_bitmask(rle))) * 100 / (width, height)
+    points = join_polygons(rle_to_polygons(rle)) * 100 / (width, height)
     return {"points": points.round(LABELSTUDIO_DECIMALS).tolist(), "closed": True}
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
-from instseg.core.masks import clip_polygon, polygons_to_rle, rle_to_bitmask, rle_to_box
-from instseg.core.polygons import bitmask_to_polygons, join_polygons
+from instseg.core.masks import clip_polygon, polygons_to_rle, rle_to_box
+from instseg.core.polygons import join_polygons, rle_to_polygons
 from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.formats.yolo.layout import find_layout
 from instseg.data.formats.yolo.reader import YoloReader, label_file_of
@@ -120,5 +120,5 @@ def _box_values(rle: Rle) -> Iterator[float]:
 def _polygon_values(rle: Rle) -> Iterator[float]:
     """Yield one polygon; parts and holes are joined by seams."""
     height, width = rle["size"]
-    polygon = join_polygons(bitmask_to_polygons(rle_to_bitmask(rle))) / (width, height)
+    polygon = join_polygons(rle_to_polygons(rle)) / (width, height)
     yield from polygon.reshape(-1).tolist()
