@@ -87,6 +87,16 @@ for (const gallery of document.querySelectorAll(".cases[data-gallery]")) {
   gallery.append(...shown.galleries[gallery.dataset.gallery].map((number) => card(shown.cases[number])));
 }
 
+/* What waits to be seen is drawn for paper and for a picture of the page, too. */
+function drawAll(cards) {
+  for (const card of cards) {
+    whenSeen.unobserve(card);
+    card.drawCase();
+  }
+}
+addEventListener("beforeprint", () => drawAll(document.querySelectorAll(".case")));
+drawAll(document.querySelector(".cases[data-gallery]")?.children ?? []);
+
 /* The whole image of a case, to zoom with the wheel, two fingers, a double click or the keys, and to drag. */
 const dialog = document.getElementById("whole"), wholeViews = dialog.querySelector(".views");
 let view = null, opened = null;
