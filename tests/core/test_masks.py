@@ -16,7 +16,6 @@ from instseg.core.box_masks import (
     bitmask_to_box_mask,
     crop_to_rle,
     mask_probs_to_rle,
-    mirrored_rle,
     polygons_to_box_mask,
     polygons_to_box_masks,
 )
@@ -170,11 +169,6 @@ def test_the_pixels_in_the_box_of_a_mask_and_their_place_are_the_whole_mask(bitm
     whole = np.zeros_like(bitmask)
     whole[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
     np.testing.assert_array_equal(whole, bitmask != 0)
-
-
-@given(bitmasks())
-def test_a_mask_is_mirrored_as_its_bitmap_is(bitmask):
-    assert mirrored_rle(bitmask_to_rle(bitmask)) == bitmask_to_rle(np.fliplr(bitmask))
 
 
 @given(st.integers(0, 2**32), coordinate, coordinate, st.floats(0.2, 70), st.floats(0.2, 70))

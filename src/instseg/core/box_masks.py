@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from instseg.core.masks import rle_to_crop
 from instseg.core.types import Bitmask, Box, ImageSize, Polygon, Rle
 
 
@@ -131,10 +130,3 @@ def crop_to_rle(crop: NDArray[np.bool_], left: int, top: int, image_size: ImageS
         counts = counts[:-1]
     rle: Rle = coco_mask.frPyObjects({"counts": counts.tolist(), "size": [height, width]}, height, width)
     return rle
-
-
-def mirrored_rle(rle: Rle) -> Rle:
-    """Return a mask mirrored from left to right."""
-    crop, (left, top) = rle_to_crop(rle)
-    height, width = rle["size"]
-    return crop_to_rle(crop[:, ::-1].astype(np.bool_), width - left - crop.shape[1], top, (height, width))

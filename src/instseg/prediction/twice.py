@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from instseg.checkpoints.operating_points import recalibrated_by
-from instseg.core.box_masks import mirrored_rle
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import DescribesImages
 from instseg.core.types import Batch, Image, Prediction
+from instseg.prediction.mirrored import mirrored_back
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.torch_network import TorchNetwork
 
@@ -90,11 +90,3 @@ def mirrored_batch(batch: Batch) -> Batch:
     for image, (height, width) in zip(images, batch.image_sizes, strict=True):
         image[:, :height, :width] = image[:, :height, :width].flip(-1)
     return replace(batch, images=images)
-
-
-def mirrored_back(prediction: Prediction) -> Prediction:
-    """Return what was found on a mirrored image in the frame of the image itself."""
-    width = prediction.image_size[1]
-    boxes = prediction.boxes.copy()
-    boxes[:, [0, 2]] = width - prediction.boxes[:, [2, 0]]
-    return replace(prediction, boxes=boxes, rles=[mirrored_rle(rle) for rle in prediction.rles])
