@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import onnx
 import pytest
 import torch
@@ -24,8 +25,9 @@ from instseg.deploy.early_check import check_export
 from instseg.deploy.export import Comparison, Exported, export
 from instseg.deploy.formats import FORMATS
 from instseg.deploy.measured import ApComparison
+from instseg.deploy.openvino_writer import convert_onnx
 from instseg.deploy.trial_images import made_images, trial_images
-from instseg.prediction.exported import ExportRecord, open_exported
+from instseg.prediction.exported import RUNTIMES, ExportRecord, open_exported
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.torch_network import TorchNetwork
 from instseg.visualization.sheets import write_image
@@ -41,12 +43,22 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return export(trained, "onnx", tmp_path_factory.mktemp("export") / "model.onnx", Comparison(images))
 
 
+@pytest.fixture(scope="module")
+def openvino_file(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("openvino") / "model.xml"
+    convert_onnx(exported.path, msgspec.structs.replace(exported.record, format="openvino"), path)
+    return path
+
+
 @pytest.fixture
-def copying(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+def copying(exported: Exported, openvino_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an export take the time of a copy."""
 
+    files = {".onnx": [exported.path], ".xml": [openvino_file, openvino_file.with_suffix(".bin")]}
+
     def copy(network: object, record: ExportRecord, path: Path) -> None:
-        shutil.copy(exported.path, path)
+        for file in files[path.suffix]:
+            shutil.copy(file, path.with_suffix(file.suffix))
 
     monkeypatch.setattr(formats.Format, "writer", lambda self: copy)
 
@@ -72,25 +84,29 @@ def test_its_card_says_what_was_compared_and_how_it_is_used(exported):
     assert "instseg predict checkpoint=model.onnx" in text
 
 
-def test_in_python_it_is_a_model_like_any_other(exported):
+def test_in_python_it_is_a_model_like_any_other(exported, openvino_file):
     torch.manual_seed(0)
     predictor = Predictor(TorchNetwork(trained_model().model, "cpu", "32-true"), Resize(96, 128))
     reference = [predictor.predict_images([image])[0] for image in IMAGES]
-    results = instseg.load(exported.path).predict(IMAGES, score_threshold=0.0)
-    assert [len(result) for result in results] == [len(found) for found in reference] != [0, 0]
-    for result, found in zip(results, reference, strict=True):
-        assert compare("image", found, result.prediction).problem == ""
+    for path in (exported.path, openvino_file):
+        model = instseg.load(path)
+        assert model.thresholds == {"disc": 0.5, "triangle": 0.5, "ring": 0.21}
+        results = model.predict(IMAGES, score_threshold=0.0)
+        assert [len(result) for result in results] == [len(found) for found in reference] != [0, 0]
+        for result, found in zip(results, reference, strict=True):
+            assert compare("image", found, result.prediction).problem == ""
 
 
-def test_it_predicts_where_nothing_imports_torch(exported, tmp_path):
+def test_it_predicts_where_nothing_imports_torch(exported, openvino_file, tmp_path):
     write_image(tmp_path / "a.png", IMAGES[0])
     code = (
-        "import sys, instseg; from instseg.app.verbs import run_verb\n"
-        "result = instseg.load(sys.argv[1]).predict(sys.argv[2], score_threshold=0)\n"
-        "result.save(sys.argv[3], ['overlays', 'csv']); assert len(result) == 20\n"
+        "import sys, instseg\n"
+        "for number, path in enumerate(sys.argv[3:]):\n"
+        "    result = instseg.load(path).predict(sys.argv[1], score_threshold=0)\n"
+        "    result.save(f'{sys.argv[2]}{number}', ['overlays', 'csv']); assert len(result) == 20\n"
         "sys.exit('torch' in sys.modules)"
     )
-    arguments = [exported.path, tmp_path / "a.png", tmp_path / "out"]
+    arguments = [tmp_path / "a.png", tmp_path / "out", exported.path, openvino_file]
     assert subprocess.run([sys.executable, "-c", code, *arguments], check=False).returncode == 0
 
 
@@ -100,13 +116,21 @@ def test_options_of_the_network_belong_to_the_export(exported):
 
 
 @pytest.mark.usefixtures("copying")
-def test_a_file_that_finds_something_else_is_not_written(tmp_path):
+@pytest.mark.parametrize("name, file", [("onnx", "model.onnx"), ("openvino", "model.xml")])
+def test_a_file_that_finds_something_else_is_not_written(tmp_path, name, file):
     torch.manual_seed(1)
     trained = trained_model()
     images = list(trial_images(IMAGES, 96, 128))[:1]
-    with pytest.raises(InstsegError, match=r"model\.onnx is not written, it finds something else than PyTorch; real"):
-        export(trained, "onnx", tmp_path / "model.onnx", Comparison(images))
+    with pytest.raises(InstsegError, match=f"{file} is not written, it finds something else than PyTorch; real"):
+        export(trained, name, tmp_path / file, Comparison(images))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("copying")
+def test_the_weights_of_an_openvino_file_lie_beside_it(tmp_path):
+    written = export(trained_model(), "openvino", tmp_path / "model.xml", Comparison([]))
+    assert {path.name for path in tmp_path.iterdir()} == {"model.xml", "model.bin"}
+    assert written.num_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("copying")
@@ -137,11 +161,41 @@ def test_a_damaged_file_is_named_with_what_to_do(exported, tmp_path):
         open_exported(tmp_path / "cut.onnx", "cpu")
 
 
-def test_a_missing_package_is_named_with_its_extra(exported, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "instseg.prediction.onnx_file")
-    with pytest.raises(InstsegError, match=r'onnxruntime is not installed: pip install "instseg\[onnx\]"'):
-        open_exported(exported.path, "cpu")
+@pytest.mark.parametrize("damage", ["cut .xml", "cut .bin", "no .bin"])
+def test_a_damaged_openvino_file_is_named_with_what_to_do(openvino_file, tmp_path, damage):
+    for file in openvino_file.parent.iterdir():
+        content = file.read_bytes()
+        if damage != f"no {file.suffix}":
+            (tmp_path / file.name).write_bytes(content[:1000] if damage == f"cut {file.suffix}" else content)
+    with pytest.raises(InstsegError, match=r"model\.xml cannot be read by OpenVINO: .*instseg export"):
+        open_exported(tmp_path / "model.xml", "cpu")
+
+
+def test_an_xml_file_of_another_program_is_named_as_such(tmp_path):
+    (tmp_path / "model.xml").write_text("<annotations/>")
+    with pytest.raises(InstsegError, match=r"model\.xml cannot be read by OpenVINO"):
+        open_exported(tmp_path / "model.xml", "cpu")
+
+
+def test_a_device_or_precision_that_a_runtime_has_not_is_said(exported, openvino_file):
+    with pytest.raises(InstsegError, match="device=npu: OpenVINO here has cpu"):
+        open_exported(openvino_file, "npu")
+    with pytest.raises(
+        InstsegError, match=r"precision=bf16-mixed: onnxruntime computes model\.onnx as it was exported"
+    ):
+        open_exported(exported.path, "cpu", "bf16-mixed")
+
+
+@pytest.mark.parametrize("package, extra", [("onnxruntime", "onnx"), ("openvino", "openvino")])
+def test_a_missing_package_is_named_with_its_extra(exported, openvino_file, monkeypatch, package, extra):
+    path = {"onnx": exported.path, "openvino": openvino_file}[extra]
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, RUNTIMES[path.suffix].module, raising=False)
+    with pytest.raises(InstsegError, match=rf'{package} is not installed: pip install "instseg\[{extra}\]"'):
+        open_exported(path, "cpu")
+
+
+def test_an_export_says_which_package_it_lacks():
     missing = replace(FORMATS["onnx"], packages=("onnx", "no_such_package"))
     with pytest.raises(
         InstsegError, match=r'format=onnx: no_such_package not installed: pip install "instseg\[onnx\]"'

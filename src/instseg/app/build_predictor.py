@@ -8,6 +8,7 @@ from instseg.app.check_calls import check_calls
 from instseg.app.config import PredictConfig
 from instseg.app.job import Job
 from instseg.core.errors import InstsegError
+from instseg.core.precision import FLOAT32
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.exported import exported_file, open_exported
 from instseg.prediction.predictor import Predictor
@@ -57,9 +58,8 @@ def _of_file(path: Path, config: PredictConfig, job: Job) -> tuple[Predictor, di
             f"model.{job.model_overrides[0]}: {path.name} holds the network as it was exported; give this option to "
             "instseg export"
         )
-    if config.precision not in ("auto", "32-true"):
-        raise InstsegError(f"precision={config.precision}: {path.name} computes in the precision it was exported in")
-    network, record = open_exported(path, config.device)
+    precision = FLOAT32 if config.precision == "auto" else config.precision  # in which it was compared with PyTorch
+    network, record = open_exported(path, config.device, precision)
     predictor = Predictor(network, _resize(config, record.min_size, record.max_size), record.operating_points)
     return predictor, {**record.origin, "exported": str(path.absolute())}
 

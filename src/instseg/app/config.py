@@ -60,7 +60,7 @@ class LabelErrorsConfig(msgspec.Struct, frozen=True):
 class ExportConfig(msgspec.Struct, frozen=True):
     """Settings of ``stage=export``."""
 
-    format: Literal["onnx"]
+    format: Literal["onnx", "openvino"]
     output: Name | None
     source: Name | None
     test: bool

@@ -120,11 +120,13 @@ OTHER_NAMES = {"fit": "train", "val": "validate", "eval": "test", "evaluate": "t
 EXPORT_HELP = """instseg export: write a checkpoint as one file for other runtimes; it is compared with PyTorch.
 
   instseg export checkpoint=latest
+  instseg export checkpoint=latest format=openvino
   instseg export checkpoint=best.ckpt source=images/ output=model.onnx
 
   checkpoint=   a .ckpt, a run folder, or latest
-  format=       onnx
-  output=       the file, or a folder; otherwise model.onnx in the run folder of the checkpoint
+  format=       onnx: one file, for onnxruntime and many other programs
+                openvino: an .xml with its .bin, for OpenVINO, the fastest on most CPUs
+  output=       the file, or a folder; otherwise model.onnx (or .xml) in the run folder of the checkpoint
   source=       images to compare on; otherwise the data of the checkpoint; made: drawn ones
   test=false    do not compare AP on the test images
 

@@ -1,10 +1,12 @@
-"""The numeric precision that a device is fastest in without losing accuracy."""
+"""The numeric precision that a device is fastest in without losing accuracy. Imports no torch until it is asked."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 FLOAT32, BFLOAT16 = "32-true", "bf16-mixed"
 """Names of Lightning. The second keeps the weights in float32 and multiplies in bfloat16."""
@@ -30,11 +32,15 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
         device: of the network.
         precision: ``32-true`` or ``bf16-mixed``.
     """
+    import torch
+
     return torch.autocast(device.type, torch.bfloat16) if precision == BFLOAT16 else nullcontext()
 
 
 def multiplies_bfloat16(device_type: str) -> bool:
     """Tell whether a device has instructions that multiply in bfloat16; false for all but CPUs and NVIDIA's GPUs."""
+    import torch
+
     if device_type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device_type == "cpu":

@@ -95,7 +95,7 @@ def _use(exported: Exported) -> list[str]:
         f"1. Resize the image, RGB, so that its shorter side has {record.min_size} px and its longer one at most "
         f"{record.max_size}.",
         f"2. Inputs and outputs: {record.signature}.",
-        "3. The metadata `instseg` holds all of the above as json.",
+        "3. The metadata `instseg`, in OpenVINO's files under `rt_info`, holds all of the above as json.",
         "",
     ]
 

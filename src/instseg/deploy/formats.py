@@ -62,5 +62,6 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     "onnx": Format(".onnx", "instseg.deploy.onnx_writer", "write_onnx", ("onnx", "onnxruntime"), "onnx"),
+    "openvino": Format(".xml", "instseg.deploy.openvino_writer", "write_openvino", ("onnx", "openvino"), "openvino"),
 }
 """Name -> format."""

@@ -21,6 +21,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.files import home_path
 from instseg.core.found import Found, found_to_prediction
+from instseg.core.precision import FLOAT32
 from instseg.core.records import Record, parse_record
 from instseg.core.types import Image, ImageSize, Prediction
 
@@ -67,13 +68,14 @@ class Runtime:
     """The runtime of a kind of files."""
 
     module: str
-    """Its adapter, which has ``open_file(path, device) -> Opened``; imported when it is needed."""
+    """Its adapter, which has ``open_file(path, device, precision) -> Opened``; imported when it is needed."""
     extra: str
     """The extra of this package that installs it."""
 
 
 RUNTIMES: Mapping[str, Runtime] = {
     ".onnx": Runtime("instseg.prediction.onnx_file", "onnx"),
+    ".xml": Runtime("instseg.prediction.openvino_file", "openvino"),
 }
 """Suffix -> what runs such a file."""
 
@@ -137,29 +139,31 @@ def exported_file(where: str | None) -> Path | None:
     return path
 
 
-def open_exported(path: Path, device: str) -> tuple[ExportedNetwork, ExportRecord]:
+def open_exported(path: Path, device: str, precision: str = FLOAT32) -> tuple[ExportedNetwork, ExportRecord]:
     """Open an exported file.
 
     Args:
         path: its suffix says which runtime it needs.
         device: auto, cpu, or what the runtime offers besides.
+        precision: 32-true, or bf16-mixed where the runtime has it.
 
     Raises:
         InstsegError: the runtime is not installed, or the file is damaged or was not exported by this package.
     """
-    opened = open_in_runtime(path, device)
+    opened = open_in_runtime(path, device, precision)
     if opened.metadata is None:
         raise InstsegError(f"{path}: expected a model that instseg export has written, found one without its record")
     record = parse_record(opened.metadata, ExportRecord, f"{path}, metadata {METADATA}", REMEDY)
     return ExportedNetwork(opened, Categories(tuple(record.categories))), record
 
 
-def open_in_runtime(path: Path, device: str) -> Opened:
+def open_in_runtime(path: Path, device: str, precision: str = FLOAT32) -> Opened:
     """Open a file in the runtime of its suffix, without a look at its record.
 
     Args:
         path: of the file.
         device: auto, cpu, or what the runtime offers besides.
+        precision: as of ``open_exported``.
 
     Raises:
         InstsegError: the runtime is not installed, or the file is damaged.
@@ -171,5 +175,5 @@ def open_in_runtime(path: Path, device: str) -> Opened:
         raise InstsegError(
             f'{path.name}: {error.name} is not installed: pip install "instseg[{runtime.extra}]"'
         ) from error
-    opened: Opened = adapter.open_file(path, device)
+    opened: Opened = adapter.open_file(path, device, precision)
     return opened

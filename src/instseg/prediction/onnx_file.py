@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
+from instseg.core.precision import FLOAT32
 from instseg.core.types import Image
 from instseg.prediction.exported import INPUT, METADATA, OUTPUTS, REMEDY, Opened
 
@@ -17,16 +18,19 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 ERRORS_ONLY = 3
 
 
-def open_file(path: Path, device: str) -> Opened:
+def open_file(path: Path, device: str, precision: str) -> Opened:
     """Open an ONNX file.
 
     Args:
         path: the file.
         device: cpu; cuda where onnxruntime is built for it; auto is the better of both.
+        precision: 32-true alone.
 
     Raises:
-        InstsegError: the file cannot be read, or onnxruntime has no such device.
+        InstsegError: the file cannot be read, or onnxruntime has no such device or precision.
     """
+    if precision != FLOAT32:
+        raise InstsegError(f"precision={precision}: onnxruntime computes {path.name} as it was exported; leave it out")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     provider = _provider(device)
