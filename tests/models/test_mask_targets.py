@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torchvision.models.detection.roi_heads import maskrcnn_loss, project_masks_on_boxes
+from torchvision.models.detection.roi_heads import project_masks_on_boxes
 
 from instseg.core.box_masks import polygons_to_box_mask
 from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
-from instseg.models.mask_targets import mask_loss, sample_mask_targets
+from instseg.models.mask_targets import sample_mask_targets
 
 COCO_TINY = (Path(__file__).parents[2] / "../shared/data/coco_tiny").resolve()
 
@@ -48,23 +48,6 @@ def test_where_box_masks_have_the_pixels_of_the_image_the_targets_are_torchvisio
     expected = project_masks_on_boxes(dense, rois, torch.zeros(3, dtype=torch.int64), 28)
     got = sample_mask_targets(blob.expand(3, -1, -1), torch.tensor([[60.0, 40, 172, 152]]).expand(3, 4), rois, 28)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
-
-
-def test_on_equal_targets_the_loss_is_torchvisions() -> None:
-    generator = torch.Generator().manual_seed(0)
-    masks = (torch.rand(3, 28, 28, generator=generator) > 0.5).to(torch.uint8)
-    logits = torch.randn(3, 4, 28, 28, generator=generator)
-    labels = torch.tensor([1, 3, 2])
-    as_they_are = torch.tensor([[-0.5, -0.5, 27.5, 27.5]]).expand(3, 4)  # roi_align then reads pixel by pixel
-    expected = maskrcnn_loss(logits, [as_they_are], [masks], [labels], [torch.arange(3)])
-    torch.testing.assert_close(mask_loss(logits[torch.arange(3), labels], masks.float()), expected)
-
-
-def test_without_rois_the_loss_is_zero_and_in_the_graph() -> None:
-    logits = torch.zeros(0, 28, 28, requires_grad=True)
-    loss = mask_loss(logits, torch.zeros(0, 28, 28))
-    loss.backward()
-    assert loss == 0 and logits.grad is not None
 
 
 def coco_instances(limit: int) -> list[tuple[list[np.ndarray], tuple[int, int]]]:

@@ -1,7 +1,4 @@
-"""Building of the RPN and of the RoI heads from their options, and the two heads that differ from torchvision's.
-
-The losses are not here but in ``rpn`` and ``roi_heads``.
-"""
+"""Building of the RPN and of the RoI heads from their options, and the two heads that differ from torchvision's."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ BUILDER = "instseg.models.mask_rcnn.build_mask_rcnn"
 """The callable that takes these options, as ``model._target_`` names it: known without loading it."""
 
 LOSSES = ("loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg")
-"""Names of the terms of its loss."""
+"""Names of the terms of its loss; ``monitor.metric=val/<name>`` is checked against them before any work."""
 
 RANGES: Mapping[str, Values] = {
     "trainable_layers": Numbers(0, len(STAGES), is_whole=True, besides=(None,)),

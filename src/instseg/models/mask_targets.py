@@ -1,4 +1,4 @@
-"""Targets of the mask head, sampled from box masks, and its loss."""
+"""Targets of the mask head, sampled from box masks."""
 
 from __future__ import annotations
 
@@ -31,15 +31,3 @@ def sample_mask_targets(box_masks: Tensor, boxes: Tensor, rois: Tensor, size: in
     ratio = -(-side // size)  # samples per bin and axis that miss no cell of a box mask
     sampled: Tensor = roi_align(padded, torch.cat([index, in_box], 1), (size, size), 1.0, ratio, aligned=True)
     return sampled[:, 0]
-
-
-def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:
-    """Return the binary cross-entropy of the masks (He et al., 2017); zero with a gradient if there are no RoIs.
-
-    Args:
-        mask_logits: (R, m, m).
-        mask_targets: (R, m, m), 0..1.
-    """
-    if not len(mask_logits):
-        return mask_logits.sum() * 0
-    return F.binary_cross_entropy_with_logits(mask_logits, mask_targets.to(mask_logits.dtype))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHeads
 
 from instseg.core.types import Detections, ImageSize
-from instseg.models.mask_targets import mask_loss, sample_mask_targets
+from instseg.models.losses import box_losses, mask_loss
+from instseg.models.mask_targets import sample_mask_targets
 from instseg.models.rpn import full_precision
 from instseg.models.sampling import BalancedSampler, offset_indices
 
@@ -164,7 +164,10 @@ class RoIHeads(TorchvisionRoIHeads):
             deltas: (sum S_i, num_classes * 4).
             targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
         """
-        loss_classifier, loss_box = box_losses(class_logits, deltas, sampled)
+        positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
+        loss_classifier, loss_box = box_losses(
+            class_logits, torch.cat(sampled.labels), deltas, torch.cat(sampled.target_deltas), positive
+        )
         rois, labels_of_images, matched = (
             [values[rows] for values, rows in zip(values_of_images, sampled.positive, strict=True)]
             for values_of_images in (sampled.rois, sampled.labels, sampled.instances)
@@ -201,23 +204,3 @@ class RoIHeads(TorchvisionRoIHeads):
         mask_probs = self.mask_outputs(features, boxes, torch.cat(labels), image_shapes).sigmoid()
         split = torch.split(mask_probs, [len(label) for label in labels])
         return [Detections(*fields) for fields in zip(boxes, labels, scores, split, strict=True)]
-
-
-def box_losses(class_logits: Tensor, deltas: Tensor, sampled: SampledRois) -> tuple[Tensor, Tensor]:
-    """Return the two losses of equation 1 of Girshick (2015), equal to torchvision's ``fastrcnn_loss``.
-
-    The positive RoIs are known here, so the host does not wait for the device to find them.
-
-    Args:
-        class_logits: (sum S_i, num_classes).
-        deltas: (sum S_i, num_classes * 4).
-        sampled: the RoIs.
-
-    Returns:
-        Loss of the classes and of the boxes.
-    """
-    labels, target_deltas = torch.cat(sampled.labels), torch.cat(sampled.target_deltas)
-    positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
-    deltas_of_label = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
-    summed = F.smooth_l1_loss(deltas_of_label, target_deltas[positive], beta=1 / 9, reduction="sum")
-    return F.cross_entropy(class_logits, labels), summed / labels.numel()

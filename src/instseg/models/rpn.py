@@ -17,6 +17,7 @@ from torchvision.ops import clip_boxes_to_image
 
 from instseg.core.types import ImageSize
 from instseg.models.feature_rows import FeatureRows
+from instseg.models.losses import proposal_losses
 from instseg.models.nms import nms_in_groups
 from instseg.models.sampling import BalancedSampler, Matcher, columns_where, offset_indices
 
@@ -120,7 +121,7 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
     def losses(
         self, levels: list[Tensor], anchors: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        """Return the losses over the sampled anchors (Ren et al., 2015, equations 1 and 2).
+        """Return the losses over the sampled anchors.
 
         Args:
             levels: (B, C, H_l, W_l) each.
@@ -135,9 +136,10 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
         sampled = torch.cat([positive, negative])
         objectness, deltas = self._head_at(levels, sampled, len(anchors[0]))
         target_deltas = self.box_coder.encode_single(torch.cat(matched_boxes)[positive], torch.cat(anchors)[positive])
-        summed = F.smooth_l1_loss(deltas[: len(positive)], target_deltas, beta=1 / 9, reduction="sum")
-        loss_objectness = F.binary_cross_entropy_with_logits(objectness, torch.cat(labels)[sampled])
-        return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": summed / len(sampled)}
+        loss_objectness, loss_box = proposal_losses(
+            objectness, torch.cat(labels)[sampled], deltas[: len(positive)], target_deltas
+        )
+        return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box}
 
     def _head_at(self, levels: list[Tensor], chosen: Tensor, num_anchors: int) -> tuple[Tensor, Tensor]:
         """Return logits (R,) and deltas (R, 4) of chosen anchors, int64 (R,) indices into those of the whole batch."""
