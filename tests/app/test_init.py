@@ -8,6 +8,7 @@ from typed_commands import QUICK, Command
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.init import FORMATS, init
 from instseg.core.errors import InstsegError
+from instseg.data.formats import auto
 
 INSTSEG = "src/instseg/__main__.py"
 
@@ -50,6 +51,10 @@ def test_a_folder_with_files_and_a_root_that_is_not_there_are_refused(arguments,
     with pytest.raises(InstsegError, match=message):
         init(arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_every_format_that_is_recognised_can_be_chosen():
+    assert sorted(FORMATS) == sorted(["auto", *auto.FORMATS])
 
 
 def test_every_format_is_a_data_set_of_the_configs():

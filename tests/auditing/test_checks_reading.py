@@ -9,9 +9,9 @@ from factories import coco_annotation, polygon, rectangle, write_picture
 from instseg.auditing.checks_reading import ADVICE, reading_findings, spot_of
 from instseg.auditing.dataset import audit_dataset
 from instseg.auditing.report import Severity, Spot
-from instseg.data.index.build import note_unlabelled
 from instseg.data.reading.findings import KINDS, Findings
 from instseg.data.reading.labels import Labels
+from instseg.data.reading.unlabelled import note_unlabelled
 
 CAR = rectangle(10, 10, 50, 40)
 

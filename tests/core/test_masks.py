@@ -157,6 +157,14 @@ def test_a_crop_is_encoded_as_the_whole_image_that_is_empty_around_it(crop, data
     assert crop_to_rle(crop.astype(bool), left, above, whole.shape) == bitmask_to_rle(whole)
 
 
+@given(bitmasks(), st.integers(-5, 12), st.integers(-5, 12))
+def test_what_reaches_out_of_the_image_is_cut_off(crop, left, top):
+    around = np.zeros((40, 41), np.uint8)
+    around[10 + top :, 10 + left :][: crop.shape[0], : crop.shape[1]] = crop
+    image = around[10:18, 10:19]
+    assert crop_to_rle(crop.astype(bool), left, top, image.shape) == bitmask_to_rle(image)
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
 def test_a_crop_without_pixels_is_an_empty_mask(shape):
     assert crop_to_rle(np.zeros(shape, dtype=bool), 2, 1, (4, 5)) == bitmask_to_rle(np.zeros((4, 5)))

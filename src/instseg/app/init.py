@@ -24,6 +24,7 @@ FORMATS = (
     *("auto", "coco", "labelme", "labelstudio", "mask_folder", "openimages", "via", "voc", "yolo"),
     *("cvat", "darwin", "datumaro", "imagefolder", "panoptic", "supervisely"),
 )
+"""``auto``, and the names in ``formats.auto.FORMATS``: written out, so that ``--help`` need not load the readers."""
 NO_ROOT = "???               # the folder with the labels: to be filled in"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.core.types import Bitmask, Box, ImageSize, Polygon, Rle
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 def polygons_to_box_mask(polygons: Sequence[Polygon], box: Box, size: int) -> Bitmask:
@@ -97,21 +100,39 @@ def mask_probs_to_rle(
     x2, y2 = (int(v) for v in centre + half)
     width, height = max(x2 - x1 + 1, 1), max(y2 - y1 + 1, 1)
     inside = cv2.resize(padded, (width, height), interpolation=cv2.INTER_LINEAR) > threshold
-    left, top = max(x1, 0), max(y1, 0)
-    crop = inside[top - y1 : max(image_size[0] - y1, 0), left - x1 : max(image_size[1] - x1, 0)]
-    return crop_to_rle(crop, left, top, image_size)
+    return crop_to_rle(inside, x1, y1, image_size)
+
+
+def visible_part(
+    crop: NDArray[Pixel], left: int, top: int, image_size: tuple[int, ...]
+) -> tuple[NDArray[Pixel], int, int]:
+    """Cut a crop to the image that it may reach out of.
+
+    Args:
+        crop: (h, w).
+        left: x of the crop's first column in the image; negative outside of it.
+        top: y of the crop's first row in the image.
+        image_size: height, width in pixels.
+
+    Returns:
+        The part inside the image, a view of the crop that may be empty; and its own left and top.
+    """
+    height, width = image_size
+    x, y = max(left, 0), max(top, 0)
+    return crop[y - top : max(height - top, 0), x - left : max(width - left, 0)], x, y
 
 
 def crop_to_rle(crop: NDArray[np.bool_], left: int, top: int, image_size: ImageSize) -> Rle:
     """Encode an image that is empty outside a crop; the cost does not depend on the size of the image.
 
     Args:
-        crop: (h, w), true inside.
-        left: x of the crop's first column in the image.
+        crop: (h, w), true inside; what reaches out of the image is cut off.
+        left: x of the crop's first column in the image; negative outside of it.
         top: y of the crop's first row in the image.
         image_size: height, width in pixels.
     """
     height, width = image_size
+    crop, left, top = visible_part(crop, left, top, image_size)
     rows, columns = crop.shape
     column_by_column = np.zeros(columns * (rows + 1) + 1, np.uint8)  # a pixel outside before all and after each column
     if crop.size:

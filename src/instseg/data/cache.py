@@ -23,7 +23,7 @@ from instseg.data.prepared import FINDINGS, SPLITS_FILE, PreparedDataset
 from instseg.data.reading.findings_file import read_findings, write_findings
 from instseg.data.splits.selection import SPLITS
 from instseg.data.splits.splits_file import read_splits_file, write_splits_file
-from instseg.data.stages import IndexedLabels
+from instseg.data.step_results import IndexedLabels
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
 from instseg.data.reading.readers import LabelReader, identity_of
 from instseg.data.splits.selection import Selection
-from instseg.data.stages import Request
+from instseg.data.step_results import Request
 
 
 def prepare_dataset(

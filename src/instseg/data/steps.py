@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import plural
 from instseg.core.types import CocoDict
 from instseg.data.corrected import read_corrected
-from instseg.data.index.build import check_not_empty, note_unlabelled, write_index
+from instseg.data.index.build import check_not_empty, write_index
 from instseg.data.reading.checked import checked_labels, read_labels
 from instseg.data.reading.coco_text import write_coco
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import decide_frames
 from instseg.data.reading.labels import Labels
+from instseg.data.reading.unlabelled import note_unlabelled
 from instseg.data.splits.categories import joined_categories
 from instseg.data.splits.divide import divide, split_lists
 from instseg.data.splits.select import limit_images, rename_added, rename_categories, select_categories
 from instseg.data.splits.selection import Selection
-from instseg.data.stages import IndexedLabels, ReadLabels, Request, SelectedLabels, SplitLabels
-
-log = logging.getLogger(__name__)
+from instseg.data.step_results import IndexedLabels, ReadLabels, Request, SelectedLabels, SplitLabels
 
 
 def read(request: Request) -> ReadLabels:
@@ -79,10 +76,7 @@ def index(divided: SplitLabels, folder: Path) -> IndexedLabels:
     is_upright = decide_frames([image for some in images.values() for image in some], divided.request.exif)
     for name, part in parts.items():
         coco, root = part.coco, part.image_root
-        counts = plural(len(coco["images"]), "image"), plural(len(coco["annotations"]), "annotation")
-        log.info("indexing %s: %s, %s", name, *counts)
-        found = divided.findings[name]
-        rules = divided.request.rules
+        found, rules = divided.findings[name], divided.request.rules
         write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found, rules)
         write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
         check_not_empty(folder / name, root, divided.findings)

@@ -158,6 +158,10 @@ def check_conserved(coco: dict[str, Any], index: Index, findings: Findings) -> N
 # ---- folders
 
 
+def test_every_format_has_a_small_folder():
+    assert ALL_MAKERS.keys() == FORMATS.keys()
+
+
 @pytest.mark.parametrize(("name", "make"), [(name, make) for name, makers in ALL_MAKERS.items() for make in makers])
 def test_an_undamaged_folder_loses_nothing(name, make, scratch):
     num_instances = make(scratch / "root")

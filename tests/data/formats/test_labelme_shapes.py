@@ -13,8 +13,9 @@ from labelme_files import SIZE, TRIANGLE, png, shape, write_labels
 from reading import instances, read_labels
 
 from instseg.core.masks import polygon_area, rle_to_bitmask, segmentation_to_rle
+from instseg.data.formats.labelme.groups import Groups
 from instseg.data.formats.labelme.reader import LabelmeReader
-from instseg.data.formats.labelme.shapes import Groups, read_instances
+from instseg.data.formats.labelme.shapes import read_instances
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels
 
@@ -155,9 +156,9 @@ SQUARE, INSIDE = ([[a, a], [b, a], [b, b], [a, b]] for a, b in ((1, 11), (3, 9))
 def test_a_background_within_a_polygon_drawn_before_is_a_hole_of_it():
     findings = Findings()
     shapes = [shape("donut", SQUARE), shape("_background_", INSIDE), shape("plate", SQUARE)]
-    (donut, parts), (plate, whole) = read_instances(shapes, "a.json", findings)
-    assert (donut, plate) == ("donut", "plate") and len(whole) == 1
-    assert [part.tolist() for part in parts] == [SQUARE, INSIDE] and not findings.names
+    donut, plate = read_instances(shapes, "a.json", findings)
+    assert (donut.label, plate.label) == ("donut", "plate") and len(plate.parts) == 1
+    assert [part.tolist() for part in donut.parts] == [SQUARE, INSIDE] and not findings.names
 
 
 def test_a_background_beside_all_polygons_is_left_out():

@@ -6,14 +6,14 @@ findings, which are logged, kept beside the index and copied into the run folder
 
 from __future__ import annotations
 
-import os
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.core.types import CocoAnnotation, CocoDict, ImageSize
 from instseg.data.index.columns import Index
 from instseg.data.index.shapes import FractionsError, read_shape
@@ -21,46 +21,10 @@ from instseg.data.index.writer import IndexWriter
 from instseg.data.reading.coco_text import whole
 from instseg.data.reading.findings import Findings, reasons
 from instseg.data.reading.frames import ListedImage, labelled_frame
-from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 from instseg.data.reading.image_kinds import note_kind
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
-from instseg.data.reading.labels import Labels
 
-
-def note_unlabelled(
-    labels: Mapping[str, Labels], label_files: Iterable[Path], findings: Mapping[str, Findings]
-) -> None:
-    """Add the image files beside the listed ones that no label mentions, unless the reader named such files itself.
-
-    Other folders are not searched: masks, crops and the images of other datasets may lie there.
-
-    Args:
-        labels: split -> its labels.
-        label_files: files that are no source images.
-        findings: split -> where they are noted.
-    """
-    if any("image_unlabelled" in found.names for found in findings.values()):
-        return
-    known = {os.path.abspath(file) for file in label_files}  # noqa: PTH100  (Path costs 10 us a file)
-    folders: dict[str, tuple[str, str]] = {}
-    for split, part in labels.items():
-        root = os.path.abspath(part.image_root)  # noqa: PTH100
-        for image in part.coco["images"]:
-            path = f"{root}/{image['file_name']}"
-            known.add(path)
-            folders.setdefault(os.path.dirname(path), (split, root))  # noqa: PTH120
-    for folder, (split, root) in folders.items():
-        for name in _image_files(folder):
-            if f"{folder}/{name}" not in known:
-                findings[split].add("image_unlabelled", os.path.relpath(f"{folder}/{name}", root))
-
-
-def _image_files(folder: str) -> list[str]:
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208
-    except OSError:  # all of its images are missing, which is told elsewhere
-        return []
-    return [name for name in names if Path(name).suffix.lower() in IMAGE_EXTENSIONS and not name.startswith(".")]
+log = logging.getLogger(__name__)
 
 
 def write_index(
@@ -85,6 +49,8 @@ def write_index(
         findings: where unusable and repaired labels are noted.
         rules: options of how shapes are read.
     """
+    counts = plural(len(coco["images"]), "image"), plural(len(coco["annotations"]), "annotation")
+    log.info("indexing %s: %s, %s", folder.name, *counts)
     id_to_label = categories.id_to_label(coco["categories"])
     annotations = defaultdict(list)
     for annotation in coco["annotations"]:

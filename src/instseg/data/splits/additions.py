@@ -40,7 +40,7 @@ def set_apart(
         for image in predicted:
             findings[split].add(kind, image["file_name"])
         if predicted and kind != "prediction_in_any":
-            part, taken = _divided(part, predicted)
+            part, taken = _without_and_only(part, predicted)
             apart += [taken] if kind == "prediction_in_train" else []
         if part.coco["images"]:
             kept[split] = part
@@ -55,7 +55,7 @@ def _kind(split: str, selection: Selection) -> str:
     return "prediction_measured" if split in MEASURED else "prediction_in_train"
 
 
-def _divided(part: Labels, some: Sequence[CocoImage]) -> tuple[Labels, Labels]:
+def _without_and_only(part: Labels, some: Sequence[CocoImage]) -> tuple[Labels, Labels]:
     """Return the labels of the other images, and of these."""
     ids = {image["id"] for image in some}
     others = [image["id"] for image in part.coco["images"] if image["id"] not in ids]
@@ -103,7 +103,7 @@ def join_train(
     alike = _resembling(parts, extra, groups_of)
     for image, other in alike:
         findings["train"].add("resembles_measured", f"{image['file_name']} (like {other})")
-    rest, _ = _divided(extra, [image for image, _ in alike])
+    rest, _ = _without_and_only(extra, [image for image, _ in alike])
     names = {split: {category["name"] for category in part.coco["categories"]} for split, part in parts.items()}
     new = {category["name"] for category in rest.coco["categories"]} - names["train"]
     joined = {**parts, "train": merge_labels([parts["train"], rest])}

@@ -26,7 +26,7 @@ from instseg.data.splits.usable import UsableImages
 LARGE_GROUP = 1 / 3
 """Fraction of all images, from which a group makes the sizes of the splits lopsided; frames of a fixed camera do."""
 
-Divided = tuple[dict[str, Labels], list[str]]
+PartsAndNotes = tuple[dict[str, Labels], list[str]]
 """Split name -> labels, and what a user should know about how it came about."""
 
 
@@ -104,7 +104,7 @@ def _names(labels: Labels) -> list[str]:
     return [image["file_name"] for image in labels.coco["images"]]
 
 
-def _divided(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> Divided:
+def _divided(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> PartsAndNotes:
     """Divide all labels as the options say."""
     if selection.splits_file:
         return _as_written(labels, selection)
@@ -113,14 +113,14 @@ def _divided(labels: Mapping[str, Labels], selection: Selection, usable: UsableI
     return _by_ratio(labels, selection, usable)
 
 
-def _as_written(labels: Mapping[str, Labels], selection: Selection) -> Divided:
+def _as_written(labels: Mapping[str, Labels], selection: Selection) -> PartsAndNotes:
     whole = merge_labels(list(labels.values()))
     assert selection.splits_file is not None
     divided, notes = apply_splits_file(whole.coco, selection.splits_file)
     return _with_root(divided, whole), [f"Divided as {selection.splits_file} says.", *notes]
 
 
-def _in_folds(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> Divided:
+def _in_folds(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> PartsAndNotes:
     """Keep a test split as it is; divide everything else into folds, whatever it was before."""
     whole = usable.of(merge_labels([part for split, part in labels.items() if split != "test"]), UNSPLIT)
     assert selection.folds is not None
@@ -132,7 +132,7 @@ def _in_folds(labels: Mapping[str, Labels], selection: Selection, usable: Usable
     return parts, notes
 
 
-def _by_ratio(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> Divided:
+def _by_ratio(labels: Mapping[str, Labels], selection: Selection, usable: UsableImages) -> PartsAndNotes:
     """Take a seeded part of what there is as each split that is missing."""
     parts = dict(labels)
     if UNSPLIT not in parts and {"train", "val"} <= parts.keys():

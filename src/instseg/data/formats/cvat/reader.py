@@ -19,7 +19,7 @@ from instseg.core.text import list_names, usable_text
 from instseg.data.formats.cvat.shapes import OPEN_SHAPES, SHAPES, read_shape
 from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import size_of
-from instseg.data.formats.polygons import Shape
+from instseg.data.formats.shapes import Shape
 from instseg.data.formats.xml_files import parse_xml
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders, walk

@@ -9,9 +9,9 @@ import numpy as np
 
 from instseg.core.box_masks import crop_to_rle
 from instseg.core.errors import InstsegError
-from instseg.core.types import ImageSize, Polygon
+from instseg.core.types import ImageSize
 from instseg.data.formats.plain_json import as_number
-from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
+from instseg.data.formats.shapes import Shape, check_polygon, corners_of, ellipse, read_points, rotated
 from instseg.data.reading.pixel_limits import check_pixels, room_for, size_for_a_mask
 
 SHAPES, OPEN_SHAPES = ("polygon", "box", "ellipse", "mask"), ("polyline", "points", "cuboid", "skeleton")
@@ -32,21 +32,15 @@ def read_shape(shape: Element, image_size: ImageSize | None) -> Shape:
         pairs = [pair.split(",") for pair in (shape.get("points") or "").split(";") if pair.strip()]
         return [check_polygon(read_points(pairs))]
     if shape.tag == "box":
-        x1, y1, x2, y2 = (as_number(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr"))
+        box = np.array([as_number(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")])
         if not angle:
-            return np.sort(np.array([[x1, y1], [x2, y2]]), axis=0).reshape(4)
-        return [_turned(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]), angle)]
+            return np.sort(box.reshape(2, 2), axis=0).reshape(4)
+        corners = corners_of(box)
+        return [rotated(corners, corners.mean(axis=0), angle)]
     if shape.tag == "ellipse":
         centre = np.array([as_number(shape.get("cx")), as_number(shape.get("cy"))])
         return [ellipse(centre, (as_number(shape.get("rx")), as_number(shape.get("ry"))), angle)]
     return _mask(shape, image_size)
-
-
-def _turned(points: Polygon, angle: float) -> Polygon:
-    """Rotate about the centre, clockwise on the screen."""
-    centre, (cos, sin) = points.mean(axis=0), (math.cos(angle), math.sin(angle))
-    turned: Polygon = (points - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
-    return turned
 
 
 def _mask(shape: Element, image_size: ImageSize | None) -> Shape:
@@ -59,8 +53,6 @@ def _mask(shape: Element, image_size: ImageSize | None) -> Shape:
         raise InstsegError(f"a mask of {width}x{height} px with {len(runs)} runs is not possible")
     if runs.sum() != width * height:
         raise InstsegError(f"the runs of a mask must add up to {width}x{height}, found {runs.sum()}")
-    x, y = max(left, 0), max(top, 0)
     with room_for(width, height):
         inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-        inside = inside[y - top : max(image_size[0] - top, 0), x - left : max(image_size[1] - left, 0)]
-        return crop_to_rle(inside, x, y, image_size)
+        return crop_to_rle(inside, left, top, image_size)

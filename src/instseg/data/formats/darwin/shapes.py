@@ -11,7 +11,7 @@ from instseg.core.holes import cut_holes, holes_of
 from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.formats.mask_values import rles_of_values
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh
-from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
+from instseg.data.formats.shapes import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.pixel_limits import room_for, size_for_a_mask
 
 OPEN_SHAPES = ("line", "keypoint", "skeleton", "simple_table", "eye", "link", "graph")

@@ -19,7 +19,7 @@ from instseg.core.masks import segmentation_to_rle
 from instseg.core.text import usable_text
 from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh, size_of
-from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
+from instseg.data.formats.shapes import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders
 from instseg.data.reading.labels import UNSPLIT, Labels

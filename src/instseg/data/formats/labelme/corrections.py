@@ -10,8 +10,9 @@ from instseg.core.polygons import rle_to_polygons
 from instseg.core.prediction_mark import LABELME_DECIMALS
 from instseg.core.types import ImageSize, Rle
 from instseg.data.formats.labelme.images import LabelmeImages
+from instseg.data.formats.labelme.parts import add_instance
 from instseg.data.formats.labelme.reader import LabelmeReader
-from instseg.data.formats.labelme.shapes import Drawn, add_instance, read_drawn
+from instseg.data.formats.labelme.shapes import Instance, read_instances
 from instseg.data.reading.corrections import Correction, Corrections, Label, Proposed, mask_of, match_labels
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import LabelsBuilder
@@ -58,22 +59,22 @@ def correct(shapes: list[object], corrections: Sequence[Correction], joins_group
     """
     some = next(label for one in corrections for label in (one.before, one.after) if label is not None)
     height, width = some.rle["size"]
-    drawn = read_drawn(shapes, "", Findings(), joins_groups)
-    labels = [_label(one, (height, width)) for one in drawn]
+    instances = read_instances(shapes, "", Findings(), joins_groups)
+    labels = [_label(one, (height, width)) for one in instances]
     places = match_labels(corrections, labels)
     edited = _Edited(shapes)
     made = [(one, place) for one, place in zip(corrections, places, strict=True) if place is not None or not one.before]
     for correction, place in made:
-        edited.make(correction, None if place is None else drawn[place])
+        edited.make(correction, None if place is None else instances[place])
     shapes[:] = [shape for number, shape in enumerate(shapes) if number not in edited.gone]
     return len(made)
 
 
-def _label(drawn: Drawn, image_size: ImageSize) -> Label | None:
+def _label(instance: Instance, image_size: ImageSize) -> Label | None:
     builder = LabelsBuilder()
-    add_instance(builder, 1, drawn.label, drawn.parts, image_size)
+    add_instance(builder, 1, instance.label, instance.parts, image_size)
     rle = mask_of(builder.annotations[0], image_size)
-    return None if rle is None else Label(drawn.label, rle)
+    return None if rle is None else Label(instance.label, rle)
 
 
 class _Edited:
@@ -84,29 +85,29 @@ class _Edited:
         groups = [shape.get("group_id") for shape in shapes if isinstance(shape, dict)]
         self.free_group = max((group for group in groups if isinstance(group, int)), default=0) + 1
 
-    def make(self, correction: Correction, drawn: Drawn | None) -> None:
+    def make(self, correction: Correction, instance: Instance | None) -> None:
         """Make one correction.
 
         Args:
             correction: of the image.
-            drawn: the instance that it is about; None for a new one.
+            instance: the one that it is about; None for a new one.
         """
         after = correction.after
-        if drawn is None or after is None or correction.is_redrawn:
-            like: Shape = self._shape(drawn.places[0]) if drawn else {"description": "", "flags": {}}
-            self.gone |= set(drawn.places) if drawn else set()
+        if instance is None or after is None or correction.is_redrawn:
+            like: Shape = self._shape(instance.places[0]) if instance else {"description": "", "flags": {}}
+            self.gone |= set(instance.places) if instance else set()
             if after is not None:
                 is_renamed = correction.before is None or correction.before.category != after.category
-                label = drawn.label if drawn and not is_renamed else after.category
+                label = instance.label if instance and not is_renamed else after.category
                 self.shapes += self._drawn(like, label, after.rle)
             return
-        for place in drawn.places:
-            if (shape := self._shape(place)).get("label") == drawn.label:
+        for place in instance.places:
+            if (shape := self._shape(place)).get("label") == instance.label:
                 shape["label"] = after.category
 
     def _shape(self, place: int) -> Shape:
         shape = self.shapes[place]
-        assert isinstance(shape, dict)  # read_drawn takes no other
+        assert isinstance(shape, dict)  # read_instances takes no other
         return shape
 
     def _drawn(self, like: Shape, label: str, rle: Rle) -> list[object]:

@@ -20,8 +20,10 @@ from instseg.core.files import read_json
 from instseg.core.prediction_mark import CHECKED, DIGEST, labelme_digest
 from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
+from instseg.data.formats.labelme.groups import Groups
 from instseg.data.formats.labelme.images import LabelmeImages
-from instseg.data.formats.labelme.shapes import Groups, Part, add_instance, has_mask, read_instances
+from instseg.data.formats.labelme.parts import add_instance, has_mask
+from instseg.data.formats.labelme.shapes import Instance, read_instances
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_all_split, check_folder, common_root, split_of_folders, walk
 from instseg.data.reading.images import read_image_header
@@ -148,19 +150,17 @@ class _Collector:
             findings.add("image_labelled_twice", f"{image} ({first} is used, {file} is not)")
         return first is file
 
-    def _add_image(
-        self, image: str, content: Mapping[str, object], instances: list[tuple[str, list[Part]]], split: str
-    ) -> None:
+    def _add_image(self, image: str, content: Mapping[str, object], instances: list[Instance], split: str) -> None:
         builder, file = self._builders[split], self._label_files[image]
         size = _declared_size(content)
-        if size is None and any(has_mask(parts) for _, parts in instances):
+        if size is None and any(has_mask(instance.parts) for instance in instances):
             size = _displayed_size(self.root / image)
         image_id = builder.add_image(image, size, _is_prediction(content))
-        for label, parts in instances:
+        for instance in instances:
             try:
-                add_instance(builder, image_id, label, parts, size)
+                add_instance(builder, image_id, instance.label, instance.parts, size)
             except InstsegError as error:
-                self._findings[split].add("shape_invalid", f"{file}: {label}: {error}")
+                self._findings[split].add("shape_invalid", f"{file}: {instance.label}: {error}")
 
     def add_unlabelled(self, as_empty: bool) -> None:
         """Add the images without json, or report them."""

@@ -19,7 +19,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.text import usable_text
 from instseg.core.types import Bitmask, ImageSize, Polygon
 from instseg.data.formats.labelstudio.brush_rle import decode_brush_rle
-from instseg.data.formats.polygons import check_polygon, ellipse, read_points
+from instseg.data.formats.shapes import check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import LabelsBuilder
 

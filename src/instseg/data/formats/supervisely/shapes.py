@@ -15,7 +15,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.holes import with_holes
 from instseg.core.types import ImageSize
 from instseg.data.formats.plain_json import as_list, as_number, as_object
-from instseg.data.formats.polygons import Shape, check_polygon, ellipse, read_points
+from instseg.data.formats.shapes import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.pixel_limits import check_pixels, room_for, size_for_a_mask
 
 OPEN_SHAPES = ("point", "line", "polyline", "graph", "cuboid")
@@ -67,6 +67,4 @@ def _bitmap(bitmap: Mapping[str, object], image_size: ImageSize | None) -> Shape
             pixels = np.asarray(image.convert("RGBA"))[..., 3] if has_alpha else np.asarray(image.convert("L"))
     except Exception as error:  # the decoder raises nearly anything on a damaged PNG
         raise InstsegError(f"its bitmap cannot be decoded: {type(error).__name__}") from error
-    x, y = max(left, 0), max(top, 0)
-    inside = (pixels > 0)[y - top : max(image_size[0] - top, 0), x - left : max(image_size[1] - left, 0)]
-    return crop_to_rle(inside, x, y, image_size)
+    return crop_to_rle(pixels > 0, left, top, image_size)

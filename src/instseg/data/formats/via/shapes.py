@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from instseg.core.errors import InstsegError
 from instseg.core.text import usable_text
 from instseg.core.types import Polygon
-from instseg.data.formats.polygons import check_polygon, ellipse, read_points
+from instseg.data.formats.shapes import check_polygon, ellipse, read_points
 
 
 def polygon_or_box(shape: Mapping[str, object]) -> Polygon | NDArray[np.float64] | None:

@@ -1,4 +1,4 @@
-"""Polygons from the points and ellipses that labelling tools write."""
+"""Polygons from the points, boxes and ellipses that labelling tools write."""
 
 from __future__ import annotations
 
@@ -43,6 +43,25 @@ def check_polygon(points: Polygon) -> Polygon:
     return points
 
 
+def corners_of(box: NDArray[np.float64]) -> Polygon:
+    """Return a box (4,) xyxy as a polygon (4, 2)."""
+    x1, y1, x2, y2 = box
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+
+
+def rotated(points: Polygon, centre: NDArray[np.float64], angle: float) -> Polygon:
+    """Rotate points about a centre.
+
+    Args:
+        points: (P, 2) x, y in px.
+        centre: (2,) x, y in px.
+        angle: from the x axis towards the y axis, which is clockwise on the screen, in radians.
+    """
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned: Polygon = centre + (points - centre) @ np.array([[cos, sin], [-sin, cos]])
+    return turned
+
+
 def ellipse(centre: NDArray[np.float64], radii: tuple[float, float], angle: float = 0.0) -> Polygon:
     """Approximate an ellipse by a polygon (90, 2).
 
@@ -53,6 +72,4 @@ def ellipse(centre: NDArray[np.float64], radii: tuple[float, float], angle: floa
     """
     turns = np.arange(NUM_ELLIPSE_POINTS) * 2 * np.pi / NUM_ELLIPSE_POINTS
     upright = np.stack([radii[0] * np.cos(turns), radii[1] * np.sin(turns)], axis=1)
-    cos, sin = np.cos(angle), np.sin(angle)
-    rotated: Polygon = centre + upright @ np.array([[cos, sin], [-sin, cos]])
-    return rotated
+    return rotated(upright, np.zeros(2), angle) + centre
