@@ -29,7 +29,9 @@ def page(browser, tmp_path_factory):
 
 def test_the_first_gallery_is_drawn_before_anyone_scrolls_and_the_others_before_the_page_is_printed(page):
     gallery = ".cases[data-gallery]"
-    assert page.execute_script(f"return [...document.querySelector('{gallery}').children].every(one => one.querySelector('image'))")
+    assert page.execute_script(
+        f"return [...document.querySelector('{gallery}').children].every(one => one.querySelector('image'))"
+    )
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert visible(page, ".case") == visible(page, ".case svg image") > 0
 

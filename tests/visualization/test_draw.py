@@ -71,6 +71,14 @@ def test_two_instances_of_a_category_have_shades_of_its_colour_unless_they_are_c
     assert (plain[200, 200] == plain[200, 600]).all()
 
 
+def test_the_name_of_the_only_category_is_left_out_and_scores_stay():
+    only, image = Categories(("nucleus",)), gray(800, 800)
+    unnamed = draw_instances(image, *one_disc(), only)
+    np.testing.assert_array_equal(unnamed[:290], np.full_like(unnamed[:290], GRAY))  # above the box, where names stand
+    assert (draw_instances(image, *one_disc(), only, np.array([0.93])) != unnamed).any()
+    assert (draw_instances(image, *one_disc(), CATEGORIES) != unnamed).any()
+
+
 def test_the_boxes_of_many_instances_are_left_out():
     boxes = np.array([[20.0 + 50 * i, 100, 41 + 50 * i, 121] for i in range(MAX_BOXES + 1)])
     rles = [bitmask_to_rle(disc(800, 800, 30 + 50 * i, 110, 10)) for i in range(MAX_BOXES + 1)]

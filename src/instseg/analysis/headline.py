@@ -55,4 +55,6 @@ def verdict(matrix: NDArray[np.int64]) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part // whole} %"
+    """Round to whole percent; only none are 0 %, and only all are 100 %."""
+    rounded = round(100 * part / whole)
+    return f"{rounded if part in (0, whole) else min(max(rounded, 1), 99)} %"

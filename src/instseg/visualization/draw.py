@@ -169,10 +169,27 @@ def large_first(boxes: NDArray[np.floating]) -> list[int]:
     return [int(i) for i in np.argsort(-areas, kind="stable")]
 
 
+def shown_names(labels: NDArray[np.int64], categories: Categories) -> list[str]:
+    """Name instances; where there is one category, its name would tell nothing and is left out.
+
+    Args:
+        labels: (N,) 1..num_categories.
+        categories: names of the labels.
+
+    Returns:
+        N names, or N empty texts.
+    """
+    return ["" if len(categories) == 1 else categories.name(int(label)) for label in labels]
+
+
+def joined(*texts: str) -> str:
+    """Join the texts that are not empty."""
+    return " ".join(filter(None, texts))
+
+
 def _texts(
     labels: NDArray[np.int64], categories: Categories, scores: NDArray[np.floating] | None, crowd: NDArray[np.bool_]
 ) -> list[str]:
-    names = [categories.name(int(label)) + (" (crowd)" if c else "") for label, c in zip(labels, crowd, strict=True)]
-    if scores is None:
-        return names
-    return [f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)]
+    notes = ["(crowd)" if is_crowd else "" for is_crowd in crowd]
+    numbers = [""] * len(labels) if scores is None else [f"{score:.2f}" for score in scores]
+    return [joined(*texts) for texts in zip(shown_names(labels, categories), notes, numbers, strict=True)]

@@ -13,7 +13,7 @@ from instseg.core.outcomes import Outcomes
 from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle
 from instseg.visualization.canvas import Canvas, Look, Shape
 from instseg.visualization.colours import Colour
-from instseg.visualization.draw import CROWD_COLOUR, check_mask_sizes, large_first
+from instseg.visualization.draw import CROWD_COLOUR, check_mask_sizes, joined, large_first, shown_names
 from instseg.visualization.scaling import cut_mask
 from instseg.visualization.sheets import INK, PAPER, fit, side_by_side, stacked, wrapped
 from instseg.visualization.text import text_mask, write_text
@@ -69,8 +69,8 @@ def draw_outcomes(
     """
     true_marks = _marks(outcomes.is_found, outcomes.is_missed, MISSED)
     marks = _marks(outcomes.is_right, outcomes.is_wrong, WRONG)
-    names, found = _names(truth.labels, categories), _names(prediction.labels, categories)
-    texts = [f"{name} {score:.2f}" for name, score in zip(found, prediction.scores, strict=True)]
+    names, found = shown_names(truth.labels, categories), shown_names(prediction.labels, categories)
+    texts = [joined(name, f"{score:.2f}") for name, score in zip(found, prediction.scores, strict=True)]
     count = max(len(truth), len(prediction))  # letters of one size on both
     left = _draw(image, truth.boxes, truth.rles, true_marks, names, count)
     right = _draw(image, prediction.boxes, prediction.rles, marks, texts, count)
@@ -79,10 +79,6 @@ def draw_outcomes(
 
 def _marks(is_good: NDArray[np.bool_], is_bad: NDArray[np.bool_], bad_mark: Mark) -> list[Mark]:
     return [FOUND if good else bad_mark if bad else IGNORED for good, bad in zip(is_good, is_bad, strict=True)]
-
-
-def _names(labels: NDArray[np.int64], categories: Categories) -> list[str]:
-    return [categories.name(int(label)) for label in labels]
 
 
 def _draw(
@@ -103,7 +99,7 @@ def _draw(
 
     def shape(i: int) -> Shape:
         mark, (mask, corner) = marks[i], cut_mask(rles[i], canvas.scale)
-        text = f"{mark.word}: {texts[i]}" if mark.is_named else texts[i]
+        text = joined(f"{mark.word}:" if texts[i] else mark.word, texts[i]) if mark.is_named else texts[i]
         box = np.asarray(boxes[i], np.float64) * canvas.scale
         return Shape(box, mask, corner, mark.colour, text, mark.look, has_box=False)
 
