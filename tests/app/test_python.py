@@ -164,7 +164,7 @@ def test_the_process_is_left_as_it_was_found(place, monkeypatch):
         (["dataset=auto"], "a value is needed for dataset.root"),
         ([{"batch_size": 2}], "expected a text such as"),
         (["--epochs", "5"], "--epochs: there is no such flag. .*: trainer.max_epochs=5"),
-        (["epochs=5"], "epochs: there is no such key. Type trainer.max_epochs=10"),
+        (["epochs=5"], "epochs: there is no such key. Type trainer.max_epochs=5"),
         (["seed=1e3"], "seed=1000.0: expected a whole number"),
         (["dataset=auto", "dataset.root=2024_02"], "dataset.root: no such folder: 2024_02"),
         (["model.weights=latest"], "model.weights=latest: no run with a checkpoint below"),

@@ -141,6 +141,9 @@ def keys_here(name: str) -> set[str]:
     return {keys[name].partition("=")[0] for keys in OF_OTHER_TOOLS.values() if name in keys}
 
 
+ONE_VALUE = re.compile(r"(?P<key>[\w.]+)=(?P<example>FOLDER|[\d.]+)(?P<rest>(?! and)\b.*)")
+"""An answer with one value, an example, in whose place the value that was typed can stand."""
+NUMBER, PLAIN = re.compile(r"\d+(\.\d+)?(e-?\d+)?"), re.compile(r"[\w./~+-]+")
 MODELS_OF_OTHERS = re.compile(r"yolo|detr|rtmdet|solo|(^|[_-])sam|r-?cnn|\.(yaml|yml|py|onnx)$")
 """Names of networks, and endings of files, that other tools have for a model."""
 
@@ -159,6 +162,24 @@ def on_device(config_name: str, device: str) -> str:
         return "trainer=cpu"
     count = f" trainer.devices={len(numbers)}" if len(numbers) > 1 else ""
     return f"trainer=gpu{count}" if numbers or device.startswith("cuda") else "trainer=auto"
+
+
+def instead_of_key(config_name: str, key: str, value: str) -> str:
+    """Say what to type in place of a key of another tool, with its value where that fits; empty for other keys.
+
+    Args:
+        config_name: train, predict or next.
+        key: that there is not.
+        value: as it was typed.
+    """
+    if key in DEVICES and value:
+        return on_device(config_name, value)
+    instead = OF_OTHER_TOOLS[config_name].get(key, "")
+    said = ONE_VALUE.fullmatch(instead)
+    if said is None or not value or (said["example"] != "FOLDER" and not NUMBER.fullmatch(value)):
+        return instead
+    override = f"{said['key']}={value}" if PLAIN.fullmatch(value) else quoted(said["key"], value)
+    return f"{shlex.quote(override)}{said['rest']}"
 
 
 def instead_of_option(config_name: str, group: str, option: str) -> str:

@@ -14,9 +14,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 
 from instseg.app.option_files import has_key
-from instseg.app.other_tools import OF_OTHER_TOOLS, ON_IMAGES, instead_of_option, keys_here
+from instseg.app.other_tools import ON_IMAGES, instead_of_key, instead_of_option, keys_here
 from instseg.core.errors import InstsegError
-from instseg.core.overrides import quoted
+from instseg.core.overrides import quoted, unquoted
 from instseg.core.text import did_you_mean
 
 ALIKE = 0.85
@@ -67,8 +67,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Path) -> str:
-    if name in OF_OTHER_TOOLS[config_name]:
-        return f"{name}: there is no such key. Type {OF_OTHER_TOOLS[config_name][name]}"
+    typed = [value for key, _, value in (argument.partition("=") for argument in arguments) if key == name]
+    if instead := instead_of_key(config_name, name, unquoted(typed[-1]) if typed else ""):
+        return f"{name}: there is no such key. Type {instead}"
     known = known_keys(config_name, arguments, conf)
     elsewhere = _in_other_options(name, arguments, conf)
     meant = elsewhere + did_you_mean(difflib.get_close_matches(name, known, n=1, cutoff=ALIKE if elsewhere else 1.0))
