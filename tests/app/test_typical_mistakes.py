@@ -47,7 +47,7 @@ OF_TRAIN = {
     "'dataset=auto dataset.root=photos'": "is 2 overrides in one pair of quotes: dataset=auto dataset.root=photos",
     "dataset=auto dataset.rename={Fig: fig}": "cut this at its spaces. Type 'dataset.rename={Fig: fig}'",
     "optimizer.lr = 0.1": "cut this at its spaces. Type optimizer.lr=0.1",
-    "root=photos": "root: there is no such key. Type dataset.root=data.yaml with dataset=auto",
+    "root=photos": "root: there is no such key. Type dataset.root=photos with dataset=auto",
     "dataset=auto dataset.category=cell": "dataset=mask_folder would have it. Did you mean dataset.categories?",
     "dataset=auto dataset.root=photo": "photo). Did you mean photos?",
     "dataset=auto dataset.root=photos/1.jpg": "is an image: name the folder of its labels, such as dataset.root=photos",
