@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES
+from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, SERVE_VALUES
 from instseg.app.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +21,9 @@ GROUPS = {path.name for path in CONF.iterdir() if path.is_dir() and path.name !=
 FREE = re.compile(r"hydra\.|dataset\.rename\.|dataset\.sources\.")
 """Keys whose leaves are not ours: Hydra's, and names that a user gives."""
 FLAGS_WITH_VALUE = ("--config-dir", "-cd", "--cfg", "-c", "--package", "-p")
+OF_MODELS = {"predict": PREDICT_VALUES, "next": NEXT_VALUES, "serve": SERVE_VALUES}
+"""Verb that composes a config of its own -> the values of its keys."""
+FILES = (".py", ".json", ".yaml", ".onnx")
 SEVERAL = re.compile(r"[,(\[{…<]|\$")
 """Marks of a value that is not one value: a list, a function, a reference, a place to fill."""
 
@@ -50,7 +53,7 @@ def settings_of(text: str) -> list[str]:
     code = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
     words = [word for piece in code for word in piece.split()]
     setting = re.compile(rf"[+~]*({'|'.join(sorted(GROUPS))})(\.[a-z_0-9.]+$|\.[a-z_0-9.]+=|=.)")
-    return [word for word in words if setting.match(word) and Path(word).suffix not in (".py", ".json", ".yaml")]
+    return [word for word in words if setting.match(word) and Path(word).suffix not in FILES]
 
 
 def unknown_parts(verb: str, setting: str) -> list[str]:
@@ -60,16 +63,16 @@ def unknown_parts(verb: str, setting: str) -> list[str]:
         return [f"{key}={option}" for option in _options(value) if not _option_files(key, option.strip())]
     if setting.startswith("+") or FREE.match(key) or "<" in key:
         return []
-    ranges = {"predict": PREDICT_VALUES, "next": NEXT_VALUES}.get(verb, RUN_VALUES)
-    if key not in known_keys(verb if verb in ("predict", "next") else "train"):
+    if key not in known_keys(verb if verb in OF_MODELS else "train"):
         return [key]
+    ranges = OF_MODELS.get(verb, RUN_VALUES)
     is_wrong = equals and key in ranges and not SEVERAL.search(value) and _number(value) not in ranges[key]
     return [f"{setting}: expected {ranges[key]}"] if is_wrong else []
 
 
 @cache
 def known_keys(name: str) -> frozenset[str]:
-    """Every dotted key that ``train``, ``predict`` or ``next`` may have, with whatever options."""
+    """Every dotted key that ``train``, ``predict``, ``next`` or ``serve`` may have, with whatever options."""
     keys = set(_dotted(_read(CONF / f"{name}.yaml")))
     for group in GROUPS:
         for file in [file for conf in (CONF, *OWN) for file in (conf / group).glob("*.yaml")]:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from colour_finder import FindsColours, photo, write_photos
 from PIL import Image as PilImage
 from reading import instances, read_labels
+from tiny_checkpoint import write_tiny_checkpoint
 from typed_commands import Command
 
 from instseg.app import next_images as command
 from instseg.app.compose import compose
-from instseg.checkpoints.content import DescribeCheckpoint
-from instseg.checkpoints.files import AtomicCheckpointIO
-from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.transforms.resize import Resize
-from instseg.models.mask_rcnn import build_mask_rcnn
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.torch_network import TorchNetwork
 
@@ -122,26 +118,6 @@ def test_an_earlier_choice_is_replaced_only_when_asked_and_before_any_work(run, 
 def test_without_a_learning_curve_the_command_that_makes_one_is_printed(run):
     _, said = run("count=1")
     assert "expected gain: unknown" in said and "sweep=learning_curve dataset=auto dataset.root=MY_LABELS" in said
-
-
-def write_tiny_checkpoint(path: Path, label_format: str) -> Path:
-    """A network with random weights, trained as it says on labels of a format."""
-    options = {"backbone": "resnet18_half", "weights": "none", "norm": "gn", "fpn_channels": 8,
-               "box": {"head_channels": 8, "detections_per_image": 5}, "mask": {"channels": 8, "num_convs": 1},
-               "rpn": {"post_nms_top_n_test": 10, "pre_nms_top_n_test": 10}}  # fmt: skip
-    reader = f"instseg.data.formats.{label_format}.reader.{label_format.capitalize()}Reader"
-    config = {
-        "model": {"_target_": "instseg.models.mask_rcnn.build_mask_rcnn", **options},
-        "augmentation": {"min_size": 64, "max_size": 96},
-        "dataset": {"reader": {"_target_": reader}, "root": "gone"},
-    }
-    categories = Categories(("car", "dog"))
-    weights = {f"model.{name}": value for name, value in build_mask_rcnn(categories, **options).state_dict().items()}
-    checkpoint = {"state_dict": weights}
-    describe = DescribeCheckpoint(categories, config)
-    describe.on_save_checkpoint(SimpleNamespace(callback_metrics={}), None, checkpoint)
-    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
-    return path
 
 
 def test_the_typed_command_writes_pre_labels_in_the_format_that_the_model_was_trained_on(tmp_path):

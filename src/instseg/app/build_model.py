@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from instseg.app.config import Node, PredictConfig, RunConfig
+from instseg.app.config import ModelConfig, Node, RunConfig
 from instseg.app.job import Job
 from instseg.app.known_builders import builders_in, builders_of, model_builder_of
 from instseg.checkpoints.content import TrainedModel, load_trained_model
@@ -52,7 +52,7 @@ def remedy_of_training() -> Iterator[None]:
         raise InstsegError(f"{error}, with {ways}") from error
 
 
-def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedModel:
+def build_trained_model(config: RunConfig | ModelConfig, job: Job) -> TrainedModel:
     """Rebuild the network of a checkpoint with the options that are overridden, or that of published weights.
 
     Args:
@@ -66,7 +66,7 @@ def build_trained_model(config: RunConfig | PredictConfig, job: Job) -> TrainedM
         overridden = {key: _option(config.model, key) for key in job.model_overrides}
         checkpoint = find_checkpoint(config.checkpoint, absolute_path(config.outputs))
         return load_trained_model(checkpoint, overridden, builders_in(job.config_dirs))
-    if not isinstance(config, PredictConfig):
+    if not isinstance(config, ModelConfig):
         raise InstsegError("checkpoint= is needed: a .ckpt, a run folder, or latest")
     categories = Categories(coco_category_names())
     builder = model_builder_of(config.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from instseg.app.check_calls import check_calls
-from instseg.app.config import PredictConfig
+from instseg.app.config import ModelConfig
 from instseg.app.job import Job
 from instseg.core.errors import InstsegError
 from instseg.core.precision import FLOAT32
@@ -14,7 +14,7 @@ from instseg.prediction.exported import exported_file, open_exported
 from instseg.prediction.predictor import Predictor
 
 
-def check_parts_of(config: PredictConfig) -> None:
+def check_parts_of(config: ModelConfig) -> None:
     """Check that what the config names can be imported; an exported model holds its network itself.
 
     Raises:
@@ -24,7 +24,7 @@ def check_parts_of(config: PredictConfig) -> None:
     check_calls({key: node for key, node in config.resolved.items() if key != "model" or not is_exported})
 
 
-def build_predictor(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+def build_predictor(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
     """Build the model at work.
 
     Args:
@@ -41,7 +41,7 @@ def build_predictor(config: PredictConfig, job: Job) -> tuple[Predictor, dict[st
     return _of_checkpoint(config, job) if exported is None else _of_file(exported, config, job)
 
 
-def _of_checkpoint(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
     from instseg.app.build_model import build_trained_model  # torch is imported here
     from instseg.prediction.torch_network import TorchNetwork
 
@@ -52,7 +52,7 @@ def _of_checkpoint(config: PredictConfig, job: Job) -> tuple[Predictor, dict[str
     return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
-def _of_file(path: Path, config: PredictConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
+def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
     if job.model_overrides:
         raise InstsegError(
             f"model.{job.model_overrides[0]}: {path.name} holds the network as it was exported; give this option to "
@@ -64,7 +64,7 @@ def _of_file(path: Path, config: PredictConfig, job: Job) -> tuple[Predictor, di
     return predictor, {**record.origin, "exported": str(path.absolute())}
 
 
-def _resize(config: PredictConfig, trained_min: int, trained_max: int) -> Resize:
+def _resize(config: ModelConfig, trained_min: int, trained_max: int) -> Resize:
     """Return the resize of training, or one to the size that the config asks for."""
     min_size = config.min_size or trained_min
     return Resize(min_size, config.max_size or round(trained_max * min_size / trained_min))

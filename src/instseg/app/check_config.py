@@ -16,16 +16,19 @@ from instseg.app.config import (
     NEXT_KEYS,
     PREDICT_KEYS,
     RUN_KEYS,
+    SERVE_KEYS,
     NextConfig,
     PredictConfig,
     RunConfig,
+    ServeConfig,
     plain,
     read_next_config,
     read_predict_config,
     read_run_config,
+    read_serve_config,
 )
 from instseg.app.stage_names import OF_CHECKPOINT, STAGE_NAMES
-from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, check_values
+from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, SERVE_VALUES, check_values
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.ranges import Values
@@ -71,12 +74,25 @@ def _check_predictions(config: DictConfig, keys: Collection[str], values: dict[s
     check_keys("", [str(key) for key in config], keys)
     if OmegaConf.is_missing(config, "source"):
         raise InstsegError("source= is needed: an image, a folder, a glob in quotes, or a list [a.jpg,b.jpg]")
-    if bool(config.checkpoint) == bool(config.weights):
-        raise InstsegError("give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both")
+    _check_model(config)
     content = plain(config)
     check_values(content, values)
     if content["save"] not in saves:
         checked_names(content["save"], [str(name) for name, node in config.writers.items() if node is not None])
+
+
+def checked_serve_config(config: DictConfig) -> ServeConfig:
+    """Turn the composed config of ``instseg serve`` into typed values that can work; raises as the others."""
+    check_keys("", [str(key) for key in config], SERVE_KEYS)
+    _check_model(config)
+    check_values(plain(config), SERVE_VALUES)
+    return read_serve_config(config)
+
+
+def _check_model(config: DictConfig) -> None:
+    """Check which model is meant, and on which device."""
+    if bool(config.checkpoint) == bool(config.weights):
+        raise InstsegError("give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both")
     if not DEVICE.fullmatch(str(config.device)):
         meant = f"cuda:{config.device}" if str(config.device).isdigit() else "cuda"
         raise InstsegError(f"device={config.device}: expected auto, cpu, mps or cuda; for a GPU device={meant}")

@@ -6,7 +6,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from instseg.app.config import NextConfig, Node, PredictConfig, RunConfig
+from instseg.app.config import ModelConfig, NextConfig, Node, PredictConfig, RunConfig
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.data.fetch.local_path import corrected_places, local_path
@@ -43,6 +43,15 @@ def check_predict_places(config: PredictConfig) -> None:
     """
     check_source(config.source)
     _check_folder("output", config.output)
+    check_model_place(config)
+
+
+def check_model_place(config: ModelConfig) -> None:
+    """Check that the model that a config names is there.
+
+    Raises:
+        InstsegError: it is not, or finds nothing yet.
+    """
     if config.checkpoint and exported_file(config.checkpoint) is None:
         find_checkpoint(config.checkpoint, absolute_path(config.outputs))
     if config.weights in ("imagenet", "none"):

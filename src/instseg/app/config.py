@@ -66,6 +66,13 @@ class ExportConfig(msgspec.Struct, frozen=True):
     test: bool
 
 
+class LabelStudioConfig(msgspec.Struct, frozen=True):
+    """Sources of the images of Label Studio."""
+
+    url: str | None
+    files: Name | None
+
+
 class TrainerConfig(msgspec.Struct, frozen=True):
     """The arguments of Lightning's Trainer that are looked at here; ``RunConfig.trainer_options`` has all of them."""
 
@@ -142,28 +149,33 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return _mapping(self.resolved["trainer"])
 
 
-class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that ``predict.py`` composes."""
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that all commands with a trained model have."""
 
     model: Node
     checkpoint: Name | None
     weights: Name | None
-    source: Names
-    output: Name
-    save: str | list[str]
-    writers: dict[str, Node | None]
-    overwrite: bool
     score_threshold: float | str | dict[str | int | float, float]
     colour_by: Literal["instance", "category"]
-    categories: str | list[str] | None
-    batch_size: int
     device: str
-    limit: int | None
     min_size: int | None
     max_size: int | None
     precision: str
     outputs: Name
     resolved: Node
+
+
+class PredictConfig(ModelConfig, frozen=True, kw_only=True):
+    """Everything that ``predict.py`` composes."""
+
+    source: Names
+    output: Name
+    save: str | list[str]
+    writers: dict[str, Node | None]
+    overwrite: bool
+    categories: str | list[str] | None
+    batch_size: int
+    limit: int | None
 
 
 class NextConfig(PredictConfig, frozen=True, kw_only=True):
@@ -174,10 +186,24 @@ class NextConfig(PredictConfig, frozen=True, kw_only=True):
     curve: Name
 
 
+class ServeConfig(ModelConfig, frozen=True, kw_only=True):
+    """Everything that ``instseg serve`` composes."""
+
+    host: str
+    port: int
+    batch_size: int | str
+    max_mb: float
+    max_megapixels: float
+    max_waiting: int
+    max_seconds: float
+    labelstudio: LabelStudioConfig
+
+
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
 NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key != "resolved")
-Kind = TypeVar("Kind", RunConfig, PredictConfig, NextConfig)
+SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")
+Kind = TypeVar("Kind", RunConfig, PredictConfig, NextConfig, ServeConfig)
 
 
 def read_run_config(config: DictConfig) -> RunConfig:
@@ -197,6 +223,11 @@ def read_predict_config(config: DictConfig) -> PredictConfig:
 def read_next_config(config: DictConfig) -> NextConfig:
     """Turn the composed config of ``instseg next`` into typed values; raises as ``read_run_config``."""
     return _read(config, NextConfig)
+
+
+def read_serve_config(config: DictConfig) -> ServeConfig:
+    """Turn the composed config of ``instseg serve`` into typed values; raises as ``read_run_config``."""
+    return _read(config, ServeConfig)
 
 
 def plain(config: DictConfig) -> Node:

@@ -38,7 +38,7 @@ def refuse_other_forms(parser: argparse.ArgumentParser, config_name: str, argume
 
     Args:
         parser: Hydra's.
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         arguments: of the command, as they were typed.
     """
     refuse_unknown_flags(config_name, arguments)
@@ -49,7 +49,7 @@ def refuse_in_a_call(config_name: str, overrides: Sequence[str]) -> None:
     """Raise InstsegError for what is no override in a call in Python, where the command's flags are none either.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         overrides: of the call.
     """
     for override in overrides:
@@ -67,7 +67,7 @@ def refuse_unknown_flags(config_name: str, arguments: Sequence[str]) -> None:
     """Raise InstsegError, with the override that was probably meant, where a flag is none of Hydra's.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         arguments: of the command.
     """
     unknown = [argument for argument in arguments if _is_unknown(argument)]

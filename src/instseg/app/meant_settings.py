@@ -16,7 +16,7 @@ def setting_meant(config_name: str, name: str, value: str) -> str:
     """Return the overrides that do here what a setting of another name does; empty where none is alike.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         name: as it was typed, such as ``epochs`` or ``SOLVER.BASE_LR``.
         value: as it was typed; empty for none.
     """
@@ -34,7 +34,7 @@ def is_setting(config_name: str, name: str) -> bool:
     """Tell whether a name is that of a setting, here, in another tool, or as the last part of a key.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         name: as it was typed.
     """
     if name in OF_OTHER_TOOLS[config_name]:

@@ -109,6 +109,8 @@ OF_PREDICT: Mapping[str, str] = {
     "save_txt": "save=[yolo]",
     **dict.fromkeys(("data", "input", "inputs", "images"), "source=FOLDER, the images"),
 }
+OF_SERVE = ("score_threshold", "min_size", NUM_DETECTIONS.partition("=")[0], IOU.partition("=")[0], "batch_size")
+"""Keys of predictions that a server has, too."""
 OF_TOOLS: Mapping[str, Mapping[str, str]] = {
     "Ultralytics": ULTRALYTICS, "detectron2": DETECTRON2, "MMDetection": MMDETECTION,
 }  # fmt: skip
@@ -128,11 +130,12 @@ OF_OTHER_TOOLS: Mapping[str, Mapping[str, str]] = {
     },
     "predict": OF_PREDICT,
     "next": {**OF_PREDICT, **dict.fromkeys(("num", "n", "k", "budget", "num_images"), "count=50")},
+    "serve": {key: here for key, here in OF_PREDICT.items() if here.partition("=")[0] in OF_SERVE},
 }
 """Command -> key -> what to type."""
 
 
-ON_IMAGES = ("predict", "next")
+ON_IMAGES = ("predict", "next", "serve")
 """Commands that run a trained model on images."""
 
 
@@ -152,7 +155,7 @@ def on_device(config_name: str, device: str) -> str:
     """Return the overrides for a device as other tools name it: ``0``, ``0,1``, ``cpu``, ``cuda:0``, ``mps``.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         device: as it was typed.
     """
     numbers = [number for number in device.split(",") if number.isdigit()]
@@ -186,7 +189,7 @@ def instead_of_option(config_name: str, group: str, option: str) -> str:
     """Say what to type in place of an option that is a file of weights, or a folder; empty where it is neither.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         group: of the config.
         option: that there is not.
     """

@@ -25,7 +25,7 @@ def refuse_positionals(config_name: str, arguments: Sequence[str]) -> None:
     """Raise InstsegError, with the override that was probably meant, for the first argument that is none.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         arguments: of the command without its flags, as they were typed.
     """
     for index, argument in enumerate(arguments):
@@ -45,7 +45,7 @@ def several_in_one(config_name: str, argument: str) -> list[str]:
     """Split a text that holds several overrides; any other is returned alone.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         argument: one of the command, or of a call in Python.
     """
     found = SEVERAL.fullmatch(argument)

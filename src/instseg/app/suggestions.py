@@ -29,7 +29,7 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: 
 
     Args:
         error: of Hydra or OmegaConf.
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         arguments: of the command, whose chosen groups decide which keys there are.
         conf: the folder of all configs.
 
@@ -128,7 +128,7 @@ def known_keys(config_name: str, arguments: Sequence[str], conf: Path) -> list[s
     """List every dotted key of the config as the groups chosen by the arguments compose it.
 
     Args:
-        config_name: train, predict or next.
+        config_name: train, predict, next or serve.
         arguments: of the command.
         conf: the folder of all configs.
     """

@@ -78,6 +78,18 @@ PREDICT_VALUES: dict[str, Values] = {
 NEXT_VALUES: dict[str, Values] = PREDICT_VALUES | {"count": COUNT}
 """The same of ``instseg next``."""
 
+SERVE_VALUES: dict[str, Values] = {
+    key: PREDICT_VALUES[key] for key in ("score_threshold", "precision", "colour_by", "min_size", "max_size")
+} | {
+    "port": Numbers(0, 65535, is_whole=True),
+    "batch_size": Numbers(1, is_whole=True, besides=("auto",)),
+    "max_mb": Numbers(0, is_above=True),
+    "max_megapixels": Numbers(0, is_above=True),
+    "max_waiting": COUNT,
+    "max_seconds": Numbers(0, is_above=True),
+}
+"""The same of ``instseg serve``."""
+
 
 def check_values(config: Mapping[str, object], table: dict[str, Values]) -> None:
     """Check the values of a config that have a range.

@@ -105,6 +105,7 @@ VERBS: Mapping[str, Verb] = {
     "predict": _composing("predict", "find objects in images", "checkpoint=latest source=images/ output=out/"),
     "next": _composing("next", "choose the images to label next", "checkpoint=latest source=unlabelled/ count=50"),
     "export": Verb("write a checkpoint for other runtimes", "checkpoint=latest format=onnx", _export, "train"),
+    "serve": _composing("serve", "answer over HTTP, and Label Studio as its ML backend", "checkpoint=latest"),
     "compare": Verb("tell whether one run is better than another, with a page", "RUN OTHER_RUN", _compare),
     "leaderboard": Verb("rank the jobs of a sweep", "[SWEEP_FOLDER]", _leaderboard),
     "init": Verb("write a small project to start from", "DIR root=my_folder", _init),

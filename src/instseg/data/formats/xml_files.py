@@ -27,11 +27,26 @@ def parse_xml(path: Path, max_bytes: int) -> ElementTree.Element:
     try:
         if (num_bytes := path.stat().st_size) > max_bytes:
             raise InstsegError(f"{num_bytes / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} are read")
-        parser = ElementTree.XMLParser(target=_TreeBuilder())
-        parser.feed(path.read_bytes())
-        root: ElementTree.Element = parser.close()
-        return root
+        return parse_xml_text(path.read_bytes())
     except InstsegError as error:
         raise InstsegError(f"{path}: {error}") from error
-    except (ElementTree.ParseError, OSError, ValueError, LookupError, AssertionError) as error:
-        raise InstsegError(f"{path}: not an xml file: {error or type(error).__name__}") from error
+    except OSError as error:
+        raise InstsegError(f"{path}: not an xml file: {error}") from error
+
+
+def parse_xml_text(content: str | bytes) -> ElementTree.Element:
+    """Parse XML.
+
+    Args:
+        content: the text.
+
+    Raises:
+        InstsegError: it is no XML, or has a document type.
+    """
+    parser = ElementTree.XMLParser(target=_TreeBuilder())
+    try:
+        parser.feed(content)
+        root: ElementTree.Element = parser.close()
+    except (ElementTree.ParseError, ValueError, LookupError, AssertionError) as error:
+        raise InstsegError(f"not an xml file: {error or type(error).__name__}") from error
+    return root

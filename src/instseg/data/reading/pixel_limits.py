@@ -21,6 +21,10 @@ AT_ONCE = 100_000_000
 """Pixels that the threads of a process decode at once, about 1 GB; a larger image goes alone."""
 
 
+class TooManyPixelsError(InstsegError):
+    """An image, or a mask, has more pixels than are read."""
+
+
 def max_pixels() -> int:
     """Return the most pixels that an image may have: 300 million, or as the environment says.
 
@@ -43,11 +47,11 @@ def check_pixels(width: int, height: int) -> None:
         height: in pixels.
 
     Raises:
-        InstsegError: it has more pixels; the message says how to raise the limit.
+        TooManyPixelsError: it has more; the message says how to raise the limit.
     """
     limit = max_pixels()
     if width * height > limit:
-        raise InstsegError(
+        raise TooManyPixelsError(
             f"{width} x {height} pixels, at most {limit:,} are read; {VARIABLE}={width * height} in the environment "
             "raises the limit"
         )

@@ -6,7 +6,6 @@ import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -15,28 +14,13 @@ from instseg.core.categories import category_colour
 from instseg.core.channels import xml_text
 from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
-from instseg.core.polygons import join_polygons
-from instseg.core.prediction_mark import DIGEST, IMAGES, LABELSTUDIO_DECIMALS, labelstudio_digest
-from instseg.core.types import ImageSize, Polygon
+from instseg.core.prediction_mark import DIGEST, IMAGES, labelstudio_digest
+from instseg.prediction.writers.labelstudio_regions import Control, Region, mean_score, polygon_region
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
 
 TASKS, HOW_TO = "tasks.json", "HOW_TO_IMPORT.txt"
 LABELS, IMAGE = "label", "image"  # names of the tags in the labelling setup
-
-
-class Region(TypedDict):
-    """One shape of a task's result, with Label Studio's keys."""
-
-    id: str
-    type: str
-    from_name: str
-    to_name: str
-    original_width: int  # px
-    original_height: int  # px
-    image_rotation: int
-    score: float
-    value: dict[str, object]
 
 
 class LabelStudio(Writer):
@@ -52,10 +36,12 @@ class LabelStudio(Writer):
     def add(self, image: LoadedImage) -> None:
         """Note the polygons of an image."""
         found = image.prediction
+        control = Control(LABELS, IMAGE)
         self.results[image.file] = [
-            _region(
-                f"instance_{index + 1}",
-                join_polygons(polygons),
+            polygon_region(
+                control,
+                index + 1,
+                polygons,
                 self.run.categories.name(int(found.labels[index])),
                 float(found.scores[index]),
                 found.image_size,
@@ -79,7 +65,7 @@ class LabelStudio(Writer):
         result = self.results[image.file]
         prediction = {
             "model_version": self.run.model_version,
-            "score": sum(region["score"] for region in result) / max(len(result), 1),
+            "score": mean_score(result),
             "result": result,
         }
         # Images are served from the folder above theirs: Label Studio wants a folder below the one that it serves.
@@ -98,22 +84,6 @@ class LabelStudio(Writer):
 def _as_text(path: Path) -> str:
     """Return a path as text, with escapes for the bytes in it that are no UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _region(region_id: str, polygon: Polygon, category: str, score: float, image_size: ImageSize) -> Region:
-    height, width = image_size
-    points = (polygon * 100 / (width, height)).round(LABELSTUDIO_DECIMALS).tolist()
-    return {
-        "id": region_id,
-        "type": "polygonlabels",
-        "from_name": LABELS,
-        "to_name": IMAGE,
-        "original_width": width,
-        "original_height": height,
-        "image_rotation": 0,
-        "score": round(score, 6),
-        "value": {"points": points, "closed": True, "polygonlabels": [category]},
-    }
 
 
 def _label_config(run: PredictionRun) -> str:

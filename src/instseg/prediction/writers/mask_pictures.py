@@ -39,10 +39,7 @@ class Masks(Writer):
     def add(self, image: LoadedImage) -> None:
         """Write the mask of an image."""
         self.visible[image.file] = set(np.unique(image.values).tolist())
-        mask = PilImage.fromarray(image.values)
-        if image.values.dtype == np.uint8:
-            mask.putpalette(_colours(MAX_8_BIT).tobytes())
-        _write_png(self.path / f"{image.stem}.png", mask)
+        _write_png(self.path / f"{image.stem}.png", numbered_mask(image))
 
     def finish(self, images: Sequence[PredictedImage]) -> None:
         """Write ``masks.json``."""
@@ -59,6 +56,14 @@ class Masks(Writer):
             for v in values
         ]
         return {"mask": f"{image.stem}.png", "instances": instances}
+
+
+def numbered_mask(image: LoadedImage) -> PilImage.Image:
+    """Return the mask of an image whose pixel value k is instance k, with a palette where 8 bits are enough."""
+    mask = PilImage.fromarray(image.values)
+    if image.values.dtype == np.uint8:
+        mask.putpalette(_colours(MAX_8_BIT).tobytes())
+    return mask
 
 
 class BinaryMasks(Writer):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from instseg.core.categories import Categories
+from instseg.prediction.model_version import model_version
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 
 
@@ -24,9 +25,7 @@ class PredictionRun:
     @property
     def model_version(self) -> str:
         """The model in a few words, the same for the same checkpoint."""
-        if run := self.identity.get("run"):
-            return f"{run} epoch {self.identity['epoch']}"
-        return str(self.identity.get("checkpoint") or self.identity.get("weights") or "instseg")
+        return model_version(self.identity)
 
 
 class Writer:
