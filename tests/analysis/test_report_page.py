@@ -14,13 +14,13 @@ from detections import CAR, LEFT, RIGHT, prediction, truth
 from instseg.analysis.advice import Situation
 from instseg.analysis.line_chart import BOTTOM, HEIGHT, TOP
 from instseg.analysis.measured import measure
-from instseg.analysis.outlines import outline
 from instseg.analysis.page.render import render, write_page
 from instseg.analysis.report import Heading, build_report
 from instseg.analysis.section_curves import curve_section
 from instseg.analysis.section_galleries import gallery_section
 from instseg.analysis.section_matrix import cases_of_cells
 from instseg.analysis.shown import Showcase
+from instseg.analysis.svg_paths import mask_path
 from instseg.checkpoints.operating_points import OperatingPoints, StoredRecalibration, recalibrated_by
 from instseg.core.categories import Categories
 from instseg.core.masks import bitmask_to_rle
@@ -122,7 +122,7 @@ def test_the_dot_on_the_curve_of_f1_is_at_the_f1_of_the_table(threshold):
 def test_an_outline_follows_the_edges_of_the_pixels():
     mask = np.zeros((8, 8), np.uint8)
     mask[2:6, 1:5] = 1
-    corners = set(re.findall(r"[ML]([\d.]+ [\d.]+)", outline(bitmask_to_rle(mask), 1.0)))
+    corners = set(re.findall(r"[ML]([\d.]+ [\d.]+)", mask_path(bitmask_to_rle(mask), 1.0)))
     assert corners == {"1 2", "5 2", "5 6", "1 6"}
 
 

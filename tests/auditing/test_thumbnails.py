@@ -10,7 +10,8 @@ from auditing.made import IMAGE_SIZE, labelled, one_car_each
 from factories import coco_annotation, polygon, rectangle, uncompressed
 from PIL import Image as PilImage
 
-from instseg.auditing.thumbnails import MARKED, MAX_THUMBNAILS, OTHERS, OUTSIDE, SIDE_PX, draw
+from instseg.auditing.thumbnail_drawing import MARKED, OTHERS, OUTSIDE, SIDE_PX, draw
+from instseg.auditing.thumbnails import MAX_THUMBNAILS
 
 GREEN = np.full((60, 80, 3), (40, 160, 60), dtype=np.uint8)
 WHOLE = np.array([0.0, 0, 80, 60])

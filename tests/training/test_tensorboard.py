@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from instseg.training.tensorboard import OVERVIEW, TensorBoard, add_jpeg, as_jpeg, read_scalars
+from instseg.training.tensorboard import OVERVIEW, TensorBoard, add_jpeg, read_scalars
+from instseg.visualization.jpeg import encode_jpeg
 
 
 def test_the_first_group_of_curves_holds_average_precision_and_losses(tmp_path):
@@ -26,7 +27,7 @@ def test_the_first_group_of_curves_holds_average_precision_and_losses(tmp_path):
 def test_settings_fill_the_hparams_tab_and_a_picture_is_a_jpeg(tmp_path):
     logger, picture = TensorBoard(tmp_path), np.full((40, 60, 3), 200, np.uint8)
     logger.log_hyperparams({"optimizer.lr": 0.01, "model.weights": None})
-    add_jpeg(logger.experiment, "val/predictions/00", picture, as_jpeg(picture), 7)
+    add_jpeg(logger.experiment, "val/predictions/00", picture, encode_jpeg(picture), 7)
     logger.finalize("success")
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
     events.Reload()

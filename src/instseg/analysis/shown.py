@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 
 from instseg.analysis.cases import Pictured
-from instseg.analysis.outlines import data_url, outline
 from instseg.analysis.page.content import Shape, Shown, ShownCase, ShownImage
 from instseg.analysis.subject import Subject
+from instseg.analysis.svg_paths import mask_path
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names, plural, visible
+from instseg.visualization.jpeg import data_url, encode_jpeg
 from instseg.visualization.scaling import resized
 
 MAX_SIDE_PX = 1024
@@ -109,13 +110,13 @@ class Showcase:
         found = [
             self._found(run, right.get(image, {}), image) for run, right in zip(self.runs, self.right_of, strict=True)
         ]
-        picture = data_url(resized(pixels, (height, width)))
+        picture = data_url(encode_jpeg(resized(pixels, (height, width))))
         return ShownImage(name, picture, width, height, self._truths(image), found)
 
     def _truths(self, image: int) -> list[Shape]:
         truth, scale = self.runs[0].evaluated.truths[image], self._scales[image]
         return [
-            Shape(outline(rle, scale), self._name(int(label)) + (", crowd" if crowd else ""))
+            Shape(mask_path(rle, scale), self._name(int(label)) + (", crowd" if crowd else ""))
             for rle, label, crowd in zip(truth.rles, truth.labels, truth.iscrowd, strict=True)
         ]
 
@@ -123,7 +124,7 @@ class Showcase:
         prediction, scale = run.evaluated.predictions[image], self._scales[image]
         return [
             Shape(
-                outline(prediction.rles[row], scale),
+                mask_path(prediction.rles[row], scale),
                 f"{self._name(int(prediction.labels[row]))} {prediction.scores[row]:.2f}",
                 is_right,
             )

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from instseg.auditing.report import Thumbnail
-from instseg.auditing.thumbnails import jpeg_of, polygons_of, rows_of
+from instseg.auditing.thumbnails import polygons_of, rows_of
 from instseg.core.categories import category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.text import visible
-from instseg.core.types import Image
+from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.images import read_image
+from instseg.visualization.jpeg import encode_jpeg
+from instseg.visualization.scaling import resized
 
 NUM_PICTURES = 12
 SIDE_PX = 400
@@ -40,7 +42,7 @@ def labelled_gallery(prepared: PreparedDataset) -> list[Thumbnail]:
             picture = _picture(index, image)
         except InstsegError:
             continue
-        pictures.append(Thumbnail(jpeg_of(picture), picture.shape[1], _caption(index, image)))
+        pictures.append(Thumbnail(encode_jpeg(picture), picture.shape[1], _caption(index, image)))
     return pictures
 
 
@@ -84,9 +86,7 @@ def _picture(index: Index, image: int) -> Image:
     """Return (h, w, 3) uint8 RGB, its longer side SIDE_PX."""
     pixels = read_image(index.path(image), index.rotate(image))
     scale = SIDE_PX / max(pixels.shape[:2])
-    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    canvas: Image = np.ascontiguousarray(cv2.resize(pixels, size, interpolation=way).astype(np.uint8))
+    canvas = resized(pixels, (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))))
     labels = index.column("labels")
     parts = [(int(labels[row]), polygons_of(index, row, image)) for row in rows_of(index, image)]
     tinted = canvas.copy()
@@ -94,15 +94,10 @@ def _picture(index: Index, image: int) -> Image:
         cv2.fillPoly(tinted, [_pixels(polygon * scale) for polygon in polygons], category_colour(label), cv2.LINE_AA)
     canvas = cv2.addWeighted(tinted, OPACITY, canvas, 1 - OPACITY, 0).astype(np.uint8)
     for label, polygons in parts:
-        _outline(canvas, [_pixels(polygon * scale) for polygon in polygons], label)
+        lines = [_pixels(polygon * scale) for polygon in polygons]
+        cv2.polylines(canvas, lines, True, category_colour(label), 2, cv2.LINE_AA)
     return canvas
 
 
-def _pixels(
-    polygon: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+def _pixels(polygon: Polygon) -> NDArray[np.int32]:
     return np.round(np.clip(polygon, -SIDE_PX, 2 * SIDE_PX)).astype(np.int32)
-
-
-def _outline(canvas: Image, polygons: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.int32]]], label: int) -> None:
-    cv2.polylines(canvas, list(polygons), True, category_colour(label), 2, cv2.LINE_AA)

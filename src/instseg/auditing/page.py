@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from instseg.core.atomic import write_text_atomically
 from instseg.core.categories import category_colour
 from instseg.core.channels import MAX_CELL, html_text
 from instseg.core.text import MAX_NAMED, plural
+from instseg.visualization.jpeg import data_url
 from instseg.visualization.page.links import Link, links_html
 from instseg.visualization.page.parts import base_style, copy_script
 
@@ -196,6 +196,5 @@ def _figure(thumbnail: Thumbnail) -> str:
 
 
 def _image(thumbnail: Thumbnail) -> str:
-    data = base64.b64encode(thumbnail.jpeg).decode("ascii")
-    caption = html_text(thumbnail.caption)
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{caption}" loading="lazy"><figcaption>{caption}</figcaption>'
+    source, caption = data_url(thumbnail.jpeg), html_text(thumbnail.caption)
+    return f'<img src="{source}" alt="{caption}" loading="lazy"><figcaption>{caption}</figcaption>'

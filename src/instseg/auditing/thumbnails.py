@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PilImage
 from rich.console import Console
 from rich.progress import track
 
 from instseg.auditing.report import AuditReport, Spot, Thumbnail
+from instseg.auditing.thumbnail_drawing import SIDE_PX, draw
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.masks import polygons_to_box, rle_to_bitmask, segmentation_to_rle
+from instseg.core.masks import box_to_polygon, polygons_to_box, rle_to_bitmask, segmentation_to_rle
 from instseg.core.polygons import pixel_polygons
 from instseg.core.records import convert_plain
 from instseg.core.text import visible
@@ -27,20 +25,14 @@ from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.images import read_image
-from instseg.visualization.colours import Colour
+from instseg.visualization.jpeg import encode_jpeg
 from instseg.visualization.sheets import side_by_side
 
 MAX_THUMBNAILS = 4  # of a finding
-SIDE_PX = 280
-JPEG_QUALITY = 80
 MIN_REGION_PX = 40  # smaller shapes are shown with what is around them
 MARGIN = 0.4  # of the longer side of the shape
 MAX_BEYOND = 0.5  # of the longer side of the image: how much is shown of what lies outside
 EDGE_PX = 4
-MARKED: Colour = (255, 45, 85)
-OTHERS: Colour = (255, 214, 10)
-OUTSIDE = 110  # gray of what lies beyond the image
-SMALL_MARK_PX = 10  # a ring is drawn around what is smaller
 
 
 def illustrate(report: AuditReport, prepared: PreparedDataset) -> AuditReport:
@@ -88,7 +80,7 @@ class Painter:
             picture = self.picture(spot) if len(painted) < MAX_THUMBNAILS else None
             if picture is not None:
                 caption = ": ".join(filter(None, (visible(spot.name), spot.detail)))
-                painted.append(Thumbnail(jpeg_of(picture), picture.shape[1], caption))
+                painted.append(Thumbnail(encode_jpeg(picture), picture.shape[1], caption))
         return painted
 
     def picture(self, spot: Spot) -> Image | None:
@@ -151,7 +143,7 @@ def _polygons_of_annotation(annotation: Drawable, image_size: tuple[int, int]) -
         parts = [np.asarray(part, dtype=np.float64).reshape(-1, 2) for part in listed if len(part) >= 2]
         if not parts and isinstance(annotation.bbox, list):
             x, y, width, height = annotation.bbox
-            parts = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], dtype=np.float64)]
+            parts = [box_to_polygon(np.array([x, y, x + width, y + height], dtype=np.float64))]
     except (TypeError, ValueError) as error:
         raise InstsegError(f"cannot be drawn: {error}") from error
     if not parts or not all(np.isfinite(part).all() for part in parts):
@@ -195,58 +187,3 @@ def _region(polygons: Sequence[Polygon], image_size: tuple[int, int]) -> NDArray
     centre = (box[:2] + box[2:]) / 2
     low = np.maximum(centre - grown / 2, np.minimum(0, box[:2] - EDGE_PX))
     return np.concatenate([low, np.minimum(centre + grown / 2, np.maximum(border[2:], box[2:] + EDGE_PX))])
-
-
-def draw(image: Image, region: NDArray[np.float64], marked: Sequence[Polygon], others: Sequence[Polygon]) -> Image:
-    """Draw a region of an image with polygons over it, as lines, so that shapes without any area are seen too.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        region: (4,) xyxy in pixels of the image; it may reach beyond it.
-        marked: polygons in question, in pixels of the image.
-        others: polygons around them.
-
-    Returns:
-        (h, w, 3) uint8 RGB, its longer side SIDE_PX.
-    """
-    x1, y1, x2, y2 = np.floor(region[:2]).astype(int).tolist() + np.ceil(region[2:]).astype(int).tolist()
-    scale = SIDE_PX / max(x2 - x1, y2 - y1)
-    crop = _crop(image, x1, y1, x2, y2)
-    width, height = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    canvas: Image = np.ascontiguousarray(cv2.resize(crop, (width, height), interpolation=way).astype(np.uint8))
-    for polygons, colour, thickness in ((others, OTHERS, 1), (marked, MARKED, 2)):
-        for polygon in polygons:
-            _draw_polygon(canvas, (polygon - (x1, y1)) * scale, colour, thickness)
-    return canvas
-
-
-def _crop(image: Image, x1: int, y1: int, x2: int, y2: int) -> Image:
-    height, width = image.shape[:2]
-    if min(x1, y1) >= 0 and x2 <= width and y2 <= height:
-        return image[y1:y2, x1:x2]
-    crop = np.full((y2 - y1, x2 - x1, 3), OUTSIDE, dtype=np.uint8)
-    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-    if left < right and top < bottom:
-        crop[top - y1 : bottom - y1, left - x1 : right - x1] = image[top:bottom, left:right]
-    return crop
-
-
-def _draw_polygon(canvas: Image, polygon: Polygon, colour: Colour, thickness: int) -> None:
-    """Draw a closed line on a dark rim, which keeps it apart from any image."""
-    limit = 20.0 * SIDE_PX  # OpenCV's coordinates are whole sixteenths in 32 bits
-    points = np.round(np.clip(polygon, -limit, limit) * 16 - 8).astype(np.int32)
-    for ink, width in (((20, 20, 20), thickness + 2), (colour, thickness)):
-        smooth = cv2.LINE_AA if width > 1 else cv2.LINE_8  # a smoothed line of one pixel loses its colour
-        cv2.polylines(canvas, [points], True, ink, width, smooth, shift=4)
-    low, high = polygon.min(axis=0), polygon.max(axis=0)
-    if thickness > 1 and (high - low).max() < SMALL_MARK_PX:
-        centre = np.round(np.clip((low + high) / 2, 0, SIDE_PX)).astype(int).tolist()
-        cv2.circle(canvas, centre, 2 * SMALL_MARK_PX, colour, thickness, cv2.LINE_AA)
-
-
-def jpeg_of(picture: Image) -> bytes:
-    """Encode a picture for the page."""
-    buffer = io.BytesIO()
-    PilImage.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()

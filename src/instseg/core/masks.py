@@ -90,6 +90,12 @@ def polygons_to_box(polygons: Sequence[Polygon]) -> Box:
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
+def box_to_polygon(box: NDArray[np.float64]) -> Polygon:
+    """Return a box (4,) xyxy as a polygon of its corners (4, 2)."""
+    x1, y1, x2, y2 = box
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64)
+
+
 def polygons_to_rle(polygons: Sequence[Polygon], image_size: ImageSize) -> Rle:
     """Rasterise the union of the polygons.
 

@@ -22,10 +22,11 @@ from instseg.data.reading.images import read_image
 from instseg.evaluation.outcomes import outcomes_of
 from instseg.training.picture_budget import PictureBudget
 from instseg.training.progress import progress_of
-from instseg.training.tensorboard import add_jpeg, as_jpeg, tensorboard_of
+from instseg.training.tensorboard import add_jpeg, tensorboard_of
 from instseg.training.trainer_parts import data_of, predictions_of
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_target
+from instseg.visualization.jpeg import encode_jpeg
 from instseg.visualization.outcomes import draw_outcomes
 from instseg.visualization.sheets import contact_sheet, fit, tile_size, wrapped, write_image
 
@@ -172,7 +173,7 @@ class PictureLogger(Callback):
         writer = tensorboard_of(trainer)
         if writer is None:
             return 0
-        jpeg = as_jpeg(picture)
+        jpeg = encode_jpeg(picture)
         add_jpeg(writer, tag, picture, jpeg, trainer.global_step)
         self.budget.bytes += len(jpeg)
         return len(jpeg)

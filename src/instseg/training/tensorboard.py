@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image as PilImage
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -76,13 +74,6 @@ def tensorboard_of(trainer: Trainer) -> SummaryWriter | None:
     return None
 
 
-def as_jpeg(picture: Image) -> bytes:
-    """Return a picture, (H, W, 3) uint8 RGB, as the bytes of a JPEG file."""
-    file = io.BytesIO()
-    PilImage.fromarray(picture).save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
-
-
 def add_jpeg(writer: SummaryWriter, tag: str, picture: Image, jpeg: bytes, step: int) -> None:
     """Write a picture as JPEG, a tenth of the size of the PNG that ``add_image`` writes.
 
@@ -90,7 +81,7 @@ def add_jpeg(writer: SummaryWriter, tag: str, picture: Image, jpeg: bytes, step:
         writer: of the run.
         tag: name of the picture.
         picture: (H, W, 3) uint8 RGB.
-        jpeg: the same, as ``as_jpeg`` returned it.
+        jpeg: the same, encoded.
         step: of the training.
     """
     height, width = picture.shape[:2]

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.box_masks import visible_part
 from instseg.core.masks import rle_to_crop
 from instseg.core.types import Bitmask, Image, ImageSize, Rle
 
@@ -55,6 +56,5 @@ def stretch_mask(box_mask: Bitmask, box: NDArray[np.float64], size: ImageSize) -
     """
     x1, y1, x2, y2 = (round(v) for v in box)
     stretched = cv2.resize(box_mask * np.uint8(255), (max(1, x2 - x1), max(1, y2 - y1)), interpolation=cv2.INTER_LINEAR)
-    left, top = max(x1, 0), max(y1, 0)
-    crop = stretched[top - y1 : max(size[0] - y1, 0), left - x1 : max(size[1] - x1, 0)]
+    crop, left, top = visible_part(stretched, x1, y1, size)
     return (crop >= 128).astype(np.uint8), (left, top)

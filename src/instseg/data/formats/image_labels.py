@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import track
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import bitmask_to_rle, clip_polygon, polygons_to_rle
+from instseg.core.masks import bitmask_to_rle, box_to_polygon, clip_polygon, polygons_to_rle
 from instseg.core.types import ImageSize, Polygon, Rle
-from instseg.data.formats.shapes import Shape, corners_of
+from instseg.data.formats.shapes import Shape
 from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import split_of_folders
 from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
@@ -93,7 +93,7 @@ class ImageLabels:
 
 
 def _parts_of(shape: list[Polygon] | NDArray[np.float64]) -> list[Polygon]:
-    return shape if isinstance(shape, list) else [corners_of(shape)]
+    return shape if isinstance(shape, list) else [box_to_polygon(shape)]
 
 
 def _rle_of(shape: Shape, image_size: ImageSize) -> Rle:

@@ -1,4 +1,4 @@
-"""Polygons from the points, boxes and ellipses that labelling tools write."""
+"""Polygons from the points and ellipses that labelling tools write."""
 
 from __future__ import annotations
 
@@ -41,12 +41,6 @@ def check_polygon(points: Polygon) -> Polygon:
     if len(points) < 3:
         raise InstsegError(f"a polygon needs three points, found {len(points)}")
     return points
-
-
-def corners_of(box: NDArray[np.float64]) -> Polygon:
-    """Return a box (4,) xyxy as a polygon (4, 2)."""
-    x1, y1, x2, y2 = box
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
 
 
 def rotated(points: Polygon, centre: NDArray[np.float64], angle: float) -> Polygon:

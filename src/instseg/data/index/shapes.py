@@ -10,7 +10,7 @@ import numpy as np
 
 from instseg.core.errors import InstsegError
 from instseg.core.holes import cut_holes, holes_of
-from instseg.core.masks import polygon_area, polygons_to_box, rle_area, rle_to_box
+from instseg.core.masks import box_to_polygon, polygon_area, polygons_to_box, rle_area, rle_to_box
 from instseg.core.types import Box, CocoAnnotation, ImageSize, Polygon, Rle
 from instseg.data.index.agreement import annotated_box, area_remark, box_remark, clipped, do_agree, lone_box_remark
 from instseg.data.index.shape_forms import parsed_text, polygon_parts, read_polygon, read_rle
@@ -137,8 +137,7 @@ def _by_rules(polygon: Polygon, image_size: ImageSize, rules: LabelRules) -> Pol
 def _polygon_of_box(box: Box | None) -> Polygon:
     if box is None:
         raise InstsegError("neither segmentation nor bbox")
-    x1, y1, x2, y2 = box
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=np.float64)
+    return box_to_polygon(box)
 
 
 def _check_no_fractions(parts: Sequence[Polygon], image_size: ImageSize) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from instseg.core.errors import InstsegError
-from instseg.core.masks import clip_polygon, polygons_to_rle, segmentation_to_rle
+from instseg.core.masks import box_to_polygon, clip_polygon, polygons_to_rle, segmentation_to_rle
 from instseg.core.types import CocoAnnotation, ImageSize, Rle
 
 MIN_SAME_IOU = 0.8
@@ -99,7 +99,7 @@ def mask_of(annotation: CocoAnnotation, image_size: ImageSize) -> Rle | None:
             return segmentation_to_rle(segmentation, image_size)
         elif box is not None:
             x, y, width, height = map(float, box)
-            polygons = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])]
+            polygons = [box_to_polygon(np.array([x, y, x + width, y + height]))]
         else:
             return None
         inside = [part for polygon in polygons if len(part := clip_polygon(polygon, image_size)) >= 3]

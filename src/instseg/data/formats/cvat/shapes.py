@@ -9,9 +9,10 @@ import numpy as np
 
 from instseg.core.box_masks import crop_to_rle
 from instseg.core.errors import InstsegError
+from instseg.core.masks import box_to_polygon
 from instseg.core.types import ImageSize
 from instseg.data.formats.plain_json import as_number
-from instseg.data.formats.shapes import Shape, check_polygon, corners_of, ellipse, read_points, rotated
+from instseg.data.formats.shapes import Shape, check_polygon, ellipse, read_points, rotated
 from instseg.data.reading.pixel_limits import check_pixels, room_for, size_for_a_mask
 
 SHAPES, OPEN_SHAPES = ("polygon", "box", "ellipse", "mask"), ("polyline", "points", "cuboid", "skeleton")
@@ -35,7 +36,7 @@ def read_shape(shape: Element, image_size: ImageSize | None) -> Shape:
         box = np.array([as_number(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")])
         if not angle:
             return np.sort(box.reshape(2, 2), axis=0).reshape(4)
-        corners = corners_of(box)
+        corners = box_to_polygon(box)
         return [rotated(corners, corners.mean(axis=0), angle)]
     if shape.tag == "ellipse":
         centre = np.array([as_number(shape.get("cx")), as_number(shape.get("cy"))])

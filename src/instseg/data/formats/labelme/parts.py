@@ -13,10 +13,10 @@ from PIL import Image as PilImage
 
 from instseg.core.box_masks import visible_part
 from instseg.core.errors import InstsegError
-from instseg.core.masks import clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
+from instseg.core.masks import box_to_polygon, clip_polygon, polygons_to_box, polygons_to_rle, rle_to_bitmask
 from instseg.core.text import plural, usable_text
 from instseg.core.types import Bitmask, ImageSize, Polygon
-from instseg.data.formats.shapes import check_polygon, corners_of, ellipse, read_points
+from instseg.data.formats.shapes import check_polygon, ellipse, read_points
 from instseg.data.reading.labels import LabelsBuilder
 from instseg.data.reading.pixel_limits import check_pixels, size_for_a_mask
 
@@ -133,4 +133,4 @@ def _paste(crop: Crop, canvas: Bitmask) -> None:
 
 def polygon_of(part: NDArray[np.float64]) -> Polygon:
     """Return a polygon (P, 2) as it is, and a box (4,) xyxy as its corners (4, 2)."""
-    return part if part.ndim == 2 else corners_of(part)
+    return part if part.ndim == 2 else box_to_polygon(part)

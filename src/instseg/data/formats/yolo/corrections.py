@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
-from instseg.core.masks import clip_polygon, polygons_to_rle, rle_to_box
+from instseg.core.masks import box_to_polygon, clip_polygon, polygons_to_rle, rle_to_box
 from instseg.core.polygons import join_polygons, rle_to_polygons
 from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.formats.yolo.layout import find_layout
@@ -90,10 +88,7 @@ def _label(line: str, image_size: ImageSize, names: Mapping[int, str]) -> Label 
 
 def _polygon(row: Row, image_size: ImageSize) -> Polygon:
     shape = row.in_px(image_size)
-    if shape.ndim == 2:
-        return shape
-    x1, y1, x2, y2 = shape
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    return shape if shape.ndim == 2 else box_to_polygon(shape)
 
 
 def _class_of(name: str, names: Mapping[int, str]) -> int | None:

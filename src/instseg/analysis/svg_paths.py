@@ -1,24 +1,19 @@
-"""Masks as paths of an SVG, and images as addresses that hold them."""
+"""Masks as paths of an SVG."""
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PilImage
 
 from instseg.core.polygons import pixel_polygons
 from instseg.core.simplification import simplified
-from instseg.core.types import Image, Rle
+from instseg.core.types import Rle
 from instseg.visualization.scaling import cut_mask
 
-JPEG_QUALITY = 80
 TOLERANCE_PX = 0.6
 
 
-def outline(rle: Rle, scale: float) -> str:
+def mask_path(rle: Rle, scale: float) -> str:
     """Return the edge of a mask as the path of an SVG; "" for an empty mask.
 
     Args:
@@ -32,14 +27,3 @@ def outline(rle: Rle, scale: float) -> str:
 
 def _path(ring: NDArray[np.float64]) -> str:
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in ring.round(1).tolist()) + "Z"
-
-
-def data_url(picture: Image) -> str:
-    """Return an image as a JPEG within its address.
-
-    Args:
-        picture: (H, W, 3) uint8 RGB.
-    """
-    buffer = io.BytesIO()
-    PilImage.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
