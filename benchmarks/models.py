@@ -22,8 +22,8 @@ from training import NUM_CATEGORIES, count_flops, make_inputs, make_optimizer, m
 from comparing import Row, compared, figure, main
 from instseg.app.build_model import build_model
 from instseg.app.compose import compose
-from instseg.app.config import plain
 from instseg.app.memory import keep_freed_memory
+from instseg.app.read_config import plain
 from instseg.core.categories import Categories
 from instseg.core.segmenter import as_module
 

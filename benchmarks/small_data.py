@@ -33,7 +33,8 @@ from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_optimizer
 from instseg.app.compose import compose
-from instseg.app.config import RunConfig, read_run_config
+from instseg.app.config import RunConfig
+from instseg.app.read_config import read_run_config
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.bootstrap import ap_interval

@@ -24,8 +24,8 @@ from training import NUM_CATEGORIES, largest_difference, make_inputs, make_optim
 from comparing import Row, alternately, compared, main
 from instseg.app.build_model import build_model
 from instseg.app.compose import compose
-from instseg.app.config import plain
 from instseg.app.memory import keep_freed_memory
+from instseg.app.read_config import plain
 from instseg.core.categories import Categories
 from instseg.core.segmenter import as_module
 from instseg.models.mask_rcnn import MaskRCNN, build_mask_rcnn

@@ -18,9 +18,9 @@ from instseg.app.build_trainer import build_trainer
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.config import read_run_config
 from instseg.app.earlier_run import of_earlier_run
 from instseg.app.instantiate import build
+from instseg.app.read_config import read_run_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources

@@ -8,8 +8,9 @@ from omegaconf import OmegaConf
 
 from instseg.app import earlier_run
 from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.config import RunConfig, read_run_config
+from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
+from instseg.app.read_config import read_run_config
 
 
 @pytest.fixture(autouse=True)

@@ -18,10 +18,10 @@ from instseg.core.records import (
     convert_record,
     parse_record,
     read_plain,
-    read_plain_yaml,
     read_record,
     write_record,
 )
+from instseg.core.yaml_records import read_plain_yaml
 
 
 class Shelf(Record, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
 from instseg.app.build_trainer import build_trainer
 from instseg.app.conf_folder import CONFIG_DIR
-from instseg.app.config import read_run_config
 from instseg.app.earlier_run import of_earlier_run
+from instseg.app.read_config import read_run_config
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError

@@ -8,8 +8,8 @@ import pytest
 from sweeping import swept
 
 from instseg.app import own_process
-from instseg.app.config import read_run_config
 from instseg.app.job import current_job
+from instseg.app.read_config import read_run_config
 from instseg.core.errors import InstsegError
 from instseg.sweeps.sweep_folder import SweepFolder
 

@@ -21,6 +21,8 @@ from instseg.app.config import (
     PredictConfig,
     RunConfig,
     ServeConfig,
+)
+from instseg.app.read_config import (
     plain,
     read_next_config,
     read_predict_config,

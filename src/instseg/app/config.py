@@ -1,27 +1,31 @@
-"""The composed config as typed values. Beyond this file nobody sees a config of Hydra or OmegaConf.
+"""The settings of each command as typed values, which ``read_config`` makes of the composed config.
 
 Their types are here, their ranges in ``value_ranges``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from instseg.core.errors import InstsegError
 
 Node = dict[str, object]
 """A part of the config as plain containers, such as ``{"_target_": "instseg…", "lr": 0.001}``."""
 
-INVALID = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<key>.*)`", re.DOTALL)
-IN_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false",
-            "object": "keys and values", "array": "a list"}  # fmt: skip
+
+def as_node(content: object) -> Node:
+    """Return a part of the config as keys and values.
+
+    Raises:
+        InstsegError: it is a list, a value or nothing.
+    """
+    if not isinstance(content, Mapping):
+        raise InstsegError(f"expected keys and values, found {content!r}")
+    return {str(key): value for key, value in content.items()}
 
 
 class Name(str):
@@ -146,7 +150,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def trainer_options(self) -> Node:
         """All arguments of Lightning's Trainer, and our own that stand with them."""
-        return _mapping(self.resolved["trainer"])
+        return as_node(self.resolved["trainer"])
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,86 +207,3 @@ RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved"
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
 NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key != "resolved")
 SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")
-Kind = TypeVar("Kind", RunConfig, PredictConfig, NextConfig, ServeConfig)
-
-
-def read_run_config(config: DictConfig) -> RunConfig:
-    """Turn the composed config of ``train.py`` into typed values.
-
-    Raises:
-        InstsegError: a value is missing or of the wrong kind; the message names key, expected and found.
-    """
-    return _read(config, RunConfig)
-
-
-def read_predict_config(config: DictConfig) -> PredictConfig:
-    """Turn the composed config of ``predict.py`` into typed values; raises as ``read_run_config``."""
-    return _read(config, PredictConfig)
-
-
-def read_next_config(config: DictConfig) -> NextConfig:
-    """Turn the composed config of ``instseg next`` into typed values; raises as ``read_run_config``."""
-    return _read(config, NextConfig)
-
-
-def read_serve_config(config: DictConfig) -> ServeConfig:
-    """Turn the composed config of ``instseg serve`` into typed values; raises as ``read_run_config``."""
-    return _read(config, ServeConfig)
-
-
-def plain(config: DictConfig) -> Node:
-    """Return the resolved config as plain containers."""
-    try:
-        return _mapping(OmegaConf.to_container(config, resolve=True))
-    except OmegaConfBaseException as error:
-        raise InstsegError(str(error).splitlines()[0]) from error
-
-
-def _read(config: DictConfig, kind: type[Kind]) -> Kind:
-    content = plain(config)
-    try:
-        return msgspec.convert({**content, "resolved": content}, kind, dec_hook=_to_text)
-    except msgspec.ValidationError as error:
-        raise _explained(error, content) from error
-
-
-def _to_text(kind: type[object], value: object) -> object:
-    """Convert what msgspec does not know: ``Name`` and ``Names``; what is any ``object`` stays."""
-    if kind is object:
-        return value
-    if kind is Names:
-        return Names(_name(entry) for entry in (value if isinstance(value, list) else [value]))
-    return _name(value)
-
-
-def _name(value: object) -> Name:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return Name(value)
-    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
-
-
-def _mapping(content: object) -> Node:
-    if not isinstance(content, Mapping):
-        raise InstsegError(f"expected keys and values, found {content!r}")
-    return {str(key): value for key, value in content.items()}
-
-
-def _explained(error: msgspec.ValidationError, content: Node) -> InstsegError:
-    """Say which key has which value, and what was expected."""
-    match = INVALID.fullmatch(str(error))
-    if match is None:
-        return InstsegError(f"the config: {error}")
-    expected = match["what"].partition(", got ")[0].removeprefix("Expected ").replace("`", "").replace(" | ", " or ")
-    for term, words in IN_WORDS.items():
-        expected = re.sub(rf"\b{term}\b", words, expected)
-    return InstsegError(f"{match['key']}={_value_at(content, match['key'])}: expected {expected}")
-
-
-def _value_at(content: Node, key: str) -> object:
-    found: object = content
-    for part in re.findall(r"[^.\[\]]+", key):
-        if isinstance(found, Mapping):
-            found = found.get(part)
-        elif isinstance(found, list) and part.isdigit():
-            found = found[int(part)]
-    return found

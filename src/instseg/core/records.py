@@ -15,19 +15,16 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import msgspec
-import yaml
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.errors import InstsegError
 from instseg.core.text import printable, utf8_text
 
-NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""Errors of PyYAML for damaged text: of its tags, such as ``!!int`` before a word, errors that are not its own."""
 INVALID = (msgspec.MsgspecError, ValueError, RecursionError)
 OF_FOREIGN_VALUES = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors of values such as tensors, which msgspec takes for mappings where it expects one."""
-MAX_JSON_BYTES, MAX_YAML_BYTES = 2**30, 2**20
-"""More than any file of ours has. PyYAML reads a megabyte in some seconds."""
+MAX_JSON_BYTES = 2**30
+"""More than any file of ours has."""
 MISMATCH = re.compile(r"(?P<what>.*?)(?: - at `(?P<where>.+)`)?", re.DOTALL)
 OUT_OF_RANGE = "Expected "  # such as "Expected `int` >= 0"
 OF_A_KEY = "key` in `"
@@ -71,7 +68,7 @@ def read_record(path: Path, kind: type[Kind], remedy: str) -> Kind:
     Raises:
         RecordError: the file is missing, damaged or of another version.
     """
-    return parse_record(_read_bytes(path, remedy), kind, str(path), remedy)
+    return parse_record(read_bytes(path, remedy), kind, str(path), remedy)
 
 
 def read_plain(path: Path, kind: type[Plain], remedy: str) -> Plain:
@@ -85,38 +82,20 @@ def read_plain(path: Path, kind: type[Plain], remedy: str) -> Plain:
     Raises:
         RecordError: the file is missing or damaged.
     """
-    return convert_plain(_parsed(_read_bytes(path, remedy), str(path), remedy), kind, str(path), remedy)
+    return convert_plain(_parsed(read_bytes(path, remedy), str(path), remedy), kind, str(path), remedy)
 
 
-def read_plain_yaml(path: Path, kind: type[Plain], remedy: str) -> Plain:
-    """Read a yaml file, as ``read_plain`` reads json.
+def read_bytes(path: Path, remedy: str, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """Read a whole file.
 
     Args:
         path: the file.
-        kind: its type, such as ``list[str]``.
         remedy: as in ``read_record``.
+        max_bytes: the largest size that is read.
 
     Raises:
-        RecordError: the file is missing or damaged.
+        RecordError: the file is missing, no regular file, or larger.
     """
-    try:
-        content: object = yaml.load(_read_bytes(path, remedy, MAX_YAML_BYTES), _NoAliases)
-    except NOT_YAML as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RecordError(f"{path}: expected yaml, found a damaged file ({reason}); {remedy}") from error
-    return convert_plain(content, kind, str(path), remedy)
-
-
-class _NoAliases(yaml.SafeLoader):
-    """SafeLoader that refuses aliases, with which a few lines stand for a circle or for more than memory holds."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias, which nothing of ours writes")
-        return super().compose_node(parent, index)
-
-
-def _read_bytes(path: Path, remedy: str, max_bytes: int = MAX_JSON_BYTES) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device read for ever
@@ -233,22 +212,29 @@ def format_record(record: Record) -> str:
 
 def _explained(error: Exception, where: str, remedy: str) -> RecordError:
     """Put msgspec's message into this project's form: file, field, expected, found, what to do."""
-    match = MISMATCH.fullmatch(str(error) or type(error).__name__)
-    what, place = (match["what"], match["where"]) if match else (str(error), None)
-    inside = (place or "").removeprefix("$").removeprefix(".")
-    if kinds := KINDS.fullmatch(what):
-        expected, found = kinds["expected"], kinds["found"]
-    elif absent := ABSENT.fullmatch(what):
-        inside = f"{inside}.{absent['name']}".removeprefix(".")
-        expected, found = "a value", "none"
-    elif unknown := UNKNOWN.fullmatch(what):
-        inside = f"{inside}.{printable(unknown['name'])}".removeprefix(".")
-        expected, found = "no such field", "one"
-    elif what.startswith(OUT_OF_RANGE):
-        expected, found = what.removeprefix(OUT_OF_RANGE), "another"
-    else:
-        expected, found = "a valid record", f"a damaged one ({what})"
-    inside, is_key = inside.removeprefix(OF_A_KEY), inside.startswith(OF_A_KEY)
-    inside = inside.removeprefix("$").removeprefix(".")
+    text = str(error) or type(error).__name__
+    match = MISMATCH.fullmatch(text)
+    what, place = (match["what"], match["where"] or "") if match else (text, "")
+    name, expected, found = _expectation(what)
+    inside = ".".join(filter(None, (_without_root(place), name)))
+    inside, is_key = _without_root(inside.removeprefix(OF_A_KEY)), inside.startswith(OF_A_KEY)
     field = (f"a key of {inside or 'its mapping'}: " if is_key else f"field {inside}: ") if inside or is_key else ""
     return RecordError(f"{where}: {field}expected {expected}, found {found}; {remedy}")
+
+
+def _without_root(place: str) -> str:
+    """Return a path such as ``$.a.b`` without the ``$`` of the whole."""
+    return place.removeprefix("$").removeprefix(".")
+
+
+def _expectation(what: str) -> tuple[str, str, str]:
+    """Return the name of a field that is absent or unknown, else "", then what was expected and what was found."""
+    if kinds := KINDS.fullmatch(what):
+        return "", kinds["expected"], kinds["found"]
+    if absent := ABSENT.fullmatch(what):
+        return absent["name"], "a value", "none"
+    if unknown := UNKNOWN.fullmatch(what):
+        return printable(unknown["name"]), "no such field", "one"
+    if what.startswith(OUT_OF_RANGE):
+        return "", what.removeprefix(OUT_OF_RANGE), "another"
+    return "", "a valid record", f"a damaged one ({what})"

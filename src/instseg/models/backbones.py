@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 from torch import nn
 from torchvision.models.resnet import ResNet
 
 from instseg.core.errors import InstsegError
-from instseg.models.frozen_norms import FrozenNorm
 from instseg.models.names import HALF, STAGES
+from instseg.models.norms import NormLayer, norm_layer
 from instseg.models.residual_blocks import BasicBlock, Body, Bottleneck
 
 DEPTHS: dict[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {  # blocks of each stage
@@ -19,24 +16,6 @@ DEPTHS: dict[str, tuple[type[BasicBlock | Bottleneck], list[int]]] = {  # blocks
     "resnet50": (Bottleneck, [3, 4, 6, 3]),
     "resnet101": (Bottleneck, [3, 4, 23, 3]),
 }
-
-NormLayer = Callable[[int], nn.Module]
-
-
-def group_norm(num_channels: int) -> nn.GroupNorm:
-    """Return GroupNorm of 32 groups (Wu & He, 2018), or of the largest divisor of 32 that divides a narrow layer."""
-    return nn.GroupNorm(math.gcd(32, num_channels), num_channels)
-
-
-def norm_layer(norm: str) -> NormLayer:
-    """Return the constructor of a layer by its name in ``NORMS``."""
-    layers: dict[str, NormLayer] = {
-        "frozen_bn": FrozenNorm,
-        "bn": nn.BatchNorm2d,
-        "gn": group_norm,
-        "sync_bn": nn.SyncBatchNorm,
-    }
-    return layers[norm]
 
 
 class HalfResNet18(ResNet):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
 from instseg.core.types import ImageSize
-from instseg.models.backbones import build_backbone, norm_layer
+from instseg.models.backbones import build_backbone
 from instseg.models.feature_backbone import FeatureBackbone
 from instseg.models.normalize import Normalize, build_normalize
+from instseg.models.norms import norm_layer
 
 
 class FeaturePyramid(nn.Module):

@@ -108,7 +108,7 @@ def freeze_norms(network: GraphModule) -> None:
 
 
 def _pairs(network: GraphModule) -> Iterator[tuple[str, str]]:
-    """Walk through the modules that take the output of one other module, which nothing else reads: their two names."""
+    """Yield the names of two modules, the first of which is the only one to read the output of the second."""
     for node in network.graph.nodes:
         if node.op != "call_module":
             continue

@@ -12,10 +12,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCN
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 
-from instseg.models.backbones import norm_layer
 from instseg.models.linear import linear
 from instseg.models.mask_rcnn_options import AnchorOptions, BoxOptions, MaskOptions, RpnOptions
 from instseg.models.names import STRIDES
+from instseg.models.norms import norm_layer
 from instseg.models.roi_align import MultiScaleRoIAlign
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from instseg.core.records import read_plain, read_plain_yaml
+from instseg.core.records import read_plain
+from instseg.core.yaml_records import read_plain_yaml
 
 CONFIG, METRICS = "config.yaml", "metrics.json"
 REMEDY = "is it the folder of a training that has finished?"

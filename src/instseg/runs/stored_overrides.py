@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from instseg.core.records import RecordError, read_plain_yaml
+from instseg.core.records import RecordError
+from instseg.core.yaml_records import read_plain_yaml
 from instseg.runs.folders import runs_below, time_of_last_state
 from instseg.runs.manifest import MANIFEST, newest_start
 

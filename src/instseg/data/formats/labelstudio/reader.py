@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import json
-import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,71 +9,22 @@ from typing import ClassVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.prediction_mark import IMAGES
-from instseg.core.text import list_names, usable_text
+from instseg.core.text import list_names
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.annotations import read_coco
-from instseg.data.formats.coco.layout import find_annotation_files
 from instseg.data.formats.labelstudio.coco import fix_rotated_images, header_of, without_repeated
+from instseg.data.formats.labelstudio.exports import any_coco, find_exports, folder_of_predictions, holds_tasks
 from instseg.data.formats.labelstudio.images import LabelStudioImages
 from instseg.data.formats.labelstudio.tasks import Task, add_task, read_tasks
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder, split_of
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
-NUM_PROBED = 50  # json files of a folder
-NUM_HEAD_BYTES, NUM_TAIL_BYTES = 1 << 16, 1 << 11
-CONTRIBUTOR = re.compile(rb'"contributor":\s*"Label Studio')
-FILE_NAME = re.compile(rb'"file_name":\s*"(?:[^"]*[/\\])?([^"/\\]*)"')
-UPLOADED = re.compile(rb"(?=\d*[a-f])[0-9a-f]{8}(-|__)")  # not 20240131-120000.jpg
-FOLDER = re.compile(rb'"%s":\s*("(?:[^"\\]|\\.)*")' % IMAGES.encode())
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-OWN_KEYS = (b'"annotations"', b'"completions"', b'"predictions"')
-TASK_KEYS = (b'"data"', b'"result"', b'"completed_by"')
-MIN_KEYS = (b'"annotation_id"', b'"lead_time"')
-
 
 def recognise(root: Path) -> str | None:
     """Describe the exports at ``root`` or one folder below; None when there are none."""
-    files = _find_exports(root)
+    files = find_exports(root)
     return f"{len(files)} Label Studio json ({list_names((file.name for file in files), 2)})" if files else None
-
-
-def _find_exports(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root] if _is_export(root) else []
-    for pattern in ("*.json", "*/*.json"):
-        files = heapq.nsmallest(NUM_PROBED, root.glob(pattern), key=_likeliest)
-        exports = [file for file in files if _is_export(file)]
-        if exports:
-            return sorted(exports)
-    return []
-
-
-def _likeliest(file: Path) -> tuple[bool, str]:
-    """Return a sort key that puts the usual names of exports first."""
-    return not file.name.startswith(("result", "project-")), str(file)
-
-
-def _is_export(file: Path) -> bool:
-    """Recognise an export by the beginning and the end of the file, which may be gigabytes apart."""
-    try:
-        with file.open("rb") as opened:
-            head = _text_of(opened.read(NUM_HEAD_BYTES))
-            opened.seek(max(opened.tell(), file.stat().st_size - NUM_TAIL_BYTES))
-            tail = head[-NUM_TAIL_BYTES:] + opened.read()
-    except OSError:
-        return False
-    if head.startswith(b"["):
-        has_tasks = any(key in head for key in OWN_KEYS) and any(key in head for key in TASK_KEYS)
-        return has_tasks or all(key in tail for key in MIN_KEYS)
-    names = FILE_NAME.findall(head)
-    is_uploaded = bool(names) and sum(1 for name in names if UPLOADED.match(name)) * 2 > len(names)
-    return head.startswith(b"{") and (is_uploaded or CONTRIBUTOR.search(head + tail) is not None)
-
-
-def _text_of(head: bytes) -> bytes:
-    return head.removeprefix(BYTE_ORDER_MARK).lstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +58,12 @@ class LabelStudioReader:
     def exports(self) -> list[Export]:
         """Read every export as it is, with the files of its images, for whoever writes a corrected copy of it."""
         files = self.label_files()
-        images = LabelStudioImages(self._folder, self.images or _folder_of_predictions(files), self.cache_dir)
+        images = LabelStudioImages(self._folder, self.images or folder_of_predictions(files), self.cache_dir)
         return [self._export(file, images) for file in files]
 
     def _export(self, file: Path, images: LabelStudioImages) -> Export:
         content, near, findings = read_json(file), file.parent.relative_to(self._folder).as_posix(), Findings()
-        if _holds_tasks(file):
+        if holds_tasks(file):
             tasks = read_tasks(content, file, self.image_key, findings)
             paths = images.locate([task.image for task in tasks], near, findings)
             return Export(file, content, [(task, paths[task.image]) for task in tasks], {})
@@ -131,7 +78,7 @@ class LabelStudioReader:
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         """Read every export and find its images."""
         exports = self._exports()
-        folder = self.images or _folder_of_predictions(exports.values())
+        folder = self.images or folder_of_predictions(exports.values())
         images = LabelStudioImages(self._folder, folder, self.cache_dir)
         read = {split: self._read(file, images, findings[split]) for split, file in exports.items()}
         _list_same_categories([coco for coco, _ in read.values()])
@@ -147,7 +94,7 @@ class LabelStudioReader:
         if self.root.is_file():
             return {UNSPLIT: self.root}
         check_folder(self.root)
-        files = _find_exports(self.root) or _any_coco(self.root)
+        files = find_exports(self.root) or any_coco(self.root)
         if len(files) == 1:
             return {UNSPLIT: files[0]}
         found: dict[str, Path] = {}
@@ -165,7 +112,7 @@ class LabelStudioReader:
     def _read(self, file: Path, images: LabelStudioImages, findings: Findings) -> tuple[CocoDict, list[Path]]:
         """Read one export; also return the path of each of its images."""
         near = file.parent.relative_to(self._folder).as_posix()
-        if _holds_tasks(file):
+        if holds_tasks(file):
             return self._read_tasks(file, near, images, findings)
         coco = read_coco(file, findings)
         paths = images.locate([image["file_name"] for image in coco["images"]], near, findings)
@@ -190,39 +137,6 @@ class LabelStudioReader:
             image_size = task.image_size or (header.displayed_size if header else None)
             add_task(builder, task, path.name, image_size, findings)
         return builder.coco(categories_of([builder])), list(used)
-
-
-def _folder_of_predictions(exports: Iterable[Path]) -> str | None:
-    """Return the folder of the images that ``predict.py`` gave its tasks; None where there is none here."""
-    for file in exports:
-        try:
-            found = FOLDER.search(file.read_bytes())
-            folder = usable_text(json.loads(found[1])) if found else ""
-        except (OSError, ValueError):  # reading it says what is the matter
-            continue
-        if folder and os.path.isdir(folder):  # noqa: PTH112  (raises for no name)
-            return folder
-    return None
-
-
-def _holds_tasks(file: Path) -> bool:
-    """Tell whether the export is a list of tasks, without parsing all of it."""
-    try:
-        with file.open("rb") as opened:
-            return _text_of(opened.read(NUM_HEAD_BYTES)).startswith(b"[")
-    except OSError as error:
-        raise InstsegError(f"{file}: cannot be read: {error}") from error
-
-
-def _any_coco(root: Path) -> list[Path]:
-    """Find COCO json: an edited export may have nothing left that distinguishes it from others."""
-    try:
-        return find_annotation_files(root)
-    except InstsegError as error:
-        raise InstsegError(
-            f"{root}: no export of Label Studio found: expected result.json (COCO) or project-….json (JSON, JSON-MIN); "
-            f"found {list_names(sorted(path.name for path in root.iterdir()))}"
-        ) from error
 
 
 def _list_same_categories(cocos: Iterable[CocoDict]) -> None:
