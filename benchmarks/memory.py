@@ -22,8 +22,7 @@ from training import full_precision, make_inputs, make_models, make_optimizer, m
 
 from comparing import Row, compared, main
 from instseg.app.memory import keep_freed_memory
-from instseg.core.types import BOX_MASK_SIZE
-from instseg.data.batches import SIZE_DIVISOR
+from instseg.core.types import BOX_MASK_SIZE, SIZE_DIVISOR
 
 BATCH_SIZE, INSTANCES, HEIGHT, WIDTH = 16, 30, 800, 1333
 SAME_LOSS = 0.001  # the mask loss is not computed from the same masks

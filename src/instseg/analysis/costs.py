@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.one_to_one import NONE
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,12 +10,13 @@ import numpy as np
 from instseg.analysis.compared_run import ComparedRun
 from instseg.analysis.difference_numbers import CategoryNumbers, Differences, PartNumbers
 from instseg.analysis.measured import GROUP_DRAWS, GROUPINGS
+from instseg.core.arrays import Floats
 from instseg.core.categories import Categories
 from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.breakdowns import GroupCurves, group_curves
 from instseg.evaluation.estimates import draws_for, ratio_of_sums
 from instseg.evaluation.paired import Paired, paired
-from instseg.evaluation.resampling import Floats, Measure, Weights
+from instseg.evaluation.resampling import Measure, Weights
 from instseg.evaluation.score_curves import ScoreCurve
 from instseg.evaluation.weighted_curves import Curve, category_aps, mean_aps, mean_defined
 

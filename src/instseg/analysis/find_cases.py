@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from instseg.analysis.cases import Case, Kind
 from instseg.analysis.costs import Costs
+from instseg.core.arrays import Rows
 from instseg.evaluation.assignment import Assignment, ious_of
 from instseg.evaluation.confusion import BACKGROUND, Confusion
 from instseg.evaluation.image_details import DetailsPool
 from instseg.evaluation.image_record import MIN_IOU
 from instseg.evaluation.one_to_one import NONE, take_first
-
-Rows = NDArray[np.int64]
 
 
 def find_cases(pool: DetailsPool, assignment: Assignment, confusion: Confusion) -> list[Case]:

@@ -30,7 +30,7 @@ from instseg.app.arguments import complete_arguments, with_weights_of_a_run
 from instseg.app.check_config import checked_run_config
 from instseg.app.check_places import check_run_places
 from instseg.app.command import HYDRA_VERSION
-from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.conf_folder import CONFIG_DIR, PROVIDER
 from instseg.app.flags import refuse_in_a_call
 from instseg.app.job_log import logged
 from instseg.app.suggestions import explain
@@ -42,7 +42,6 @@ from instseg.sweeps.failures import is_disk_full
 from instseg.sweeps.resuming import starts_a_sweep
 
 CTRL_C = 128 + signal.SIGINT
-PROVIDER = "command-line"  # Hydra's name for what --config-dir adds
 
 ConfigDir = str | os.PathLike[str] | None
 """A folder of the user's own configs, with the structure of ``conf``."""

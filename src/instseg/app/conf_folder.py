@@ -8,3 +8,5 @@ PACKAGE = Path(__file__).parents[1]
 INSTALLED, IN_REPOSITORY = PACKAGE / "conf", PACKAGE.parents[1] / "conf"
 
 CONFIG_DIR = INSTALLED if INSTALLED.is_dir() else IN_REPOSITORY
+PROVIDER = "command-line"
+"""Hydra's name for what ``--config-dir`` adds to its search path."""

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-PROVIDER = "command-line"  # Hydra's name for what --config-dir adds
+from instseg.app.conf_folder import PROVIDER
 
 
 @dataclass(frozen=True, slots=True)

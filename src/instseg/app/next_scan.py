@@ -14,7 +14,8 @@ from instseg import __version__
 from instseg.analysis.next_images.scanned import Scan, ScannedImage
 from instseg.analysis.next_images.uncertainty import uncertainty
 from instseg.core.file_states import stamp_of
-from instseg.prediction.folder import Unreadable, as_text
+from instseg.core.text import path_text
+from instseg.prediction.folder import Unreadable
 from instseg.prediction.output import progress_bar
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.twice import look_twice
@@ -56,7 +57,7 @@ def scan_images(
         for count in _looked_at(predictor, new, scan, batch_size):
             progress.advance(task, count)
         progress.update(task, completed=len(paths))
-    return [Unreadable(as_text(path), reason) for path, reason in predictor.unreadable]
+    return [Unreadable(path_text(path), reason) for path, reason in predictor.unreadable]
 
 
 def _looked_at(predictor: Predictor, paths: Sequence[Path], scan: Scan, batch_size: int) -> Iterator[int]:

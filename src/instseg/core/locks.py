@@ -16,7 +16,7 @@ LOCK_POLL_SECONDS = 0.1
 LOCK_REMINDER_SECONDS = 60.0
 LOCK_PATIENCE_SECONDS = 6 * 3600.0
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def exclusive_lock(path: Path, what: str = "") -> Iterator[None]:
                 raise InstsegError(f"waited {now - begun:.0f} s for another process to {doing}; it holds {path}")
             if said == begun or now - said > LOCK_REMINDER_SECONDS:
                 said = now
-                logger.info("waiting for another process to %s", doing)
+                log.info("waiting for another process to %s", doing)
             time.sleep(LOCK_POLL_SECONDS)
         yield
 
@@ -94,6 +94,6 @@ def _try_lock(descriptor: int) -> bool | None:
     except (BlockingIOError, PermissionError):  # held by another process, as Linux and Windows say it
         return False
     except OSError as error:
-        logger.warning("this file system has no locks (%s): do not run two downloads into one cache", error)
+        log.warning("this file system has no locks (%s): do not run two downloads into one cache", error)
         return None
     return True

@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
+
 MARGIN = 1e-6  # of scores to 0 and 1, whose logits are infinite
 KEPT = 0.01
 """Part of the score itself in a recalibrated one, so that a function with level parts keeps the order of detections."""
 
-Floats = NDArray[np.float64]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 MAX_NAME_BYTES = 255  # of file systems
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
@@ -134,3 +136,8 @@ def duration(seconds: float) -> str:
 def utf8_text(text: str) -> str:
     """Return a text with escapes for what UTF-8 has no bytes for, such as parts of file names in another encoding."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def path_text(path: Path) -> str:
+    """Return a path as text, with escapes for the bytes in it that are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

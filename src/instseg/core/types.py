@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # an exported model predicts without torch
     import torch
     from torch import Tensor
 
+SIZE_DIVISOR = 32
+"""Of the sides of a batch's images: the coarsest stride of the stages of a backbone, px."""
 BOX_MASK_SIZE = 112
 """Side M of ``Target.box_masks``: 12.5 kB per instance; 28x28 targets differ from dense ones in 1.8 % of pixels."""
 

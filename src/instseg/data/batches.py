@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from instseg.core.types import BOX_MASK_SIZE, Batch, GroundTruth, Image, ImageSize, Target
-
-SIZE_DIVISOR = 32  # the coarsest stride of the feature pyramid
+from instseg.core.types import BOX_MASK_SIZE, SIZE_DIVISOR, Batch, GroundTruth, Image, ImageSize, Target
 
 
 def pad_images(images: Sequence[Image]) -> tuple[Tensor, list[ImageSize]]:

@@ -21,7 +21,7 @@ from instseg.data.index.columns import Index
 from instseg.data.index.layout import REMEDY, check_index
 from instseg.data.prepared import FINDINGS, SPLITS_FILE, PreparedDataset
 from instseg.data.reading.findings_file import read_findings, write_findings
-from instseg.data.splits.selection import SPLITS
+from instseg.data.reading.labels import SPLITS
 from instseg.data.splits.splits_file import read_splits_file, write_splits_file
 from instseg.data.step_results import IndexedLabels
 

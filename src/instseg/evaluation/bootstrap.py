@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
@@ -22,7 +23,7 @@ from instseg.evaluation.detection_limits import COCO_LIMIT, NO_LIMIT
 from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.intervals import draw, interval, resamples_for
 from instseg.evaluation.matching import AREAS, FOUND, UNMATCHED, Matches, Pool, match, within_areas
-from instseg.evaluation.resampling import Floats, Weights, in_parts
+from instseg.evaluation.resampling import Weights, in_parts
 from instseg.evaluation.weighted_curves import Curve, longest, weighted_precisions
 
 ALL = slice(None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from instseg.core.arrays import Floats
 from instseg.evaluation.bootstrap import ResampledAp
 from instseg.evaluation.boundaries import with_boundaries
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.evaluated import EvaluatedImages
 from instseg.evaluation.image_record import ImageRecord
-from instseg.evaluation.resampling import Floats, Weights
+from instseg.evaluation.resampling import Weights
 from instseg.evaluation.weighted_curves import mean_aps
 
 

@@ -12,8 +12,8 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats, Rows
 from instseg.core.categories import Categories
 from instseg.core.types import ImageSize
 from instseg.evaluation.bootstrap import curves_of
@@ -21,7 +21,7 @@ from instseg.evaluation.detection_limits import NO_LIMIT
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import Boxes, PlacedRecord
 from instseg.evaluation.matching import Pool, match
-from instseg.evaluation.resampling import Floats, Weights
+from instseg.evaluation.resampling import Weights
 from instseg.evaluation.weighted_curves import Curve, mean_aps
 
 NUM_SIZES = 4
@@ -29,8 +29,6 @@ NEIGHBOURS = (0, 2)
 """The most neighbours of the first groups; the last has more."""
 BORDER_PX = 1.0
 """Distance from the border of the image within which an instance counts as cut off by it."""
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(eq=False, frozen=True, slots=True)

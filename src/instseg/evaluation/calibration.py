@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import InstancePool
@@ -14,8 +15,6 @@ from instseg.evaluation.one_to_one import NONE
 from instseg.evaluation.resampling import Weights
 
 NUM_BINS = 10
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(eq=False, slots=True)

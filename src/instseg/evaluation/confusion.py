@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Flags, Rows
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment, ious_of
 from instseg.evaluation.estimates import Estimate, estimates, ratio_of_sums
@@ -18,9 +19,6 @@ from instseg.evaluation.resampling import Measure, Weights
 
 BACKGROUND = 0
 """Label of the row of detections that find nothing, and of the column of instances that are missed."""
-
-Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(eq=False, frozen=True, slots=True)

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from instseg.core.arrays import Flags, Floats, Rows
 from instseg.evaluation.error_types import CLASSIFICATION, LOCALISATION, MISSED, TYPES, TypedErrors
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.image_details import DetailsPool
-from instseg.evaluation.resampling import Floats, Weights, in_parts
+from instseg.evaluation.resampling import Weights, in_parts
 from instseg.evaluation.weighted_curves import Curve, weighted_precisions
 
 RECALLS = np.arange(101) / 100  # of which ten differ from COCO's in their last bit
 FALSE_POSITIVES, FALSE_NEGATIVES = "false positives", "false negatives"
-
-Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Flags, Rows
 from instseg.evaluation.detection_limits import NO_LIMIT
 from instseg.evaluation.image_details import NEAR_IOU, DetailsPool
 from instseg.evaluation.image_record import MIN_IOU, Overlaps
@@ -24,9 +25,6 @@ RIGHT, CLASSIFICATION, LOCALISATION, BOTH, DUPLICATE, BACKGROUND, MISSED = (
 TYPES = (CLASSIFICATION, LOCALISATION, BOTH, DUPLICATE, BACKGROUND, MISSED)
 OF_DETECTIONS = (RIGHT, *TYPES[:-1])
 """Types by their number in ``TypedErrors.types``."""
-
-Rows = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(eq=False, slots=True)

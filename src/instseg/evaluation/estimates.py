@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.evaluation.chance import MIN_IMAGES
 from instseg.evaluation.intervals import draw, interval, resamples_for
-from instseg.evaluation.resampling import Floats, Measure, Weights
+from instseg.evaluation.resampling import Measure, Weights
 
 
 @dataclass(frozen=True, slots=True)

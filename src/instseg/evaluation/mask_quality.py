@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.estimates import Estimate, estimates, ratios
@@ -17,8 +18,6 @@ from instseg.evaluation.resampling import Weights
 ALL = "all"
 PANOPTIC_IOU = 0.5
 """A match needs more than this, so that no two segments of a partition can match one."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

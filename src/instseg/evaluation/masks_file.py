@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.masks import segmentation_to_rle
@@ -32,8 +33,6 @@ from instseg.evaluation.image_details import Boxes
 
 FILE_NAME = "test_masks.npz"
 FORMAT = 1
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Rows
 from instseg.evaluation.image_record import MIN_IOU, ImageRecord, Overlaps
 
 IOU_THRESHOLDS = np.linspace(MIN_IOU, 0.95, 10)
@@ -22,7 +23,6 @@ AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**
 UNMATCHED, IGNORED, FOUND = 0, 1, 2
 STEP_SIZE = 2048  # detections
 
-Rows = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 

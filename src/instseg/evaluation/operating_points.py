@@ -6,21 +6,19 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats, Rows
 from instseg.core.categories import Categories
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.estimates import Estimate, estimates
 from instseg.evaluation.goal import F1, PRECISION, RECALL, Goal
 from instseg.evaluation.image_details import InstancePool
-from instseg.evaluation.resampling import Floats, Weights, in_parts
+from instseg.evaluation.resampling import Weights, in_parts
 from instseg.evaluation.score_curves import Counted, ScoreCurve
 
 NOTHING = Estimate(math.nan, math.nan, math.nan)
 THRESHOLDS_DRAWN = 500
 """Thresholds of a category to choose from on each draw of the images, so that a validation is not long."""
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from instseg.core.arrays import Floats
 from instseg.evaluation.chance import is_beyond_chance
 from instseg.evaluation.estimates import Estimate, estimates
-from instseg.evaluation.resampling import Floats, Measure, Weights
+from instseg.evaluation.resampling import Measure, Weights
 
 
 @dataclass(frozen=True, slots=True)

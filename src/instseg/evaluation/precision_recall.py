@@ -7,15 +7,11 @@ computed only at detections that overlap ground truth; the others enter it by th
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from instseg.core.arrays import Counts, Flags, Floats
 from instseg.evaluation.detection_limits import COCO_LIMIT, DETECTION_LIMITS
 from instseg.evaluation.matching import FOUND, IOU_THRESHOLDS, UNMATCHED, Matches, Pool
 from instseg.evaluation.weighted_curves import RECALLS
-
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 def precision_and_recall(

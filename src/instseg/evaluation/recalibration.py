@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from instseg.core.arrays import Floats
 from instseg.core.recalibration import Isotonic, Recalibration, Temperature, logits, recalibrated
 from instseg.evaluation.calibration import Scored, expected_error
 
 TEMPERATURES = 0.05, 20.0
 NUM_FOLDS = 5
-
-Floats = NDArray[np.float64]
 
 
 Fit = Callable[[Floats, NDArray[np.bool_]], Recalibration]

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
+
 Weights = NDArray[np.int64]
 """(resamples, images), the number of times each image counts."""
-Floats = NDArray[np.float64]
 Measure = Callable[[Weights], Floats]
 """Returns (resamples, …) for weights (resamples, images); NaN where undefined."""
 CHUNK = 4_000_000  # numbers in the largest arrays, 32 MB each

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
+from instseg.core.arrays import Floats, Rows
 from instseg.evaluation.assignment import Assignment
 from instseg.evaluation.estimates import ratios
 from instseg.evaluation.image_details import InstancePool
 from instseg.evaluation.one_to_one import NONE
-from instseg.evaluation.resampling import Floats, Measure, Weights
-
-Rows = NDArray[np.int64]
+from instseg.evaluation.resampling import Measure, Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from instseg.evaluation.resampling import Floats, in_parts
+from instseg.core.arrays import Counts, Floats
+from instseg.evaluation.resampling import in_parts
 
 RECALLS = np.linspace(0, 1, 101)
 """Recalls at which COCO reads a precision-recall curve."""
-
-Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from instseg.core.segmenter import Suppression
+from instseg.core.types import SIZE_DIVISOR
 from instseg.models.roi_align import MultiScaleRoIAlign
 from instseg.models.roi_heads import RoIHeads
 from instseg.models.rpn import RegionProposalNetwork
 
-SIZE_DIVISOR = 32
 NO_BOX = -1.0
 """The score of a row that holds no box: below every threshold."""
 MIN_DETECTION_PX = 1e-2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -103,8 +102,3 @@ class PredictionFolder:
             write_record(self.path / RECORD, record)
         except OSError as error:
             raise InstsegError(f"output={self.path} cannot be written to: {error}") from error
-
-
-def as_text(path: Path) -> str:
-    """Return a path as text, with escapes for the bytes in it that are no UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -18,9 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
+from instseg.core.text import path_text
 from instseg.core.types import Image, Prediction
 from instseg.data.reading.image_files import Source, find_images
-from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable, as_text
+from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.summary import PredictSummary, print_start
 from instseg.prediction.thresholds import AUTO, Thresholds, choose_thresholds
@@ -94,7 +95,7 @@ def write_predictions(
     model = run_identity(identity or {}, predictor.categories, thresholds)
     run = PredictionRun(output.absolute(), image_folder or source_folder(source, paths), predictor.categories, model)
     record = PredictionRecord(
-        writes=folder.writes, save=list(chosen), image_folder=as_text(run.image_folder), model=model
+        writes=folder.writes, save=list(chosen), image_folder=path_text(run.image_folder), model=model
     )
     images = _images(predictor, paths, run.image_folder, options, thresholds)
     threads, console = WriterThreads(run, list(chosen.values())), console or Console()
@@ -212,7 +213,7 @@ def _finish(
                 state="interrupted" if interrupted else "done",
                 num_images=num_images,
                 num_instances=counts,
-                unreadable=[Unreadable(as_text(path), reason) for path, reason in predictor.unreadable],
+                unreadable=[Unreadable(path_text(path), reason) for path, reason in predictor.unreadable],
             )
         )
     return PredictSummary(

@@ -13,8 +13,9 @@ import msgspec
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
+from instseg.core.text import path_text
 from instseg.core.types import Prediction
-from instseg.prediction.folder import RECORD, PredictionFolder, PredictionRecord, as_text
+from instseg.prediction.folder import RECORD, PredictionFolder, PredictionRecord
 from instseg.prediction.source_image import SourceImage
 from instseg.prediction.writers.choice import checked_names
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
@@ -60,7 +61,7 @@ def save_predictions(found: Sequence[Found], model: ModelFacts, folder: Path, fo
     root = Path(os.path.commonpath([path.parent for path in paths]))
     run = PredictionRun(output, root, model.categories, dict(model.identity))
     record = PredictionRecord(
-        writes=owned.writes, save=list(chosen), image_folder=as_text(root), model=dict(model.identity)
+        writes=owned.writes, save=list(chosen), image_folder=path_text(root), model=dict(model.identity)
     )
     owned.claim(record)
     _write(found, paths, WriterThreads(run, list(chosen.values())))

@@ -26,7 +26,8 @@ from instseg.visualization.curves import plot_curves
 log = logging.getLogger(__name__)
 
 
-def _data(trainer: Trainer) -> InstanceDataModule:
+def data_module_of(trainer: Trainer) -> InstanceDataModule:
+    """Return our data module, which the trainer was given."""
     data = data_of(trainer)
     assert isinstance(data, InstanceDataModule)
     return data
@@ -84,7 +85,7 @@ class ImageResultsWriter(Callback):
         coco = metrics_of(module).of_kind(CocoMaskMetrics)
         if coco is None:
             return
-        data = _data(trainer)
+        data = data_module_of(trainer)
         index = data.prepared.indices[split]
         names = {index.image_id(i): index.file_name(i) for i in range(len(index))}
         file_names = [names[record.image_id] for record in coco.measured]

@@ -17,13 +17,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from instseg.core.categories import Categories
 from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Image, Prediction
-from instseg.data.datamodule import InstanceDataModule
 from instseg.data.reading.images import read_image
 from instseg.evaluation.outcomes import outcomes_of
+from instseg.training.callbacks import data_module_of
 from instseg.training.picture_budget import PictureBudget
 from instseg.training.progress import progress_of
 from instseg.training.tensorboard import add_jpeg, tensorboard_of
-from instseg.training.trainer_parts import data_of, predictions_of
+from instseg.training.trainer_parts import predictions_of
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_target
 from instseg.visualization.jpeg import encode_jpeg
@@ -86,7 +86,7 @@ class PictureLogger(Callback):
         if self._shown_training_batch:
             return
         self._shown_training_batch = True
-        categories = _data(trainer).categories
+        categories = data_module_of(trainer).categories
         self._publish(trainer, "train/batch", training_sheet(batch, categories, self.colour_by))
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -137,7 +137,7 @@ class PictureLogger(Callback):
         self._drawing_seconds += time.perf_counter() - start
 
     def _draw_images(self, trainer: Trainer, predictions: Sequence[Prediction], batch: Batch, split: str) -> None:
-        data = _data(trainer)
+        data = data_module_of(trainer)
         index = data.prepared.indices[split]
         for prediction, truth in zip(predictions, batch.ground_truth, strict=True):
             if len(self._drawn) >= self.num_images:
@@ -198,9 +198,3 @@ def training_sheet(batch: Batch, categories: Categories, colour_by: ColourBy = "
 
 def _split(trainer: Trainer) -> str:
     return "test" if trainer.testing else "val"
-
-
-def _data(trainer: Trainer) -> InstanceDataModule:
-    data = data_of(trainer)
-    assert isinstance(data, InstanceDataModule)
-    return data

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from instseg.analysis.label_errors.groups import merged, split
-from instseg.analysis.label_errors.judged_image import Floats, JudgedImage
+from instseg.analysis.label_errors.judged_image import JudgedImage
 from instseg.analysis.label_errors.pairs import MIN_SCORE, Scores, bad_polygon, no_object, unlabelled, wrong_category
 from instseg.analysis.label_errors.suspicion import Suspicion, ranked
 from instseg.analysis.label_errors.trust import trusts
 from instseg.analysis.label_errors.usual import Owned, findability, misfit
+from instseg.core.arrays import Floats
 from instseg.evaluation.evaluated import EvaluatedImages
 
 

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from instseg.core.arrays import Floats
 from instseg.core.types import GroundTruth, Prediction
 from instseg.evaluation.image_record import mask_areas, mask_ious
 
 FITS = 0.5
 """IoU from which a detection is of the object that a label is of."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

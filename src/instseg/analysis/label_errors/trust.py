@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.evaluation.assignment import assign
 from instseg.evaluation.evaluated import EvaluatedImages
 from instseg.evaluation.image_details import DetailsPool, ImageDetails
@@ -22,8 +23,6 @@ MIN_DETECTIONS = 300
 """Of a category, to be calibrated by itself."""
 TIE_BREAK = 0.02
 """Weight of the score itself, which ranks detections that are equally often right."""
-
-Floats = NDArray[np.float64]
 
 
 def trusts(evaluated: EvaluatedImages) -> list[Floats]:

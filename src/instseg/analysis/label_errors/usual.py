@@ -14,6 +14,7 @@ from scipy.special import logit
 from scipy.stats import t as student
 
 from instseg.analysis.label_errors.judged_image import FITS, JudgedImage
+from instseg.core.arrays import Floats
 
 MIN_ALIKE = 100
 MAX_BINS = 4
@@ -24,8 +25,6 @@ MARGIN = 1e-3  # of IoUs to 0 and 1, whose logits are infinite
 TAIL = 4
 """Degrees of freedom of Student's t, whose tails are as heavy as those of IoUs with right labels."""
 TO_DEVIATION = 1.4826  # of the median absolute deviation of a normal distribution
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

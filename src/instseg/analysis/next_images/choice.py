@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
+
 FLOOR = 0.1
 """Weight of the least uncertain image; the most uncertain has 1. An image of a new kind, on which the model finds
 nothing and is sure of it, still has a chance."""
 
-Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
 Integers = NDArray[np.int64]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from instseg.core.arrays import Floats
 from instseg.core.types import Prediction
 from instseg.evaluation.one_to_one import NONE, take_first
 
@@ -19,8 +20,6 @@ MIN_SCORE = 0.1
 """Detections below count nowhere: an untrained network has hundreds."""
 MIN_IOU = 0.3
 """Of the masks of one object in the two predictions."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ METHOD = "rarest category first, in turns, by sha256"  # part of the fingerprint
 
 CocoJson = dict[str, Any]  # a COCO json with all its fields: licenses, flickr_url, …
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class _SelectedImage(msgspec.Struct):
@@ -159,7 +159,7 @@ def _select_from(coco: CocoJson, source: str, splits: Iterable[str], recipe: Rec
 def _read_reduced(archive: Path, source: str, recipe: Recipe, categories: list[CocoJson] | None) -> CocoJson:
     """Read the json of a source with only the recipe's categories; ``categories``: those of the other source."""
     member = f"annotations/instances_{source}.json"
-    logger.info("reading %s, once", member)
+    log.info("reading %s, once", member)
     (path,) = extract_zip_members(archive, [member], archive.parent)
     coco = _parse(path, categories)
     path.unlink()

@@ -51,7 +51,7 @@ METHOD = "classes in turns, by sha256 of the id's first digit and of the id"  # 
 GONE = ("status 404 ", "status 410 ")  # how the reasons of failures begin
 FEW_GONE = 8  # if more are gone, and more than half of those requested, the URL is wrong
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def prepare_openimages(
@@ -151,7 +151,7 @@ def _write_candidates(layout: Layout, recipe: Recipe, server: OpenImagesServer) 
     official = server.fetch_files(dict.fromkeys(layout.official_tables.values(), check), "Open Images annotations")
     write_classes(layout.classes(CANDIDATES), classes)
     for path, table in zip(official, layout.tables(CANDIDATES).values(), strict=True):
-        logger.info("reading %s, once", path)
+        log.info("reading %s, once", path)
         filter_table(path, table, "LabelName", classes)
 
 
@@ -180,7 +180,7 @@ def _fetch_images(
             break
     if gone:
         names = list_names(sorted(gone))
-        logger.warning("openimages: %d %s images are gone and were replaced: %s", len(gone), split, names)
+        log.warning("openimages: %d %s images are gone and were replaced: %s", len(gone), split, names)
     return wanted
 
 
@@ -197,7 +197,7 @@ def _fetch_masks(
     lacking = {failure.path.name.partition("_")[0] for failure in failures}
     if lacking:
         names = list_names(failure.path.name for failure in failures)
-        logger.warning(
+        log.warning(
             "openimages: %d masks are not in their archives; their images are left out: %s", len(failures), names
         )
     for split, image_ids in chosen.items():

@@ -25,12 +25,11 @@ from instseg.core.new_folders import new_folder
 from instseg.core.sealed_folders import made_once_and_whole
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage, Image
 from instseg.data.builtin.shapes_drawing import CATEGORIES, Shape, compose, render
+from instseg.data.reading.labels import SPLITS
 from instseg.data.reading.option_values import typed
 
 GENERATOR_VERSION = 3
 """Increment it whenever the same parameters give other files: it is part of the name of the cache folder."""
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ STOP_SECONDS = 0.5  # wait for threads when stopped; those stuck on a socket are
 MAX_WAIT_SECONDS = 60.0  # longest pause between two attempts, whatever Retry-After says
 PROGRESS_BYTES = 1 << 20  # an attempt that received this much new data resets the count of retries
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class _StoppedError(Exception):
@@ -71,7 +71,7 @@ def download_files(
     if pending:
         session = _Session(pending, report, num_retries, timeout_seconds, backoff_seconds)
         session.run(min(num_threads, len(pending)), title)
-        logger.info("%s: %s", title, report.summary())
+        log.info("%s: %s", title, report.summary())
     return report
 
 
@@ -204,7 +204,7 @@ class _Session:
                 num_failed += 1
                 if num_failed > self.num_retries:
                     return f"{failure} (tried {plural(num_failed, 'time')})"
-                logger.info("%s: %s; trying again", job.url, failure)
+                log.info("%s: %s; trying again", job.url, failure)
                 self._pause(num_failed, failure.wait_seconds)
 
     def _pause(self, num_failed: int, wait_seconds: float) -> None:

@@ -19,7 +19,7 @@ from instseg.data.fetch.http_requests import PermanentError, TransientError, ope
 from instseg.data.fetch.http_resume import Part
 from instseg.data.fetch.jobs import Download, DownloadReport
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 1 << 17  # minimum request of ``RemoteFile``
 
@@ -66,7 +66,7 @@ def run_tasks(
     if tasks:
         of_path = {job.path: task for job, task in tasks.items()}
         _RangeSession(deque(tasks), report, **retries, tasks=of_path).run(min(num_threads, len(tasks)), title)
-        logger.info("%s: %s", title, report.summary())
+        log.info("%s: %s", title, report.summary())
     return report
 
 

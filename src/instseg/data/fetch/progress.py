@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 LOG_SECONDS = 30.0  # interval of the log lines without a terminal
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -44,6 +44,6 @@ def show_progress(title: str, num_files: int) -> Iterator[Callable[[int, float, 
             bar.update(task, completed=num_done + in_progress, detail=detail)
             if bar.disable and now - logged >= LOG_SECONDS:
                 logged = now
-                logger.info("%s: %s", title, detail)
+                log.info("%s: %s", title, detail)
 
         yield show

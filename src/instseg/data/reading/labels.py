@@ -13,6 +13,7 @@ from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import CocoAnnotation, CocoCategory, CocoDict, CocoImage, ImageSize, Polygon, Rle
 from instseg.data.reading.findings import Findings
 
+SPLITS = ("train", "val", "test")
 UNSPLIT = "all"
 """The name of the only split of labels that have no splits."""
 

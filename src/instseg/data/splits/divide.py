@@ -13,13 +13,13 @@ from instseg.core.types import CocoDict
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import common_root, prefix_from
 from instseg.data.reading.frames import Headers
-from instseg.data.reading.labels import UNSPLIT, Labels
+from instseg.data.reading.labels import SPLITS, UNSPLIT, Labels
 from instseg.data.splits.additions import check_some_left, join_train, set_apart
 from instseg.data.splits.grouping import group_images
 from instseg.data.splits.merge import merge_labels
 from instseg.data.splits.name_groups import SIMILAR
 from instseg.data.splits.ratio_and_folds import fold_images, split_images
-from instseg.data.splits.selection import SPLITS, Selection
+from instseg.data.splits.selection import Selection
 from instseg.data.splits.splits_file import UNUSED, apply_splits_file, listed_names
 from instseg.data.splits.usable import UsableImages
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import get_type_hints
 
 from instseg.core.errors import InstsegError
+from instseg.data.reading.labels import SPLITS
 from instseg.data.reading.option_values import given_path, typed
 from instseg.data.splits.name_groups import SIMILAR, compile_pattern
 from instseg.data.splits.ratio_and_folds import check_folds
 
-SPLITS = ("train", "val", "test")
 PREDICTIONS = ("train", "any", "leave_out")
 SPLIT_RATIO = {"train": 0.7, "val": 0.15, "test": 0.15}
 

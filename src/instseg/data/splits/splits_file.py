@@ -12,9 +12,9 @@ from instseg.core.errors import InstsegError
 from instseg.core.records import Record, convert_record, read_record
 from instseg.core.text import list_names, plural
 from instseg.core.types import CocoDict
+from instseg.data.reading.labels import SPLITS
 from instseg.data.reading.option_values import given_path
 from instseg.data.splits.select import select_images
-from instseg.data.splits.selection import SPLITS
 
 UNUSED = "unused"
 """The list of images that belong to no split on purpose."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -15,6 +14,7 @@ from instseg.core.channels import xml_text
 from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
 from instseg.core.prediction_mark import DIGEST, IMAGES, labelstudio_digest
+from instseg.core.text import path_text
 from instseg.prediction.writers.labelstudio_regions import Control, Region, mean_score, polygon_region
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
@@ -74,16 +74,11 @@ class LabelStudio(Writer):
             "data": {
                 IMAGE: f"/data/local-files/?d={quote(path)}",
                 DIGEST: labelstudio_digest(result),
-                IMAGES: _as_text(self.run.image_folder),
+                IMAGES: path_text(self.run.image_folder),
             },
             "predictions": [prediction] if result else [],
             "meta": {"instseg": dict(self.run.identity)},
         }
-
-
-def _as_text(path: Path) -> str:
-    """Return a path as text, with escapes for the bytes in it that are no UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _label_config(run: PredictionRun) -> str:
@@ -100,7 +95,7 @@ def _label_config(run: PredictionRun) -> str:
 
 
 def _how_to(run: PredictionRun) -> str:
-    folder, above = (_as_text(path) for path in (run.image_folder, run.image_folder.parent))
+    folder, above = (path_text(path) for path in (run.image_folder, run.image_folder.parent))
     return textwrap.dedent(
         f"""\
         1. Start Label Studio so that it may show the images from where they are:

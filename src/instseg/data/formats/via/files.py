@@ -16,6 +16,7 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.text import usable_text
+from instseg.data.formats.plain_json import as_object
 from instseg.data.reading.findings import Findings
 
 CSV_COLUMNS = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
@@ -78,7 +79,7 @@ def read_entries(path: Path, findings: Findings) -> list[Entry]:
     images = content.get("_via_img_metadata", content)
     if not isinstance(images, dict):
         raise InstsegError(f"{path}: _via_img_metadata is not an object but {type(images).__name__}")
-    options = _options(_object(content.get("_via_attributes")).get("region"))
+    options = _options(as_object(content.get("_via_attributes")).get("region"))
     return list(_entries_of_json(images, options, path, findings))
 
 
@@ -86,7 +87,7 @@ def _entries_of_json(
     images: Mapping[str, object], options: Mapping[str, Mapping[str, object]], path: Path, findings: Findings
 ) -> Iterator[Entry]:
     for key, entry in images.items():
-        image = _object(entry)
+        image = as_object(entry)
         regions = image.get("regions")
         listed = list(regions.values()) if isinstance(regions, dict) else regions  # an object in version 1
         name = usable_text(image.get("filename"))
@@ -95,8 +96,8 @@ def _entries_of_json(
             continue
         size = image.get("size")
         read = [
-            Region(_object(_object(r).get("shape_attributes")), _named(_object(r).get("region_attributes"), options))
-            for r in listed
+            Region(as_object(region.get("shape_attributes")), _named(region.get("region_attributes"), options))
+            for region in map(as_object, listed)
         ]
         yield Entry(name, size if type(size) is int else None, read)
 
@@ -112,7 +113,7 @@ def _entries_of_csv(path: Path, findings: Findings) -> Iterator[Entry]:
             name = usable_text(",".join(parts))  # VIA does not quote commas in it
             if not name:
                 raise ValueError("no filename")
-            region = Region(_object(json.loads(shape)), _object(json.loads(attributes)))
+            region = Region(as_object(json.loads(shape)), as_object(json.loads(attributes)))
         except (ValueError, RecursionError) as error:
             findings.add("label_invalid", f"{path}: row {number}: {error}")
             continue
@@ -134,22 +135,22 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _entries_of_version_3(content: Mapping[str, object], path: Path, findings: Findings) -> Iterator[Entry]:
     """Read version 3. A view shows one file or several to compare; regions of the latter have no definite image."""
-    files, views = _object(content["file"]), _object(content["view"])
-    declared = {key: _object(value) for key, value in _object(content.get("attribute")).items()}
+    files, views = as_object(content["file"]), as_object(content["view"])
+    declared = {key: as_object(value) for key, value in as_object(content.get("attribute")).items()}
     names = {key: usable_text(value.get("aname")) or key for key, value in declared.items()}
     options = _options(declared)
     regions: dict[str, list[Region]] = {view: [] for view in views}
-    for key, region in _object(content["metadata"]).items():
-        view, place = str(_object(region).get("vid")), _object(region).get("xy")
-        if not isinstance(place, list) or _object(region).get("z") or view not in regions:
+    for key, region in as_object(content["metadata"]).items():
+        view, place = str(as_object(region).get("vid")), as_object(region).get("xy")
+        if not isinstance(place, list) or as_object(region).get("z") or view not in regions:
             findings.add("label_invalid", f"{path}: {key[:80]!r} is not a region of an image")
         elif place:
-            values = _named(_object(region).get("av"), options)
+            values = _named(as_object(region).get("av"), options)
             attributes = {names.get(key, key): value for key, value in values.items()}
             regions[view].append(Region(_shape_of_version_3(place), attributes))
     for view, shown_files in views.items():
-        listed = _object(shown_files).get("fid_list")
-        file = _object(files.get(str(listed[0]))) if isinstance(listed, list) and len(listed) == 1 else {}
+        listed = as_object(shown_files).get("fid_list")
+        file = as_object(files.get(str(listed[0]))) if isinstance(listed, list) and len(listed) == 1 else {}
         name = usable_text(file.get("fname")) or usable_text(file.get("src"))
         if name:
             yield Entry(name, None, regions[view])
@@ -168,18 +169,13 @@ def _shape_of_version_3(place: list[object]) -> dict[str, object]:
 
 def _options(declared: object) -> dict[str, Mapping[str, object]]:
     """Return the options of each attribute that is a list: id -> displayed text."""
-    return {key: _object(_object(value).get("options")) for key, value in _object(declared).items()}
+    return {key: as_object(as_object(value).get("options")) for key, value in as_object(declared).items()}
 
 
 def _named(attributes: object, options: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """Replace options whose id is a number by their displayed text."""
-    named = dict(_object(attributes))
+    named = dict(as_object(attributes))
     for key, value in named.items():
         if isinstance(value, str) and value.isdecimal():
             named[key] = usable_text(options.get(key, {}).get(value)) or value
     return named
-
-
-def _object(value: object) -> Mapping[str, object]:
-    """Return a json object as it is, anything else as an empty one."""
-    return value if isinstance(value, dict) else {}
