@@ -60,7 +60,7 @@ def copying(exported: Exported, openvino_file: Path, monkeypatch: pytest.MonkeyP
         for file in files[path.suffix]:
             shutil.copy(file, path.with_suffix(file.suffix))
 
-    monkeypatch.setattr(formats.Format, "writer", lambda self: copy)
+    monkeypatch.setattr(formats.Lazy, "load", lambda self: copy)
 
 
 def test_an_exported_network_finds_the_same_on_images_of_all_sizes(exported):
@@ -196,11 +196,11 @@ def test_a_missing_package_is_named_with_its_extra(exported, openvino_file, monk
 
 
 def test_an_export_says_which_package_it_lacks():
-    missing = replace(FORMATS["onnx"], packages=("onnx", "no_such_package"))
+    missing = replace(FORMATS["onnx"].write, packages=("onnx", "no_such_package"))
     with pytest.raises(
         InstsegError, match=r'format=onnx: no_such_package not installed: pip install "instseg\[onnx\]"'
     ):
-        missing.check_installed("onnx")
+        missing.check_installed("format=onnx")
 
 
 @pytest.mark.usefixtures("copying")
@@ -211,3 +211,8 @@ def test_before_a_training_its_network_is_exported_and_left_as_it_was(exported):
     assert model.training
     with pytest.raises(InstsegError, match="FindsColours cannot be exported: expected a method as_graph"):
         check_export(FindsColours(), "onnx", 96, 128)
+
+
+def test_a_format_without_int8_says_which_has_it():
+    with pytest.raises(InstsegError, match="quantize=int8: format=onnx has none; use format=openvino"):
+        FORMATS["onnx"].check_installed("onnx", in_int8=True)

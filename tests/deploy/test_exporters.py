@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from deploy_factories import CATEGORIES, FEW_ROIS, trained_model, untrained
 from onnxscript import opset18 as op
 
+import instseg
+from instseg.core.errors import InstsegError
+from instseg.core.types import Image
 from instseg.deploy.agreement import MIN_MASK_IOU_UNTRAINED, compare
+from instseg.deploy.early_check import check_export
 from instseg.deploy.export import Comparison, export
+from instseg.deploy.formats import FORMATS
 from instseg.deploy.suppression import suppress_in_torch
 from instseg.deploy.trial_images import made_images, trial_images
 from instseg.models.mask_rcnn import build_mask_rcnn
+from instseg.models.torchvision_backbone import TorchvisionBackbone
 from instseg.prediction.exported import INPUT, OUTPUTS, ExportedNetwork, open_in_runtime
 from instseg.prediction.torch_network import TorchNetwork
 
@@ -23,24 +30,57 @@ NETWORKS = {
     "r18fpn": {"backbone": "resnet18"},
     "r50fpn": {"backbone": "resnet50"},
     "r50fpn_v2": {"backbone": "resnet50", "variant": "v2"},
+    "mobilenet_fpn": {"backbone": TorchvisionBackbone("mobilenet_v2"), "variant": "v2", "norm": "bn"},
+    "convnext_fpn": {"backbone": TorchvisionBackbone("convnext_tiny"), "variant": "v2"},
 }
+SIDES = [(20, 31), (33, 300), (500, 40)]
+"""(height, width) px of images that lie far from the one that a network is traced with."""
 
 
+def images_of_many_sizes() -> list[tuple[str, Image]]:
+    random = np.random.default_rng(0)
+    noise = [random.integers(0, 256, (*sides, 3), dtype=np.uint8) for sides in SIDES]
+    return [*list(trial_images(made_images(1), 96, 128))[:-1], *((str(image.shape), image) for image in noise)]
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_is_exported_as_it_is(name, tmp_path):
+def test_every_network_is_exported_as_it_is(name, format_name, tmp_path):
     torch.manual_seed(0)
     model = build_mask_rcnn(CATEGORIES, rpn=FEW_ROIS, box={"detections_per_image": 20}, **NETWORKS[name]).eval()
-    images = list(trial_images(made_images(1), 96, 128))[:-1]
-    comparison = Comparison(images, min_mask_iou=MIN_MASK_IOU_UNTRAINED)
-    exported = export(trained_model(model), "onnx", tmp_path / "model.onnx", comparison)
+    path = tmp_path / f"model{FORMATS[format_name].suffix}"
+    comparison = Comparison(images_of_many_sizes(), min_mask_iou=MIN_MASK_IOU_UNTRAINED)
+    exported = export(trained_model(model), format_name, path, comparison)
     assert sum(agreement.num_instances for agreement in exported.agreements) > 0
 
 
-def test_a_network_that_finds_nothing_is_exported_too(tmp_path):
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_network_that_finds_nothing_is_exported_too(format_name, tmp_path):
     model = untrained(box={"score_threshold": 0.999, "num_convs": 1, "conv_channels": 8, "head_channels": 16})
-    images = list(trial_images(made_images(1), 96, 128))[:2]
-    exported = export(trained_model(model), "onnx", tmp_path / "model.onnx", Comparison(images))
+    path = tmp_path / f"model{FORMATS[format_name].suffix}"
+    exported = export(trained_model(model), format_name, path, Comparison(images_of_many_sizes()[:2]))
     assert [agreement.num_instances for agreement in exported.agreements] == [0, 0]
+
+
+def test_a_file_of_torch_export_is_loaded_without_what_it_might_run(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "model.pt2"
+    export(trained_model(), "torch_export", path, Comparison(images_of_many_sizes()))
+    assert b"/src/instseg" not in path.read_bytes()  # no paths of this machine
+    assert len(instseg.load(path).predict(made_images(1)[0], score_threshold=0.0)) == 20
+    with pytest.raises(InstsegError, match=r"device=cuda: model\.pt2 was exported for the cpu"):
+        instseg.load(path, device="cuda")
+    foreign = tmp_path / "foreign.pt2"  # as torch.export.save writes it, the inputs of the example pickled
+    program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1),))
+    torch.export.save(program, foreign)
+    with pytest.raises(InstsegError, match=r"foreign\.pt2 is not loaded: .*found pickled inputs"):
+        instseg.load(foreign)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_before_a_training_every_format_can_be_checked(format_name):
+    torch.manual_seed(0)
+    check_export(untrained(), format_name, 96, 128)
 
 
 @torch.library.custom_op("instseg::suppress", mutates_args=())

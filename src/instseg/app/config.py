@@ -64,10 +64,12 @@ class LabelErrorsConfig(msgspec.Struct, frozen=True):
 class ExportConfig(msgspec.Struct, frozen=True):
     """Settings of ``stage=export``."""
 
-    format: Literal["onnx", "openvino"]
+    format: Literal["onnx", "openvino", "torch_export"]
     output: Name | None
     source: Name | None
     test: bool
+    quantize: Literal["int8"] | None
+    max_ap_loss: float | None
 
 
 class LabelStudioConfig(msgspec.Struct, frozen=True):

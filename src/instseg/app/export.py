@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pytorch_lightning.utilities import rank_zero_only
@@ -12,12 +13,14 @@ from rich.table import Table
 from instseg.app.build_model import build_trained_model
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
-from instseg.app.trial import trial_for
+from instseg.app.trial import Trial, trial_for
+from instseg.checkpoints.content import TrainedModel
 from instseg.core.atomic import write_text_atomically
 from instseg.core.files import absolute_path
+from instseg.data.transforms.resize import Resize
 from instseg.deploy.agreement import Agreement
 from instseg.deploy.card import HEADER, card, cells
-from instseg.deploy.export import Comparison, Exported, export
+from instseg.deploy.export import Comparison, Exported, Int8, export
 from instseg.deploy.formats import FORMATS
 from instseg.deploy.trial_images import trial_images
 from instseg.runs.folders import find_checkpoint, remove_unused_folders
@@ -42,30 +45,37 @@ def export_checkpoint(config: RunConfig, job: Job) -> Mapping[str, float]:
 @rank_zero_only
 def _export(config: RunConfig, job: Job) -> None:
     chosen = FORMATS[config.export.format]
-    chosen.check_installed(config.export.format)
+    is_int8 = config.export.quantize is not None
+    chosen.check_installed(config.export.format, is_int8)
     trained = build_trained_model(config, job)
     path = _output(config, chosen.suffix)
     trial = trial_for(config, trained.categories)
-    images = trial_images(trial.images, trained.min_size, trained.max_size)
+    images = list(trial_images(trial.images, trained.min_size, trained.max_size))
     console = Console(highlight=False)
     console.print(f"exporting to {config.export.format}, and comparing with PyTorch on {trial.origin}", soft_wrap=True)
-    exported = export(
-        trained, config.export.format, path, Comparison(images, trial.measure_ap if trial.test is not None else None)
-    )
-    page = path.with_suffix(".md")
+    measure_ap = partial(trial.measure_ap, with_interval=is_int8) if trial.test is not None else None
+    int8 = _int8(config, trained, trial) if is_int8 else None
+    exported = export(trained, config.export.format, path, Comparison(images, measure_ap), int8)
+    page = path.with_name(f"{path.name}.md")  # a card for each format
     write_text_atomically(page, card(exported, trial.origin))
     _print(exported, page, console)
     remove_unused_folders()
 
 
+def _int8(config: RunConfig, trained: TrainedModel, trial: Trial) -> Int8:
+    resize = Resize(trained.min_size, trained.max_size)
+    return Int8([resize(image) for image in trial.calibration], config.export.max_ap_loss)
+
+
 def _output(config: RunConfig, suffix: str) -> Path:
     """Return the path of the file: as given, in the run folder of the checkpoint, or beside a checkpoint of no run."""
+    end = f"_{config.export.quantize}{suffix}" if config.export.quantize else suffix
     if config.export.output is not None:
         path = absolute_path(config.export.output)
-        return path if path.suffix == suffix else path / f"model{suffix}"
+        return path if path.suffix == suffix else path / f"model{end}"
     checkpoint = find_checkpoint(str(config.checkpoint), absolute_path(config.outputs)).absolute()
     is_in_run = checkpoint.parent.name == CHECKPOINTS
-    return checkpoint.parents[1] / f"model{suffix}" if is_in_run else checkpoint.with_suffix(suffix)
+    return checkpoint.parents[1] / f"model{end}" if is_in_run else checkpoint.with_name(f"{checkpoint.stem}{end}")
 
 
 def _print(exported: Exported, page: Path, console: Console) -> None:
@@ -73,6 +83,10 @@ def _print(exported: Exported, page: Path, console: Console) -> None:
     if exported.ap is not None:
         ap = exported.ap
         console.print(f"test mask AP: {ap.reference:.4f} in PyTorch, {ap.found:.4f} exported ({ap.num_images} images)")
+        if ap.difference is not None:
+            console.print(f"difference:   {ap.difference}, the interval of 95 % of a paired bootstrap")
+    if exported.gain is not None:
+        console.print(f"gain:         {exported.gain}", soft_wrap=True)
     console.print(
         f"its card:  {page}\npredict:   instseg predict checkpoint={exported.path} source=images/",
         soft_wrap=True,

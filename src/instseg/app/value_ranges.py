@@ -53,6 +53,7 @@ RUN_VALUES: dict[str, Values] = {
     "colour_by": COLOUR_BY,
     "operating_point": GOALS,
     "label_errors.min_score": FRACTION,
+    "export.max_ap_loss": Numbers(0, 1, besides=(None,)),
     "recalibrate": OneOf(("isotonic", "temperature"), besides=(None,)),
     "batch_size": COUNT,
     "num_workers": Numbers(0, is_whole=True, besides=("auto",)),

@@ -8,7 +8,7 @@ from instseg.core.categories import Categories
 from instseg.core.text import plural
 from instseg.deploy.agreement import MAX_BOX_PX, MAX_SCORE, MIN_MASK_IOU, Agreement
 from instseg.deploy.export import Exported
-from instseg.deploy.measured import MAX_AP_DIFFERENCE
+from instseg.deploy.measured import MAX_AP_DIFFERENCE, ApComparison
 from instseg.prediction.thresholds import AUTO, choose_thresholds
 
 HEADER = ("image", "instances", "box, px", "score", "mask IoU")
@@ -21,12 +21,13 @@ def card(exported: Exported, images_are: str) -> str:
         exported: the file.
         images_are: the origin of the images it was compared on, in words.
     """
-    name = exported.path.name
+    name, record = exported.path.name, exported.record
+    kind = f"{record.format} in {record.quantized}" if record.quantized else record.format
     return "\n".join(
         [
             f"# {name}",
             "",
-            f"Instance segmentation, exported by instseg {exported.record.written_by} as {exported.record.format}, "
+            f"Instance segmentation, exported by instseg {record.written_by} as {kind}, "
             f"{exported.num_bytes / 1e6:.1f} MB. It takes an image of any size; what it finds may be nothing.",
             "",
             *_origin(exported),
@@ -64,24 +65,31 @@ def _categories(exported: Exported) -> list[str]:
 
 
 def _agreement(exported: Exported, images_are: str) -> list[str]:
-    ap = exported.ap
-    measured = (
-        f"Test mask AP on {plural(ap.num_images, 'image')}: {ap.reference:.4f} in PyTorch, {ap.found:.4f} exported "
-        f"(at most {MAX_AP_DIFFERENCE} apart)."
-        if ap
-        else "Test AP was not compared: no test images were at hand, or they were left out."
+    limits = (
+        f"Asked for: boxes within {MAX_BOX_PX} px, scores within {MAX_SCORE}, mask IoU of at least {MIN_MASK_IOU}."
+        if exported.gain is None
+        else "In int8 that differs; what counts is AP."
     )
     return [
         "## Compared with PyTorch",
         "",
-        f"On {images_are}. Asked for: boxes within {MAX_BOX_PX} px, scores within {MAX_SCORE}, mask IoU of at least "
-        f"{MIN_MASK_IOU}.",
+        f"On {images_are}. {limits}",
         "",
         *table(HEADER, [f"| {' | '.join(row)} |" for row in map(cells, exported.agreements)]),
         "",
-        measured,
+        *_accuracy(exported.ap),
         "",
+        *([f"{exported.gain}.", ""] if exported.gain else []),
     ]
+
+
+def _accuracy(ap: ApComparison | None) -> list[str]:
+    if ap is None:
+        return ["Test AP was not compared: no test images were at hand, or they were left out."]
+    said = f"Test mask AP on {plural(ap.num_images, 'image')}: {ap.reference:.4f} in PyTorch, {ap.found:.4f} exported"
+    if ap.difference is None:
+        return [f"{said} (at most {MAX_AP_DIFFERENCE} apart)."]
+    return [f"{said}, a difference of {ap.difference}, with the interval of 95 % of a paired bootstrap."]
 
 
 def _use(exported: Exported) -> list[str]:

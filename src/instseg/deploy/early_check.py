@@ -31,9 +31,5 @@ def check_export(model: InstanceSegmenter, name: FormatName, min_size: int, max_
     untrained = TrainedModel(copy.deepcopy(model), min_size, max_size, {})
     images = [("made", Resize(min_size, max_size)(image)) for image in made_images(1)]
     with tempfile.TemporaryDirectory() as folder:
-        export(
-            untrained,
-            name,
-            Path(folder) / f"model{FORMATS[name].suffix}",
-            Comparison(images, min_mask_iou=MIN_MASK_IOU_UNTRAINED),
-        )
+        path = Path(folder) / f"model{FORMATS[name].suffix}"
+        export(untrained, name, path, Comparison(images, min_mask_iou=MIN_MASK_IOU_UNTRAINED))

@@ -45,6 +45,7 @@ class ExportRecord(Record, frozen=True, kw_only=True):
 
     written_by: str  # version of instseg
     format: Literal["onnx", "openvino", "torch_export"]
+    quantized: Literal["int8"] | None = None
     signature: str = SIGNATURE
     categories: list[str]
     min_size: Side  # px of the shorter side of an image in the network
@@ -69,13 +70,14 @@ class Runtime:
 
     module: str
     """Its adapter, which has ``open_file(path, device, precision) -> Opened``; imported when it is needed."""
-    extra: str
-    """The extra of this package that installs it."""
+    install: str
+    """The argument of ``pip install`` that installs it."""
 
 
 RUNTIMES: Mapping[str, Runtime] = {
-    ".onnx": Runtime("instseg.prediction.onnx_file", "onnx"),
-    ".xml": Runtime("instseg.prediction.openvino_file", "openvino"),
+    ".onnx": Runtime("instseg.prediction.onnx_file", '"instseg[onnx]"'),
+    ".xml": Runtime("instseg.prediction.openvino_file", '"instseg[openvino]"'),
+    ".pt2": Runtime("instseg.prediction.pt2_file", "torch torchvision"),
 }
 """Suffix -> what runs such a file."""
 
@@ -172,8 +174,6 @@ def open_in_runtime(path: Path, device: str, precision: str = FLOAT32) -> Opened
     try:
         adapter = importlib.import_module(runtime.module)
     except ImportError as error:
-        raise InstsegError(
-            f'{path.name}: {error.name} is not installed: pip install "instseg[{runtime.extra}]"'
-        ) from error
+        raise InstsegError(f"{path.name}: {error.name} is not installed: pip install {runtime.install}") from error
     opened: Opened = adapter.open_file(path, device, precision)
     return opened
