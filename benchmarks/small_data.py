@@ -17,14 +17,13 @@ import argparse
 import dataclasses
 import json
 import math
-import statistics
 import time
-from collections.abc import Iterator, Sequence
-from itertools import count, groupby, product
+from itertools import count, product
 from pathlib import Path
 
 import torch
 from processes import apart, forget_peak, memory_mb
+from small_data_table import Training, differences, read, table
 from torch import nn
 from torch.optim import Optimizer
 
@@ -51,30 +50,6 @@ class Images:
 
     overrides: tuple[str, ...]  # {data} is the folder of the sets
     test: str = "test"  # the split that is measured on
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """A line of the file."""
-
-    dataset: str
-    images: str
-    start: str
-    seed: int
-    budget_cpu_s: float
-    ap: float
-    low: float
-    high: float
-    ap_50: float
-    num_images: int
-    num_test_images: int
-    steps: int
-    seconds: float  # of a clock
-    peak_mb: float
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        return self.dataset, self.images, self.start, self.seed, self.budget_cpu_s
 
 
 SIZE = ("augmentation.min_size=224", "augmentation.max_size=288")
@@ -182,11 +157,6 @@ def num_training_images(arguments: argparse.Namespace, dataset: str) -> int:
     return len(build_dataset(composed(arguments, dataset, next(iter(STARTS)), 0)).indices["train"])
 
 
-def read(file: Path) -> list[Training]:
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [Training(**json.loads(line)) for line in lines if not line.startswith("#")]
-
-
 def run_all(arguments: argparse.Namespace) -> None:
     """Run what the file does not hold, all starts of one seed and set after each other."""
     done = {training.key for training in read(arguments.out)}
@@ -200,26 +170,6 @@ def run_all(arguments: argparse.Namespace) -> None:
         with arguments.out.open("a") as file:
             file.write(json.dumps(dataclasses.asdict(training)) + "\n")
         print(training, flush=True)
-
-
-def table(trainings: Sequence[Training]) -> Iterator[str]:
-    """A Markdown table: for each set, number of images and start the mean over the seeds."""
-    yield "| set | images | start | AP (95 % of the test images) | AP of each seed | AP50 | steps | CPU s | memory |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    order = sorted(
-        trainings, key=lambda t: (list(SETS).index(t.dataset), t.num_images, t.budget_cpu_s, t.start, t.seed)
-    )
-    for group, same in groupby(order, key=lambda t: (t.dataset, t.num_images, t.start, t.budget_cpu_s)):
-        runs = list(same)
-        ap, low, high, ap_50, steps, peak = (
-            statistics.mean(getattr(one, name) for one in runs)
-            for name in ("ap", "low", "high", "ap_50", "steps", "peak_mb")
-        )
-        each = ", ".join(f"{one.ap:.3f}" for one in runs)
-        yield (
-            f"| {group[0]} ({runs[0].num_test_images} tested) | {group[1]} | {group[2]} | {ap:.3f} ({low:.3f} to "
-            f"{high:.3f}) | {each} | {ap_50:.3f} | {steps:.0f} | {group[3]:g} | {peak:.0f} MB |"
-        )
 
 
 def options() -> argparse.ArgumentParser:
@@ -246,4 +196,5 @@ if __name__ == "__main__":
     if given.command == "run":
         run_all(given)
     else:
-        print("\n".join(table(read(given.file))))
+        known = read(given.file)
+        print("\n".join([*table(known), "", *differences(known, next(iter(STARTS)))]))
