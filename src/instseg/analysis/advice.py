@@ -18,7 +18,7 @@ from instseg.core.text import list_names, plural
 
 MAX_ADVICE = 5
 LARGE_FRACTION = 0.08
-"""Fraction of the mistakes that is worth an advice of its own."""
+"""Fraction of the mistakes from which a piece of advice is worth giving."""
 MIN_CASES = 3
 SURE = 0.9
 """Score of a detection that a model is sure of."""
@@ -155,7 +155,7 @@ def _crowded(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         Advice(
             "Train on more objects that touch",
             f"{plural(number, 'object')} with neighbours have AP {min(part.ap.value for part in worse):.2f} and more, "
-            f"those alone {parts[0].ap.value:.2f}. Label crowded images first, or paste objects upon each other.",
+            f"those alone {parts[0].ap.value:.2f}. Label crowded images first, or paste objects onto each other.",
             ("augmentation=copy_paste",),
         ),
     )

@@ -40,7 +40,7 @@ def _number(estimate: Estimate) -> tuple[str, str]:
 
 
 def verdict(matrix: NDArray[np.int64]) -> str:
-    """Say in two sentences how much is found, and how much of what is found is right.
+    """Summarise in two sentences how much is found, and how much of what is found is right.
 
     Args:
         matrix: (C + 1, C + 1) as in ``Confusion``.

@@ -41,6 +41,10 @@ class Subject:
         return self.file_of(self.evaluated.truths[image].image_id)
 
     def read_image(self, image: int) -> Image:
-        """Read the pixels of an evaluated image; raises as ``read_image``."""
+        """Read the pixels of an evaluated image.
+
+        Raises:
+            InstsegError: the file cannot be read.
+        """
         file = self.file(image)
         return read_image(file.path, rotate=file.rotate)

@@ -18,7 +18,7 @@ def shown_name(name: str) -> str:
 
 
 def describe(case: Case, subject: Subject) -> str:
-    """Say in a line what is wrong.
+    """Describe in one line what is wrong.
 
     Args:
         case: of the subject.

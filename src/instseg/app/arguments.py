@@ -118,7 +118,7 @@ def _run_of_checkpoint(given: str, outputs: Path) -> Path:
 
 
 def _before_overrides(added: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Put overrides before those that are given; Hydra reads no override on either side of ``--config-dir=FOLDER``."""
+    """Insert overrides before those that are given: Hydra reads none on either side of ``--config-dir=FOLDER``."""
     first = next(i for i, argument in enumerate(arguments) if "=" in argument and not argument.startswith("-"))
     return [*arguments[:first], *added, *arguments[first:]]
 
@@ -152,7 +152,7 @@ def _is_own_option(override: str) -> bool:
 
 
 def _tell_what_is_left_out(stored: Sequence[str], kept: Sequence[str], given: Mapping[str, str]) -> None:
-    """Say which settings of a run do not go with the options that are chosen anew."""
+    """Print which settings of a run do not go with the options that are chosen anew."""
     groups = {name.lstrip("+~"): value for name, value in given.items() if "." not in name}
     for group, option in groups.items():
         lost = [o for o in stored if o.startswith(f"{group}.") and o not in kept and key_of(o) not in given]

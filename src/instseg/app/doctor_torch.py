@@ -23,7 +23,7 @@ WORTH_IT = 1.3
 
 
 def check_versions() -> list[Check]:
-    """Name the versions, and check that torchvision's operators load."""
+    """Report the versions, and check that torchvision's operators load."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     listed = ", ".join(f"{name} {version}" for name, version in found.items())
     ours = Check("instseg", f"{__version__}, Python {platform.python_version()}")
@@ -38,7 +38,7 @@ def check_versions() -> list[Check]:
 
 
 def check_devices() -> Check:
-    """Name the devices that a training can run on."""
+    """Report the devices that a training can run on."""
     if torch.cuda.is_available():
         devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
         return Check("devices", "; ".join(f"{gpu.name}, {gpu.total_memory / GIB:.0f} GiB" for gpu in devices))

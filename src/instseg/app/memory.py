@@ -9,7 +9,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep large blocks that it has freed, for the next ones; glibc alone, elsewhere nothing.
+    """Let the process keep large blocks that it has freed, for reuse. Only glibc can; elsewhere this does nothing.
 
     A block over 32 MB would be given back to the system at once and come again page by page, zeroed, in the next step:
     on a CPU a fifth of a training step. The peak is some 4 % higher, and the process stays there.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pytorch_lightning as pl
 
-from instseg.app.audit_shortly import audit_shortly
 from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_trainer import build_trainer
 from instseg.app.check_measurable import check_measurable
@@ -18,6 +17,7 @@ from instseg.app.known_builders import model_builder_of
 from instseg.app.memory import keep_freed_memory
 from instseg.app.own_process import rank_command
 from instseg.app.record import write_record
+from instseg.app.short_audit import audit_at_start
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable, prepare_folder
 from instseg.data.datamodule import InstanceDataModule
 from instseg.distributed.rank_failure import RankWatch, watched_ranks
@@ -70,7 +70,7 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
         if config.stage == "fit":
             check_measurable(config.monitor.metric, data.prepared.indices["val"], data.categories)
         write_record(config, job, prepared, trainer.world_size)
-        audit_shortly(config, job, data.prepared)
+        audit_at_start(config, job, data.prepared)
         if config.resume and trainer.is_global_zero:
             prepare_folder(config.folder, resumed)
         held.enter_context(watched_ranks(watch))

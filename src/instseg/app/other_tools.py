@@ -168,7 +168,7 @@ def on_device(config_name: str, device: str) -> str:
 
 
 def instead_of_key(config_name: str, key: str, value: str) -> str:
-    """Say what to type in place of a key of another tool, with its value where that fits; empty for other keys.
+    """Return what to type in place of a key of another tool, with its value where that fits; empty for other keys.
 
     Args:
         config_name: train, predict or next.
@@ -186,7 +186,7 @@ def instead_of_key(config_name: str, key: str, value: str) -> str:
 
 
 def instead_of_option(config_name: str, group: str, option: str) -> str:
-    """Say what to type in place of an option that is a file of weights, or a folder; empty where it is neither.
+    """Return what to type in place of an option that is a file of weights, or a folder; empty where it is neither.
 
     Args:
         config_name: train, predict, next or serve.

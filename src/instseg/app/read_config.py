@@ -92,7 +92,7 @@ def _name(value: object) -> Name:
 
 
 def _explained(error: msgspec.ValidationError, content: Node) -> InstsegError:
-    """Say which key has which value, and what was expected."""
+    """Return an error that names the key, its value, and what was expected."""
     match = INVALID.fullmatch(str(error))
     if match is None:
         return InstsegError(f"the config: {error}")

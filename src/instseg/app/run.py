@@ -73,7 +73,7 @@ def _quiet_libraries(config: RunConfig) -> None:
 
 
 def take_a_device(job: Job) -> None:
-    """Keep to a part of this machine where several jobs of a sweep run on it at once."""
+    """Restrict this process to its part of the machine where several jobs of a sweep run at once."""
     if job.is_sweep and job.launcher == "joblib":
         slot = take_slot(job.jobs_at_once)
         torch.set_num_threads(max(1, len(slot.cores)))

@@ -14,7 +14,7 @@ from instseg.sweeps.failures import is_disk_full
 
 
 def stop(message: str) -> NoReturn:
-    """End the process with a message, exit code 1, and without the folders that it has made in vain."""
+    """Print a message, remove the folders that were made in vain, and exit with code 1."""
     remove_unused_folders()
     Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {terminal_lines(message)}")
     sys.exit(1)

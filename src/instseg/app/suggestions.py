@@ -25,7 +25,7 @@ PACKAGES_OF_LAUNCHERS = {"joblib": "joblib", "submitit_slurm": "slurm", "submiti
 
 
 def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: Path) -> str:
-    """Say why a config could not be composed, in Hydra's words or shorter ones with what was probably meant.
+    """Explain why a config could not be composed, in Hydra's words or shorter ones with what was probably meant.
 
     Args:
         error: of Hydra or OmegaConf.

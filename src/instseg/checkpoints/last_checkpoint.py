@@ -122,11 +122,11 @@ class LastCheckpoint(Callback):
             self.interruption.stop()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Obey signals at once: Lightning would continue to the end of the test."""
+        """Act on signals at once: Lightning would continue to the end of the test."""
         self.interruption.obey_at_once()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Obey signals at once where nothing is trained."""
+        """Act on signals at once where nothing is trained."""
         if trainer.state.fn != TrainerFn.FITTING:
             self.interruption.obey_at_once()
 

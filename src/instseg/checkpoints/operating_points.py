@@ -48,7 +48,7 @@ class StoredRecalibration(msgspec.Struct, frozen=True):
         return replace(prediction, scores=recalibrated(self.function, prediction.scores))
 
     def __str__(self) -> str:
-        """Say ``isotonic: calibration error 0.120, recalibrated 0.034 on validation images``."""
+        """Return ``isotonic: calibration error 0.120, recalibrated 0.034 on validation images``."""
         kind = "isotonic" if isinstance(self.function, Isotonic) else "temperature"
         errors = f"calibration error {self.error_before:.3f}, recalibrated {self.error_after:.3f}"
         return f"{kind}: {errors} on validation images"

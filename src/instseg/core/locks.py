@@ -75,7 +75,7 @@ def lock_if_free(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def sure_lock(path: Path) -> Iterator[bool]:
-    """As ``lock_if_free``, but a file system without locks yields False: nobody can be sure there."""
+    """Try to take a lock as ``lock_if_free`` does; yields False where the file system has no locks to be sure of."""
     with path.open("a") as file:
         yield _try_lock(file.fileno()) is True
 

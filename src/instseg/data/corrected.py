@@ -97,7 +97,7 @@ def _size(path: str) -> int:
 
 
 def _forget_unlabelled(findings: Mapping[str, Findings], roots: Sequence[Path], labelled: set[str]) -> None:
-    """Take the images that are labelled now from those noted as unlabelled."""
+    """Remove the images that are labelled now from those noted as unlabelled."""
     for found in findings.values():
         noted = found.names.pop("image_unlabelled", [])
         still = [name for name in noted if not any(os.path.realpath(root / name) in labelled for root in roots)]

@@ -45,7 +45,7 @@ class Changes:
         return len(self.new) + len(self.gone) + len(self.changed)
 
     def __str__(self) -> str:
-        """Say how many images of each kind there are, with the first names."""
+        """Return the number of images of each kind, with the first names."""
         kinds = (("new", self.new), ("gone", self.gone), ("changed", self.changed))
         return ", ".join(f"{len(names):,} {kind} ({list_names(names, 2)})" for kind, names in kinds if names)
 

@@ -30,7 +30,7 @@ class FailureNote(Record, frozen=True, kw_only=True):
 
 
 def note_failure(kind: str, message: str, value: float | None = None) -> None:
-    """Leave a note, on the first rank of a command that a sweep started.
+    """Write a note, on the first rank of a command that a sweep started.
 
     Args:
         kind: name of the error's class.

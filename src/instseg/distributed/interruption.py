@@ -37,7 +37,7 @@ class Interruption:
         self._handle(self._remember)
 
     def obey_at_once(self) -> None:
-        """Obey signals at once from here: no unsaved work can be lost."""
+        """Act on signals at once from here on: no unsaved work can be lost."""
         self._handle(self._obey)
 
     def _handle(self, handler: Callable[[int, FrameType | None], None]) -> None:

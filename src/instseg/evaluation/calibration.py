@@ -27,7 +27,7 @@ class Scored:
 
     @classmethod
     def of(cls, pool: InstancePool, assignment: Assignment, label: int | None = None) -> Scored:
-        """Take the detections of the images.
+        """Collect the detections of the images.
 
         Args:
             pool: the images.

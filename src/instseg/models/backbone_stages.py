@@ -9,11 +9,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from instseg.core.errors import InstsegError
-from instseg.models.feature_backbone import PROBE_SIZE
+from instseg.models.feature_backbone import PROBE_SIZE, try_small_image
 from instseg.models.names import STRIDES
 
 STEM = 0
@@ -135,7 +134,7 @@ def map_of(name: str, output: object) -> Stage | None:
 
 
 def run_once(network: nn.Module, what: str) -> object:
-    """Return the output for one small image, in evaluation mode without gradients; the mode stays as it is.
+    """Return the output for one small image, as ``try_small_image`` does.
 
     Args:
         network: of a library.
@@ -144,16 +143,11 @@ def run_once(network: nn.Module, what: str) -> object:
     Raises:
         InstsegError: it cannot take such an image.
     """
-    was_training = network.training
     try:
-        with torch.no_grad():
-            output: object = network.eval()(torch.zeros(1, 3, *PROBE_SIZE))
+        return try_small_image(network)
     except (RuntimeError, AssertionError, ValueError) as error:
         height, width = PROBE_SIZE
         raise InstsegError(
             f"{what}: expected a network for images of any size, found one that cannot take {height} x {width} px: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    finally:
-        network.train(was_training)
-    return output

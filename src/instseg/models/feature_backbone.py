@@ -102,7 +102,7 @@ def check_feature_backbone(built: object) -> FeatureBackbone:
         without = f" without {' and '.join(missing)}" if isinstance(built, nn.Module) else ""
         raise InstsegError(f"model.backbone: expected {CONTRACT}, found {type(built).__name__}{without}")
     _check_numbers(built)
-    _check_maps(built, _try(built))
+    _check_maps(built, try_small_image(built))
     return built
 
 
@@ -121,16 +121,16 @@ def _shown(value: object) -> str:
     return str(list(value)) if isinstance(value, Sequence) and not isinstance(value, str) else repr(value)
 
 
-def _try(backbone: nn.Module) -> object:
-    """Return what the backbone makes of one small image, in evaluation mode: its state stays as it is."""
-    training = [module for module in backbone.modules() if module.training]
+def try_small_image(network: nn.Module) -> object:
+    """Return the output for one small image, in evaluation mode and without gradients; the modes stay as they are."""
+    training = [module for module in network.modules() if module.training]
     try:
         with torch.no_grad():
-            maps: object = backbone.eval()(torch.zeros(1, 3, *PROBE_SIZE))
+            output: object = network.eval()(torch.zeros(1, 3, *PROBE_SIZE))
     finally:
         for module in training:
             module.training = True
-    return maps
+    return output
 
 
 def _check_maps(backbone: FeatureBackbone, maps: object) -> None:

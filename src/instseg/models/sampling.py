@@ -17,7 +17,7 @@ class Matcher(TorchvisionMatcher):
     """torchvision's matcher, which gives every instance its best anchors, without the search for their indices."""
 
     def set_low_quality_matches_(self, matches: Tensor, all_matches: Tensor, match_quality_matrix: Tensor) -> None:
-        """Give every instance its best anchors.
+        """Assign its best anchors to every instance.
 
         Args:
             matches: int64 (A,), changed in place.

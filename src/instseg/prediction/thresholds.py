@@ -48,7 +48,7 @@ class Thresholds:
         return distinct.pop() if len(distinct) == 1 else dict(self.by_category)
 
     def __str__(self) -> str:
-        """Say ``car 0.62, dog 0.48 (best F1 on 16 validation images)``."""
+        """Return ``car 0.62, dog 0.48 (best F1 on 16 validation images)``."""
         plain = self.plain()
         if isinstance(plain, dict):
             said = list_names(f"{name} {value:.3g}" for name, value in plain.items())
@@ -90,7 +90,7 @@ def _check_names(given: Mapping[str, float], categories: Categories) -> None:
 
 
 def _origin(given: Mapping[str, float], categories: Categories, points: OperatingPoints | None) -> str:
-    """Say what chose each threshold: the user, the validation, or nothing."""
+    """Describe what chose each threshold: the user, the validation, or nothing."""
     parts = [f"{list_names(given)} as given"] if given else []
     others = [name for name in categories.names if name not in given]
     if others and points is None:

@@ -44,7 +44,7 @@ def differences(
 
 
 def in_words(found: Differences, before: str) -> str:
-    """Say ``optimizer.lr: 0.001 in the checkpoint, 0.01 now; …``.
+    """Return ``optimizer.lr: 0.001 in the checkpoint, 0.01 now; …``.
 
     Args:
         found: the differences.

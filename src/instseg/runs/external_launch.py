@@ -48,7 +48,7 @@ class Board(Protocol):
         """Return the note of this name; None where there is none yet."""
 
     def write(self, name: str, note: FolderNote) -> None:
-        """Leave a note, in place of an earlier one of that name.
+        """Write a note, replacing an earlier one of that name.
 
         Args:
             name: of the note.
@@ -72,7 +72,7 @@ class FileBoard:
         return parse_record(content, FolderNote, str(path), REMEDY)
 
     def write(self, name: str, note: FolderNote) -> None:
-        """Leave a note, in place of an earlier one of that name.
+        """Write a note, replacing an earlier one of that name.
 
         Args:
             name: of the note.
@@ -97,7 +97,7 @@ class StoreBoard:
         return parse_record(bytes(self.store.get(name)), FolderNote, f"torchrun's store, key {name}", "start it again")
 
     def write(self, name: str, note: FolderNote) -> None:
-        """Leave a note, in place of an earlier one of that name.
+        """Write a note, replacing an earlier one of that name.
 
         Args:
             name: of the note.

@@ -25,7 +25,7 @@ class CurveEnd:
     last: JobRecord  # a job of the larger fraction
 
     def forecast(self, num_images: int, more: int) -> str:
-        """Say how much more images, chosen by chance, would bring where the curve continues.
+        """Estimate how much more images, chosen at random, would bring if the curve continues.
 
         The metric is taken to rise by the same amount with each doubling, as it does at the end of most curves; where a
         curve flattens, this is too much.

@@ -58,7 +58,7 @@ class KFold(FixedJobs):
         return [Point(str(fold), (folds, f"dataset.fold={fold}")) for fold in range(self.folds)]
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """Give the mean over the folds, and compare the best two of what else was swept.
+        """Summarise the folds by their mean, and compare the best two of what else was swept.
 
         Args:
             records: of all jobs.

@@ -136,7 +136,7 @@ def _print_failures(rows: Sequence[Row], console: Console) -> None:
 
 
 def _best_two(rows: Sequence[Row], info: SweepInfo) -> list[str]:
-    """Say whether the best job is better than the next one beyond chance, on the test images."""
+    """Tell whether the best job is better than the next one beyond chance, on the test images."""
     best = [row.record for row in rows if row.rank][:2]
     if len(best) < 2:
         return []

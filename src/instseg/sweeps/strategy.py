@@ -70,7 +70,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def begin(self, space: Space, context: Context, records: Sequence[JobRecord], retry_failed: bool) -> list[str]:
-        """Get ready to be asked.
+        """Prepare to be asked for jobs.
 
         Args:
             space: the overrides of the sweep.
@@ -87,11 +87,11 @@ class Strategy(ABC):
         """Return the jobs to run next, ``at_once`` of them at the same time; none where the sweep is over."""
 
     def tell(self, record: JobRecord) -> None:
-        """Take note of the end of a job that was asked for."""
+        """Record the end of a job that was asked for."""
         return
 
     def report(self, records: Sequence[JobRecord], info: SweepInfo, folder: Path) -> list[str]:
-        """Say in sentences what the finished jobs mean together.
+        """Summarise the finished jobs in sentences.
 
         Args:
             records: of all jobs.

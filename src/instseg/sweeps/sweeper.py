@@ -48,7 +48,7 @@ class RecordingSweeper(Sweeper):
         """Explain to people why a config could not be composed."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Get ready to run jobs; called by Hydra.
+        """Prepare to run jobs; called by Hydra.
 
         Args:
             hydra_context: loads configs.

@@ -83,12 +83,12 @@ class AverageOfEpochs(WeightAveraging):
         """Do nothing: the weights of the epoch are in the average already."""
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the average into the model, once it has begun."""
+        """Swap the average into the model, once it has begun."""
         if self._has_begun:
             super().on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the weights of the training back."""
+        """Swap the weights of the training back in."""
         if self._has_begun:
             super().on_validation_epoch_end(trainer, pl_module)
 

@@ -102,16 +102,16 @@ class StopTogether(Callback):
     # --- stopping ---
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let signals wait for the next batch."""
+        """Defer signals to the next batch."""
         self.is_training = True
         self.store = shared_store() if self._listen_to_users(trainer) else None
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Obey signals at once from here."""
+        """Act on signals at once from here on."""
         self.is_training = False
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Obey a signal that was received after the last batch of the training."""
+        """Act on a signal that was received after the last batch of the training."""
         self._listen_to_users(trainer)
         if self.signum is not None:
             self._obey(self.signum)

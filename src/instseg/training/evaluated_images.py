@@ -35,7 +35,7 @@ class EvaluatedImagesKeeper(Callback):
         self.pairs.extend(zip(predictions_of(outputs), batch.ground_truth, strict=True))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Bring the images of all ranks to the first."""
+        """Gather the images of all ranks on the first."""
         if trainer.world_size > 1:
             gathered: list[list[tuple[Prediction, GroundTruth]]] | None = None
             if trainer.is_global_zero:

@@ -26,7 +26,7 @@ TITLES = {
 
 
 def describe(suspicion: Suspicion, subject: Subject) -> str:
-    """Say in a line what is suspected.
+    """Describe in one line what is suspected.
 
     Args:
         suspicion: about an image of the subject.

@@ -25,7 +25,7 @@ class Reason:
     nearest: str | None  # file of the nearest image that was chosen before
 
     def __str__(self) -> str:
-        """Say ``rank 3 of 812 by uncertainty, 12 possible objects, …; distance 0.41 to IMG_7.jpg``."""
+        """Return ``rank 3 of 812 by uncertainty, 12 possible objects, …; distance 0.41 to IMG_7.jpg``."""
         rank = f"rank {self.chosen.rank} of {self.num_candidates} by uncertainty"
         return f"{rank}, {self._found()}; {self._novelty()}"
 
@@ -51,7 +51,7 @@ class Reason:
         return dict(zip(COLUMNS, values, strict=True))
 
     def _found(self) -> str:
-        """Say how much of the uncertainty is about what; bits are easier told as objects with a score of one half."""
+        """Describe what the uncertainty is about, in objects with a score of one half: easier to picture than bits."""
         if not self.found.num_detections:
             return "nothing found"
         objects = plural(self.found.num_detections, "possible object")

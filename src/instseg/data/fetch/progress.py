@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def show_progress(title: str, num_files: int) -> Iterator[Callable[[int, float, int], None]]:
-    """Give a function (files done, sum of the fractions in progress, bytes) that updates the bar or logs regularly.
+    """Yield a function (files done, sum of the fractions in progress, bytes) that updates the bar or logs regularly.
 
     Args:
         title: of the bar.

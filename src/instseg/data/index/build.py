@@ -131,7 +131,7 @@ def check_not_empty(folder: Path, image_root: Path, findings: Mapping[str, Findi
 
 
 def _crowds_of(index: Index) -> str:
-    """Say how many regions of each category are marked as crowd, and the way out; nothing where there are none."""
+    """Describe how many regions of each category are marked as crowd, and the way out; nothing where there are none."""
     marked = Counter(index.column("labels")[index.column("iscrowd")].tolist())
     if not marked:
         return ""

@@ -45,7 +45,7 @@ class Index:
     """
 
     def __init__(self, folder: Path, rows: NDArray[np.int64] | None = None) -> None:
-        """Map the columns.
+        """Map the columns into memory.
 
         Args:
             folder: the files of the index.

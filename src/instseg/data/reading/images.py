@@ -178,14 +178,12 @@ def _why_unidentified(path: Path) -> str:
 
 
 def _header(image: PilImage.Image) -> ImageHeader:
-    """Call before decoding: Pillow turns TIFFs on its own then, and forgets that they were turned."""
+    """Return the header of an image that is not decoded yet: then Pillow turns TIFFs, and forgets that it did."""
     if image.mode == "F":
         raise InstsegError("pixels are 32-bit floats, whose range is not known: convert the file to 8 or 16 bits")
     orientation = _orientation(image)
     width, height = image.size
-    if isinstance(
-        image, TiffImagePlugin.TiffImageFile
-    ):  # its size is reported as displayed by some versions of Pillow, as stored by others
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # some versions of Pillow tell the displayed size, others not
         width, height = image.tag_v2[WIDTH_TAG], image.tag_v2[HEIGHT_TAG]
     kind = kind_of(image)
     if kind.is_unknown:
@@ -194,7 +192,7 @@ def _header(image: PilImage.Image) -> ImageHeader:
 
 
 def _orientation(image: PilImage.Image) -> int:
-    """1..8. A damaged EXIF block counts as none, as in every viewer; XMP is not asked, as in browsers."""
+    """Return the EXIF orientation, 1..8; 1 where EXIF is damaged, as in viewers. XMP is not read, as in browsers."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         value = image.tag_v2.get(ORIENTATION_TAG, 1)
     else:
@@ -208,7 +206,7 @@ def _orientation(image: PilImage.Image) -> int:
 
 
 def _late_png_exif(image: PilImage.Image) -> bytes:
-    """EXIF that stands behind the pixels of a PNG. Hops from chunk to chunk, where Pillow would decode the file."""
+    """Read the EXIF that stands behind the pixels of a PNG, from chunk to chunk: Pillow would decode the file."""
     if image.format != "PNG" or not isinstance(image, ImageFile) or not image.filename:
         return b""  # without a name: it was opened from memory
     with Path(os.fsdecode(image.filename)).open("rb") as file:

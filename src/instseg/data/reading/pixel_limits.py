@@ -96,7 +96,7 @@ _room = _Room()
 
 
 def room_for(width: int, height: int) -> AbstractContextManager[None]:
-    """Hold room for an image while it is decoded; threads that find none wait.
+    """Reserve memory for an image while it is decoded; threads wait until there is enough.
 
     Args:
         width: in pixels.

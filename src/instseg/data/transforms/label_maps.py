@@ -83,7 +83,7 @@ class LabelMaps:
         return np.asarray(cv2.LUT(label_map, table.view(np.uint8)), dtype=np.uint8)
 
     def clear(self, bitmask: Bitmask, window: tuple[slice, slice]) -> None:
-        """Take the pixels of a bitmask from all instances.
+        """Clear the pixels of a bitmask in all instances.
 
         Args:
             bitmask: (h, w).

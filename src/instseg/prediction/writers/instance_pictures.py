@@ -96,7 +96,7 @@ def _one_line(text: str) -> str:
 
 
 def _highlighted(part: Image, region: NDArray[np.int64], polygons: Sequence[Polygon], colour: Colour) -> Image:
-    """``part`` shows the ``region`` (xyxy) of the image at any size."""
+    """Gray out all but the polygons of a picture that shows the ``region`` (xyxy) of the image at any size."""
     scale = np.array(part.shape[1::-1]) / (region[2:] - region[:2])
     points = [np.rint(((p - region[:2]) * scale - 0.5) * 2**SUBPIXEL_BITS).astype(np.int32) for p in polygons]
     inside = cv2.fillPoly(np.zeros(part.shape[:2], np.uint8), points, 255, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -34,7 +34,7 @@ class LabelStudio(Writer):
         self.results: dict[str, list[Region]] = {}
 
     def add(self, image: LoadedImage) -> None:
-        """Note the polygons of an image."""
+        """Collect the polygons of an image."""
         found = image.prediction
         control = Control(LABELS, IMAGE)
         self.results[image.file] = [

@@ -89,7 +89,7 @@ class ColouredMasks(Writer):
 
 
 def _colours(num_instances: int) -> NDArray[np.uint8]:
-    """(num_instances + 1, 3) RGB: black, and a colour for every value."""
+    """Return (num_instances + 1, 3) RGB: black, and a colour for every value."""
     return np.array([(0, 0, 0), *map(category_colour, range(1, num_instances + 1))], np.uint8)
 
 

@@ -36,7 +36,7 @@ class CocoJson(Writer):
 
 
 def _mark_images(coco: CocoDict) -> None:
-    """Give every image the digest of its annotations."""
+    """Add to every image the digest of its annotations."""
     names = {category["id"]: category["name"] for category in coco["categories"]}
     found: defaultdict[int, list[tuple[str, object]]] = defaultdict(list)
     for annotation in coco["annotations"]:

@@ -48,7 +48,7 @@ class Ids:
         return number if number is not None and number in self._known else str(written)[:40]
 
     def forget(self, number: int) -> None:
-        """Take a number out: annotations that refer to it belong to nothing."""
+        """Remove a number: annotations that refer to it belong to nothing."""
         self._known.discard(number)
 
     def knows(self, number: int) -> bool:

@@ -66,7 +66,7 @@ def find_annotation_files(root: Path) -> list[Path]:
 
 
 def looks_like_coco(path: Path) -> bool:
-    """Exclude result files (a list), LabelMe json, masks.json and others without parsing gigabytes."""
+    """Tell COCO json from result files (a list), LabelMe json, masks.json and others, without parsing gigabytes."""
     try:
         with path.open("rb") as file:
             head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -13,7 +13,7 @@ from instseg.auditing.terminal import print_short
 from instseg.data.prepared import PreparedDataset
 
 
-def audit_shortly(config: RunConfig, job: Job, prepared: PreparedDataset) -> None:
+def audit_at_start(config: RunConfig, job: Job, prepared: PreparedDataset) -> None:
     """Print the counts of a data set and what is wrong with it; on every rank, stop a pointless training.
 
     Args:
