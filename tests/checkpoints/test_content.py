@@ -50,6 +50,14 @@ def test_a_checkpoint_rebuilds_its_model_with_categories_and_sizes(tmp_path):
         torch.testing.assert_close(value, weights[f"model.{name}"])
 
 
+def test_a_checkpoint_keeps_the_range_of_16_bits_that_it_was_trained_with(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path / "each.ckpt")
+    assert load_trained_model(tmp_path / "each.ckpt").value_range is None
+    monkeypatch.setitem(CONFIG, "dataset", {"value_range": [0, 4095]})
+    write_checkpoint(tmp_path / "given.ckpt")
+    assert load_trained_model(tmp_path / "given.ckpt").value_range == (0, 4095)
+
+
 def test_a_trained_model_knows_its_run_epoch_and_how_good_it_was(tmp_path):
     path = tmp_path / "signs_r18fpn/2026-01-31_12-00-00/checkpoints/best.ckpt"
     config = {**CONFIG, "run_dir": str(path.parents[1]), "monitor": {"metric": "val/segm_map"}}

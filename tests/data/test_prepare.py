@@ -10,6 +10,8 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from factories import (
     CATEGORY_IDS,
@@ -205,6 +207,28 @@ def test_learning_by_heart_uses_the_same_few_occupied_images_everywhere(tmp_path
 
 
 # ---- the record
+
+
+def test_16_bits_are_scaled_alike_where_one_range_is_given(tmp_path):
+    write_split(tmp_path, "train", ["dim.png", "bright.png", "third.png"])
+    for name, value in (("dim.png", 200), ("bright.png", 2000)):
+        cv2.imwrite(str(tmp_path / "train" / name), np.full((12, 16), value, np.uint16))
+    brightness = {}
+    for value_range in (None, [0, 4000]):
+        index = prepared(tmp_path, split_ratio={"train": 0.5, "val": 0.5, "test": 0}, value_range=value_range).indices
+        images = [
+            (split.file_name(row), split.read_image(row)) for split in index.values() for row in range(len(split))
+        ]
+        brightness[bool(value_range)] = {name: int(image.max()) for name, image in images if name != "third.png"}
+    assert brightness[False] == {"dim.png": 200, "bright.png": 125}  # each by the bits that it uses: 8 and 12
+    assert brightness[True] == {"dim.png": 13, "bright.png": 128}
+
+
+@pytest.mark.parametrize("wrong", [[0], [4095, 0], [0, 70000], [0, 0.5], "4095", [-1, 5], [True, 3]])
+def test_a_range_that_is_none_is_refused(tmp_path, wrong):
+    write_split(tmp_path, "train", ["a.png", "b.png", "c.png"])
+    with pytest.raises(InstsegError, match=r"dataset.value_range: expected null or two whole numbers"):
+        prepared(tmp_path, value_range=wrong)
 
 
 def test_every_split_is_written_as_coco_for_other_tools(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -42,6 +43,17 @@ def pillow_from_memory() -> PilImage.Image:
 def test_it_says_what_it_is(model):
     assert model.categories == ("red thing", "blue thing")
     assert repr(model) == "Model(by hand, 2 categories: red thing, blue thing, on cpu)"
+
+
+def test_images_of_16_bits_are_scaled_as_in_training(tmp_path):
+    trained = Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(96, 128), value_range=(0, 255 * 8))
+    model = Model(trained, {"weights": "by hand"}, all_writers)
+    deep, expected = PHOTO.astype(np.uint16) * 8, model.predict(PHOTO)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep[..., ::-1])
+    for image in (deep, tmp_path / "deep.png"):
+        assert model.predict(image).boxes.tolist() == expected.boxes.tolist() != []
+    ((_, image, _),) = trained.predict_files([tmp_path / "deep.png"])
+    np.testing.assert_array_equal(image, PHOTO)
 
 
 def test_one_image_of_any_kind_gives_one_and_the_same_result(model, file):

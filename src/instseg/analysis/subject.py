@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.types import Image
+from instseg.core.types import Image, ValueRange
 from instseg.data.reading.images import read_image
 from instseg.evaluation.evaluated import EvaluatedImages
 
@@ -23,6 +23,8 @@ class ImageFile:
     path: Path
     rotate: bool = True
     """Turn it by its EXIF orientation."""
+    value_range: ValueRange | None = None
+    """See ``read_image``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,4 +49,4 @@ class Subject:
             InstsegError: the file cannot be read.
         """
         file = self.file(image)
-        return read_image(file.path, rotate=file.rotate)
+        return read_image(file.path, file.rotate, file.value_range)

@@ -48,7 +48,7 @@ def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, 
     trained = build_trained_model(config, job)
     resize = _resize(config, trained.min_size, trained.max_size)
     network = TorchNetwork(trained.model, config.device, config.precision)
-    predictor = Predictor(network, resize, trained.operating_points)
+    predictor = Predictor(network, resize, trained.operating_points, trained.value_range)
     return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
@@ -60,7 +60,8 @@ def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict
         )
     precision = FLOAT32 if config.precision == "auto" else config.precision  # in which it was compared with PyTorch
     network, record = open_exported(path, config.device, precision)
-    predictor = Predictor(network, _resize(config, record.min_size, record.max_size), record.operating_points)
+    resize = _resize(config, record.min_size, record.max_size)
+    predictor = Predictor(network, resize, record.operating_points, record.value_range)
     return predictor, {**record.origin, "exported": str(path.absolute())}
 
 

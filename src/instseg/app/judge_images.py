@@ -60,7 +60,8 @@ def _judged_by(judge: Judge, run: OpenRun, job: Job) -> list[_JudgedImage]:
 
 def _file(judge: Judge, image_id: int) -> ImageFile:
     at = judge.images.index_of(image_id)
-    return ImageFile(judge.images.file_name(at), judge.images.path(at), judge.images.rotate(at))
+    images = judge.images
+    return ImageFile(images.file_name(at), images.path(at), images.rotate(at), images.value_range)
 
 
 def _joined(found: Sequence[_JudgedImage], run: OpenRun, notes: Sequence[str]) -> Judged:

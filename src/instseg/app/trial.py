@@ -100,7 +100,7 @@ def _first_of(prepared: PreparedDataset, *splits: str) -> str:
 
 def _read(index: Index, count: int) -> list[Image]:
     """Read a few images from all over a split."""
-    return [read_image(index.path(row), rotate=index.rotate(row)) for row in _spread(range(len(index)), count)]
+    return [index.read_image(row) for row in _spread(range(len(index)), count)]
 
 
 def _spread(entries: Sequence[Entry], at_most: int) -> list[Entry]:

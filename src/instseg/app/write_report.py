@@ -52,7 +52,7 @@ def write_report(
 
     def file(image_id: int) -> ImageFile:
         position = index.index_of(image_id)
-        return ImageFile(index.file_name(position), index.path(position), index.rotate(position))
+        return ImageFile(index.file_name(position), index.path(position), index.rotate(position), index.value_range)
 
     before = [one.scores for one in raw.predictions] if points and points.recalibration else None
     subject = Subject(images, file, thresholds.of_labels().astype(np.float64), before)

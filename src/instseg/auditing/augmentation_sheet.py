@@ -7,7 +7,6 @@ import numpy as np
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize
 from instseg.data.dataset import InstanceDataset
-from instseg.data.reading.images import read_image
 from instseg.data.samplers import SampleKey
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_ground_truth, draw_target
@@ -51,7 +50,7 @@ def _positions(dataset: InstanceDataset, num_images: int) -> list[int]:
 
 def _labelled(dataset: InstanceDataset, position: int, tile: ImageSize, colour_by: ColourBy) -> Image:
     index = dataset.index
-    image = read_image(index.path(position), rotate=index.rotate(position))
+    image = index.read_image(position)
     size, rows = fit((image.shape[0], image.shape[1]), tile)
     return wrapped(draw_ground_truth(image, index.ground_truth(position), index.categories, colour_by, size), rows)
 

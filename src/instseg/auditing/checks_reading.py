@@ -72,7 +72,7 @@ ADVICE = {
     "mask_background": "If it is the background, say so.",
     "image_bands": "Opacity and near infrared are not seen by the network; nothing else needs to be done.",
     "image_pages": "If the labels were drawn on another page, write each page as a file of its own.",
-    "image_value_range": "Look whether the pictures of the audit are as bright as they should be.",
+    "image_value_range": "If one camera made them, give all one range: dataset.value_range=[0,4095] for 12 bits.",
     "groups_alike": "If they are several objects, read each shape as an instance.",
     "shape_fractions": "Read them as fractions of width and height.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",

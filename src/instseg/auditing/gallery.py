@@ -17,7 +17,6 @@ from instseg.core.text import visible
 from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
-from instseg.data.reading.images import read_image
 from instseg.visualization.jpeg import encode_jpeg
 from instseg.visualization.scaling import resized
 
@@ -84,7 +83,7 @@ def _caption(index: Index, image: int) -> str:
 
 def _picture(index: Index, image: int) -> Image:
     """Return (h, w, 3) uint8 RGB, its longer side SIDE_PX."""
-    pixels = read_image(index.path(image), index.rotate(image))
+    pixels = index.read_image(image)
     scale = SIDE_PX / max(pixels.shape[:2])
     canvas = resized(pixels, (max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))))
     labels = index.column("labels")

@@ -25,6 +25,7 @@ from instseg.checkpoints.description import (
     read_description,
     read_step_counts,
     read_weights,
+    section,
 )
 from instseg.checkpoints.files import load_checkpoint
 from instseg.checkpoints.operating_points import OperatingPoints
@@ -32,6 +33,7 @@ from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
 from instseg.core.segmenter import InstanceSegmenter, as_module
+from instseg.core.types import ValueRange
 from instseg.models.builder import options_of, with_overrides
 from instseg.models.known import OWN_BUILDERS, Builders, build_network, find_builder
 from instseg.runs.environment import package_versions
@@ -73,13 +75,17 @@ class DescribeCheckpoint(Callback):
             written_by=__version__,
             packages=self._packages,
             categories=list(self.categories.names),
-            preprocessing=convert_plain(self.config.get("augmentation"), Preprocessing, "augmentation", remedy),
+            preprocessing=convert_plain(self._preprocessing(), Preprocessing, "augmentation", remedy),
             config=self.config,
             data_fingerprint=self.data_fingerprint,
             metrics=finite(trainer.callback_metrics),
             operating_points=self._operating_points(),
         )
         add_to_entry(checkpoint, as_entry(description))
+
+    def _preprocessing(self) -> dict[str, object]:
+        of_dataset = section(self.config, "dataset")
+        return {**section(self.config, "augmentation"), "value_range": of_dataset.get("value_range")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ class TrainedModel:
     identity: dict[str, object] = field(default_factory=dict)
     """Checkpoint, run, epoch and how good it was, to stand beside its predictions."""
     operating_points: OperatingPoints | None = None
+    value_range: ValueRange | None = None
+    """Of images of 16 bits, see ``read_image``."""
 
     @property
     def categories(self) -> Categories:
@@ -127,9 +135,10 @@ def load_trained_model(
     network = as_module(model)
     _load_weights(network, read_weights(checkpoint, path), path)
     network.eval()
-    sizes, config = description.preprocessing, {**description.config, "model": options}
+    seen, config = description.preprocessing, {**description.config, "model": options}
     origin = describe_origin(path, read_step_counts(checkpoint, path), description)
-    return TrainedModel(model, int(sizes.min_size), int(sizes.max_size), config, origin, description.operating_points)
+    points, sizes = description.operating_points, (int(seen.min_size), int(seen.max_size))
+    return TrainedModel(model, *sizes, config, origin, points, seen.value_range)
 
 
 def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

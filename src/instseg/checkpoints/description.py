@@ -12,6 +12,7 @@ from torch import Tensor
 from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.checkpoints.random_states import RandomStates
 from instseg.core.records import Record, convert_plain, convert_record
+from instseg.core.types import ValueRange
 
 ENTRY, WEIGHTS = "instseg", "state_dict"
 TRAINING = "training"  # part of the entry, in a checkpoint to resume from
@@ -28,10 +29,11 @@ MAX_CATEGORIES = 2**15 - 1
 
 
 class Preprocessing(msgspec.Struct, frozen=True):
-    """The resize that the network was trained with."""
+    """What was done to images before the network saw them in training."""
 
     min_size: Side  # px of the shorter side
     max_size: Side  # px that the longer side may have
+    value_range: ValueRange | None = None  # of images of 16 bits; None: each by the range that it uses
 
 
 class TrainingState(msgspec.Struct, frozen=True):
@@ -66,12 +68,12 @@ class CheckpointDescription(Record, frozen=True):
     @property
     def model_config(self) -> dict[str, object]:
         """``_target_`` and options of the network."""
-        return _section(self.config, "model")
+        return section(self.config, "model")
 
     @property
     def monitor(self) -> object:
         """Name of the metric that decides which checkpoint is the best."""
-        return _section(self.config, "monitor").get("metric")
+        return section(self.config, "monitor").get("metric")
 
 
 class StepCounts(msgspec.Struct, frozen=True):
@@ -179,6 +181,12 @@ def plain_training(training: TrainingState) -> dict[str, object]:
     return plain
 
 
-def _section(config: Mapping[str, object], name: str) -> dict[str, object]:
-    section = config.get(name)
-    return {str(key): value for key, value in section.items()} if isinstance(section, Mapping) else {}
+def section(config: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return a section of a config; empty where it is none.
+
+    Args:
+        config: resolved.
+        name: of the section, such as ``model``.
+    """
+    found = config.get(name)
+    return {str(key): value for key, value in found.items()} if isinstance(found, Mapping) else {}

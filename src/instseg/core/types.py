@@ -28,6 +28,10 @@ ImageSize = tuple[int, int]
 """(height, width) in pixels."""
 
 
+ValueRange = tuple[int, int]
+"""Values of an image of more than 8 bits that become black and white, 0 and 255."""
+
+
 class Rle(TypedDict):
     """Compressed COCO run-length mask, column-major."""
 

@@ -14,7 +14,6 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import Batch, Image, Instances, Sample, Target
 from instseg.data.batches import pad_images
 from instseg.data.index.columns import Index
-from instseg.data.reading.images import read_image
 from instseg.data.samplers import SampleKey
 from instseg.data.transforms.protocol import Augment
 
@@ -54,7 +53,7 @@ class InstanceDataset(Dataset[Sample]):
 
     def _read(self, index: int) -> tuple[Image, Instances]:
         path, expected = self.index.path(index), self.index.image_size(index)
-        image = read_image(path, rotate=self.index.rotate(index))
+        image = self.index.read_image(index)
         if image.shape[:2] != expected:
             then, now = f"{expected[1]}x{expected[0]}", f"{image.shape[1]}x{image.shape[0]}"
             raise InstsegError(f"{path} was {then} when it was indexed, is {now} now")

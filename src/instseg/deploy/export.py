@@ -108,6 +108,7 @@ def _record(trained: TrainedModel, name: FormatName, int8: Int8 | None) -> Expor
         categories=list(trained.categories.names),
         min_size=trained.min_size,
         max_size=trained.max_size,
+        value_range=trained.value_range,
         operating_points=trained.operating_points,
         origin=trained.identity,
     )

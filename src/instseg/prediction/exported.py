@@ -23,7 +23,7 @@ from instseg.core.files import home_path
 from instseg.core.found import Found, found_to_prediction
 from instseg.core.precision import FLOAT32
 from instseg.core.records import Record, parse_record
-from instseg.core.types import Image, ImageSize, Prediction
+from instseg.core.types import Image, ImageSize, Prediction, ValueRange
 
 METADATA = "instseg"
 """The key in the metadata of a file under which its record stands."""
@@ -50,6 +50,7 @@ class ExportRecord(Record, frozen=True, kw_only=True):
     categories: list[str]
     min_size: Side  # px of the shorter side of an image in the network
     max_size: Side  # px that its longer side may have there
+    value_range: ValueRange | None = None  # of images of 16 bits; None: each by the range that it uses
     operating_points: OperatingPoints | None = None
     origin: dict[str, object] = msgspec.field(default_factory=dict)  # checkpoint, run, epoch and how good it was
 

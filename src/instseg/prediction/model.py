@@ -95,9 +95,9 @@ class Model:
             InstsegError: an image cannot be read or is none, named by its file or position.
         """
         if isinstance(images, str | os.PathLike | PilImage.Image) or hasattr(images, "__array__"):
-            (result,) = self._results([source_image(images)], score_threshold, 1)
+            (result,) = self._results([source_image(images, 1, self._predictor.value_range)], score_threshold, 1)
             return result
-        return self._results(source_images(images), score_threshold, batch_size)
+        return self._results(source_images(images, self._predictor.value_range), score_threshold, batch_size)
 
     def predict_folder(
         self, folder: str | os.PathLike[str], *, score_threshold: ScoreThreshold = AUTO, batch_size: int = 1
@@ -112,7 +112,8 @@ class Model:
         Raises:
             InstsegError: there is no image, or one cannot be read.
         """
-        return self._results(source_images(find_images(os.fspath(folder))), score_threshold, batch_size)
+        images = source_images(find_images(os.fspath(folder)), self._predictor.value_range)
+        return self._results(images, score_threshold, batch_size)
 
     def _results(self, sources: Sequence[SourceImage], score_threshold: ScoreThreshold, batch_size: int) -> Results:
         categories = self._predictor.categories

@@ -13,7 +13,7 @@ from typing import Protocol
 from instseg.checkpoints.operating_points import OperatingPoints, recalibrated_by
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
-from instseg.core.types import Image, ImageSize, Prediction
+from instseg.core.types import Image, ImageSize, Prediction, ValueRange
 from instseg.data.reading.images import read_image
 
 
@@ -64,10 +64,18 @@ class Predictor:
         network: at work.
         resize: as in training.
         operating_points: score thresholds that were chosen in its training, and the recalibration of its scores.
+        value_range: of images of 16 bits, as in training, see ``read_image``.
     """
 
-    def __init__(self, network: Network, resize: ImageResize, operating_points: OperatingPoints | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        resize: ImageResize,
+        operating_points: OperatingPoints | None = None,
+        value_range: ValueRange | None = None,
+    ) -> None:
         self.network, self.resize, self.operating_points = network, resize, operating_points
+        self.value_range = value_range
         self.unreadable: list[tuple[Path, str]] = []
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
 
@@ -140,7 +148,7 @@ class Predictor:
             try:
                 while True:
                     for image_id, path in islice(numbered, ahead - len(waiting)):
-                        waiting.append((image_id, path, pool.submit(read_image, path)))
+                        waiting.append((image_id, path, pool.submit(read_image, path, value_range=self.value_range)))
                     if not waiting:
                         return
                     image_id, path, decoded = waiting.popleft()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import Image
+from instseg.core.types import Image, ValueRange
 from instseg.data.reading.arrays import CHANNELS, array_to_image
 from instseg.data.reading.images import image_pixels, read_image
 
@@ -34,31 +34,38 @@ class SourceImage:
     """Of its file, or of the one that it is written to."""
     path: Path | None
     memory: Image | None = None
+    value_range: ValueRange | None = None
+    """Of a file of 16 bits, see ``read_image``."""
 
     def pixels(self) -> Image:
         """Return uint8 (H, W, 3) RGB, upright."""
         if self.memory is not None:
             return self.memory
-        return read_image(self.path or self.name)
+        return read_image(self.path or self.name, value_range=self.value_range)
 
 
-def source_image(given: object, number: int = 1) -> SourceImage:
+def source_image(given: object, number: int = 1, value_range: ValueRange | None = None) -> SourceImage:
     """Turn what a user gives as one image into one.
 
     Args:
         given: an ``ImageLike``.
         number: its position among the images, from 1: the name of one that has no file.
+        value_range: of 16 bits, that becomes 0 to 255; None for the range that the image uses.
 
     Raises:
         InstsegError: it is no image; the message says what was expected.
     """
     if isinstance(given, str | os.PathLike):
-        return _from_path(given)
-    return SourceImage(f"image_{number}.png", None, _pixels(given))
+        return replace(_from_path(given), value_range=value_range)
+    return SourceImage(f"image_{number}.png", None, _pixels(given, value_range))
 
 
-def source_images(given: Iterable[object]) -> list[SourceImage]:
+def source_images(given: Iterable[object], value_range: ValueRange | None = None) -> list[SourceImage]:
     """Turn several images, of mixed kinds, into as many; an error names the position of the image.
+
+    Args:
+        given: each an ``ImageLike``.
+        value_range: as of ``source_image``.
 
     Raises:
         InstsegError: they are no list, or one of them is no image.
@@ -68,7 +75,7 @@ def source_images(given: Iterable[object]) -> list[SourceImage]:
     entries, images = list(given), list[SourceImage]()
     for number, entry in enumerate(entries, start=1):
         try:
-            images.append(source_image(entry, number))
+            images.append(source_image(entry, number, value_range))
         except InstsegError as error:
             raise InstsegError(f"image {number} of {len(entries)}: {error}") from error
     return images
@@ -84,13 +91,13 @@ def _from_path(given: str | os.PathLike[str]) -> SourceImage:
     return SourceImage(path.name, path)
 
 
-def _pixels(given: object) -> Image:
+def _pixels(given: object, value_range: ValueRange | None) -> Image:
     if isinstance(given, PilImage.Image):
-        return image_pixels(given)
+        return image_pixels(given, value_range=value_range)
     if _is_tensor(given):
-        return array_to_image(_channels_last(given))
+        return array_to_image(_channels_last(given), value_range)
     if isinstance(given, np.ndarray) or hasattr(given, "__array__"):
-        return array_to_image(np.asarray(given))
+        return array_to_image(np.asarray(given), value_range)
     raise InstsegError(f"{EXPECTED}, found {type(given).__name__}")
 
 

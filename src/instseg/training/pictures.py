@@ -17,7 +17,6 @@ from pytorch_lightning.utilities import rank_zero_only
 from instseg.core.categories import Categories
 from instseg.core.records import convert_plain
 from instseg.core.types import Batch, Image, Prediction
-from instseg.data.reading.images import read_image
 from instseg.evaluation.outcomes import outcomes_of
 from instseg.training.callbacks import data_module_of
 from instseg.training.picture_budget import PictureBudget
@@ -143,7 +142,7 @@ class PictureLogger(Callback):
             if len(self._drawn) >= self.num_images:
                 return
             position = index.index_of(truth.image_id)
-            image = read_image(index.path(position), rotate=index.rotate(position))
+            image = index.read_image(position)
             kept = prediction.select(prediction.scores >= self.score_threshold)
             outcomes = outcomes_of(kept, truth)
             self._drawn.append(draw_outcomes(image, truth, kept, outcomes, data.categories, self._caption(trainer)))

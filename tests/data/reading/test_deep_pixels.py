@@ -77,6 +77,15 @@ def test_16_bits_are_scaled_by_the_range_that_they_use(tmp_path, factor, top, ba
     assert pixel(tmp_path / "gray.png") == expected[:1] * 3
 
 
+def test_a_given_range_becomes_black_to_white_whatever_an_image_uses(tmp_path):
+    values = np.array([[0, 100, 1000, 2000, 3900, 4095, 60000]], np.uint16).repeat(4, axis=0)
+    PilImage.fromarray(values).save(tmp_path / "gray.png")
+    shown = read_image(tmp_path / "gray.png", value_range=(100, 3900))
+    assert shown[0, :, 0].tolist() == [0, 0, 60, 128, 255, 255, 255]
+    eight = write_tiff(tmp_path / "a.tif", colours(*COLOUR))
+    np.testing.assert_array_equal(read_image(eight, value_range=(0, 4095)), read_image(eight))
+
+
 @pytest.mark.parametrize("rotate", [True, False])
 def test_deep_images_are_turned_as_others(tmp_path, rotate):
     pixels = np.arange(4 * 6 * 3, dtype=np.uint16).reshape(4, 6, 3) * 800

@@ -56,14 +56,14 @@ def write_index(
     for annotation in coco["annotations"]:
         if annotation["category_id"] in id_to_label:
             annotations[annotation["image_id"]].append(annotation)
-    with IndexWriter(folder, image_root, categories) as writer:
+    with IndexWriter(folder, image_root, categories, rules.value_range) as writer:
         for image in images:
             frame = labelled_frame(image, is_upright, findings)
             if frame is None:
                 continue
             image_size, upright = frame
             _note_exif(image, upright, findings)
-            note_kind(image, findings)
+            note_kind(image, findings, rules.value_range)
             writer.add_image(image.entry["id"], image.entry["file_name"], image_size, upright)
             for annotation in annotations[image.entry["id"]]:
                 name = f"annotation {annotation['id']} of {image.entry['file_name']}"

@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.masks import polygons_to_rle
-from instseg.core.types import GroundTruth, ImageSize, Instances, Polygon, Rle
+from instseg.core.types import GroundTruth, Image, ImageSize, Instances, Polygon, Rle
 from instseg.data.index.layout import COLUMNS, open_column, read_meta
+from instseg.data.reading.images import read_image
 
 
 class Index:
@@ -58,6 +59,7 @@ class Index:
         meta = read_meta(folder)
         self.image_root = Path(meta.image_root)
         self.categories = Categories(meta.categories)
+        self.value_range = meta.value_range
         self._columns: dict[str, NDArray[Any]] = {name: open_column(folder, name) for name in COLUMNS}
         self.rows = np.arange(len(self._columns["image_ids"])) if rows is None else rows
 
@@ -146,6 +148,14 @@ class Index:
     def path(self, index: int) -> Path:
         """Return the file of an image."""
         return self.image_root / self.file_name(index)
+
+    def read_image(self, index: int) -> Image:
+        """Decode an image in the frame of its labels; (H, W, 3) uint8 RGB.
+
+        Raises:
+            InstsegError: as ``instseg.data.reading.images.read_image``.
+        """
+        return read_image(self.path(index), self.rotate(index), self.value_range)
 
     def index_of(self, image_id: int) -> int:
         """Return the index of the image with this id."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from instseg.core.records import Record, RecordError, read_record
+from instseg.core.types import ValueRange
 
 META = "meta.json"
 REMEDY = "the dataset is indexed again"
@@ -74,6 +75,7 @@ class IndexMeta(Record, frozen=True, kw_only=True):
     image_root: str
     categories: tuple[str, ...]
     num_rows: dict[str, int]
+    value_range: ValueRange | None = None
 
 
 def read_meta(folder: Path) -> IndexMeta:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from instseg.core.categories import Categories
 from instseg.core.records import write_record
-from instseg.core.types import ImageSize, Polygon, Rle
+from instseg.core.types import ImageSize, Polygon, Rle, ValueRange
 from instseg.data.index.layout import BYTE_COLUMNS, COLUMNS, META, Column, IndexMeta
 
 ROWS_IN_MEMORY = 10_000
@@ -24,17 +24,20 @@ class IndexWriter:
     ends with an error the columns are left unfinished.
     """
 
-    def __init__(self, folder: Path, image_root: Path, categories: Categories) -> None:
+    def __init__(
+        self, folder: Path, image_root: Path, categories: Categories, value_range: ValueRange | None = None
+    ) -> None:
         """Make the folder and its files.
 
         Args:
             folder: must not exist.
             image_root: the folder that file names start from.
             categories: of the labels.
+            value_range: see ``read_image``.
         """
         folder.mkdir(parents=True)
         self.folder = folder
-        self.image_root, self.categories = image_root, categories
+        self.image_root, self.categories, self.value_range = image_root, categories, value_range
         self.files = {name: _ColumnFile(folder / f"{name}.npy", column) for name, column in COLUMNS.items()}
         self.rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.num_instances, self.num_parts, self.num_points = 0, 0, 0
@@ -117,7 +120,12 @@ class IndexWriter:
             self.rows["instance_offsets"].append(self.num_instances)
             self._write_rows()
             num_rows = {name: file.num_rows for name, file in self.files.items()}
-            meta = IndexMeta(image_root=str(self.image_root), categories=self.categories.names, num_rows=num_rows)
+            meta = IndexMeta(
+                image_root=str(self.image_root),
+                categories=self.categories.names,
+                num_rows=num_rows,
+                value_range=self.value_range,
+            )
             write_record(self.folder / META, meta)
         for file in self.files.values():
             file.close()

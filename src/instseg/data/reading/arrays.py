@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import Image
+from instseg.core.types import Image, ValueRange
 from instseg.data.reading.deep_pixels import to_8_bits
 from instseg.data.reading.images import image_pixels
 
@@ -19,7 +19,7 @@ EXPECTED = "expected uint8, uint16, or floats of 0 to 1"
 AS_8_BIT = "image.astype(np.uint8)"
 
 
-def array_to_image(array: NDArray[np.generic]) -> Image:
+def array_to_image(array: NDArray[np.generic], value_range: ValueRange | None = None) -> Image:
     """Return an array as the image that it means.
 
     uint8 is taken as it is, uint16 is scaled over the range that it uses (8, 12 or 16 bits), as that of a file is,
@@ -28,6 +28,7 @@ def array_to_image(array: NDArray[np.generic]) -> Image:
 
     Args:
         array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
+        value_range: of uint16, that becomes 0 to 255; None for the range that it uses.
 
     Returns:
         uint8 (H, W, 3) RGB, a copy.
@@ -36,7 +37,7 @@ def array_to_image(array: NDArray[np.generic]) -> Image:
         InstsegError: the shape, the dtype or the range is of no image; the message names all three and the remedy.
     """
     _check_shape(array)
-    values = _as_8_bit(array)
+    values = _as_8_bit(array, value_range)
     if values.ndim == 2 or values.shape[2] == 1:
         return np.repeat(values.reshape(*values.shape[:2], 1), 3, axis=2)
     if values.shape[2] == 4:
@@ -54,11 +55,11 @@ def _check_shape(array: NDArray[np.generic]) -> None:
         raise _refused(array, f"expected (height, width, 3) or (height, width){remedy}")
 
 
-def _as_8_bit(array: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _as_8_bit(array: NDArray[np.generic], value_range: ValueRange | None) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array.astype(np.uint8, copy=False)
     if array.dtype == np.uint16:
-        return to_8_bits(array.astype(np.uint16, copy=False))
+        return to_8_bits(array.astype(np.uint16, copy=False), value_range)
     if np.issubdtype(array.dtype, np.integer):
         return _from_integers(array.astype(np.int64), array)
     if np.issubdtype(array.dtype, np.floating):

@@ -13,6 +13,8 @@ from PIL import Image as PilImage
 from PIL import TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
+from instseg.core.types import ValueRange
+
 BITS, BANDS, EXTRA, PHOTOMETRIC = 258, 277, 338, 262  # tags of TIFF
 RGB, PREMULTIPLIED = 2, 1  # values of PHOTOMETRIC and EXTRA
 RANGES = (8, 12, 16)
@@ -71,21 +73,22 @@ def bands_of_tiff(path: Path) -> int | None:
         return None
 
 
-def deep_image(image: PilImage.Image) -> PilImage.Image | None:
-    """Return an image of 16 bits a channel as 8 bits, scaled by the range that its values show.
+def deep_image(image: PilImage.Image, value_range: ValueRange | None = None) -> PilImage.Image | None:
+    """Return an image of 16 bits a channel as 8 bits.
 
     Args:
         image: open, its orientation not applied; where it is gray, its values are of 16 bits.
+        value_range: see ``to_8_bits``.
 
     Returns:
         Gray, RGB or RGBA as stored; None where it has 8 bits, or OpenCV cannot read it.
     """
     if image.mode.startswith("I"):
-        return PilImage.fromarray(to_8_bits(np.asarray(image).astype(np.uint16, copy=False)))
+        return PilImage.fromarray(to_8_bits(np.asarray(image).astype(np.uint16, copy=False), value_range))
     stored = _stored(image) if kind_of(image).is_deep else None
     if stored is None or stored.dtype != np.uint16 or stored.ndim != 3:
         return None
-    pixels = to_8_bits(stored.astype(np.uint16, copy=False))
+    pixels = to_8_bits(stored.astype(np.uint16, copy=False), value_range)
     ordered = np.ascontiguousarray(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]])
     return PilImage.fromarray(ordered[..., :3] if image.format == "TIFF" else ordered)
 
@@ -112,13 +115,23 @@ def bits_used(largest: int) -> int:
     return next(bits for bits in RANGES if largest < 1 << bits or bits == RANGES[-1])
 
 
-def to_8_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Scale values of 16 bits to 8 over the range that they use."""
-    top = (1 << bits_used(int(values.max(initial=0)))) - 1
+def to_8_bits(values: NDArray[np.uint16], value_range: ValueRange | None = None) -> NDArray[np.uint8]:
+    """Scale values of 16 bits to 8.
+
+    Args:
+        values: (H, W) or (H, W, channels).
+        value_range: that becomes 0 to 255, what lies outside of it being cut; None for 8, 12 or 16 bits, the fewest
+            that hold the values.
+
+    Returns:
+        Of the shape of the values.
+    """
+    low, high = value_range or (0, (1 << bits_used(int(values.max(initial=0)))) - 1)
+    span = high - low
     scaled = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), ROWS_AT_A_TIME):
-        some = values[row : row + ROWS_AT_A_TIME]
-        scaled[row : row + ROWS_AT_A_TIME] = (some.astype(np.uint32) * 255 + top // 2) // top
+        some = values[row : row + ROWS_AT_A_TIME].clip(low, high) - np.uint16(low)
+        scaled[row : row + ROWS_AT_A_TIME] = (some.astype(np.uint32) * 255 + span // 2) // span
     return scaled
 
 

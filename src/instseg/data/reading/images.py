@@ -19,7 +19,7 @@ from PIL import TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import Image, ImageSize
+from instseg.core.types import Image, ImageSize, ValueRange
 from instseg.data.reading.deep_pixels import (
     USUAL,
     ImageKind,
@@ -63,7 +63,7 @@ class ImageHeader:
         return self.size if self.orientation < 5 else (self.size[1], self.size[0])
 
 
-def read_image(path: str | Path, rotate: bool = True) -> Image:
+def read_image(path: str | Path, rotate: bool = True, value_range: ValueRange | None = None) -> Image:
     """Decode an image.
 
     Alpha is laid on white, 16 bits are scaled to 8 over the range that an image uses (8, 12 or 16 bits), CMYK is
@@ -73,6 +73,7 @@ def read_image(path: str | Path, rotate: bool = True) -> Image:
     Args:
         path: the file.
         rotate: apply the EXIF orientation.
+        value_range: of 16 bits, that becomes 0 to 255; None for the range that the image uses.
 
     Returns:
         uint8 (H, W, 3) RGB, writable and contiguous.
@@ -81,15 +82,16 @@ def read_image(path: str | Path, rotate: bool = True) -> Image:
         InstsegError: it is no image or not a whole one, with the file and the reason.
     """
     with decoding(path) as image:
-        return image_pixels(image, rotate)
+        return image_pixels(image, rotate, value_range)
 
 
-def image_pixels(image: PilImage.Image, rotate: bool = True) -> Image:
+def image_pixels(image: PilImage.Image, rotate: bool = True, value_range: ValueRange | None = None) -> Image:
     """Decode an image that is open.
 
     Args:
         image: of Pillow, from a file or made in memory.
         rotate: apply the EXIF orientation.
+        value_range: as of ``read_image``.
 
     Returns:
         As ``read_image``.
@@ -99,7 +101,7 @@ def image_pixels(image: PilImage.Image, rotate: bool = True) -> Image:
     """
     header = _header(image)
     _check_16_bits(image)
-    deep = deep_image(image) if header.kind.is_deep else None
+    deep = deep_image(image, value_range) if header.kind.is_deep else None
     if deep is not None:
         turned = image.format == "TIFF" and image.mode.startswith("I")  # by Pillow, as it decoded it
         return rgb_array(deep) if turned and rotate else rgb_array(*_turned(deep, header.orientation, rotate, turned))

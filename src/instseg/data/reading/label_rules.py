@@ -1,4 +1,4 @@
-"""The options of how labels of every format are read: what is a crowd, a bbox, an RLE, a hole, and where images are."""
+"""The options of how every format is read: what is a crowd, a bbox, an RLE, a hole, white, and where images are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import printable
+from instseg.core.types import ValueRange
 
 CHOICES = {
     "crowd": ("ignore", "keep"),
@@ -16,6 +17,7 @@ CHOICES = {
     "holes": ("filled", "cut"),
     "outside": ("corrected", "always", "never"),
 }
+MAX_16_BIT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class LabelRules:
         polygons: the order of each pair of numbers.
         coordinates: ``fractions`` of width and height, for polygons and boxes.
         holes: ``cut`` takes a polygon within another of the same instance out of it.
+        value_range: of images of 16 bits, that becomes black to white; None for the range that each uses.
         outside: whose images may lie outside of the dataset: those of ``corrected`` predictions, all or none.
 
     Raises:
@@ -42,14 +45,30 @@ class LabelRules:
     coordinates: str = "pixels"
     holes: str = "filled"
     outside: str = "corrected"
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value_range", _value_range(self.value_range))
         for option, choices in CHOICES.items():
             value = getattr(self, option)
             if not isinstance(value, str) or value not in choices:
                 raise InstsegError(
                     f"dataset.{option}: expected one of {', '.join(choices)}, found {printable(value) or 'nothing'}"
                 )
+
+
+def _value_range(value: object) -> ValueRange | None:
+    """Return the range as two numbers; lists arrive from the configuration."""
+    if value is None:
+        return None
+    numbers = tuple(value) if isinstance(value, list | tuple) else ()
+    is_pair = len(numbers) == 2 and all(type(number) is int for number in numbers)
+    if not is_pair or not 0 <= numbers[0] < numbers[1] <= MAX_16_BIT:
+        raise InstsegError(
+            f"dataset.value_range: expected null or two whole numbers from 0 to {MAX_16_BIT}, the lower one first, as "
+            f"[0,4095], found {printable(value)}"
+        )
+    return numbers[0], numbers[1]
 
 
 COCO_RULES = LabelRules()

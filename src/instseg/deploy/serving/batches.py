@@ -118,7 +118,7 @@ class Batches:
 
     def _predict(self, paths: Sequence[Path], decoding: ThreadPoolExecutor) -> list[Found | Exception]:
         """Decode and predict in the thread of the network; an image that cannot be decoded is its error."""
-        decoded = list(decoding.map(_decoded, paths))
+        decoded = list(decoding.map(self._decoded, paths))
         images = [image for image in decoded if not isinstance(image, RefusedError)]
         self._worked(len(images))
         try:
@@ -127,12 +127,11 @@ class Batches:
             raise RefusedError(UNAVAILABLE, str(error)) from error
         return [image if isinstance(image, RefusedError) else (image, next(found)) for image in decoded]
 
-
-def _decoded(path: Path) -> Image | RefusedError:
-    try:
-        return decode_image(path)
-    except RefusedError as error:
-        return error
+    def _decoded(self, path: Path) -> Image | RefusedError:
+        try:
+            return decode_image(path, self.predictor.value_range)
+        except RefusedError as error:
+            return error
 
 
 def _settle(one: _Waiting, result: Found | Exception) -> None:

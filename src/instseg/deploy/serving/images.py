@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import Image
+from instseg.core.types import Image, ValueRange
 from instseg.data.reading.images import read_image, read_image_header
 from instseg.data.reading.pixel_limits import TooManyPixelsError
 from instseg.deploy.serving.limits import NO_IMAGE, TOO_LARGE, UNUSABLE, Limits, RefusedError
@@ -43,17 +43,18 @@ def check_image(path: Path, limits: Limits) -> None:
     limits.check_pixels(*header.size)
 
 
-def decode_image(path: Path) -> Image:
+def decode_image(path: Path, value_range: ValueRange | None = None) -> Image:
     """Decode an image as one of a folder is decoded.
 
     Args:
         path: of the file.
+        value_range: of the predictor, see ``read_image``.
 
     Raises:
         RefusedError: it is not whole, or of a kind whose range is not known.
     """
     try:
-        return read_image(path)
+        return read_image(path, value_range=value_range)
     except InstsegError as error:
         raise RefusedError(UNUSABLE, _without_path(error, path)) from error
 
