@@ -29,7 +29,7 @@ MAX_CATEGORIES = 2**15 - 1
 
 
 class Preprocessing(msgspec.Struct, frozen=True):
-    """What was done to images before the network saw them in training."""
+    """The preparation of images for the network in training."""
 
     min_size: Side  # px of the shorter side
     max_size: Side  # px that the longer side may have
