@@ -13,7 +13,7 @@ from contextlib import closing
 from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -93,7 +93,7 @@ class TaskImages:
             raise RefusedError(UNUSABLE, f"{given[:200]}: start the server with labelstudio.url=, its only source")
         base = _split(self._url)
         path = parts.path.removeprefix(base.path)
-        is_image = path.startswith(PATHS) and not {".", ".."} & {*path.split("/")}
+        is_image = path.startswith(PATHS) and not {".", ".."} & {*unquote(path).split("/")}
         if not self._is_of_label_studio(parts) or not is_image or not given.isprintable():
             raise RefusedError(UNUSABLE, f"{given[:200]}: only images that {self._url} gives out are fetched")
         return f"{self._url}{path}?{parts.query}" if parts.query else f"{self._url}{path}"
