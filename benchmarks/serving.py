@@ -29,7 +29,7 @@ from PIL import Image as PilImage
 
 from comparing import Row, figure, main, parser
 from instseg.app.compose import compose
-from instseg.app.config import read_predict_config
+from instseg.app.read_config import read_predict_config
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.categories import Categories
 from instseg.data.transforms.resize import resize_image
