@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from killed_runs import EVERY_STEP, assert_equal, left_by, run
 
 from instseg import __version__
 from instseg.checkpoints.description import read_description
+from instseg.checkpoints.event_files import rewind_event_files
 from instseg.checkpoints.files import AtomicCheckpointIO
 from instseg.checkpoints.resume import Resumable, check_resumable, find_resumable
 from instseg.core.categories import Categories
@@ -201,6 +203,17 @@ def test_other_settings_packages_and_data_are_named_and_accepted_between_two_epo
 def test_another_version_of_instseg_is_named(caplog):
     check(resumable(version="0.0.9"))
     assert f"instseg: 0.0.9 in the checkpoint, {__version__} now" in caplog.text
+
+
+@pytest.mark.parametrize(("ahead_s", "warnings"), [(3600, 1), (-3600, 0)])
+def test_a_clock_that_has_gone_back_is_named_for_tensorboard_orders_its_files_by_it(
+    tmp_path, caplog, ahead_s, warnings
+):
+    name = f"events.out.tfevents.{int(time.time()) + ahead_s}.host.1.0"
+    (tmp_path / name).write_bytes(b"before, and after")
+    rewind_event_files(tmp_path, {name: 6})
+    assert (tmp_path / name).read_bytes() == b"before"
+    assert [record.message.startswith("the clock has gone back") for record in caplog.records] == [True] * warnings
 
 
 def test_an_average_of_the_last_epochs_needs_to_know_how_many_there_are_before_the_first_step():
