@@ -243,6 +243,7 @@ OPTIONS = st.fixed_dictionaries(
         "folds": st.sampled_from([None, 2, 3, 4]) | NUMBER,
         "fold": st.sampled_from([0, 1]) | NUMBER,
         "seed": NUMBER,
+        "value_range": st.lists(NUMBER, max_size=3) | st.sampled_from([[0, 4095], None, "x", (1, 2)]) | NUMBER,
         "exif": st.sampled_from(["auto", "upright", "stored", "x", None, 1]),
         **{option: st.sampled_from([*choices, "x", None, 1, []]) for option, choices in CHOICES.items()},
         "splits_file": st.sampled_from([None, "good.json", "damaged.json", "gone.json", ".", "", 1, "a\0"]),
