@@ -12,7 +12,7 @@ Cell = tuple[int, int]
 
 
 class Pictured(Protocol):
-    """A matter of one image that a page can show."""
+    """A case or suspicion in one image, as far as a page needs it to show it."""
 
     @property
     def image(self) -> int:

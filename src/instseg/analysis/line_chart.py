@@ -65,7 +65,7 @@ def bar_chart(bars: Sequence[Bar]) -> str:
     body = []
     for row, bar in enumerate(bars):
         y = 4 + row * BAR_PX
-        name = f'<text x="{BAR_LEFT - 8}" y="{y + 13}" text-anchor="end">{_text(bar.name)}</text>'
+        name = f'<text x="{BAR_LEFT - 8}" y="{y + 13}" text-anchor="end">{html_text(bar.name)}</text>'
         width = max(0.0, bar.value) * scale
         end = width
         line = ""
@@ -74,7 +74,7 @@ def bar_chart(bars: Sequence[Bar]) -> str:
             line = f'<path class="range" d="M{low:.1f} {y + 9} H{high:.1f}"/>'
             end = max(width, high - BAR_LEFT)
         body.append(f'{name}<rect class="bar" x="{BAR_LEFT}" y="{y}" width="{width:.1f}" height="18" rx="2"/>{line}')
-        body.append(f'<text x="{BAR_LEFT + end + 6:.1f}" y="{y + 13}">{_text(bar.text)}</text>')
+        body.append(f'<text x="{BAR_LEFT + end + 6:.1f}" y="{y + 13}">{html_text(bar.text)}</text>')
     height = 8 + BAR_PX * len(bars)
     return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img">{"".join(body)}</svg>'
 
@@ -89,7 +89,7 @@ def _axes(x_title: str, y_title: str) -> str:
         lines.append(f'<text x="{_x(tick)}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{tick:g}</text>')
     x_place = f'x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end"'
     y_place = f'transform="translate(10 {(HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle"'
-    return f"{''.join(lines)}<text {x_place}>{_text(x_title)}</text><text {y_place}>{_text(y_title)}</text>"
+    return f"{''.join(lines)}<text {x_place}>{html_text(x_title)}</text><text {y_place}>{html_text(y_title)}</text>"
 
 
 def _curve(curve: Curve) -> str:
@@ -101,7 +101,7 @@ def _curve(curve: Curve) -> str:
         return ""
     points = " L".join(f"{_x(a)} {_y(b)}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     kind, style = ("curve main", "") if curve.colour is None else ("curve", f' style="stroke:rgb{curve.colour}"')
-    title = f"<title>{_text(curve.name)}</title>"
+    title = f"<title>{html_text(curve.name)}</title>"
     drawn = f'<path class="{kind}"{style} d="M{points}">{title}</path>'
     if curve.mark is None:
         return drawn
@@ -117,7 +117,3 @@ def _x(value: float) -> str:
 
 def _y(value: float) -> float:
     return round(TOP + (1 - min(max(value, 0.0), 1.0)) * (HEIGHT - TOP - BOTTOM), 1)
-
-
-def _text(text: str) -> str:
-    return html_text(text)

@@ -42,10 +42,10 @@ class Sight:
 
 
 def sight_of(pictured: Pictured, text: str) -> Sight:
-    """Return a matter of one image, on which there is one run, as a page shows it.
+    """Return the sight of a case or suspicion, where one run is shown.
 
     Args:
-        pictured: the matter.
+        pictured: the case or suspicion.
         text: one line about it.
     """
     return Sight(pictured.image, text, pictured.truths, (pictured.detections,))

@@ -1,4 +1,4 @@
-"""The model at work that a config of predictions names: a checkpoint, published weights, or an exported file."""
+"""The loaded model that a config of predictions names: a checkpoint, published weights, or an exported file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_parts_of(config: ModelConfig) -> None:
 
 
 def build_predictor(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
-    """Build the model at work.
+    """Load the model.
 
     Args:
         config: which model, on which device, and in which size it sees images.

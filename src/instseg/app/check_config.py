@@ -60,13 +60,21 @@ def checked_run_config(config: DictConfig) -> RunConfig:
 
 
 def checked_predict_config(config: DictConfig) -> PredictConfig:
-    """Turn the composed config of ``predict.py`` into typed values that can work; raises as the other."""
+    """Turn the composed config of ``predict.py`` into typed values that can work.
+
+    Raises:
+        InstsegError: the first thing that cannot work, with key, expected and found.
+    """
     _check_predictions(config, PREDICT_KEYS, PREDICT_VALUES)
     return read_predict_config(config)
 
 
 def checked_next_config(config: DictConfig) -> NextConfig:
-    """Turn the composed config of ``instseg next`` into typed values that can work; raises as the others."""
+    """Turn the composed config of ``instseg next`` into typed values that can work.
+
+    Raises:
+        InstsegError: the first thing that cannot work, with key, expected and found.
+    """
     _check_predictions(config, NEXT_KEYS, NEXT_VALUES, "auto")
     return read_next_config(config)
 
@@ -84,7 +92,11 @@ def _check_predictions(config: DictConfig, keys: Collection[str], values: dict[s
 
 
 def checked_serve_config(config: DictConfig) -> ServeConfig:
-    """Turn the composed config of ``instseg serve`` into typed values that can work; raises as the others."""
+    """Turn the composed config of ``instseg serve`` into typed values that can work.
+
+    Raises:
+        InstsegError: the first thing that cannot work, with key, expected and found.
+    """
     check_keys("", [str(key) for key in config], SERVE_KEYS)
     _check_model(config)
     check_values(plain(config), SERVE_VALUES)

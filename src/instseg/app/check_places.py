@@ -64,7 +64,11 @@ def check_model_place(config: ModelConfig) -> None:
 
 
 def check_next_places(config: NextConfig) -> None:
-    """Check the images, the model and the folders of ``instseg next``; raises as the others."""
+    """Check the images, the model and the folders of ``instseg next``.
+
+    Raises:
+        InstsegError: one of them is not there, or cannot be written to.
+    """
     check_predict_places(config)
     if config.labelled is not None:
         check_source(config.labelled)

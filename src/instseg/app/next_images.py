@@ -53,16 +53,17 @@ def next_images(composed: DictConfig) -> int:
         console.print(f"[yellow]interrupted:[/] {done} looked at; the same command resumes", soft_wrap=True)
         return EXIT_INTERRUPTED
     print_unreadable(console, unreadable)
-    seen = [path for path in paths if scan.knows(path)]
+    seen, known = ([path for path in some if scan.knows(path)] for some in (paths, labelled))
     if not seen:
         return 1
-    known, folder = [path for path in labelled if scan.knows(path)], source_folder(source, paths)
+    folder = source_folder(source, paths)
     choice = choose_images(scan.of(seen), scan.of(known), config.count, folder)
+    exit_code = 2 if unreadable else 0
     if not choice.paths:
         console.print("nothing to choose: every image is a near duplicate of a labelled one", soft_wrap=True)
-        return 2 if unreadable else 0
+        return exit_code
     summary = output.write(predictor, choice, folder, identity, console)
     summary.print(console)
     print_choice(console, choice, config.count, len(seen))
     print_next_step(console, config, expected_gain(config, len(choice.paths)), output.formats)
-    return summary.exit_code or (2 if unreadable else 0)
+    return summary.exit_code or exit_code

@@ -57,7 +57,7 @@ class NextOutput:
         """Predict on the images that were chosen, and write everything.
 
         Args:
-            predictor: the model at work.
+            predictor: the loaded model.
             choice: the images.
             image_folder: that files are named relative to.
             identity: of the model.

@@ -39,7 +39,7 @@ def scan_images(
     """Look at all images that the scan does not know yet.
 
     Args:
-        predictor: the model at work.
+        predictor: the loaded model.
         paths: of the images.
         scan: receives them.
         batch_size: images at once.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instseg.core.arrays import Floats
 from instseg.core.channels import MAX_CELL, html_text
 from instseg.core.text import cut
 
 WIDTH, HEIGHT = 380, 190  # of a phone: shown in its own size, letters are read
 LEFT, RIGHT, TOP, BOTTOM = 40, 6, 12, 36
+INNER = WIDTH - LEFT - RIGHT
 NUM_BINS = 18
 MAX_BARS = 40
 BAR_HEIGHT, BAR_GAP = 12, 8
 COUNT_WIDTH = 50
 
 Number = TypeVar("Number", np.int64, np.float64)
+Fractions = Mapping[str, Floats]
+"""Split -> (B,) the fraction of its values in each bin."""
 
 
 def histogram(
@@ -36,31 +40,46 @@ def histogram(
     if not present:
         return ""
     edges = _whole_edges(present) if whole else _edges(present, marks)
-    shares = {split: np.histogram(v, edges)[0] / len(v) for split, v in present.items()}
-    top = max(float(share.max()) for share in shares.values())
-    body = [_grid(top)]
-    num_bins, inner = len(edges) - 1, WIDTH - LEFT - RIGHT
-    slot = inner / num_bins
-    bar = (slot - 2) / len(present)
-    for number, (split, share) in enumerate(shares.items()):
-        for b, value in enumerate(share):
-            height = value / top * (HEIGHT - TOP - BOTTOM)
-            x, y = LEFT + b * slot + 1 + number * bar, HEIGHT - BOTTOM - height
-            told = f"{split}: {value:.0%}, {_number(edges[b])} to {_number(edges[b + 1])} {unit}"
-            body.append(_rect(x, y, bar, height, split, told))
-    for b in range(0, num_bins + (not whole), -(-num_bins // 8)):
-        x = LEFT + (b + 0.5 * whole) * slot
-        label = _bin_label(edges, b) if whole else _number(edges[b])
-        anchor = "end" if b == num_bins else "middle"
-        body.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{label}</text>')
-    for mark in marks:
-        x = LEFT + inner * np.log(mark / edges[0]) / np.log(edges[-1] / edges[0])
-        body.append(f'<path class="mark" d="M{x:.1f} {TOP} V{HEIGHT - BOTTOM}"><title>{mark:g} px</title></path>')
+    fractions = {split: np.histogram(v, edges)[0] / len(v) for split, v in present.items()}
+    return _histogram(fractions, edges, unit, marks, whole)
+
+
+def _histogram(fractions: Fractions, edges: Floats, unit: str, marks: Sequence[float], whole: bool) -> str:
+    top = max(float(of_split.max()) for of_split in fractions.values())
+    body = [_grid(top), *_bars(fractions, edges, top, unit), *_bin_labels(edges, whole), *_lines(marks, edges)]
     body.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end" class="unit">{html_text(unit)}</text>')
     return _svg(HEIGHT, body)
 
 
-def _edges(values: Mapping[str, NDArray[Number]], marks: Sequence[float]) -> NDArray[np.float64]:
+def _bars(fractions: Fractions, edges: Floats, top: float, unit: str) -> Iterator[str]:
+    """Yield a bar for each split and bin, the splits of a bin side by side."""
+    slot = INNER / (len(edges) - 1)
+    width = (slot - 2) / len(fractions)
+    for number, (split, of_split) in enumerate(fractions.items()):
+        for b, value in enumerate(of_split):
+            height = value / top * (HEIGHT - TOP - BOTTOM)
+            x, y = LEFT + b * slot + 1 + number * width, HEIGHT - BOTTOM - height
+            told = f"{split}: {value:.0%}, {_number(edges[b])} to {_number(edges[b + 1])} {unit}"
+            yield _rect(x, y, width, height, split, told)
+
+
+def _bin_labels(edges: Floats, whole: bool) -> Iterator[str]:
+    """Yield about eight labels: of bins of whole numbers in their middle, of others at their edges."""
+    num_bins = len(edges) - 1
+    for b in range(0, num_bins + (not whole), -(-num_bins // 8)):
+        x = LEFT + (b + 0.5 * whole) * INNER / num_bins
+        label = _whole_label(edges, b) if whole else _number(edges[b])
+        anchor = "end" if b == num_bins else "middle"
+        yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="{anchor}">{label}</text>'
+
+
+def _lines(marks: Sequence[float], edges: Floats) -> Iterator[str]:
+    for mark in marks:
+        x = LEFT + INNER * np.log(mark / edges[0]) / np.log(edges[-1] / edges[0])
+        yield f'<path class="mark" d="M{x:.1f} {TOP} V{HEIGHT - BOTTOM}"><title>{mark:g} px</title></path>'
+
+
+def _edges(values: Mapping[str, NDArray[Number]], marks: Sequence[float]) -> Floats:
     low = max(1.0, min([*(float(v.min()) for v in values.values()), *marks]))
     high = max([*(float(v.max()) for v in values.values()), *marks])
     if high < 1.5 * low:  # where all are about the same size, they stand in the middle
@@ -70,7 +89,7 @@ def _edges(values: Mapping[str, NDArray[Number]], marks: Sequence[float]) -> NDA
     return edges
 
 
-def _whole_edges(values: Mapping[str, NDArray[Number]]) -> NDArray[np.float64]:
+def _whole_edges(values: Mapping[str, NDArray[Number]]) -> Floats:
     high = max(int(v.max()) for v in values.values())
     if high < NUM_BINS:
         return np.arange(high + 2, dtype=np.float64)
@@ -78,7 +97,7 @@ def _whole_edges(values: Mapping[str, NDArray[Number]]) -> NDArray[np.float64]:
     return np.concatenate([[0.0], grown])
 
 
-def _bin_label(edges: NDArray[np.float64], b: int) -> str:
+def _whole_label(edges: Floats, b: int) -> str:
     low, high = int(edges[b]), int(edges[b + 1]) - 1
     return str(low) if low == high else f"{low}–{high}"
 
@@ -92,7 +111,7 @@ def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]])
     """
     total = np.sum(list(counts.values()), axis=0) if counts else np.zeros(len(names))
     order = np.argsort(-total, kind="stable")[:MAX_BARS]
-    shares = {split: c / max(1, c.sum()) for split, c in counts.items()}
+    fractions = {split: c / max(1, c.sum()) for split, c in counts.items()}
     top = max((int(c.max(initial=0)) for c in counts.values()), default=0) or 1
     shown = [cut(name, MAX_CELL) for name in names]
     left = min(140, 14 + 7 * max((len(shown[c]) for c in order.tolist()), default=0))
@@ -102,9 +121,9 @@ def category_bars(names: Sequence[str], counts: Mapping[str, NDArray[np.int64]])
         y = TOP + position * row
         name = html_text(shown[c], (left - 8) // 7)
         body.append(f'<text x="{left - 6}" y="{y + row / 2:.1f}" text-anchor="end">{name}</text>')
-        for number, (split, share) in enumerate(shares.items()):
+        for number, (split, fraction) in enumerate(fractions.items()):
             width = int(counts[split][c]) / top * (WIDTH - left - COUNT_WIDTH)
-            told = f"{shown[c]}, {split}: {counts[split][c]:,} ({share[c]:.1%})"
+            told = f"{shown[c]}, {split}: {counts[split][c]:,} ({fraction[c]:.1%})"
             body.append(_rect(left, y + number * BAR_HEIGHT, max(width, 0.5), BAR_HEIGHT - 1, split, told))
             text = f'<text x="{left + width + 5:.1f}" y="{y + number * BAR_HEIGHT + 9:.1f}" class="small">'
             body.append(f"{text}{counts[split][c]:,}</text>")
@@ -118,10 +137,10 @@ def legend(splits: Sequence[str]) -> str:
 
 def _grid(top: float) -> str:
     lines = []
-    for share in (0.0, top / 2, top):
-        y = HEIGHT - BOTTOM - share / top * (HEIGHT - TOP - BOTTOM)
+    for fraction in (0.0, top / 2, top):
+        y = HEIGHT - BOTTOM - fraction / top * (HEIGHT - TOP - BOTTOM)
         lines.append(f'<path class="grid" d="M{LEFT} {y:.1f} H{WIDTH - RIGHT}"/>')
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:.0%}</text>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{fraction:.0%}</text>')
     return "".join(lines)
 
 

@@ -42,7 +42,7 @@ class ImageList:
 
         Args:
             n: its number.
-            detail: what is the matter there.
+            detail: what is wrong there.
             other: the image that it repeats.
         """
         return replace(self.tables[self.splits[n]].image_spot(self.positions[n], detail), other=other)

@@ -70,9 +70,9 @@ def sub_pixel(tables: Tables) -> list[AuditFinding]:
 
 def whole_image(tables: Tables) -> list[AuditFinding]:
     """Report instances that fill their image, which is right for portraits and a slip elsewhere."""
-    shares = {split: _fraction_of_image(table) for split, table in tables.items()}
-    badness = {split: np.where(share >= WHOLE_IMAGE_FRACTION, share, 0) for split, share in shares.items()}
-    counts, spots = worst_instances(tables, badness, lambda table, n: f"{shares[table.split][n]:.0%} of the image")
+    covered = {split: _fraction_of_image(table) for split, table in tables.items()}
+    badness = {split: np.where(values >= WHOLE_IMAGE_FRACTION, values, 0) for split, values in covered.items()}
+    counts, spots = worst_instances(tables, badness, lambda table, n: f"{covered[table.split][n]:.0%} of the image")
     if not spots:
         return []
     advice = "Look whether the polygon follows the object; image-level labels turned into boxes look like this."

@@ -215,7 +215,7 @@ def category_spot(tables: Tables, split: str, name: str, detail: str = "") -> Sp
         tables: of all splits.
         split: the split in question.
         name: of the category.
-        detail: what is the matter.
+        detail: what is wrong.
     """
     for candidate in sorted(tables, key=lambda other: other != split):
         table = tables[candidate]

@@ -35,7 +35,7 @@ class Spot:
 
     split: str
     name: str  # of the image file, from the image root; or of the category
-    detail: str = ""  # what is the matter there, in a few words
+    detail: str = ""  # what is wrong there, in a few words
     image: int | None = None  # index of the image in its split, where it is in the index
     instance: int | None = None  # row of the instance in the columns of the index
     annotation_id: int | None = None  # of a shape that the index does not hold, in <split>.json

@@ -60,7 +60,7 @@ class SplitTable:
 
         Args:
             image: its position in the index.
-            detail: what is the matter there.
+            detail: what is wrong there.
         """
         return Spot(self.split, self.index.file_name(image), detail, image=image)
 
@@ -69,7 +69,7 @@ class SplitTable:
 
         Args:
             n: its position in the table.
-            detail: what is the matter there.
+            detail: what is wrong there.
         """
         image, row = int(self.images[n]), int(self.rows[n])
         annotation_id = int(self.index.column("annotation_ids")[row])
@@ -170,7 +170,7 @@ def worst_instances(
     Args:
         tables: of all splits.
         badness: split -> (N,) numbers, 0 for those that are in order.
-        detail: says what is the matter with the n-th of a table.
+        detail: says what is wrong with the n-th of a table.
 
     Returns:
         Counts by split, and the worst of all splits as spots.
@@ -186,7 +186,7 @@ def worst_images(
     Args:
         tables: of all splits.
         badness: split -> (N,) numbers, 0 for those that are in order.
-        detail: says what is the matter with the n-th of a table.
+        detail: says what is wrong with the n-th of a table.
 
     Returns:
         Counts by split, and the worst of all splits as spots.

@@ -1,4 +1,4 @@
-"""A trained model at work: the predictor, the output folder, and the writers.
+"""Prediction by a trained model: the predictor, the output folder, and the writers.
 
 Knows images and models. Knows nothing of training.
 """

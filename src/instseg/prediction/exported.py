@@ -1,4 +1,4 @@
-"""Exported models at work: one file holds the network and all that predicting needs. Imports no torch.
+"""Exported models, loaded to predict: one file holds the network and all that predicting needs. Imports no torch.
 
 The network goes from one image to what is found on it, in the network frame; the resize before it and the drawing of
 masks after it are those of every model.
@@ -84,7 +84,7 @@ RUNTIMES: Mapping[str, Runtime] = {
 
 
 class ExportedNetwork:
-    """A network from a file at work; one image at a time.
+    """A network from a file, which predicts one image at a time.
 
     Args:
         opened: the file.

@@ -35,7 +35,7 @@ class Model:
     """A trained model; ``instseg.load`` makes it.
 
     Args:
-        predictor: the network at work.
+        predictor: the loaded network.
         identity: plain containers that say which model it is.
         make_writers: makes the writers of all formats there are, by name.
     """

@@ -71,7 +71,7 @@ def write_predictions(
     keep its folders. Memory grows with the detections, not with the images. Ctrl-C writes what is there.
 
     Args:
-        predictor: the model at work.
+        predictor: the loaded model.
         source: an image, a folder, a glob, or several of these.
         output: the folder that everything is written to.
         writers: name -> writer of every format there is.

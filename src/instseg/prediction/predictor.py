@@ -18,7 +18,7 @@ from instseg.data.reading.images import read_image
 
 
 class Network(Protocol):
-    """A trained network at work, in PyTorch or in another runtime."""
+    """A trained network that predicts, in PyTorch or in another runtime."""
 
     @property
     def categories(self) -> Categories:
@@ -61,7 +61,7 @@ class Predictor:
     """A network and its preprocessing.
 
     Args:
-        network: at work.
+        network: loaded.
         resize: as in training.
         operating_points: score thresholds that were chosen in its training, and the recalibration of its scores.
         value_range: of images of 16 bits, as in training, see ``read_image``.

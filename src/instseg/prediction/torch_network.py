@@ -1,4 +1,4 @@
-"""A network in PyTorch at work."""
+"""A network that predicts in PyTorch."""
 
 from __future__ import annotations
 

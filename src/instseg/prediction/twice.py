@@ -38,7 +38,7 @@ def look_twice(predictor: Predictor, images: Sequence[Image], image_ids: Sequenc
     """Predict on images and on the mirrored images.
 
     Args:
-        predictor: the model at work.
+        predictor: the loaded model.
         images: (H, W, 3) uint8 RGB, of any sizes.
         image_ids: those of the predictions.
 

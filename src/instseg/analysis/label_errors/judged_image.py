@@ -1,4 +1,4 @@
-"""One judged image: how its labels and its detections lie to each other, and how far each detection can be trusted."""
+"""One judged image: how its labels and detections overlap, and how far each detection can be trusted."""
 
 from __future__ import annotations
 
