@@ -9,6 +9,7 @@ from instseg.app.config import ModelConfig, Node, RunConfig
 from instseg.app.job import Job
 from instseg.app.known_builders import builders_in, builders_of, model_builder_of
 from instseg.checkpoints.content import TrainedModel, load_trained_model
+from instseg.checkpoints.scales import COCO_SCALES
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
@@ -80,7 +81,7 @@ def build_trained_model(config: RunConfig | ModelConfig, job: Job) -> TrainedMod
             "use weights=coco, or checkpoint= for a model of your own"
         )
     as_module(model).eval()
-    return TrainedModel(model, COCO_MIN_SIZE, COCO_MAX_SIZE, {})
+    return TrainedModel(model, COCO_MIN_SIZE, COCO_MAX_SIZE, {}, scales=COCO_SCALES)
 
 
 def _option(model: Node, key: str) -> object:

@@ -7,11 +7,13 @@ from pathlib import Path
 from instseg.app.check_calls import check_calls
 from instseg.app.config import ModelConfig
 from instseg.app.job import Job
+from instseg.checkpoints.scales import Scales
 from instseg.core.errors import InstsegError
 from instseg.core.precision import FLOAT32
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.exported import exported_file, open_exported
 from instseg.prediction.predictor import Predictor
+from instseg.prediction.tiling import CLEARLY_BELOW, Tiling
 
 
 def check_parts_of(config: ModelConfig) -> None:
@@ -46,9 +48,9 @@ def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, 
     from instseg.prediction.torch_network import TorchNetwork
 
     trained = build_trained_model(config, job)
-    resize = _resize(config, trained.min_size, trained.max_size)
+    resize, tiling = _sizes(config, trained.min_size, trained.max_size, trained.scales)
     network = TorchNetwork(trained.model, config.device, config.precision)
-    predictor = Predictor(network, resize, trained.operating_points, trained.value_range)
+    predictor = Predictor(network, resize, trained.operating_points, trained.value_range, tiling)
     return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
@@ -60,12 +62,26 @@ def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict
         )
     precision = FLOAT32 if config.precision == "auto" else config.precision  # in which it was compared with PyTorch
     network, record = open_exported(path, config.device, precision)
-    resize = _resize(config, record.min_size, record.max_size)
-    predictor = Predictor(network, resize, record.operating_points, record.value_range)
+    resize, tiling = _sizes(config, record.min_size, record.max_size, record.scales)
+    predictor = Predictor(network, resize, record.operating_points, record.value_range, tiling)
     return predictor, {**record.origin, "exported": str(path.absolute())}
 
 
-def _resize(config: ModelConfig, trained_min: int, trained_max: int) -> Resize:
-    """Return the resize of training, or one to the size that the config asks for."""
+def _sizes(
+    config: ModelConfig, trained_min: int, trained_max: int, scales: Scales | None
+) -> tuple[Resize, Tiling | None]:
+    """Return the resize of training, or one to the size that the config asks for, and the tiles of large images."""
     min_size = config.min_size or trained_min
-    return Resize(min_size, config.max_size or round(trained_max * min_size / trained_min))
+    resize = Resize(min_size, config.max_size or round(trained_max * min_size / trained_min))
+    if config.tile is None:
+        return resize, None
+    if isinstance(config.tile, int):
+        return resize, Tiling(config.tile, config.tile_overlap)
+    if scales is None:
+        raise InstsegError(
+            "tile=auto: the model does not say at which scale it was trained, as those of earlier versions do not; "
+            "give the side of a tile in px of the images, such as tile=1024"
+        )
+    enlarged = min_size / trained_min
+    below = CLEARLY_BELOW * scales.low * enlarged
+    return resize, Tiling(round(trained_min / scales.median), config.tile_overlap, below, scales.median * enlarged)

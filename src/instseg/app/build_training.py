@@ -13,6 +13,7 @@ from instseg.app.config import RunConfig
 from instseg.app.operating_points import OperatingPointsOfValidation
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.checkpoints.description import CheckpointDescription
+from instseg.checkpoints.scales import scales_of
 from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.data.datamodule import InstanceDataModule
 from instseg.training.module import InstanceSegmentationModule
@@ -58,4 +59,6 @@ def _descriptions(
     stored = {**config.resolved, "model": {**config.model, **resolved_options(model)}}
     earlier = resumed.operating_points if resumed else None
     measured = OperatingPointsOfValidation(config.operating_point, data.categories, earlier, config.recalibrate)
-    return measured, DescribeCheckpoint(data.categories, stored, data.prepared.fingerprint, lambda: measured.points)
+    scales = scales_of(data.prepared.indices["train"].image_sizes(), *resize_of(config))
+    describe = DescribeCheckpoint(data.categories, stored, data.prepared.fingerprint, lambda: measured.points, scales)
+    return measured, describe

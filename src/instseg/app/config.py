@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from instseg.core.errors import InstsegError
+from instseg.prediction.tiles import DEFAULT_OVERLAP
 
 Node = dict[str, object]
 """A part of the config as plain containers, such as ``{"_target_": "instseg…", "lr": 0.001}``."""
@@ -169,6 +170,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     precision: str
     outputs: Name
     resolved: Node
+    tile: int | str | None = None
+    tile_overlap: float = DEFAULT_OVERLAP
 
 
 class PredictConfig(ModelConfig, frozen=True, kw_only=True):
@@ -207,5 +210,7 @@ class ServeConfig(ModelConfig, frozen=True, kw_only=True):
 
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
-NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key != "resolved")
-SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")
+OF_TILES = ("tile", "tile_overlap")
+"""Keys of ``predict.py`` alone: the other commands look at whole images."""
+NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key not in ("resolved", *OF_TILES))
+SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key not in ("resolved", *OF_TILES))

@@ -10,6 +10,7 @@ from instseg.evaluation.goal import GOALS
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
 
 END = Numbers(1, is_whole=True, besides=(-1, None))
+MIN_TILE_PX = 64
 COLOUR_BY = OneOf(("instance", "category"))
 PART_OF_EPOCH = Numbers(0, besides=(None,))
 
@@ -73,6 +74,8 @@ PREDICT_VALUES: dict[str, Values] = {
     "limit": COUNT_OR_NULL,
     "min_size": COUNT_OR_NULL,
     "max_size": COUNT_OR_NULL,
+    "tile": Numbers(MIN_TILE_PX, is_whole=True, besides=("auto", None)),
+    "tile_overlap": Numbers(0, 0.5, is_above=True),
 }
 """The same of ``predict.py``."""
 

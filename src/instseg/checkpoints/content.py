@@ -29,6 +29,7 @@ from instseg.checkpoints.description import (
 )
 from instseg.checkpoints.files import load_checkpoint
 from instseg.checkpoints.operating_points import OperatingPoints
+from instseg.checkpoints.scales import Scales
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
@@ -55,6 +56,7 @@ class DescribeCheckpoint(Callback):
         config: the resolved config as plain containers.
         data_fingerprint: of the training data.
         operating_points: returns those of the last validation.
+        scales: of the training images.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class DescribeCheckpoint(Callback):
         config: Mapping[str, object],
         data_fingerprint: str = "",
         operating_points: Callable[[], OperatingPoints | None] = lambda: None,
+        scales: Scales | None = None,
     ) -> None:
         self.categories, self.config, self.data_fingerprint = categories, dict(config), data_fingerprint
-        self._operating_points = operating_points
+        self._operating_points, self._scales = operating_points, scales
         self._packages = package_versions()
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, object]) -> None:
@@ -80,6 +83,7 @@ class DescribeCheckpoint(Callback):
             data_fingerprint=self.data_fingerprint,
             metrics=finite(trainer.callback_metrics),
             operating_points=self._operating_points(),
+            scales=self._scales,
         )
         add_to_entry(checkpoint, as_entry(description))
 
@@ -101,6 +105,8 @@ class TrainedModel:
     operating_points: OperatingPoints | None = None
     value_range: ValueRange | None = None
     """Of images of 16 bits, see ``read_image``."""
+    scales: Scales | None = None
+    """At which its training saw its images."""
 
     @property
     def categories(self) -> Categories:
@@ -138,7 +144,7 @@ def load_trained_model(
     seen, config = description.preprocessing, {**description.config, "model": options}
     origin = describe_origin(path, read_step_counts(checkpoint, path), description)
     points, sizes = description.operating_points, (int(seen.min_size), int(seen.max_size))
-    return TrainedModel(model, *sizes, config, origin, points, seen.value_range)
+    return TrainedModel(model, *sizes, config, origin, points, seen.value_range, description.scales)
 
 
 def _load_weights(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from instseg.checkpoints.operating_points import OperatingPoints
 from instseg.checkpoints.random_states import RandomStates
+from instseg.checkpoints.scales import Scales
 from instseg.core.records import Record, convert_plain, convert_record
 from instseg.core.types import ValueRange
 
@@ -63,6 +64,7 @@ class CheckpointDescription(Record, frozen=True):
     data_fingerprint: str = ""
     metrics: dict[str, float] = msgspec.field(default_factory=dict)  # of the last validation
     operating_points: OperatingPoints | None = None  # of the last validation
+    scales: Scales | None = None  # of the training images
     training: TrainingState | None = None  # None where a training cannot resume from here
 
     @property
@@ -155,6 +157,7 @@ def as_entry(description: CheckpointDescription) -> dict[str, object]:
     entry = msgspec.structs.asdict(description)
     entry |= {"format": FORMAT, "version": entry.pop("written_by")}
     entry["preprocessing"] = msgspec.structs.asdict(description.preprocessing)
+    entry["scales"] = msgspec.to_builtins(description.scales)
     entry["operating_points"] = msgspec.to_builtins(description.operating_points)
     if description.training is None:
         del entry[TRAINING]

@@ -110,6 +110,7 @@ def _record(trained: TrainedModel, name: FormatName, int8: Int8 | None) -> Expor
         max_size=trained.max_size,
         value_range=trained.value_range,
         operating_points=trained.operating_points,
+        scales=trained.scales,
         origin=trained.identity,
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.checkpoints.operating_points import OperatingPoints
+from instseg.checkpoints.scales import Scales
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.files import home_path
@@ -52,6 +53,7 @@ class ExportRecord(Record, frozen=True, kw_only=True):
     max_size: Side  # px that its longer side may have there
     value_range: ValueRange | None = None  # of images of 16 bits; None: each by the range that it uses
     operating_points: OperatingPoints | None = None
+    scales: Scales | None = None  # of the training images
     origin: dict[str, object] = msgspec.field(default_factory=dict)  # checkpoint, run, epoch and how good it was
 
 

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -14,10 +15,9 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
-from instseg.core.types import Image
 from instseg.data.reading.image_files import find_images
 from instseg.prediction.output import run_identity
-from instseg.prediction.predictor import Predictor
+from instseg.prediction.predictor import Decoded, Predictor
 from instseg.prediction.result import Result, Results
 from instseg.prediction.saving import ModelFacts
 from instseg.prediction.source_image import ImageLike, SourceImage, source_image, source_images
@@ -86,7 +86,7 @@ class Model:
                 tensor (3, H, W) of the same, or a list of these, mixed as you like.
             score_threshold: instances with a lower score are left out; a number from 0 to 1, numbers by category such
                 as ``{"car": 0.3}``, or ``"auto"``, which is ``thresholds``; so are the categories without a number.
-            batch_size: images at once in the network.
+            batch_size: images at once in the network, or tiles of one.
 
         Returns:
             One result, or for a list as many as it has images, in its order.
@@ -122,11 +122,16 @@ class Model:
             raise InstsegError(f"batch_size={batch_size}: expected at least 1")
         facts = ModelFacts(categories, run_identity(self.identity, categories, thresholds), self._make_writers)
         results = Results()
-        for chosen, images in _read_ahead(sources, batch_size):
+        for chosen, images in _read_ahead(sources, batch_size, self._decoded):
             ids = range(len(results) + 1, len(results) + 1 + len(images))
-            for source, found in zip(chosen, self._predictor.predict_images(images, ids), strict=True):
+            predicted = self._predictor.predict_images(images, ids, batch_size)
+            for source, image, found in zip(chosen, images, predicted, strict=True):
+                source = replace(source, is_large=not isinstance(image, np.ndarray))
                 results.append(Result(source, found.select(thresholds.is_kept(found)), facts))
         return results
+
+    def _decoded(self, source: SourceImage) -> Decoded:
+        return source.pixels() if source.path is None else self._predictor.decode(source.path)
 
     def __repr__(self) -> str:
         names = ", ".join(self.categories[:NUM_NAMES_SHOWN]) + (", …" if len(self.categories) > NUM_NAMES_SHOWN else "")
@@ -135,13 +140,15 @@ class Model:
         return f"Model({origin}, {count}: {names}, on {self.device})"
 
 
-def _read_ahead(sources: Sequence[SourceImage], batch_size: int) -> Iterator[tuple[Sequence[SourceImage], list[Image]]]:
+def _read_ahead(
+    sources: Sequence[SourceImage], batch_size: int, decode: Callable[[SourceImage], Decoded]
+) -> Iterator[tuple[Sequence[SourceImage], list[Decoded]]]:
     """Yield batches; the next one is decoded in threads while the network works."""
     with ThreadPoolExecutor(NUM_DECODING_THREADS) as pool:
-        waiting: deque[tuple[Sequence[SourceImage], list[Future[Image]]]] = deque()
+        waiting: deque[tuple[Sequence[SourceImage], list[Future[Decoded]]]] = deque()
         for start in range(0, len(sources), batch_size):
             chosen = sources[start : start + batch_size]
-            waiting.append((chosen, [pool.submit(source.pixels) for source in chosen]))
+            waiting.append((chosen, [pool.submit(decode, source) for source in chosen]))
             if len(waiting) > 1:
                 yield _decoded(*waiting.popleft())
         while waiting:
@@ -149,6 +156,6 @@ def _read_ahead(sources: Sequence[SourceImage], batch_size: int) -> Iterator[tup
 
 
 def _decoded(
-    chosen: Sequence[SourceImage], pixels: Sequence[Future[Image]]
-) -> tuple[Sequence[SourceImage], list[Image]]:
+    chosen: Sequence[SourceImage], pixels: Sequence[Future[Decoded]]
+) -> tuple[Sequence[SourceImage], list[Decoded]]:
     return chosen, [future.result() for future in pixels]

@@ -19,12 +19,13 @@ from instseg import __version__
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.core.text import path_text
-from instseg.core.types import Image, Prediction
+from instseg.core.types import Prediction
 from instseg.data.reading.image_files import Source, find_images
 from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable
-from instseg.prediction.predictor import Predictor
+from instseg.prediction.predictor import Decoded, Predictor
 from instseg.prediction.summary import PredictSummary, print_start
 from instseg.prediction.thresholds import AUTO, Thresholds, choose_thresholds
+from instseg.prediction.tiles_shown import TilesShown
 from instseg.prediction.writers.choice import checked_names
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
 from instseg.prediction.writers.threads import WriterThreads
@@ -106,6 +107,8 @@ def write_predictions(
         def show_progress() -> None:
             progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
 
+        if predictor.tiling is not None:
+            predictor.on_tiles = TilesShown(predictor.tiling, predictor.resize, progress, task)
         interrupted = _write_images(images, threads, folder, record, show_progress)
     return _finish(threads, folder, record, predictor, interrupted)
 
@@ -185,7 +188,7 @@ def _images(
 
 
 def _predicted(
-    predicted: Iterable[tuple[Path, Image, Prediction]],
+    predicted: Iterable[tuple[Path, Decoded, Prediction]],
     paths: Sequence[Path],
     root: Path,
     is_wanted: Callable[[Prediction], NDArray[np.bool_]],

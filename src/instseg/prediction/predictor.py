@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import numpy as np
 
 from instseg.checkpoints.operating_points import OperatingPoints, recalibrated_by
 from instseg.core.categories import Categories
-from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize, Prediction, ValueRange
+from instseg.core.windows import InMemory, LargeImage, Tile, Windowed
 from instseg.data.reading.images import read_image
+from instseg.data.reading.tiff_windows import DamagedWindowError, open_windows
+from instseg.data.transforms.resize import resize_image
+from instseg.prediction.merging import TileMerger
+from instseg.prediction.reading_ahead import decoded_ahead
+from instseg.prediction.tiling import ImageResize, Tiling, scaled
 
 
 class Network(Protocol):
@@ -49,12 +55,11 @@ class Network(Protocol):
         ...
 
 
-class ImageResize(Protocol):
-    """The resize to the size that the network was trained at; ``data.transforms.resize.Resize`` is one."""
-
-    def __call__(self, image: Image) -> Image:
-        """Return the image, (H, W, 3) uint8 RGB, in the network frame."""
-        ...
+Decoded = Image | LargeImage
+"""An image (H, W, 3) uint8 RGB in memory; or a large one, of which tiles are read."""
+Pixels = TypeVar("Pixels", Image, Decoded)
+_File = tuple[int, Path, Decoded]
+"""image_id, file and image."""
 
 
 class Predictor:
@@ -65,6 +70,7 @@ class Predictor:
         resize: as in training.
         operating_points: score thresholds that were chosen in its training, and the recalibration of its scores.
         value_range: of images of 16 bits, as in training, see ``read_image``.
+        tiling: of large images; None predicts every image whole.
     """
 
     def __init__(
@@ -73,23 +79,29 @@ class Predictor:
         resize: ImageResize,
         operating_points: OperatingPoints | None = None,
         value_range: ValueRange | None = None,
+        tiling: Tiling | None = None,
     ) -> None:
         self.network, self.resize, self.operating_points = network, resize, operating_points
-        self.value_range = value_range
+        self.value_range, self.tiling = value_range, tiling
         self.unreadable: list[tuple[Path, str]] = []
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
+        self.on_tiles: Callable[[ImageSize, int], None] = lambda size, done: None
+        """Is told, of an image that is predicted in tiles, its size and how many of them are done: first 0."""
 
     @property
     def categories(self) -> Categories:
         """Names of the labels 1...."""
         return self.network.categories
 
-    def predict_images(self, images: Sequence[Image], image_ids: Sequence[int] | None = None) -> list[Prediction]:
+    def predict_images(
+        self, images: Sequence[Decoded], image_ids: Sequence[int] | None = None, batch_size: int = 1
+    ) -> list[Prediction]:
         """Predict on one batch of images.
 
         Args:
             images: (H, W, 3) uint8 RGB, of any sizes.
             image_ids: those of the predictions; None counts from 0.
+            batch_size: tiles at once, of an image that is predicted in tiles.
 
         Returns:
             One prediction for each image, in its pixels, best score first.
@@ -97,30 +109,77 @@ class Predictor:
         Raises:
             InstsegError: the memory of the device does not hold the batch.
         """
-        if not images:
-            return []
-        ids = range(len(images)) if image_ids is None else image_ids
-        small = [self.resize(image) for image in images]
-        found = self.network.predict(small, ids, [_size(image) for image in images])
-        return recalibrated_by(self.operating_points, found)
+        ids = list(range(len(images)) if image_ids is None else image_ids)
+        tiles = [self.tiles(_size(image)) for image in images]
+        found: dict[int, Prediction] = {}
+        for position, own in enumerate(tiles):
+            if own:
+                found[position] = self._in_tiles(_windowed(images[position]), own, ids[position], batch_size)
+        whole = [position for position, own in enumerate(tiles) if not own]
+        decoded = [_whole(images[position]) for position in whole]
+        if decoded:
+            sizes = [self.resize.output_size(_size(image)) for image in decoded]
+            found |= zip(whole, self._look(decoded, sizes, [ids[position] for position in whole]), strict=True)
+        return recalibrated_by(self.operating_points, [found[position] for position in range(len(images))])
+
+    def tiles(self, size: ImageSize) -> list[Tile]:
+        """Return the tiles that an image of this (height, width) px is predicted in; none: it is predicted whole."""
+        return [] if self.tiling is None else self.tiling.tiles(size, self.resize)
+
+    def _in_tiles(self, image: Windowed, tiles: Sequence[Tile], image_id: int, batch_size: int) -> Prediction:
+        """Predict on an image tile by tile; no more tiles than one batch are held."""
+        assert self.tiling is not None
+        scale = self.tiling.scale(self.resize)
+        merger, waiting = TileMerger(tiles, image.size, scale), iter(enumerate(tiles))
+        self.on_tiles(image.size, 0)
+        while batch := list(islice(waiting, batch_size)):
+            parts = [image.read(tile.window) for _, tile in batch]
+            sizes = [scaled(_size(part), scale) for part in parts]
+            for (number, _), found in zip(batch, self._look(parts, sizes, range(len(parts))), strict=True):
+                merger.add(number, found)
+            self.on_tiles(image.size, batch[-1][0] + 1)
+        return merger.merged(image_id)
+
+    def _look(self, images: Sequence[Image], sizes: Sequence[ImageSize], ids: Sequence[int]) -> list[Prediction]:
+        """Predict on images, given their sizes in the network."""
+        small = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
+        return self.network.predict(small, ids, [_size(image) for image in images])
 
     def predict_files(
         self, paths: Sequence[Path], batch_size: int = 1, num_threads: int | None = None
-    ) -> Iterator[tuple[Path, Image, Prediction]]:
+    ) -> Iterator[tuple[Path, Decoded, Prediction]]:
         """Predict on image files, which are decoded ahead in threads.
 
         Args:
             paths: the files; ``image_id`` of a prediction is the position in here, counted from 1.
-            batch_size: images at once.
+            batch_size: images at once, or tiles of one.
             num_threads: for decoding; None is up to 4. At most batch_size + num_threads decoded images wait at a time.
 
         Yields:
             Each readable file with its upright image and prediction, in order. A file that cannot be read is skipped
             and listed in ``unreadable``.
         """
-        for batch in self.read_files(paths, batch_size, num_threads):
-            ids, files, images = zip(*batch, strict=True)
-            yield from zip(files, images, self.predict_images(images, ids), strict=True)
+        for batch in self._batches(paths, batch_size, num_threads, self.decode):
+            yield from self._predicted(batch, batch_size)
+
+    def _predicted(self, batch: Sequence[_File], batch_size: int) -> list[tuple[Path, Decoded, Prediction]]:
+        """Predict on a batch, without a file of which a tile turns out to be damaged."""
+        try:
+            found = self.predict_images([image for *_, image in batch], [number for number, *_ in batch], batch_size)
+        except DamagedWindowError as error:
+            self.unreadable.append((error.path, error.reason))
+            return self._predicted([entry for entry in batch if entry[1] != error.path], batch_size)
+        return [(path, image, prediction) for (_, path, image), prediction in zip(batch, found, strict=True)]
+
+    def decode(self, path: Path) -> Decoded:
+        """Read an image file; a large one that is predicted in tiles is only opened where windows of it can be read.
+
+        Raises:
+            InstsegError: it is no image or not a whole one, with the file and the reason.
+        """
+        large = None if self.tiling is None else open_windows(path, self.value_range)
+        is_tiled = large is not None and self.tiles(large.size)
+        return large if large is not None and is_tiled else read_image(path, value_range=self.value_range)
 
     def read_files(
         self, paths: Sequence[Path], batch_size: int = 1, num_threads: int | None = None
@@ -135,32 +194,26 @@ class Predictor:
         Yields:
             image_id, file and upright image of each readable file of a batch. The others are listed in ``unreadable``.
         """
+        read = partial(read_image, value_range=self.value_range)
+        yield from self._batches(paths, batch_size, num_threads, read)
+
+    def _batches(
+        self, paths: Sequence[Path], batch_size: int, num_threads: int | None, decode: Callable[[Path], Pixels]
+    ) -> Iterator[list[tuple[int, Path, Pixels]]]:
         self.unreadable = []
         threads = num_threads or min(4, os.cpu_count() or 1)
-        readable = self._readable(paths, threads, batch_size + threads)
+        readable = decoded_ahead(paths, decode, threads, batch_size + threads, self.unreadable)
         while batch := list(islice(readable, batch_size)):
             yield batch
 
-    def _readable(self, paths: Iterable[Path], num_threads: int, ahead: int) -> Iterator[tuple[int, Path, Image]]:
-        with ThreadPoolExecutor(num_threads) as pool:
-            numbered = enumerate(paths, start=1)
-            waiting: deque[tuple[int, Path, Future[Image]]] = deque()
-            try:
-                while True:
-                    for image_id, path in islice(numbered, ahead - len(waiting)):
-                        waiting.append((image_id, path, pool.submit(read_image, path, value_range=self.value_range)))
-                    if not waiting:
-                        return
-                    image_id, path, decoded = waiting.popleft()
-                    try:
-                        image = decoded.result()
-                    except InstsegError as error:
-                        self.unreadable.append((path, str(error).removeprefix(f"{path}: ")))
-                    else:
-                        yield image_id, path, image
-            finally:
-                pool.shutdown(cancel_futures=True)  # a caller that stops early does not wait for the rest
+
+def _size(image: Decoded) -> ImageSize:
+    return (image.shape[0], image.shape[1]) if isinstance(image, np.ndarray) else image.size
 
 
-def _size(image: Image) -> ImageSize:
-    return image.shape[0], image.shape[1]
+def _whole(image: Decoded) -> Image:
+    return image if isinstance(image, np.ndarray) else image.whole()
+
+
+def _windowed(image: Decoded) -> Windowed:
+    return InMemory(image) if isinstance(image, np.ndarray) else image

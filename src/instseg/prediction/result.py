@@ -24,7 +24,7 @@ from instseg.core.types import CocoDict, Image, ImageSize, Polygon, Prediction, 
 from instseg.prediction.output import DEFAULT_SAVE
 from instseg.prediction.saving import ModelFacts, save_predictions
 from instseg.prediction.source_image import SourceImage
-from instseg.prediction.writers.predicted_image import prediction_polygons
+from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, prediction_polygons
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_prediction
 
@@ -138,6 +138,8 @@ class Result:
     def plot(self, colour_by: ColourBy = "instance") -> PilImage.Image:
         """Return the image with masks, names and scores; ``np.asarray`` of it is a uint8 RGB array.
 
+        One that was read by windows is shrunk to 4,096 px.
+
         Args:
             colour_by: instance: a shade of its category's colour for each; category: the category's colour.
 
@@ -146,7 +148,8 @@ class Result:
         """
         if colour_by not in get_args(ColourBy):
             raise InstsegError(f"colour_by={colour_by}: expected one of {', '.join(get_args(ColourBy))}")
-        drawn = draw_prediction(self.image, self.prediction, self.model.categories, 0.0, colour_by)
+        loaded = LoadedImage(PredictedImage(self.source.name, "", self.prediction), self.source.decoded())
+        drawn = draw_prediction(*loaded.overview, self.model.categories, 0.0, colour_by)
         return PilImage.fromarray(drawn)
 
     def save(

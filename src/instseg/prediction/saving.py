@@ -100,10 +100,10 @@ def _write(found: Sequence[Found], paths: Sequence[Path], threads: WriterThreads
     with threads:
         named = zip(found, paths, files, unique_stems(files), strict=True)
         for number, ((image, prediction), path, file, stem) in enumerate(named, start=1):
-            pixels = image.pixels()
             if image.path is None:
-                write_image(path, pixels)
-            threads.add(LoadedImage(PredictedImage(file, stem, replace(prediction, image_id=number)), pixels))
+                write_image(path, image.pixels())
+            predicted = PredictedImage(file, stem, replace(prediction, image_id=number))
+            threads.add(LoadedImage(predicted, image.decoded()))
     threads.finish()
 
 

@@ -15,8 +15,10 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ValueRange
+from instseg.core.windows import LargeImage
 from instseg.data.reading.arrays import CHANNELS, array_to_image
 from instseg.data.reading.images import image_pixels, read_image
+from instseg.data.reading.tiff_windows import open_windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +38,13 @@ class SourceImage:
     memory: Image | None = None
     value_range: ValueRange | None = None
     """Of a file of 16 bits, see ``read_image``."""
+    is_large: bool = False
+    """True where it was predicted in tiles and its file is read by windows."""
+
+    def decoded(self) -> Image | LargeImage:
+        """Return the pixels, or the open file of a large image."""
+        large = open_windows(self.path, self.value_range) if self.is_large and self.path is not None else None
+        return self.pixels() if large is None else large
 
     def pixels(self) -> Image:
         """Return uint8 (H, W, 3) RGB, upright."""

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.box_masks import visible_part
+from instseg.core.box_masks import crop_to_rle, visible_part
 from instseg.core.masks import rle_to_crop
-from instseg.core.types import Bitmask, Image, ImageSize, Rle
+from instseg.core.types import Bitmask, Image, ImageSize, Prediction, Rle
 
 
 def resized(image: Image, size: ImageSize) -> Image:
@@ -58,3 +58,21 @@ def stretch_mask(box_mask: Bitmask, box: NDArray[np.float64], size: ImageSize) -
     stretched = cv2.resize(box_mask * np.uint8(255), (max(1, x2 - x1), max(1, y2 - y1)), interpolation=cv2.INTER_LINEAR)
     crop, left, top = visible_part(stretched, x1, y1, size)
     return (crop >= 128).astype(np.uint8), (left, top)
+
+
+def shrunk_prediction(prediction: Prediction, size: ImageSize) -> Prediction:
+    """Return a prediction in the frame of a smaller picture of its image; masks and boxes are cut at its border.
+
+    Args:
+        prediction: in the frame of the image.
+        size: height and width of the picture, of the image's shape.
+    """
+    scale = max(size) / max(prediction.image_size)
+    limit = np.array([size[1], size[0]] * 2, np.float32)
+    rles = []
+    for rle in prediction.rles:
+        mask, (left, top) = cut_mask(rle, scale)
+        seen = mask[: max(0, size[0] - top), : max(0, size[1] - left)]
+        rles.append(crop_to_rle(seen.astype(np.bool_), left, top, size))
+    boxes = np.minimum(prediction.boxes * np.float32(scale), limit)
+    return Prediction(prediction.image_id, size, boxes, prediction.labels, prediction.scores, rles)

@@ -137,6 +137,11 @@ class Index:
         height, width = self._columns["image_sizes"][self.rows[index]]
         return int(height), int(width)
 
+    def image_sizes(self) -> NDArray[np.int64]:
+        """Return (len(self), 2) height and width of the chosen images, px."""
+        sizes: NDArray[np.int64] = self._columns["image_sizes"][self.rows].astype(np.int64)
+        return sizes
+
     def rotate(self, index: int) -> bool:
         """Tell whether the labels of an image were drawn on the EXIF-rotated one."""
         return bool(self._columns["rotate"][self.rows[index]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from instseg.core.masks import rle_to_crop
+from instseg.core.windows import Window
 from instseg.prediction.writers.instance_files import instance_files
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
@@ -23,6 +24,6 @@ class Crops(Writer):
         names = instance_files(image.prediction, self.run.categories)
         for name, rle in zip(names, image.prediction.rles, strict=True):
             mask, (left, top) = rle_to_crop(rle)
-            pixels = image.pixels[top : top + mask.shape[0], left : left + mask.shape[1]]
+            pixels = image.cut(Window(left, top, left + mask.shape[1], top + mask.shape[0]))
             crop = np.concatenate([pixels, mask[:, :, None] * np.uint8(OPAQUE)], axis=2)
             write_image(self.path / image.stem / f"{name}.png", crop)

@@ -14,6 +14,7 @@ from instseg.core.categories import category_colour
 from instseg.core.masks import rle_to_box, rle_to_crop
 from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
+from instseg.core.windows import Window
 from instseg.prediction.writers.instance_files import instance_files
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
@@ -39,7 +40,7 @@ class InstancePictures(Writer):
     def add(self, image: LoadedImage) -> None:
         """Write a picture of each instance of an image."""
         found = image.prediction
-        sheet = _Sheet(image.pixels)
+        sheet = _Sheet(image)
         files = instance_files(found, self.run.categories)
         instances = zip(found.labels, found.scores, found.rles, files, strict=True)
         for number, (label, score, rle, file) in enumerate(instances, start=1):
@@ -54,22 +55,23 @@ class InstancePictures(Writer):
 class _Sheet:
     """A page that is drawn for each instance of an image: text by matplotlib, and two panels below it."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: LoadedImage) -> None:
         figure = Figure(figsize=(WIDTH_PX / DPI, TOP_PX / DPI), dpi=DPI)
         self.canvas = FigureCanvasAgg(figure)
         left = GAP_PX / WIDTH_PX
         self.title = figure.text(left, 0.88, "", size=21, weight="bold", va="top", parse_math=False)
         self.below = figure.text(left, 0.35, "", size=10.5, color="0.35", va="top", parse_math=False)
-        self.image = image
-        self.region = np.array([0, 0, image.shape[1], image.shape[0]])
-        self.small = _fitted(image, WHOLE_PX)
+        self.image, (height, width) = image, image.prediction.image_size
+        self.region = np.array([0, 0, width, height])
+        self.small = _fitted(image.overview[0], WHOLE_PX)
 
     def draw(
         self, polygons: Sequence[Polygon], box: NDArray[np.float64], colour: Colour, title: str, below: str
     ) -> Image:
         """Draw an instance, given in px of the image, in its own colours, with all else darker and gray."""
-        x1, y1, x2, y2 = region = _close_up(box, self.region)
-        close_up = _fitted(self.image[y1:y2, x1:x2], CLOSE_UP_PX)
+        region = _close_up(box, self.region)
+        x1, y1, x2, y2 = map(int, region)
+        close_up = _fitted(self.image.cut(Window(x1, y1, x2, y2)), CLOSE_UP_PX)
         page = np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8)
         page[:TOP_PX] = self._letters(title, below)
         _place(page, _highlighted(self.small, self.region, polygons, colour), GAP_PX, WHOLE_PX)

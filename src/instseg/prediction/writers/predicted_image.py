@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -13,8 +14,12 @@ from numpy.typing import NDArray
 from instseg.core.masks import rle_to_crop
 from instseg.core.polygons import rle_to_polygons
 from instseg.core.types import Image, Polygon, Prediction
+from instseg.core.windows import LargeImage, Window
+from instseg.visualization.scaling import shrunk_prediction
 
 MAX_8_BIT = 255
+OVERVIEW_PX = 4096
+"""Longer side of the picture of an image that is too large to be drawn as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,36 @@ class LoadedImage:
 
     Args:
         predicted: the image and what was found on it.
-        pixels: (H, W, 3) uint8 RGB, upright.
+        pixels: (H, W, 3) uint8 RGB, upright; or a large image that is read by windows.
     """
 
-    def __init__(self, predicted: PredictedImage, pixels: Image) -> None:
-        self.predicted, self.pixels = predicted, pixels
+    def __init__(self, predicted: PredictedImage, pixels: Image | LargeImage) -> None:
+        self.predicted, self._pixels = predicted, pixels
         self.file, self.stem, self.prediction = predicted.file, predicted.stem, predicted.prediction
+
+    @property
+    def pixels(self) -> Image:
+        """All pixels, (H, W, 3) uint8 RGB; of a large image they are decoded each time: prefer ``cut``."""
+        return self._pixels if isinstance(self._pixels, np.ndarray) else self._pixels.whole()
+
+    def cut(self, window: Window) -> Image:
+        """Return the pixels in a window, (h, w, 3) uint8 RGB."""
+        if isinstance(self._pixels, np.ndarray):
+            return self._pixels[window.top : window.bottom, window.left : window.right]
+        return self._pixels.read(window)
+
+    @cached_property
+    def overview(self) -> tuple[Image, Prediction]:
+        """The image and its instances at a size for pictures: a large one is shrunk to OVERVIEW_PX, others are not."""
+        if isinstance(self._pixels, np.ndarray):
+            return self._pixels, self.prediction
+        small = self._pixels.shrunk(ceil(max(self._pixels.size) / OVERVIEW_PX))
+        return small, shrunk_prediction(self.prediction, (small.shape[0], small.shape[1]))
+
+    @property
+    def is_shrunk(self) -> bool:
+        """Tell whether the overview is smaller than the image."""
+        return not isinstance(self._pixels, np.ndarray)
 
     @cached_property
     def polygons(self) -> list[list[Polygon]]:
