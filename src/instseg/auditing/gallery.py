@@ -1,4 +1,4 @@
-"""Gallery of ordinary labelled images: what a person would look at first, to see that the labels are meant so."""
+"""Gallery of ordinary labelled images: for a first look at whether the labels mean what they should."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Preprocessing(msgspec.Struct, frozen=True):
 
 
 class TrainingState(msgspec.Struct, frozen=True):
-    """The place in a training, as far as Lightning does not save it."""
+    """The state of a training that Lightning does not save."""
 
     epochs: Count  # done
     batches: Count  # done in the epoch after them

@@ -22,7 +22,7 @@ from instseg.checkpoints.description import (
     read_description,
 )
 from instseg.checkpoints.kept_files import check_kept_files
-from instseg.checkpoints.training_state import arrive, capture, set_progress
+from instseg.checkpoints.training_state import capture, restore, set_progress
 from instseg.data.samplers import DataStart
 from instseg.distributed.interruption import Interruption, StoppedTogether
 from instseg.runs.differences import CHANGES_NOTHING, differences
@@ -198,7 +198,7 @@ class LastCheckpoint(Callback):
 
     def _finish_resuming(self, trainer: Trainer, module: LightningModule) -> None:
         if self._restored is not None:
-            arrive(trainer, module, self._restored)
+            restore(trainer, module, self._restored)
             self._restored = None
 
 

@@ -88,7 +88,7 @@ def _batches(done: int) -> dict[str, int]:
     return dict.fromkeys(("ready", "started", "processed", "completed"), done)
 
 
-def arrive(trainer: Trainer, module: LightningModule, training: TrainingState) -> None:
+def restore(trainer: Trainer, module: LightningModule, training: TrainingState) -> None:
     """Restore what Lightning does not restore, or restores wrong; in the first step or batch of a validation.
 
     Lightning skips ``on_train_epoch_start`` in the middle of an epoch; callbacks count on it.

@@ -48,7 +48,7 @@ def _without_markup(text: str) -> str:
 
 
 class LogFormatter(logging.Formatter):
-    """Formatter whose lines hold nothing that a terminal obeys."""
+    """Formatter whose lines hold nothing that a terminal would act on."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record.

@@ -1,4 +1,4 @@
-"""Paths that are not there, for messages: where was looked for them, and what is there with a similar name."""
+"""Paths that do not exist, for messages: where they were sought, and what similar names there are."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from instseg.sweeps.optuna_search import STUDY, hopeless_pruner, storage
 
 
 class PruneHopeless(Callback):
-    """Reports the monitored metric to the study after each validation, and ends the training where the study says so.
+    """Callback that reports the monitored metric after each validation, and ends the training where the study says so.
 
     Args:
         monitor: name of the metric.

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class RecordedJob:
-    """Called as the training function in the process of each job, which a launcher may have started elsewhere.
+    """The training function in the process of each job, which a launcher may have started elsewhere.
 
     Args:
         task: the training function: config -> the monitored metric, or None.

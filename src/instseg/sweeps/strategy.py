@@ -61,7 +61,7 @@ class Context:
 
 
 class Strategy(ABC):
-    """Chooses the jobs of a sweep, and says what they mean together."""
+    """Choice of the jobs of a sweep, and a summary of what they mean together."""
 
     has_best_job = True
     """Tell whether its jobs can be ranked: not so where each is measured on other images."""

@@ -37,7 +37,7 @@ NOT_OF_A_JOB = ("resume", "retry_failed")
 
 
 class RecordingSweeper(Sweeper):
-    """Runs the jobs of the strategy in ``sweep`` (without one: every combination of the given values)."""
+    """Sweeper that runs the jobs of the strategy in ``sweep`` (without one: every combination of the given values)."""
 
     config: DictConfig
     hydra_context: HydraContext

@@ -1,4 +1,4 @@
-"""Read images as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
+"""Images as a person sees them: upright, RGB, 8 bits a channel, whatever the file holds.
 
 One decoder, Pillow. OpenCV gives the same pixels on plain JPEG and is 1.1 times as fast, which does not pay for a
 second route with its own ideas of palettes, alpha, CMYK and orientation.

@@ -1,4 +1,4 @@
-"""Images that cannot be used are left out before the others are divided: they would be a part of some split."""
+"""Images that can be used, chosen before they are divided: the others would count as a part of some split."""
 
 from __future__ import annotations
 

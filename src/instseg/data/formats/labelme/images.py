@@ -18,7 +18,7 @@ from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
 
 class LabelmeImages:
-    """Finds the image of a label file among the image files below ``root``.
+    """Finder of the image of a label file among the image files below ``root``.
 
     Label files are given as paths from ``root``.
     """

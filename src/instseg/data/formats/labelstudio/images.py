@@ -54,7 +54,7 @@ def original(path: str) -> str:
 
 
 class LabelStudioImages:
-    """Finds the images of an export, and fetches remote ones into ``<cache_dir>/labelstudio_photos/``."""
+    """Finder of the images of an export, which fetches remote ones into ``<cache_dir>/labelstudio_photos/``."""
 
     def __init__(self, root: Path, images: str | None, cache_dir: str | None) -> None:
         """List the images.

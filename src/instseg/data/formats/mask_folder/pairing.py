@@ -65,7 +65,7 @@ def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 class Pairing:
-    """Finds the image of a mask among all images."""
+    """Finder of the image of a mask among all images."""
 
     def __init__(self, images: Iterable[str]) -> None:
         """Index the images, given as posix paths from the root."""

@@ -81,7 +81,7 @@ def find_layout(root: Path) -> VocLayout:
 
 
 class XmlImageFinder:
-    """Finds the image of an xml, by the xml's own name or by the name it contains.
+    """Finder of the image of an xml, by the xml's own name or by the name it contains.
 
     Corresponding folders come first; other folders are searched too, but not those of another split.
     """

@@ -138,7 +138,7 @@ def _load(image: Path) -> _Loaded:
 
 
 class _Collector:
-    """Adds the rows of each image, and notes whether the dataset as a whole is usable."""
+    """Collector of the rows of each image, which notes whether the dataset as a whole is usable."""
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self._names = names
