@@ -40,13 +40,14 @@ class SplitsFile(Record, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 def write_splits_file(path: Path, lists: Mapping[str, list[str]]) -> None:
-    """Write which image goes into which split.
+    """Write which image goes into which split, a line for each, so that a search shows where one stands.
 
     Args:
         path: the file.
         lists: names of splits, and maybe ``UNUSED`` -> file names.
     """
-    path.write_text(json.dumps(msgspec.to_builtins(convert_record({**lists}, SplitsFile, str(path), REMEDY))))
+    record = convert_record({**lists}, SplitsFile, str(path), REMEDY)
+    path.write_text(json.dumps(msgspec.to_builtins(record), indent=1))
 
 
 def read_splits_file(path: Path, remedy: str = REMEDY) -> SplitsFile:
