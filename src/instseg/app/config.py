@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from instseg.core.errors import InstsegError
+from instseg.prediction.export_formats import FormatName
 from instseg.prediction.tiles import DEFAULT_OVERLAP
 
 Node = dict[str, object]
@@ -65,7 +66,7 @@ class LabelErrorsConfig(msgspec.Struct, frozen=True):
 class ExportConfig(msgspec.Struct, frozen=True):
     """Settings of ``stage=export``."""
 
-    format: Literal["onnx", "openvino", "torch_export"]
+    format: FormatName
     output: Name | None
     source: Name | None
     test: bool

@@ -18,7 +18,6 @@ from instseg.app.next_output import NextOutput
 from instseg.app.next_scan import scan_images, scan_key
 from instseg.app.next_summary import print_choice, print_next_step, print_unreadable
 from instseg.core.command_line import EXIT_INTERRUPTED
-from instseg.core.text import plural
 from instseg.data.reading.image_files import find_images
 from instseg.prediction.output import source_folder
 from instseg.prediction.twice import has_features
@@ -46,11 +45,8 @@ def next_images(composed: DictConfig) -> int:
     scan = Scan(output.path / "scan", scan_key(identity, options, config.min_size, config.max_size, config.precision))
     if not has_features(predictor):
         console.print(f"[yellow]note:[/] {COLOURS}", soft_wrap=True)
-    try:
-        unreadable = scan_images(predictor, [*paths, *labelled], scan, config.batch_size, console)
-    except KeyboardInterrupt:
-        done = plural(len(scan.images), "image")
-        console.print(f"[yellow]interrupted:[/] {done} looked at; the same command resumes", soft_wrap=True)
+    unreadable = scan_images(predictor, [*paths, *labelled], scan, config.batch_size, console)
+    if unreadable is None:
         return EXIT_INTERRUPTED
     print_unreadable(console, unreadable)
     seen, known = ([path for path in some if scan.knows(path)] for some in (paths, labelled))

@@ -14,7 +14,7 @@ from instseg import __version__
 from instseg.analysis.next_images.scanned import Scan, ScannedImage
 from instseg.analysis.next_images.uncertainty import uncertainty
 from instseg.core.file_states import stamp_of
-from instseg.core.text import path_text
+from instseg.core.text import path_text, plural
 from instseg.prediction.folder import Unreadable
 from instseg.prediction.output import progress_bar
 from instseg.prediction.predictor import Predictor
@@ -35,7 +35,7 @@ def scan_key(identity: Mapping[str, object], *options: object) -> str:
 
 def scan_images(
     predictor: Predictor, paths: Sequence[Path], scan: Scan, batch_size: int, console: Console
-) -> list[Unreadable]:
+) -> list[Unreadable] | None:
     """Look at all images that the scan does not know yet.
 
     Args:
@@ -46,17 +46,19 @@ def scan_images(
         console: where the progress is shown.
 
     Returns:
-        The files that could not be read.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C; the scan holds what was done.
+        The files that could not be read; None after Ctrl-C, where the scan holds what was done.
     """
     new = [path for path in paths if not scan.knows(path)]
-    with progress_bar(console) as progress, _kept(scan):
-        task = progress.add_task("look", total=len(paths), completed=len(paths) - len(new))
-        for count in _looked_at(predictor, new, scan, batch_size):
-            progress.advance(task, count)
-        progress.update(task, completed=len(paths))
+    try:
+        with progress_bar(console) as progress, _kept(scan):
+            task = progress.add_task("look", total=len(paths), completed=len(paths) - len(new))
+            for count in _looked_at(predictor, new, scan, batch_size):
+                progress.advance(task, count)
+            progress.update(task, completed=len(paths))
+    except KeyboardInterrupt:
+        done = plural(len(scan.images), "image")
+        console.print(f"[yellow]interrupted:[/] {done} looked at; the same command resumes", soft_wrap=True)
+        return None
     return [Unreadable(path_text(path), reason) for path, reason in predictor.unreadable]
 
 

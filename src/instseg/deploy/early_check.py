@@ -11,8 +11,9 @@ from instseg.core.segmenter import InstanceSegmenter
 from instseg.data.transforms.resize import Resize
 from instseg.deploy.agreement import MIN_MASK_IOU_UNTRAINED
 from instseg.deploy.export import Comparison, export
-from instseg.deploy.formats import FORMATS, FormatName
+from instseg.deploy.formats import FORMATS
 from instseg.deploy.trial_images import made_images
+from instseg.prediction.export_formats import FormatName
 
 
 def check_export(model: InstanceSegmenter, name: FormatName, min_size: int, max_size: int) -> None:

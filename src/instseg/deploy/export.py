@@ -14,9 +14,10 @@ from instseg.core.precision import FLOAT32
 from instseg.core.segmenter import as_exportable
 from instseg.core.types import Image
 from instseg.deploy.agreement import MIN_MASK_IOU, Agreement, compare
-from instseg.deploy.formats import FORMATS, FormatName
+from instseg.deploy.formats import FORMATS
 from instseg.deploy.gain import Gain, measure_gain, size_of
 from instseg.deploy.measured import ApComparison
+from instseg.prediction.export_formats import FormatName
 from instseg.prediction.exported import ExportRecord, open_exported
 from instseg.prediction.predictor import Network
 from instseg.prediction.torch_network import TorchNetwork

@@ -7,14 +7,12 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import Exportable
 from instseg.core.types import Image
 from instseg.prediction.exported import ExportRecord
-
-FormatName = Literal["onnx", "openvino", "torch_export"]
 
 
 class Write(Protocol):

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from instseg.core.found import Found, found_to_prediction
 from instseg.core.types import Detections, ImageSize, Prediction
 
-Floats = NDArray[np.float32]
-
 
 def detections_to_predictions(
     detections: Sequence[Detections],
@@ -45,6 +43,6 @@ def detections_to_predictions(
     ]
 
 
-def _found(columns: Floats, mask_probs: Floats) -> Found:
+def _found(columns: NDArray[np.float32], mask_probs: NDArray[np.float32]) -> Found:
     """Return what was found on an image from columns (N, 6): x1, y1, x2, y2, score, label."""
     return Found(columns[:, :4], columns[:, 5].astype(np.int64), columns[:, 4].copy(), mask_probs)

@@ -25,6 +25,7 @@ from instseg.core.found import Found, found_to_prediction
 from instseg.core.precision import FLOAT32
 from instseg.core.records import Record, parse_record
 from instseg.core.types import Image, ImageSize, Prediction, ValueRange
+from instseg.prediction.export_formats import FormatName
 
 METADATA = "instseg"
 """The key in the metadata of a file under which its record stands."""
@@ -45,7 +46,7 @@ class ExportRecord(Record, frozen=True, kw_only=True):
     """All that an exported file says about itself."""
 
     written_by: str  # version of instseg
-    format: Literal["onnx", "openvino", "torch_export"]
+    format: FormatName
     quantized: Literal["int8"] | None = None
     signature: str = SIGNATURE
     categories: list[str]

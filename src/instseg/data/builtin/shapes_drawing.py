@@ -29,7 +29,7 @@ CLEAR_DIFFERENCE = 40.0  # CIE76
 NUM_CANDIDATES = 24  # colours among which a distinct one is chosen
 GRAIN = 0.012
 
-Floats = NDArray[np.float32]
+Floats32 = NDArray[np.float32]
 
 
 # ---- geometry
@@ -123,7 +123,7 @@ def compose(rng: Generator, image_size: ImageSize, num_instances: int) -> list[S
 # ---- images
 
 
-def _two_tones(rng: Generator, taken: Floats, saturation: tuple[float, float], contrast: float) -> Floats:
+def _two_tones(rng: Generator, taken: Floats32, saturation: tuple[float, float], contrast: float) -> Floats32:
     """Choose two similar colours (2, 3), RGB 0..1, both distinct from those ``taken`` (K, 3).
 
     Distinct: CIE76 of CLEAR_DIFFERENCE, or else the largest among the candidates.
@@ -140,7 +140,7 @@ def _two_tones(rng: Generator, taken: Floats, saturation: tuple[float, float], c
     return np.asarray(pairs[np.argmax(clear) if clear.any() else np.argmax(distance)])
 
 
-def _pattern(rng: Generator, image_size: ImageSize) -> Floats:
+def _pattern(rng: Generator, image_size: ImageSize) -> Floats32:
     """Draw a gradient, stripes, checks or clouds (H, W), 0..1."""
     height, width = image_size
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -158,20 +158,20 @@ def _pattern(rng: Generator, image_size: ImageSize) -> Floats:
     return np.asarray(pattern, dtype=np.float32)
 
 
-def _clouds(rng: Generator, image_size: ImageSize, cell_px: int) -> Floats:
+def _clouds(rng: Generator, image_size: ImageSize, cell_px: int) -> Floats32:
     """Draw smooth noise (H, W), mostly -0.5..0.5."""
     grid = rng.uniform(-0.6, 0.6, (image_size[0] // cell_px + 2, image_size[1] // cell_px + 2)).astype(np.float32)
     return np.asarray(cv2.resize(grid, image_size[::-1], interpolation=cv2.INTER_CUBIC))
 
 
-def _texture(rng: Generator, tones: Floats, image_size: ImageSize) -> Floats:
+def _texture(rng: Generator, tones: Floats32, image_size: ImageSize) -> Floats32:
     """Draw a pattern of the two tones under uneven light with a fine grain (H, W, 3), about 0..1."""
     weight = _pattern(rng, image_size)[..., None]
     light = 0.12 * _clouds(rng, image_size, cell_px=40) + rng.normal(0, GRAIN, image_size).astype(np.float32)
     return np.asarray(tones[0] + (tones[1] - tones[0]) * weight + light[..., None], dtype=np.float32)
 
 
-def coverage(parts: list[Polygon], image_size: ImageSize) -> Floats:
+def coverage(parts: list[Polygon], image_size: ImageSize) -> Floats32:
     """Return the covered fraction of each pixel (H, W), from a drawing at SUPERSAMPLING times the size.
 
     Args:
@@ -184,7 +184,7 @@ def coverage(parts: list[Polygon], image_size: ImageSize) -> Floats:
     return np.asarray(covered, dtype=np.float32)
 
 
-def _paint(rng: Generator, canvas: Floats, shape: Shape, tones: Floats) -> None:
+def _paint(rng: Generator, canvas: Floats32, shape: Shape, tones: Floats32) -> None:
     """Paint one shape with a slightly soft edge, and its shadow, changing only their surroundings."""
     box = masks.polygons_to_box(shape.parts)
     x1, y1 = np.maximum(box[:2].astype(int) - SHADOW_REACH_PX, 0)

@@ -92,6 +92,28 @@ class ImageLabels:
         self.is_left_out = True
 
 
+class ShapeGroups:
+    """The instances of an image while its shapes are read, some of which are parts of one instance."""
+
+    def __init__(self) -> None:
+        self._groups: dict[object, tuple[str, list[Shape]]] = {}
+
+    def add(self, key: object, category: str, shape: Shape) -> None:
+        """Add a shape.
+
+        Args:
+            key: of its instance.
+            category: name.
+            shape: as ``ImageLabels.add`` takes it.
+        """
+        self._groups.setdefault(key, (category, []))[1].append(shape)
+
+    def add_to(self, labels: ImageLabels) -> None:
+        """Add the instances to the labels of their image, in the order of their first shapes."""
+        for category, shapes in self._groups.values():
+            labels.add_parts(category, shapes)
+
+
 def _parts_of(shape: list[Polygon] | NDArray[np.float64]) -> list[Polygon]:
     return shape if isinstance(shape, list) else [box_to_polygon(shape)]
 

@@ -17,9 +17,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import check_memory, read_head
 from instseg.core.text import list_names, usable_text
 from instseg.data.formats.cvat.shapes import OPEN_SHAPES, SHAPES, read_shape
-from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
+from instseg.data.formats.image_labels import ImageLabels, ShapeGroups, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import size_of
-from instseg.data.formats.shapes import Shape
 from instseg.data.formats.xml_files import parse_xml
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import ImageFinder, check_folder, split_named, split_of_folders, walk
@@ -110,7 +109,7 @@ def _images_of(file: Path, home: Path, finder: ImageFinder) -> Iterable[_CvatIma
 def _read_image(image: _CvatImage) -> ImageLabels:
     element = image.element
     labels = ImageLabels(image.name, image.split, size_of(element.get("height"), element.get("width")))
-    groups: dict[object, tuple[str, list[Shape]]] = {}
+    groups = ShapeGroups()
     for number, shape in enumerate((child for child in element if child.tag in (*SHAPES, *OPEN_SHAPES)), start=1):
         where, label = f"{image.name}: shape {number}", usable_text(shape.get("label"))
         if shape.tag in OPEN_SHAPES:
@@ -120,10 +119,8 @@ def _read_image(image: _CvatImage) -> ImageLabels:
         else:
             group = shape.get("group_id") or "0"
             try:
-                read = read_shape(shape, labels.image_size)
-                groups.setdefault((label, group) if group != "0" else number, (label, []))[1].append(read)
+                groups.add((label, group) if group != "0" else number, label, read_shape(shape, labels.image_size))
             except InstsegError as error:
                 labels.report("shape_invalid", f"{where}: {error}")
-    for label, shapes in groups.values():
-        labels.add_parts(label, shapes)
+    groups.add_to(labels)
     return labels

@@ -17,7 +17,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.masks import segmentation_to_rle
 from instseg.core.text import usable_text
-from instseg.data.formats.image_labels import ImageLabels, read_in_threads, usable_labels
+from instseg.data.formats.image_labels import ImageLabels, ShapeGroups, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh, size_of
 from instseg.data.formats.shapes import Shape, check_polygon, ellipse, read_points
 from instseg.data.reading.findings import Findings
@@ -100,27 +100,30 @@ def _read_item(root: Path, finder: ImageFinder, item: _Item) -> ImageLabels:
     found = finder.find(str(wanted)) or finder.find(wanted.name) or str(wanted.parent / wanted.name)
     split = split_named(item.subset) or split_of_folders(root / found, root) or UNSPLIT
     labels = ImageLabels(found, split, size_of(*_first(image.get("size"), 2)))
-    groups: dict[object, tuple[str, list[Shape]]] = {}
+    groups = ShapeGroups()
     for number, entry in enumerate(map(as_object, as_list(item.content.get("annotations"))), start=1):
-        where, kind = f"{found}: annotation {number}", usable_text(entry.get("type"))
-        category = _name(entry.get("label_id"), item.names)
-        if kind in IGNORED:
-            continue
-        if kind in OPEN_SHAPES:
-            labels.report("shape_open", f"{where} ({kind})")
-        elif not category:
-            labels.report("category_missing", where)
-        else:
-            group = entry.get("group")
-            try:
-                shape = _shape(kind, entry, labels)
-                key = (category, group) if isinstance(group, int) and group else number
-                groups.setdefault(key, (category, []))[1].append(shape)
-            except InstsegError as error:
-                labels.report("shape_invalid", f"{where}: {error}")
-    for category, shapes in groups.values():
-        labels.add_parts(category, shapes)
+        if usable_text(entry.get("type")) not in IGNORED:
+            _add_shape(labels, groups, entry, _name(entry.get("label_id"), item.names), number)
+    groups.add_to(labels)
     return labels
+
+
+def _add_shape(
+    labels: ImageLabels, groups: ShapeGroups, entry: Mapping[str, object], category: str, number: int
+) -> None:
+    """Add an annotation to the group of its category that it names; a group of its own where it names none."""
+    where, kind = f"{labels.file_name}: annotation {number}", usable_text(entry.get("type"))
+    if kind in OPEN_SHAPES:
+        labels.report("shape_open", f"{where} ({kind})")
+    elif not category:
+        labels.report("category_missing", where)
+    else:
+        group = entry.get("group")
+        try:
+            key = (category, group) if isinstance(group, int) and group else number
+            groups.add(key, category, _shape(kind, entry, labels))
+        except InstsegError as error:
+            labels.report("shape_invalid", f"{where}: {error}")
 
 
 def _name(label: object, names: list[str]) -> str:
