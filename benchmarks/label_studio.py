@@ -134,7 +134,7 @@ def serving(checkpoint: Path, url: str, files: Path, token: str) -> Iterator[str
     command = [sys.executable, "-m", "instseg", "serve", f"checkpoint={checkpoint}", "port=0"]
     command += [f"labelstudio.url={url}", f"labelstudio.files={files}"]
     with started(command, {"LABEL_STUDIO_API_KEY": token}) as (process, log):
-        wait_for(lambda: "Ctrl-C stops it" in log.read_text(), PAGE_SECONDS, process, log)
+        wait_for(lambda: "Ctrl-C stops it" in log.read_text(), START_SECONDS, process, log)
         yield re.findall(r"serving: +(\S+)", log.read_text())[0]
 
 
@@ -157,7 +157,8 @@ def is_up(address: str) -> bool:
 def wait_for(holds: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + seconds
     while not holds():
-        check(process.poll() is None and time.monotonic() < end, log.read_text()[-3000:])
+        check(process.poll() is None, f"ended with code {process.poll()}: {log.read_text()[-3000:]}")
+        check(time.monotonic() < end, f"not up after {seconds:.0f} s: {log.read_text()[-3000:]}")
         time.sleep(1)
 
 

@@ -97,8 +97,8 @@ def _use(exported: Exported) -> list[str]:
     return [
         "## Use",
         "",
-        f'`instseg predict checkpoint={name} source=images/`, or in Python `instseg.load("{name}")`; both without '
-        "PyTorch. In another program:",
+        f'`instseg predict checkpoint={name} source=images/`, in Python `instseg.load("{name}")`, or over HTTP '
+        f"`instseg serve checkpoint={name}`; all without PyTorch. In another program:",
         "",
         f"1. Resize the image, RGB, so that its shorter side has {record.min_size} px and its longer one at most "
         f"{record.max_size}.",

@@ -18,6 +18,8 @@ from instseg.deploy.serving.uploads import LimitedBody
 KEY_VARIABLE = "INSTSEG_API_KEY"
 OPEN_PATHS = ("/health", "/labelstudio/health", "/docs", "/openapi.json")
 """Paths that tell nobody anything and need no key."""
+KEY_HEADERS = ("x-api-key", "token")
+"""Headers that may hold the key; the second is that of X-AnyLabeling."""
 LOCAL_NAME = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 HINT = "Authorization: Bearer KEY, or the key as the password of HTTP's basic authentication"
 
@@ -81,7 +83,7 @@ def _has_key(headers: dict[str, str], key: str) -> bool:
         except (binascii.Error, UnicodeDecodeError):
             return False
     elif scheme.lower() != "bearer":
-        given = headers.get("x-api-key", "")
+        given = next((headers[name] for name in KEY_HEADERS if name in headers), "")
     return hmac.compare_digest(given.encode(), key.encode())
 
 

@@ -24,6 +24,8 @@ GRACE_SECONDS = 10
 """For what is being answered when the server is told to stop."""
 CONNECTIONS_BESIDES = 100
 """Connections at once, besides those of requests that may wait."""
+ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""A host that stands for all addresses of this machine -> one of them."""
 NEW_KEY = "python -c 'import secrets; print(secrets.token_urlsafe())'"
 
 
@@ -73,6 +75,7 @@ def bind(host: str, port: int) -> socket.socket:
 def url_of(listening: socket.socket) -> str:
     """Return the address of a server for people on this machine."""
     host, port = listening.getsockname()[:2]
+    host = ALL_ADDRESSES.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

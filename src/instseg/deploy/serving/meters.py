@@ -9,7 +9,8 @@ from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-PATHS = ("/predict", "/health", "/metrics", "/labelstudio/predict", "/labelstudio/setup", "/labelstudio/health")
+PATHS = ("/predict", "/health", "/metrics", "/labelstudio/predict", "/labelstudio/setup", "/labelstudio/health",
+         "/v1/models", "/v1/predict")  # fmt: skip
 """Paths that are counted by name; whatever else is asked for is one."""
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 ABORTED = "aborted"

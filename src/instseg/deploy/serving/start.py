@@ -8,7 +8,7 @@ import socket
 from rich.console import Console
 
 from instseg.core.channels import terminal_lines
-from instseg.deploy.serving import labelstudio, rest
+from instseg.deploy.serving import labelstudio, rest, xanylabeling
 from instseg.deploy.serving.application import application
 from instseg.deploy.serving.labelstudio_images import TOKEN_VARIABLE, TaskImages
 from instseg.deploy.serving.listening import serve, url_of
@@ -35,7 +35,7 @@ def serve_model(model: ServedModel, options: ServerOptions, listening: socket.so
     images = TaskImages(options.labelstudio_url, options.labelstudio_files, token, options.limits)
     print_start(console, model.identity, model.predictor.network.device, model.thresholds)
     _print_addresses(console, url_of(listening), options)
-    routers = [rest.routes(server), labelstudio.routes(server, images)]
+    routers = [rest.routes(server), labelstudio.routes(server, images), xanylabeling.routes(server)]
     serve(application(server, options.key, routers), listening, options.limits)
     console.print("stopped", highlight=False)
 
@@ -47,6 +47,7 @@ def _print_addresses(console: Console, url: str, options: ServerOptions) -> None
         "serving:": f"{url}   (all requests: {url}/docs)",
         "try:": f"curl -F image=@a.jpg{key} {url}/predict",
         "Label Studio:": f"{url}{labelstudio.PREFIX}   ({source})",
+        "X-AnyLabeling:": f"{url}   (as its remote server)",
     }
     for title, said in lines.items():
         console.print(terminal_lines(f"{title:<18}{said}"), highlight=False, soft_wrap=True)
