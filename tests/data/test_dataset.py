@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import BOX_MASK_SIZE, Batch, GroundTruth, Sample
+from instseg.core.types import BOX_MASK_SIZE, Batch, GroundTruth, IgnoredRegions, Sample
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
 from instseg.data.dataset import InstanceDataset, collate
@@ -93,10 +93,17 @@ def test_an_evaluation_sample_has_the_ground_truth_of_the_original_photo_and_tar
     assert sample.target.boxes[0].tolist() == [3, 4, 20, 18.5]
 
 
-def test_a_crowd_region_is_never_a_training_target(prepared):
+def test_a_crowd_region_is_no_instance_to_learn_but_a_region_to_ignore_that_moves_with_its_image(prepared):
+    regions = []
     for training in (True, False):
         sample = dataset(prepared, training)[SampleKey(0, 2)]
         assert sample.target.labels.tolist() == [CAR]
+        regions.append(sample.target.ignored)
+        assert len(regions[-1].boxes) == len(regions[-1].box_masks) == 1
+    turned = Augmentation(48, 64, {"flip": A.HorizontalFlip(p=1)})
+    flipped = InstanceDataset(prepared.indices["train"], turned, True, 0)[SampleKey(0, 2)]
+    assert flipped.target.ignored.boxes[0, 0] == flipped.image.shape[2] - regions[1].boxes[0, 2]
+    assert torch.equal(flipped.target.ignored.box_masks, regions[1].box_masks.flip(2))
     assert sample.ground_truth.labels.tolist() == [CAR, DOG]
     assert sample.ground_truth.iscrowd.tolist() == [False, True]
 
@@ -213,6 +220,19 @@ def test_targets_come_through_whatever_their_number():
     assert [target.boxes.tolist() for target in batch.targets] == [[list(box) for box in some] for some in boxes]
     assert [target.labels.tolist() for target in batch.targets] == [[1, 2], [], [1]]
     assert all(target.box_masks.shape[1:] == (BOX_MASK_SIZE, BOX_MASK_SIZE) for target in batch.targets)
+
+
+def test_regions_to_ignore_stay_with_their_images():
+    samples = [sample(32, 32, (1, 1, 5, 5)) for _ in range(4)]
+    for place, count in ((1, 2), (3, 1)):
+        boxes = torch.arange(4.0 * count).view(count, 4) + place
+        samples[place].target.ignored = IgnoredRegions(boxes, torch.ones(count, 4, 4, dtype=torch.uint8))
+    batch = collate(samples).to("cpu")
+    assert [target.ignored and target.ignored.boxes.tolist() for target in batch.targets] == [
+        one.target.ignored and one.target.ignored.boxes.tolist() for one in samples
+    ]
+    kept = [target.ignored.box_masks.untyped_storage().data_ptr() for target in batch.targets if target.ignored]
+    assert len({*kept}) == 1
 
 
 def test_a_batch_of_empty_images_keeps_the_full_schema():

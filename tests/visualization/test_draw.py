@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories, category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
-from instseg.core.types import GroundTruth, Prediction, Rle, Target
+from instseg.core.types import GroundTruth, IgnoredRegions, Prediction, Rle, Target
 from instseg.visualization.canvas import MAX_BOXES, OPACITY
 from instseg.visualization.draw import draw_ground_truth, draw_instances, draw_prediction, draw_target
 
@@ -174,6 +174,15 @@ def test_any_picture_with_any_boxes_is_drawn(data):
 def test_a_mask_of_another_size_than_the_image_is_refused():
     with pytest.raises(InstsegError, match=r"mask of size \(800, 800\) on an image of size \(700, 800\)"):
         draw_instances(gray(700, 800), *one_disc(), CATEGORIES)
+
+
+def test_a_region_to_ignore_is_hatched_in_a_target():
+    nothing = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 112, 112, dtype=torch.uint8)
+    region = IgnoredRegions(torch.tensor([[100.0, 200.0, 301.0, 600.0]]), torch.ones(1, 112, 112, dtype=torch.uint8))
+    picture = draw_target(gray(700, 800), Target(*nothing, region), CATEGORIES)
+    inside = picture[300:400, 150:250]
+    assert (inside == GRAY).all(2).any() and (inside != GRAY).any()
+    assert (picture[:, 400:] == GRAY).all()
 
 
 def test_a_target_is_drawn_from_its_box_masks_as_array_or_tensor():

@@ -56,11 +56,13 @@ Box = NDArray[np.float64]
 class Instances:
     """N instances of one image, as polygons wherever the labels are; every list and array has length N.
 
+    Label 0 is that of a region to ignore, such as a crowd: what lies in it is neither an instance nor background.
+
     ``polygons[i]`` holds the parts of instance i; it is empty when the instance exists only as a bitmap,
     and then ``rles[i]`` is that bitmap (compressed, of the image's size), otherwise None.
     """
 
-    labels: NDArray[np.int64]  # (N,) 1..num_categories
+    labels: NDArray[np.int64]  # (N,) 1..num_categories, 0 for a region to ignore
     polygons: list[list[Polygon]]
     rles: list[Rle | None]
 
@@ -105,8 +107,31 @@ class Prediction:
 
 
 @dataclass(slots=True)
+class IgnoredRegions:
+    """K regions of one image in which nothing is learnt, in the network frame."""
+
+    boxes: Tensor  # float32 (K, 4) xyxy
+    box_masks: Tensor  # uint8 (K, M, M), as those of a ``Target``
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> IgnoredRegions:
+        """Copy the tensors to a device; as ``Target.to``.
+
+        Args:
+            device: where to.
+            non_blocking: do not wait for a copy from pinned memory.
+        """
+        return IgnoredRegions(
+            self.boxes.to(device, non_blocking=non_blocking), self.box_masks.to(device, non_blocking=non_blocking)
+        )
+
+    def pin_memory(self) -> IgnoredRegions:
+        """Copy the tensors to page-locked memory."""
+        return IgnoredRegions(self.boxes.pin_memory(), self.box_masks.pin_memory())
+
+
+@dataclass(slots=True)
 class Target:
-    """Training target of one image, in the network frame; never holds a crowd region.
+    """Training target of one image, in the network frame.
 
     ``box_masks[i]`` is instance i drawn into the M x M frame of its own box, 0 or 1. The mask loss samples from it, so
     no mask of the image's size is ever made.
@@ -115,6 +140,8 @@ class Target:
     boxes: Tensor  # float32 (N, 4) xyxy
     labels: Tensor  # int64 (N,) 1..num_categories
     box_masks: Tensor  # uint8 (N, M, M)
+    ignored: IgnoredRegions | None = None
+    """Crowds; None where there are none."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -130,11 +157,13 @@ class Target:
             self.boxes.to(device, non_blocking=non_blocking),
             self.labels.to(device, non_blocking=non_blocking),
             self.box_masks.to(device, non_blocking=non_blocking),
+            self.ignored and self.ignored.to(device, non_blocking),
         )
 
     def pin_memory(self) -> Target:
         """Copy the tensors to page-locked memory, from which a GPU is filled without waiting."""
-        return Target(self.boxes.pin_memory(), self.labels.pin_memory(), self.box_masks.pin_memory())
+        ignored = self.ignored and self.ignored.pin_memory()
+        return Target(self.boxes.pin_memory(), self.labels.pin_memory(), self.box_masks.pin_memory(), ignored)
 
 
 @dataclass(slots=True)

@@ -8,10 +8,11 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import Batch, Image, Instances, Sample, Target
+from instseg.core.types import Batch, IgnoredRegions, Image, Instances, Sample, Target
 from instseg.data.batches import pad_images
 from instseg.data.index.columns import Index
 from instseg.data.samplers import SampleKey
@@ -47,7 +48,7 @@ class InstanceDataset(Dataset[Sample]):
         random = np.random.default_rng(state) if self.training else None
         donor = partial(self._another, index)
         image, boxes, labels, box_masks = self.augmentation(*self._read(index), random, donor)
-        target = Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks))
+        target = _target(boxes, labels, box_masks)
         truth = self.index.ground_truth(index, with_instances=not self.training)
         return Sample(torch.from_numpy(image).permute(2, 0, 1), target, truth)
 
@@ -70,6 +71,15 @@ class InstanceDataset(Dataset[Sample]):
         return np.flatnonzero(self.index.instances_per_image()[self.index.rows])
 
 
+def _target(boxes: NDArray[np.float32], labels: NDArray[np.int64], box_masks: NDArray[np.uint8]) -> Target:
+    """Return instances as a target, those of label 0 as its ignored regions."""
+    kept, ignored = labels > 0, None
+    if not kept.all():
+        ignored = IgnoredRegions(torch.from_numpy(boxes[~kept]), torch.from_numpy(box_masks[~kept]))
+        boxes, labels, box_masks = boxes[kept], labels[kept], box_masks[kept]
+    return Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks), ignored)
+
+
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return samples as one batch, their images padded to a common size."""
     images, sizes = pad_images([sample.image.permute(1, 2, 0).numpy() for sample in samples])
@@ -82,9 +92,15 @@ def _in_common_storage(targets: list[Target]) -> list[Target]:
 
     Every tensor that comes from a worker keeps a file open: three for all images of a batch, not three for each.
     """
-    counts = [len(target) for target in targets]
-    boxes, labels, box_masks = (
-        torch.split(torch.cat([getattr(target, name) for target in targets]), counts)
-        for name in ("boxes", "labels", "box_masks")
-    )
-    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, strict=True)]
+    names = "boxes", "labels", "box_masks"
+    boxes, labels, box_masks = (_joined([getattr(target, name) for target in targets]) for name in names)
+    regions = [target.ignored for target in targets if target.ignored is not None]
+    joined = (_joined([getattr(one, name) for one in regions]) for name in ("boxes", "box_masks") if regions)
+    ignored = iter([IgnoredRegions(*tensors) for tensors in zip(*joined, strict=True)])
+    kept = [target.ignored and next(ignored) for target in targets]
+    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, kept, strict=True)]
+
+
+def _joined(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return tensors as parts of one."""
+    return torch.split(torch.cat(tensors), [len(tensor) for tensor in tensors])

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads as TorchvisionRoIHeads
 
 from instseg.core.types import Detections, ImageSize
+from instseg.models.ignored_regions import without_ignored
 from instseg.models.losses import box_losses, mask_loss
 from instseg.models.mask_targets import sample_mask_targets
 from instseg.models.rpn import full_precision
@@ -98,13 +99,14 @@ class RoIHeads(TorchvisionRoIHeads):
 
         Args:
             proposals: per image (R_i, 4) xyxy.
-            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M), and ignored regions
+                where it has some.
         """
         self.fg_bg_sampler.repeatable = not self.training
         boxes = [target["boxes"].to(proposals[0].dtype) for target in targets]
         candidates = self.add_gt_proposals(proposals, boxes)
         instances, labels = self.assign_targets_to_proposals(candidates, boxes, [t["labels"] for t in targets])
-        positives, negatives = self.fg_bg_sampler(labels)
+        positives, negatives = self.fg_bg_sampler(without_ignored(labels, candidates, targets))
         chosen = [torch.cat(rows).sort().values for rows in zip(positives, negatives, strict=True)]
         positive = [torch.searchsorted(rows, found) for rows, found in zip(chosen, positives, strict=True)]
         instances = [index[rows] for index, rows in zip(instances, chosen, strict=True)]

@@ -17,6 +17,7 @@ from torchvision.ops import clip_boxes_to_image
 
 from instseg.core.types import ImageSize
 from instseg.models.feature_rows import FeatureRows
+from instseg.models.ignored_regions import without_ignored
 from instseg.models.losses import proposal_losses
 from instseg.models.nms import nms_in_groups
 from instseg.models.sampling import BalancedSampler, Matcher, columns_where, offset_indices
@@ -126,10 +127,11 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
         Args:
             levels: (B, C, H_l, W_l) each.
             anchors: per image (A, 4) xyxy px in the network frame.
-            targets: per image boxes (N, 4) xyxy px in the network frame.
+            targets: per image boxes (N, 4) xyxy px in the network frame, and ignored regions where it has some.
         """
         self.fg_bg_sampler.repeatable = not self.training
         labels, matched_boxes = self.assign_targets_to_anchors(anchors, targets)
+        labels = without_ignored(labels, anchors, targets)
         positive, negative = (
             offset_indices(rows, [len(boxes) for boxes in anchors]) for rows in self.fg_bg_sampler(labels)
         )

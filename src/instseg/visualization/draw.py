@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,7 +143,17 @@ def draw_target(
         mask, corner = stretch_mask(box_masks[i], boxes[i], (canvas.pixels.shape[0], canvas.pixels.shape[1]))
         return Shape(boxes[i], mask, corner, colours[i], texts[i])
 
-    return canvas.paint(shape(i) for i in large_first(boxes))
+    return canvas.paint([*_ignored_shapes(target, canvas), *map(shape, large_first(boxes))])
+
+
+def _ignored_shapes(target: Target, canvas: Canvas) -> Iterator[Shape]:
+    """Yield the regions in which nothing is learnt."""
+    if target.ignored is not None:
+        height, width = canvas.pixels.shape[:2]
+        boxes = target.ignored.boxes.cpu().numpy().astype(np.float64) * canvas.scale
+        for box, box_mask in zip(boxes, target.ignored.box_masks.cpu().numpy(), strict=True):
+            mask, corner = stretch_mask(box_mask, box, (height, width))
+            yield Shape(box, mask, corner, CROWD_COLOUR, "(crowd)", Look.HATCHED, has_box=False)
 
 
 def check_mask_sizes(image: Image, rles: Sequence[Rle]) -> None:

@@ -87,7 +87,7 @@ def test_bitmaps_come_back_as_they_are(tmp_path):
     assert index.ground_truth(0).areas.tolist() == [55, 55]
 
 
-def test_crowds_are_ground_truth_but_no_training_instances(tmp_path):
+def test_crowds_are_ground_truth_and_regions_to_ignore_in_training(tmp_path):
     crowd = np.zeros(SIZE, dtype=np.uint8)
     crowd[10:20] = 1
     index, _ = one_photo(
@@ -95,7 +95,8 @@ def test_crowds_are_ground_truth_but_no_training_instances(tmp_path):
         coco_annotation(1, 7, "dog", uncompressed(crowd), iscrowd=1),
         coco_annotation(2, 7, "car", SQUARE),
     )
-    assert index.instances(0).labels.tolist() == [1]
+    assert index.instances(0).labels.tolist() == [0, 1]
+    assert rle_area(index.instances(0).rles[0]) == crowd.sum()
     truth = index.ground_truth(0)
     assert truth.labels.tolist() == [2, 1]
     assert truth.iscrowd.tolist() == [True, False]

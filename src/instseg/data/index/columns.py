@@ -167,9 +167,9 @@ class Index:
         return int(np.flatnonzero(self._columns["image_ids"][self.rows] == image_id)[0])
 
     def instances(self, index: int) -> Instances:
-        """Return the training instances of one image: vector where the labels are, crowds left out."""
-        rows = [row for row in self._instance_rows(index) if not self._columns["iscrowd"][row]]
-        labels = self._columns["labels"][rows].astype(np.int64)
+        """Return the training instances of one image: vector where the labels are, crowds with label 0."""
+        rows = list(self._instance_rows(index))
+        labels = np.where(self._columns["iscrowd"][rows], 0, self._columns["labels"][rows]).astype(np.int64)
         polygons = [self.polygons(row) for row in rows]
         size = self.image_size(index)
         rles = [None if parts else self._bitmap(row, size) for row, parts in zip(rows, polygons, strict=True)]
