@@ -109,27 +109,32 @@ class _PanopticImage:
 def _images_of(
     file: Path, root: Path, finder: ImageFinder, findings: Mapping[str, Findings]
 ) -> Iterator[_PanopticImage]:
+    """Yield the images that a json has masks of; entries that name no image or no mask are reported."""
     content, masks = as_object(read_json(file)), _Masks(root, file)
     entries = {str(image.get("id")): image for image in map(as_object, as_list(content.get("images")))}
+    things, split = _things_of(content), split_named(file.stem)
+    for number, annotation in enumerate(map(as_object, as_list(content.get("annotations")))):
+        entry = entries.get(str(annotation.get("image_id")))
+        mask = PurePosixPath(usable_text(annotation.get("file_name")).replace("\\", "/")).name
+        if entry is None or not mask:
+            where = f"{file.name}: annotations[{number}]"
+            findings[split or UNSPLIT].add("label_invalid", f"{where} names no image or no mask")
+            continue
+        wanted = usable_text(entry.get("file_name")) or mask
+        found = finder.find(wanted, split or "")
+        by_folder = split_of_folders(root / found, root) if found else None
+        segments = as_list(annotation.get("segments_info"))
+        name, of_split = found or wanted, split or by_folder or UNSPLIT
+        yield _PanopticImage(name, of_split, masks.folder / mask, entry, segments, things)
+
+
+def _things_of(content: Mapping[str, object]) -> dict[object, str | None]:
+    """Return category id -> name; None for stuff, and for a thing without a name."""
     things: dict[object, str | None] = {}
     for category in map(as_object, as_list(content.get("categories"))):
         is_thing = category.get("isthing", 1) in (1, True)
         things[str(category.get("id"))] = (usable_text(category.get("name")) or None) if is_thing else None
-    for number, annotation in enumerate(map(as_object, as_list(content.get("annotations")))):
-        entry = entries.get(str(annotation.get("image_id")))
-        mask = PurePosixPath(usable_text(annotation.get("file_name")).replace("\\", "/")).name
-        split = split_named(file.stem) or UNSPLIT
-        if entry is None or not mask:
-            findings[split].add("label_invalid", f"{file.name}: annotations[{number}] names no image or no mask")
-            continue
-        wanted = usable_text(entry.get("file_name")) or mask
-        near = split if split != UNSPLIT else ""
-        name = finder.find(wanted, near) or wanted
-        own = split_of_folders(root / name, root) if finder.find(wanted, near) else None
-        segments = as_list(annotation.get("segments_info"))
-        yield _PanopticImage(
-            name, split if split != UNSPLIT else own or split, masks.folder / mask, entry, segments, things
-        )
+    return things
 
 
 def _read_image(root: Path, image: _PanopticImage) -> ImageLabels:
