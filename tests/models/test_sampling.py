@@ -6,7 +6,9 @@ import pytest
 import torch
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection._utils import Matcher as TorchvisionMatcher
+from torchvision.ops import box_iou
 
+from instseg.models import sampling
 from instseg.models.sampling import BalancedSampler, Matcher, offset_indices
 
 IMAGES = [
@@ -46,3 +48,16 @@ def test_every_instance_gets_its_best_anchors_ties_included() -> None:
 def test_rows_of_images_become_rows_of_all_of_them() -> None:
     rows = offset_indices([torch.tensor([0, 2]), torch.tensor([], dtype=torch.int64), torch.tensor([1])], [3, 4, 2])
     assert rows.tolist() == [0, 2, 8]
+
+
+def test_matches_in_parts_are_those_of_all_pairs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    corners = torch.randint(0, 90, (400, 2)).float()
+    anchors = torch.cat([corners, corners + torch.randint(4, 30, (400, 2))], dim=1)
+    boxes = torch.cat([anchors[:20] + 1, anchors[30:35]])
+    matcher = Matcher(0.7, 0.3, allow_low_quality_matches=True)
+    expected = TorchvisionMatcher(0.7, 0.3, allow_low_quality_matches=True)(box_iou(boxes, anchors))
+    monkeypatch.setattr(sampling, "MAX_PAIRS", 1000)
+    monkeypatch.setattr(sampling, "PART", 7)
+    assert torch.equal(matcher.match(boxes, anchors), expected)
+    assert {-2, -1} < set(expected.tolist())

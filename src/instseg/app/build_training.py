@@ -13,9 +13,10 @@ from instseg.app.config import RunConfig
 from instseg.app.operating_points import OperatingPointsOfValidation
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.checkpoints.description import CheckpointDescription
-from instseg.checkpoints.scales import scales_of
+from instseg.checkpoints.scales import Scales, scales_of
 from instseg.core.segmenter import InstanceSegmenter, compile_dense_part, resolved_options, weights_summary
 from instseg.data.datamodule import InstanceDataModule
+from instseg.data.transforms.augmentation import Augmentation
 from instseg.training.module import InstanceSegmentationModule
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,14 @@ def _descriptions(
     stored = {**config.resolved, "model": {**config.model, **resolved_options(model)}}
     earlier = resumed.operating_points if resumed else None
     measured = OperatingPointsOfValidation(config.operating_point, data.categories, earlier, config.recalibrate)
-    scales = scales_of(data.prepared.indices["train"].image_sizes(), *resize_of(config))
+    scales = _scales(config, data)
     describe = DescribeCheckpoint(data.categories, stored, data.prepared.fingerprint, lambda: measured.points, scales)
     return measured, describe
+
+
+def _scales(config: RunConfig, data: InstanceDataModule) -> Scales | None:
+    """Return the scales at which the training sees its images: one for all where it sees tiles of them."""
+    augmentation, (min_size, max_size) = data.augmentation, resize_of(config)
+    if isinstance(augmentation, Augmentation) and augmentation.tile is not None:
+        return Scales(min_size / augmentation.tile.side, min_size / augmentation.tile.side)
+    return scales_of(data.prepared.indices["train"].image_sizes(), min_size, max_size)

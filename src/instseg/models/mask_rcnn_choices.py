@@ -195,8 +195,14 @@ def default_trainable_layers(weights: str) -> int:
 
 
 def limits_of(options: Mapping[str, object]) -> NetworkLimits:
-    """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for."""
+    """Return the anchors and the number of detections that the options of ``build_mask_rcnn`` ask for.
+
+    An instance is found in a proposal, so that their number limits the detections, too.
+    """
     anchors, rpn, box, _ = read_groups(*(options.get(key, {}) for key in ("anchors", "rpn", "box", "mask")))
     strides = (*STRIDES, 2 * STRIDES[-1])
     grid = AnchorGrid(anchors.sizes_by_level, tuple(anchors.ratios), strides, rpn.fg_iou, "anchors.sizes")
-    return NetworkLimits(grid, DetectionLimit(box.detections_per_image, "box.detections_per_image"))
+    limit = DetectionLimit(box.detections_per_image, "box.detections_per_image")
+    if rpn.post_nms_top_n_test < box.detections_per_image:
+        limit = DetectionLimit(rpn.post_nms_top_n_test, "rpn.post_nms_top_n_test")
+    return NetworkLimits(grid, limit)

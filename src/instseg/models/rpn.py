@@ -143,6 +143,23 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
         )
         return {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_box}
 
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return labels and boxes as torchvision does, for any number of instances in bounded memory.
+
+        Args:
+            anchors: per image (A, 4) xyxy px in the network frame.
+            targets: per image boxes (N, 4) xyxy px in the network frame.
+
+        Returns:
+            Per image the label of each anchor, float32 (A,): 1 positive, 0 negative, -1 ignored; and its box, (A, 4).
+        """
+        assigned = [
+            _assign(self.proposal_matcher, a, target["boxes"]) for a, target in zip(anchors, targets, strict=True)
+        ]
+        return [labels for labels, _ in assigned], [boxes for _, boxes in assigned]
+
     def _head_at(self, levels: list[Tensor], chosen: Tensor, num_anchors: int) -> tuple[Tensor, Tensor]:
         """Return logits (R,) and deltas (R, 4) of chosen anchors, int64 (R,) indices into those of the whole batch."""
         rows = FeatureRows.of(levels)
@@ -162,3 +179,13 @@ class RegionProposalNetwork(TorchvisionRegionProposalNetwork):
         logits = self.head.cls_logits(hidden).flatten(1)[rows_of_chosen, shape]
         deltas = self.head.bbox_pred(hidden).view(len(chosen), per_pixel, 4)[rows_of_chosen, shape]
         return full_precision(logits), full_precision(deltas)
+
+
+def _assign(matcher: Matcher, anchors: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return labels (A,) and boxes (A, 4) of the anchors of one image."""
+    if not len(boxes):
+        return anchors.new_zeros(len(anchors), dtype=torch.float32), torch.zeros_like(anchors, dtype=torch.float32)
+    matches = matcher.match(boxes, anchors)
+    labels = (matches >= 0).float()
+    labels[matches == matcher.BETWEEN_THRESHOLDS] = -1.0
+    return labels, boxes[matches.clamp(min=0)]

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.errors import InstsegError
-from instseg.core.types import Image, Instances
+from instseg.core.types import Image, ImageSize, Instances
 from instseg.data.transforms.protocol import Donor
 from instseg.data.transforms.resize import Resize, is_range, resize_image
 from instseg.data.transforms.targets import MovingInstances
+from instseg.data.transforms.tile_crop import TileCrop
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for a newer version otherwise
 import albumentations as A
@@ -38,6 +39,8 @@ class Augmentation:
         scale_range: in training the resize is multiplied by a factor drawn from here (large-scale jitter).
         min_visibility: an instance of which less than this fraction is left after cropping or pasting is no target.
         copy_paste: in training, instances of another image are put on top before the transforms.
+        tile: in training, a tile of the image takes its place. In the resize its side becomes ``min_size``, and whole
+            images of evaluation get the same scale.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Augmentation:
         scale_range: tuple[float, float] | Sequence[float] = (1.0, 1.0),
         min_visibility: float = 0.1,
         copy_paste: Paste | None = None,
+        tile: TileCrop | None = None,
     ) -> None:
         self.resize = Resize(min_size, max_size)
         if not is_range(scale_range):
@@ -56,7 +60,9 @@ class Augmentation:
         if not 0 <= min_visibility <= 1:
             raise InstsegError(f"augmentation.min_visibility={min_visibility}: expected a fraction from 0 to 1")
         self.min_visibility = min_visibility
-        self.copy_paste = copy_paste
+        if copy_paste is not None and tile is not None:
+            raise InstsegError("augmentation.copy_paste pastes at the size of whole images: leave it or tile out")
+        self.copy_paste, self.tile = copy_paste, tile
         transforms = [transform for transform in (train or {}).values() if transform is not None]
         self.pipeline = self._compose(transforms) if transforms else None
 
@@ -81,7 +87,9 @@ class Augmentation:
         Returns:
             image uint8 (H, W, 3) in the network frame, boxes (N, 4) xyxy, labels (N,), box_masks (N, M, M).
         """
-        size = self.resize.output_size(image.shape[:2], random.uniform(*self.scale_range) if random else 1.0)
+        if self.tile is not None and random is not None:
+            image, instances = self.tile(image, instances, random, self.min_visibility)
+        size = self._output_size(image.shape[:2], random.uniform(*self.scale_range) if random else 1.0)
         moving = MovingInstances(instances, image.shape[:2], size)
         image = resize_image(image, size)
         if random is not None:
@@ -92,3 +100,10 @@ class Augmentation:
                 self.pipeline.set_random_state(random, Random(int(random.integers(2**31))))
                 image = moving.transform(self.pipeline, image)
         return np.ascontiguousarray(image), *moving.targets(self.min_visibility)
+
+    def _output_size(self, size: ImageSize, factor: float) -> ImageSize:
+        """Return the (height, width) px in the network frame of an image or a tile of this size."""
+        if self.tile is None:
+            return self.resize.output_size(size, factor)
+        scale = self.resize.min_size / self.tile.side * factor
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
