@@ -20,7 +20,7 @@ from instseg.core.errors import InstsegError
 INSTSEG = "src/instseg/__main__.py"
 
 
-@pytest.mark.parametrize("received", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("received", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_it_says_where_it_is_answers_and_ends_cleanly_when_it_is_told_to(tmp_path, received):
     checkpoint = write_tiny_checkpoint(tmp_path / "best.ckpt", "labelme")
     arguments = ["serve", f"checkpoint={checkpoint}", "port=0", "device=cpu", "score_threshold=0"]
@@ -42,6 +42,7 @@ def test_it_says_where_it_is_answers_and_ends_cleanly_when_it_is_told_to(tmp_pat
         ("port=70000", "port=70000: expected a whole number from 0 to 65535"),
         ("batch_size=0", "batch_size=0: expected a whole number from 1 upwards, or auto"),
         ("max_seconds=0", "max_seconds=0: expected a number above 0"),
+        ("tile=1", "tile=1: expected a whole number from"),
         ("max_waiting=0", "max_waiting=0: expected a whole number from 1"),
         ("checkpoint=null", "give checkpoint= .* or weights=coco, and not both"),
         ("device=gpu", "device=gpu: expected auto, cpu, mps or cuda"),

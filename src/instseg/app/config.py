@@ -212,6 +212,6 @@ class ServeConfig(ModelConfig, frozen=True, kw_only=True):
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
 OF_TILES = ("tile", "tile_overlap")
-"""Keys of ``predict.py`` alone: the other commands look at whole images."""
+"""Keys of predictions and of a server: the choice of images to label looks at whole ones."""
 NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key not in ("resolved", *OF_TILES))
-SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key not in ("resolved", *OF_TILES))
+SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")

@@ -82,9 +82,9 @@ PREDICT_VALUES: dict[str, Values] = {
 NEXT_VALUES: dict[str, Values] = PREDICT_VALUES | {"count": COUNT}
 """The same of ``instseg next``."""
 
-SERVE_VALUES: dict[str, Values] = {
-    key: PREDICT_VALUES[key] for key in ("score_threshold", "precision", "colour_by", "min_size", "max_size")
-} | {
+OF_EVERY_MODEL = ("score_threshold", "precision", "colour_by", "min_size", "max_size", "tile", "tile_overlap")
+"""Keys that all commands with a trained model have."""
+SERVE_VALUES: dict[str, Values] = {key: PREDICT_VALUES[key] for key in OF_EVERY_MODEL} | {
     "port": Numbers(0, 65535, is_whole=True),
     "batch_size": Numbers(1, is_whole=True, besides=("auto",)),
     "max_mb": Numbers(0, is_above=True),
