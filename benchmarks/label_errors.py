@@ -7,7 +7,8 @@
 dilated and shifted (to an IoU of about 0.55), merged with a neighbour, split. The models of ``sweep=kfold`` learn from
 these labels, errors included, and each judges the part that it has not seen. Nuclei have one category, so nothing is
 swapped there. A suspicion is right where it is of the kind that finds the error, and its box overlaps that of the error
-by an IoU of 0.4 or more. ``--out`` keeps trainings, so that a later call only judges and measures.
+by an IoU of 0.4 or more. ``--out`` keeps trainings: a later call resumes what was interrupted, and ``--judge-only`` has
+the folds judge that are trained so far.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ from comparing import Row, figure, main, parser
 from instseg.core.files import read_json
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage
 from instseg.data.builtin.shapes import ShapesSpec, write_shapes
+from instseg.data.splits.splits_file import read_splits_file
+from instseg.sweeps.folds import fold_runs
 
 ROOT = Path(__file__).parents[1]
 FRACTION, SEED = 0.05, 0
 RECALLS = (0.2, 0.4, 0.6, 0.8)
 GOAL = "0.80 or more"
-COMMON = ("sweep=kfold", "dataset=coco", "dataset.group_by=null", "num_workers=0", "logger=none", "report=false",
-          "trainer.enable_progress_bar=false")  # fmt: skip
+COMMON = ("sweep=kfold", "dataset=coco", "dataset.group_by=null", "num_workers=0", "logger=none", "report=false")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,13 @@ class Set:
     kinds: tuple[str, ...] = KINDS
 
 
-SHAPES = ShapesSpec(num_images={"train": 1200}, seed=7)
+SHAPES = ShapesSpec(num_images={"train": 1500}, seed=7)
 ONE_CATEGORY = tuple(kind for kind in KINDS if kind != "swap")
 SETS = {
     "shapes": Set(
         (("annotations/instances_train.json", "train"),),
         ("sweep.folds=2", "augmentation.min_size=128", "augmentation.max_size=160", "batch_size=4",
-         "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=5"),
+         "trainer.max_epochs=10", "trainer.check_val_every_n_epoch=10", "model.box.batch_size_per_image=32"),
     ),
     "nuclei": Set(
         tuple((f"annotations/instances_{split}.json", split) for split in ("train", "val")),
@@ -77,8 +79,12 @@ def measure(arguments: argparse.Namespace) -> Iterator[Row]:
         out = Path(arguments.out or scratch).absolute()
         for name in arguments.sets:
             injected = make_noisy(name, out / name / "data", arguments.data)
-            table = judge(name, out / name, [*arguments.overrides], arguments.quick)
-            yield from rows_of(name, table, injected)
+            if not arguments.judge_only:
+                train(name, out / name, [*arguments.overrides], arguments.quick)
+            sweep = sweep_of(out / name)
+            judged = judged_images(sweep)
+            table = Path(run("label-errors", f"checkpoint={sweep}", *places(out / name))) / "label_errors.csv"
+            yield from rows_of(name, table, [pair for pair in injected if pair[0] in judged])
 
 
 def make_noisy(name: str, folder: Path, data: Path) -> list[tuple[str, Injected]]:
@@ -121,22 +127,38 @@ def _numbered(one: CocoAnnotation, number: int, image_id: int) -> CocoAnnotation
     return copied
 
 
-def judge(name: str, out: Path, overrides: Sequence[str], is_quick: bool) -> Path:
-    """Train the folds unless they are there, and judge; return the table of suspicions."""
-    places = (f"outputs={out / 'outputs'}", f"cache_dir={out / 'cache'}")
-    few = ("trainer.max_epochs=1", "dataset.max_images.train=40", "dataset.max_images.val=40") if is_quick else ()
-    sweeps = [*out.glob("outputs/sweeps/*")]
-    if not sweeps:
-        run("train", *COMMON, f"dataset.root={out / 'data'}", *SETS[name].overrides, *few, *overrides, *places)
-        sweeps = [*out.glob("outputs/sweeps/*")]
-    folder = run("label-errors", f"checkpoint={sweeps[-1]}", "trainer.enable_progress_bar=false", *places)
-    return Path(folder) / "label_errors.csv"
+def train(name: str, out: Path, overrides: Sequence[str], is_quick: bool) -> None:
+    """Train the folds; a sweep that was interrupted resumes."""
+    shorter = ("trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1")
+    few = (*shorter, "dataset.max_images.train=40", "dataset.max_images.val=40") if is_quick else ()
+    begun = sweep_of(out)
+    settings = (*COMMON, f"dataset.root={out / 'data'}", *SETS[name].overrides, *few, *overrides)
+    run("train", *([f"resume={begun}"] if begun else settings), *places(out))
+
+
+def sweep_of(out: Path) -> Path | None:
+    return max(out.glob("outputs/sweeps/*"), default=None)
+
+
+def places(out: Path) -> tuple[str, ...]:
+    return f"outputs={out / 'outputs'}", f"cache_dir={out / 'cache'}", "trainer.enable_progress_bar=false"
+
+
+def judged_images(sweep: Path | None) -> set[str]:
+    """Names of the images that a model of the sweep has not seen."""
+    if sweep is None:
+        raise SystemExit("nothing is trained yet: leave out --judge-only")
+    files = [read_splits_file(fold.run / "splits.json") for fold in fold_runs(sweep).runs]
+    return {name for file in files for name in file.val or []}
 
 
 def run(*arguments: str) -> str:
-    """Run a verb; return the last line that it prints."""
-    done = subprocess.run([sys.executable, "-m", "instseg", *arguments], cwd=ROOT, capture_output=True, text=True,
-                          check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "src")})  # fmt: skip
+    """Run a verb; return the last line that it prints. SystemExit with what it says where it fails."""
+    command = [sys.executable, "-m", "instseg", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise SystemExit(f"instseg {arguments[0]} ended with {done.returncode}:\n{done.stderr}")
     return done.stdout.strip().splitlines()[-1]
 
 
@@ -156,5 +178,6 @@ if __name__ == "__main__":
     options.add_argument("--sets", nargs="+", choices=[*SETS], default=["shapes"])
     options.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the other sets")
     options.add_argument("--out", help="folder that keeps data, trainings and tables")
+    options.add_argument("--judge-only", action="store_true", help="with --out: by the folds that are trained so far")
     options.add_argument("--overrides", nargs="*", default=[], help="further settings of the trainings")
     main(__doc__, measure, options)
