@@ -186,6 +186,13 @@ def test_the_page_is_called_like_the_folder_and_shows_what_no_eye_sees(audited):
     assert "truck⟨U+200B⟩␣" in html and "\u200b" not in Page(html).text
 
 
+def test_no_command_on_the_terminal_holds_what_a_terminal_obeys(audited):
+    names = {"car": 1, "evil\u202e\x1b[2J": 2}
+    text = printed(print_audit, audited({"train": labelled({"a.png": [("car", SQUARE)]}, names)}), width=400)
+    assert "dataset.drop=" in text and "evil⟨U+202E⟩⟨U+001B⟩[2J" in text
+    assert "\u202e" not in text and "\x1b[2J" not in text
+
+
 def test_the_gallery_shows_every_category_among_ordinary_images(prepared):
     images = {f"{i}.png": [("car", SQUARE)] for i in range(20)} | {"rare.png": [("dog", SQUARE)], "none.png": []}
     dataset = prepared({"train": labelled(images), "val": labelled({"val.png": [("car", SQUARE)]})})

@@ -145,3 +145,5 @@ def test_options_out_of_range_are_refused(model, option):
     (name,) = option
     with pytest.raises(InstsegError, match=f"{name}=.*: expected"):
         model.predict([PHOTO], **option)
+    with pytest.raises(InstsegError, match=f"{name}=.*: expected"):
+        model.predict(PHOTO, **option)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, spread
 from instseg.core.channels import MAX_CELL, terminal_cell, terminal_lines
-from instseg.core.text import cut, list_names, plural, visible
+from instseg.core.text import cut, list_names, plural, visible, visible_lines
 from instseg.data.reading.labels import UNSPLIT
 
 STYLES = {Severity.FATAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -127,4 +127,4 @@ def _print_way_out(finding: AuditFinding, console: Console) -> None:
         console.print(f"  {list_names(told, 3)}", markup=False, highlight=False, style="dim")
     console.print(f"  {finding.advice}", markup=False, highlight=False)
     for command in finding.commands:
-        console.print(f"  → {command}", markup=False, highlight=False, soft_wrap=True, style="green")
+        console.print(f"  → {visible_lines(command)}", markup=False, highlight=False, soft_wrap=True, style="green")

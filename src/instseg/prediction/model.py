@@ -95,7 +95,8 @@ class Model:
             InstsegError: an image cannot be read or is none, named by its file or position.
         """
         if isinstance(images, str | os.PathLike | PilImage.Image) or hasattr(images, "__array__"):
-            (result,) = self._results([source_image(images, 1, self._predictor.value_range)], score_threshold, 1)
+            only = source_image(images, 1, self._predictor.value_range)
+            (result,) = self._results([only], score_threshold, batch_size)
             return result
         return self._results(source_images(images, self._predictor.value_range), score_threshold, batch_size)
 

@@ -82,6 +82,12 @@ def test_images_without_labels_are_answered_with_what_there_is_and_the_way_out(t
         recognise_format(tmp_path)
 
 
+def test_the_label_file_of_one_image_is_answered_with_its_folder(tmp_path):
+    write_labelme(tmp_path, "a", "b")
+    with pytest.raises(InstsegError, match=rf"a\.json: no labels of a whole dataset.* give dataset\.root={tmp_path}$"):
+        recognise_format(tmp_path / "a.json")
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_no_format_is_seen_in_a_folder_of_images_and_notes(tmp_path, name):
     write_picture(tmp_path / "photo.jpg", (4, 4))

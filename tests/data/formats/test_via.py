@@ -181,7 +181,7 @@ def test_of_several_the_one_with_a_usual_name_is_the_category(tmp_path):
 def test_of_several_with_no_or_two_usual_names_the_user_must_choose(tmp_path, keys):
     given = [dict.fromkeys(keys, "red") | {keys[0]: "big"}]
     with pytest.raises(
-        InstsegError, match=rf"{keys[0]} \(big\); {keys[1]} \(red\): it is not clear .*dataset\.attribute="
+        InstsegError, match=rf"{keys[0]} \(big\); {keys[1]} \(red\): it is not clear .*dataset=via dataset\.attribute="
     ):
         categories(tmp_path, *given)
     assert categories(tmp_path, *given, attribute=keys[1]) == ["red"]

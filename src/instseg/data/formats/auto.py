@@ -68,7 +68,10 @@ def recognise_format(root: Path) -> tuple[str, str]:
         raise InstsegError(f"{root}: its folders hold labels: {listed}. Give one of them as dataset.root{every}")
     if foreign := foreign_format(root):
         raise InstsegError(f"{root}: {foreign}")
-    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else [root.name]
+    if root.is_file():
+        folder = shlex.quote(f"dataset.root={root.parent}")
+        raise InstsegError(f"{root}: no labels of a whole dataset; if it labels one image of many, give {folder}")
+    names = sorted(path.name for path in root.iterdir())
     raise InstsegError(
         f"{root}: no labels found in any known format ({', '.join(FORMATS)}); it holds {list_names(names)}. If the "
         "labels lie deeper, give that folder; images without labels are labelled by "

@@ -42,7 +42,7 @@ def category_attribute(regions: Sequence[Region], wanted: str | None, where: Pat
         problem = "it is not clear which is the category" if wanted is None else f"none is called {wanted!r}"
         raise InstsegError(
             f"{where}: the attributes of the regions are {_described(regions) or 'empty'}: {problem}. "
-            "Name it: dataset.attribute=…"
+            "Name it: dataset=via dataset.attribute=…"
         )
     return candidates[0]
 
