@@ -9,6 +9,8 @@ from torch.utils.tensorboard import SummaryWriter  # noqa: F401
 
 import instseg
 
+OTHERS = ("instseg.__main__", "instseg.app.cvat_function")
+"""Modules that no run imports: of the command itself, and for the client of CVAT, which may not be installed."""
 for module in pkgutil.walk_packages(instseg.__path__, "instseg."):
-    if not module.name.endswith("__main__"):
+    if module.name not in OTHERS:
         importlib.import_module(module.name)
