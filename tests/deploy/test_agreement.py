@@ -8,7 +8,7 @@ import numpy as np
 
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import Prediction
-from instseg.deploy.agreement import compare
+from instseg.deploy.agreement import UNTRAINED, compare
 
 
 def _prediction(boxes: list[list[float]], scores: list[float]) -> Prediction:
@@ -57,3 +57,13 @@ def test_a_mask_that_lost_pixels_is_said():
 def test_another_category_is_another_instance():
     other = replace(TWO, labels=np.array([2, 1]))
     assert compare("a", TWO, other).problem == "a: 2 instances of 2 in one alone"
+
+
+def test_of_an_untrained_network_a_fifth_of_the_instances_may_be_others():
+    five = _prediction(
+        [[12 * row, 12 * row, 12 * row + 8, 12 * row + 8] for row in range(5)], [0.9, 0.8, 0.7, 0.6, 0.5]
+    )
+    without_one = five.select(np.arange(5) != 1)
+    assert compare("a", five, without_one).problem == "a: 1 instance of 5 in one alone"
+    assert compare("a", five, without_one, UNTRAINED).problem == ""
+    assert compare("a", five, five.select(np.arange(5) > 2), UNTRAINED).problem == "a: 3 instances of 5 in one alone"

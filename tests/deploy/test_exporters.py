@@ -13,7 +13,7 @@ from onnxscript import opset18 as op
 import instseg
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image
-from instseg.deploy.agreement import MIN_MASK_IOU_UNTRAINED, compare
+from instseg.deploy.agreement import UNTRAINED, compare
 from instseg.deploy.early_check import check_export
 from instseg.deploy.export import Comparison, export
 from instseg.deploy.formats import FORMATS
@@ -49,7 +49,7 @@ def test_every_network_is_exported_as_it_is(name, format_name, tmp_path):
     torch.manual_seed(0)
     model = build_mask_rcnn(CATEGORIES, rpn=FEW_ROIS, box={"detections_per_image": 20}, **NETWORKS[name]).eval()
     path = tmp_path / f"model{FORMATS[format_name].suffix}"
-    comparison = Comparison(images_of_many_sizes(), min_mask_iou=MIN_MASK_IOU_UNTRAINED)
+    comparison = Comparison(images_of_many_sizes(), limits=UNTRAINED)
     exported = export(trained_model(model), format_name, path, comparison)
     assert sum(agreement.num_instances for agreement in exported.agreements) > 0
 

@@ -126,7 +126,7 @@ EXPORT_HELP = """instseg export: write a checkpoint as one file for other runtim
 
   checkpoint=   a .ckpt, a run folder, or latest
   format=       onnx: one file, for onnxruntime and many other programs
-                openvino: an .xml with its .bin, for OpenVINO, the fastest on most CPUs
+                openvino: an .xml with its .bin, for OpenVINO, on CPUs and accelerators of Intel
                 torch_export: a .pt2 of torch.export, for PyTorch without the code of the network
   output=       the file, or a folder; otherwise model.onnx (.xml, .pt2) in the run folder of the checkpoint
   source=       images to compare on; otherwise the data of the checkpoint; made: drawn ones

@@ -9,7 +9,7 @@ from pathlib import Path
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.segmenter import InstanceSegmenter
 from instseg.data.transforms.resize import Resize
-from instseg.deploy.agreement import MIN_MASK_IOU_UNTRAINED
+from instseg.deploy.agreement import UNTRAINED
 from instseg.deploy.export import Comparison, export
 from instseg.deploy.formats import FORMATS
 from instseg.deploy.trial_images import made_images
@@ -33,4 +33,4 @@ def check_export(model: InstanceSegmenter, name: FormatName, min_size: int, max_
     images = [("made", Resize(min_size, max_size)(image)) for image in made_images(1)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{FORMATS[name].suffix}"
-        export(untrained, name, path, Comparison(images, min_mask_iou=MIN_MASK_IOU_UNTRAINED))
+        export(untrained, name, path, Comparison(images, limits=UNTRAINED))

@@ -13,7 +13,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.precision import FLOAT32
 from instseg.core.segmenter import as_exportable
 from instseg.core.types import Image
-from instseg.deploy.agreement import MIN_MASK_IOU, Agreement, compare
+from instseg.deploy.agreement import TRAINED, Agreement, Limits, compare
 from instseg.deploy.formats import FORMATS
 from instseg.deploy.gain import Gain, measure_gain, size_of
 from instseg.deploy.measured import ApComparison
@@ -52,7 +52,7 @@ class Comparison:
     images: Sequence[tuple[str, Image]]
     """Names, and uint8 RGB (H, W, 3) in the network frame."""
     measure_ap: MeasureAp | None = None
-    min_mask_iou: float = MIN_MASK_IOU
+    limits: Limits = TRAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def compare_networks(reference: Network, found: Network, comparison: Comparison)
     agreements = []
     for name, image in comparison.images:
         expected, got = (network.predict([image], [0], [image.shape[:2]])[0] for network in (reference, found))
-        agreements.append(compare(name, expected, got, comparison.min_mask_iou))
+        agreements.append(compare(name, expected, got, comparison.limits))
     return agreements
 
 
