@@ -84,7 +84,7 @@ def _print(exported: Exported, page: Path, console: Console) -> None:
         ap = exported.ap
         console.print(f"test mask AP: {ap.reference:.4f} in PyTorch, {ap.found:.4f} exported ({ap.num_images} images)")
         if ap.difference is not None:
-            console.print(f"difference:   {ap.difference}, the interval of 95 % of a paired bootstrap")
+            console.print(f"difference:   {ap.difference}, with the interval of a paired bootstrap")
     if exported.gain is not None:
         console.print(f"gain:         {exported.gain}", soft_wrap=True)
     console.print(
