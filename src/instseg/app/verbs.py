@@ -131,7 +131,7 @@ EXPORT_HELP = """instseg export: write a checkpoint as one file for other runtim
   output=       the file, or a folder; otherwise model.onnx (.xml, .pt2) in the run folder of the checkpoint
   source=       images to compare on; otherwise the data of the checkpoint; made: drawn ones
   test=false    do not compare AP on the test images
-  quantize=int8 of format=openvino: a quarter of the size, and faster; refused where it loses test AP of more than
+  quantize=int8 of format=openvino: a third of the size, and faster; refused where it loses test AP of more than
   max_ap_loss=  0.01; null accepts any loss
 
 Options of the model that may change after training are kept in the file: model.box.detections_per_image=300, …"""
