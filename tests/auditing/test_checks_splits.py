@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 import pytest
 from auditing.made import labelled, one_car_each
@@ -132,6 +133,14 @@ def test_too_few_images_to_fold_are_not_told_to_be_folded(found):
     assert found("few_images", {}).commands == ("sweep=kfold",)
     few = {split: labelled(one_car_each(split, 2)) for split in ("train", "val")}
     assert found("few_images", few).commands == ()
+
+
+def test_thousands_of_categories_without_an_instance_are_counted_in_a_moment(found):
+    names = {f"species {'abcdefghij'[i % 10]}{i}": i for i in range(1, 4001)}
+    images = {f"{i}.png": [(name, CAR[1])] for i, name in enumerate([*names][:3])}
+    began = time.process_time()
+    assert found("category_absent_train", {"train": labelled(images, names)}).count == 3999  # 2 are of val
+    assert time.process_time() - began < 10  # each compared with each would be minutes
 
 
 def test_labels_that_count_the_objects_of_an_image_are_told_with_the_renaming(found):

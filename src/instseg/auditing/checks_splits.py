@@ -21,6 +21,7 @@ TOO_FEW_IMAGES, FEW_IMAGES = 50, 200
 MANY_EMPTY_FRACTION = 0.5
 NUM_FOLDS = 5
 CLOSE = 0.8  # similarity of two names, of which one is probably the other misspelt
+MAX_COMPARED = 300_000  # pairs of names, seconds; where there are more, nobody has typed them
 
 
 def split_findings(tables: Tables) -> list[AuditFinding]:
@@ -107,9 +108,12 @@ def renamings(tables: Tables, names: Sequence[str]) -> tuple[str, ...]:
         names: of categories with few instances or none.
     """
     total = _totals(tables)
+    used = [name for name in total if total[name]]
     rename: dict[str, str] = {}
+    if len(names) * len(used) > MAX_COMPARED:
+        return ()
     for name in filter(sayable, names):
-        larger = [other for other in total if (total[other], other) > (total[name], name)]
+        larger = [other for other in used if (total[other], other) > (total[name], name)]
         if close := difflib.get_close_matches(name, larger, n=1, cutoff=CLOSE):
             rename[name] = close[0]
     return (override("dataset.rename", rename),) if rename else ()
