@@ -31,6 +31,8 @@ OF_TRAIN = {
     "dataset=auto 'dataset.root=a,c'": "dataset.root: no such folder: a,c",
     "dataset=auto 'dataset.root=my {y}'": "dataset.root: no such folder: my {y} (looked for /",
     "dataset=auto 'dataset.root=a${b'": "dataset.root=a${b: ${ starts a reference to another key",
+    "dataset=auto dataset.root=photos": "photos: no labels found in any known format",
+    "dataset=auto dataset.root=labels.json": "labels.json: no labels of a whole dataset",
     "dataset.root=x": "dataset.root: there is no such key. Add dataset=auto, which reads labels of any format.",
     "'dataset.name=a=b [c]'": "a folder's, is quoted twice: 'dataset.name=\"a=b [c]\"'",
     "datset.root=x": "datset.root: there is no such key. Did you mean dataset",

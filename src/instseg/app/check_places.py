@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from instseg.app.config import ModelConfig, NextConfig, Node, PredictConfig, RunConfig
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
-from instseg.data.fetch.local_path import corrected_places, local_path
+from instseg.data.fetch.local_path import corrected_places, is_zip, local_path
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS, check_source
 from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
@@ -17,6 +18,7 @@ from instseg.prediction.exported import exported_file
 from instseg.runs.folders import find_checkpoint
 
 FOLDER_OF_LABELS = "instseg.data.sources.folder"
+ANY_FORMAT = "instseg.data.formats.auto.AutoReader"
 
 
 def check_run_places(config: RunConfig) -> None:
@@ -29,7 +31,7 @@ def check_run_places(config: RunConfig) -> None:
     _check_folder("cache_dir", config.cache_dir)
     root = config.dataset.get("root")
     if config.dataset.get("_target_") == FOLDER_OF_LABELS and isinstance(root, str):
-        _check_is_no_image(root, local_path(root))
+        _check_labels(root, config.dataset)
         corrected_places(config.dataset.get("corrected"))
     if config.stage == "fit" and not config.resume:
         _check_weights(config.model)
@@ -74,10 +76,18 @@ def check_next_places(config: NextConfig) -> None:
         check_source(config.labelled)
 
 
-def _check_is_no_image(root: str, path: Path | None) -> None:
-    if path is not None and path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
+def _check_labels(root: str, dataset: Node) -> None:
+    """Check that a root of this machine is no image, and with ``dataset=auto`` that it has labels of some format."""
+    path, reader = local_path(root), dataset.get("reader")
+    if path is None or is_zip(path.name):
+        return
+    if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
         folder = shlex.quote(f"dataset.root={path.parent}")
         raise InstsegError(f"dataset.root={root} is an image: name the folder of its labels, such as {folder}")
+    if isinstance(reader, Mapping) and reader.get("_target_") == ANY_FORMAT:
+        from instseg.data.formats.auto import recognise_format  # all readers are imported here
+
+        recognise_format(path)
 
 
 def _check_weights(model: Node) -> None:

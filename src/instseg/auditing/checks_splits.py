@@ -94,7 +94,8 @@ def rare_categories(tables: Tables) -> list[AuditFinding]:
     spots = tuple(category_spot(tables, "train", name, plural(counts[name], "instance")) for name in rare)
     title = f"categories with fewer than {FEW_TRAINING_INSTANCES} training instances"
     advice = "Label more of them, join them with a similar category by dataset.rename, or leave them out."
-    kept = [name for name, count in counts.items() if count and name not in rare]
+    are_rare = set(rare)
+    kept = [name for name, count in counts.items() if count and name not in are_rare]
     shorter = override("dataset.drop", rare) if len(rare) <= len(kept) else override("dataset.categories", kept)
     commands = (*renamings(tables, rare), *((shorter,) if kept else ()))
     return [AuditFinding("category_rare", Severity.WARNING, title, {"train": len(rare)}, spots, advice, commands)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import did_you_mean, list_names, similar_names
@@ -19,8 +19,10 @@ class Categories:
     """Ordered category names; label ``i + 1`` means ``names[i]``, label 0 is the background."""
 
     names: tuple[str, ...]
+    _labels: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.names, start=1)})
         duplicates = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if duplicates:
             raise InstsegError(f"categories: names must be unique, found twice: {list_names(duplicates)}")
@@ -35,7 +37,7 @@ class Categories:
 
     def label(self, name: str) -> int:
         """Return the label (from 1) of a name."""
-        return self.names.index(name) + 1
+        return self._labels[name]
 
     def name(self, label: int) -> str:
         """Return the name of a label (from 1)."""
