@@ -33,6 +33,25 @@ def test_a_text_is_read_in_the_encoding_that_its_letters_show(text, encoding, tm
     assert noted == ([] if encoding.startswith("utf") else [encoding])
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "doubt"),
+    [
+        ("牛", "gb18030", "utf-8, but it may be gb18030: 牛"),  # C5 A3, which is an accented t in UTF-8
+        ("猫", "gb18030", "utf-8, but it may be gb18030: 猫"),
+        ("café", "utf-8", None),
+        ("é", "utf-8", "utf-8, but it may be gb18030: 茅"),
+        ("но", "utf-8", None),
+        ("牛", "utf-8", None),
+    ],
+)
+def test_accents_that_stand_alone_may_be_chinese_and_are_named(text, encoding, doubt, tmp_path):
+    (tmp_path / "a.json").write_bytes(json.dumps({"label": text}, ensure_ascii=False).encode(encoding))
+    noted: list[str] = []
+    content = read_json(tmp_path / "a.json", noted.append)
+    assert noted == ([] if doubt is None else [doubt])
+    assert encoding != "utf-8" or content == {"label": text}
+
+
 def test_a_byte_order_mark_is_left_out_and_damage_is_marked():
     assert decode_text(b"\xef\xbb\xbfone\ntw\xff") == ("one\ntw\N{REPLACEMENT CHARACTER}", "utf-8")
 

@@ -8,6 +8,8 @@ import unicodedata
 
 EVEN_RUNS = re.compile(rb"(?:[\xa1-\xfe]{2})+")
 """Letters of GB 2312 are two bytes each, both above 0xa0; accents of Latin letters mostly stand alone."""
+ANY_RUNS = re.compile(rb"[\x80-\xff]+")
+LONE_RUNS = re.compile(rb"(?<![A-Za-z\x80-\xff])[\x80-\xff]{2,4}(?![A-Za-z\x80-\xff])")
 SCRIPTS = {"gb18030": ("CJK",), "shift_jis": ("CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH")}
 NEUTRAL = ("FULLWIDTH", "IDEOGRAPHIC", "LEFT", "RIGHT", "LATIN", "MIDDLE")
 
@@ -33,8 +35,25 @@ def decode_text(data: bytes) -> tuple[str, str]:
         return _guessed(data)
 
 
+def other_reading(data: bytes) -> str | None:
+    """Return the Chinese text that a UTF-8 text may be instead; None where its letters leave no doubt.
+
+    A letter of GB 2312 and an accented letter of UTF-8 can be the same two bytes: C5 A3 is a cow in the one and ţ in
+    the other. Accents that stand alone, without a letter beside them, are doubtful.
+
+    Args:
+        data: bytes of UTF-8.
+    """
+    runs = [] if data.isascii() else LONE_RUNS.findall(data)
+    if not runs or len(runs) != len(ANY_RUNS.findall(data)) or not all(map(EVEN_RUNS.fullmatch, runs)):
+        return None
+    accents = b"".join(runs).decode("utf-8", "replace")
+    is_latin = all(unicodedata.name(letter, "").startswith("LATIN") for letter in accents)
+    return _strictly(b" ".join(dict.fromkeys(runs)), "gb18030") if is_latin else None
+
+
 def _guessed(data: bytes) -> tuple[str, str]:
-    runs = re.findall(rb"[\x80-\xff]+", data)
+    runs = ANY_RUNS.findall(data)
     if all(map(EVEN_RUNS.fullmatch, runs)) and (text := _strictly(data, "gb18030")) is not None:
         return text, "gb18030"
     if (text := _strictly(data, "shift_jis")) is not None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instseg.core.atomic import replacing
-from instseg.core.decoding import decode_text
+from instseg.core.decoding import decode_text, other_reading
 from instseg.core.errors import InstsegError
 
 HEAD_BYTES = 1 << 16
@@ -54,7 +54,7 @@ def read_json(path: Path, note_encoding: Callable[[str], None] | None = None) ->
 
     Args:
         path: the file.
-        note_encoding: called with the name of an encoding that was guessed.
+        note_encoding: called with the name of an encoding that was guessed, or with what a text may be instead.
 
     Raises:
         InstsegError: the file is missing, is no json, or would not fit into memory.
@@ -63,12 +63,14 @@ def read_json(path: Path, note_encoding: Callable[[str], None] | None = None) ->
     try:
         data = path.read_bytes()
         try:
-            return json.loads(data)
+            content = json.loads(data)
+            other = other_reading(data) if note_encoding is not None else None
+            doubt = f"utf-8, but it may be gb18030: {other}" if other else None
         except UnicodeDecodeError:
-            text, encoding = decode_text(data)
-        content = json.loads(text)
-        if note_encoding is not None:
-            note_encoding(encoding)
+            text, doubt = decode_text(data)
+            content = json.loads(text)
+        if note_encoding is not None and doubt is not None:
+            note_encoding(doubt)
         return content
     except FileNotFoundError as error:
         raise InstsegError(f"{path}: no such file") from error

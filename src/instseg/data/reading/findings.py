@@ -57,7 +57,7 @@ REPAIRED = {
     "crowd_invalid": "annotations have an iscrowd other than 0 and 1; read as 0",
     "image_found_elsewhere": "images are not where the labels say; found by the end of their path, in another spelling",
     "image_repeated": "images are listed more than once; they are one, with the labels of all entries",
-    "encoding_guessed": "label files are not in UTF-8; the encoding is guessed from their letters",
+    "encoding_guessed": "label files are not surely in UTF-8; the encoding is guessed from their letters",
     "several_annotators": "images were labelled more than once; the ground truth is used, else the latest",
     "several_labels": "instances have several labels; the first is used",
     "exif_unscaled": "images turned by EXIF had their polygons scaled to the size before the turn; put right",
