@@ -70,6 +70,7 @@ ADVICE = {
     "mask_of_classes": "Name the values, so that each connected region is an object of its category.",
     "mask_values_encoded": "Read them as such, and name the categories.",
     "mask_background": "If it is the background, say so.",
+    "encoding_guessed": "Where a name is not what was written, save the files in UTF-8, or use dataset.rename.",
     "image_bands": "Opacity and near infrared are not seen by the network; nothing else needs to be done.",
     "image_pages": "If the labels were drawn on another page, write each page as a file of its own.",
     "image_value_range": "If one camera made them, give all one range: dataset.value_range=[0,4095] for 12 bits.",
