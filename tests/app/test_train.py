@@ -98,7 +98,7 @@ def test_a_checkpoint_alone_is_enough_and_loads_without_pickled_code(trained):
     checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
     about = checkpoint["instseg"]
     assert about["categories"] == ["disc", "triangle", "ring"]
-    assert about["preprocessing"] == {"min_size": 64, "max_size": 96}
+    assert about["preprocessing"] == {"min_size": 64, "max_size": 96, "value_range": None}
     assert about["config"]["model"]["backbone"] == "resnet18_half"
 
 

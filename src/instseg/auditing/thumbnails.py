@@ -90,7 +90,7 @@ class Painter:
                 pair = self._whole(spot), self._whole(spot.other)
                 return side_by_side(*pair, captions=(spot.split, spot.other.split), height_px=SIDE_PX * 2 // 3)
             return self._whole(spot) if spot.annotation_id is None and spot.instance is None else self._shape(spot)
-        except InstsegError:
+        except (InstsegError, OSError):  # a name that no file system takes
             return None
 
     def _image(self, spot: Spot) -> Image:

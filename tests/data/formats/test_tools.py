@@ -14,8 +14,10 @@ from factories import write_json, write_picture
 from labelme_files import png
 from mask_pictures import as_bitmask, write_mask
 from reading import read_labels
+from small_folders_of_tools import ALL_MAKERS
 
 from instseg.core.errors import InstsegError
+from instseg.core.files import mark_as_cache
 from instseg.core.masks import polygon_area
 from instseg.data.formats.auto import FORMATS, recognise_format
 from instseg.data.formats.cvat.reader import CvatReader
@@ -252,3 +254,12 @@ def test_json_of_nothing_known_has_no_name(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"hello": 1}))
     with pytest.raises(InstsegError, match="no labels found in any known format"):
         recognise_format(tmp_path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_cache_within_the_folder_of_the_labels_does_not_change_what_they_are(name, tmp_path):
+    ALL_MAKERS[name][0](tmp_path)
+    mark_as_cache(tmp_path / "data/index")
+    for number in range(30):
+        (tmp_path / f"data/index/{number}.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    assert recognise_format(tmp_path)[0] == name

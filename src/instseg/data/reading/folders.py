@@ -129,7 +129,7 @@ def sample_files(root: Path, per_folder: int = 20, max_folders: int = 200) -> li
     """Return some files of each extension from the topmost folders: enough to recognise a format by.
 
     A folder of 100,000 files is listed once, none is opened. Of a thousand folders beside each other a few are entered,
-    so that those within them are seen too. Links are followed, no folder is entered twice.
+    so that those within them are seen too. Caches are skipped, links are followed, no folder is entered twice.
 
     Args:
         root: the topmost folder.
@@ -140,6 +140,8 @@ def sample_files(root: Path, per_folder: int = 20, max_folders: int = 200) -> li
     for folder in folders:  # grows on the way: the topmost come first
         real = os.path.realpath(folder)
         entries = [] if real in entered else sorted(_entries(folder), key=lambda entry: entry.name)
+        if entered and any(entry.name == CACHE_TAG for entry in entries):
+            continue
         entered.add(real)
         below = [Path(entry.path) for entry in entries if _is_folder(entry)][:per_folder]
         folders += below[: max_folders - len(folders)]

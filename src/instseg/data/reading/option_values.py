@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from instseg.core.errors import InstsegError
 from instseg.core.text import printable, usable_text
 
-MAX_NUMBER = 1e9
+MAX_NUMBER, MAX_LETTERS = 1e9, 4000
 MEANINGS = {
     str: "a text",
     bool: "true or false",
@@ -33,8 +33,12 @@ def typed(option: str, value: object, hint: object) -> object:
         hint: the type; ``object`` takes any.
 
     Raises:
-        InstsegError: the value is of another type.
+        InstsegError: the value is of another type, or too long a text.
     """
+    if isinstance(value, str) and len(value) > MAX_LETTERS:
+        raise InstsegError(
+            f"dataset.{printable(option)}: expected at most {MAX_LETTERS:,} letters, found {printable(value)}"
+        )
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if object in kinds or Any in kinds or (value is None and NoneType in kinds):
         return value
