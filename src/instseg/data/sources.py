@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Unpack
 
 from instseg.core.errors import InstsegError
-from instseg.core.text import printable
 from instseg.data.builtin.coco4 import prepare_coco4
 from instseg.data.builtin.openimages_download import prepare_openimages
 from instseg.data.builtin.shapes import prepare_shapes
@@ -56,7 +55,7 @@ def folder(
         InstsegError: an option is wrong, or the labels are of no use.
     """
     if exif not in EXIF_FRAMES:
-        raise InstsegError(f"dataset.exif={printable(exif)}: expected one of {', '.join(EXIF_FRAMES)}")
+        raise InstsegError(f"dataset.exif={str(exif)[:100]}: expected one of {', '.join(EXIF_FRAMES)}")
     selection = _selection(_some(options, SHARED_OPTIONS))
     make_rules: Callable[..., LabelRules] = LabelRules
     rules = make_rules(**_some(options, RULE_OPTIONS))
