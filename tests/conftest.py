@@ -9,10 +9,14 @@ from collections.abc import Iterator
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 import pytest
+from absl import logging as absl_logging
 from command_server import start_server
 
 # A shell that starts the tests in the background has SIGINT ignored, and every process of theirs inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# TensorBoard's library closes what it logs to when Hydra sets up logging anew; that must not be what pytest captures.
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 LONGEST_FILES = (
     "test_weights.py", "test_configs.py", "test_fuzzed_folders.py", "test_sweeper.py", "test_sweep_runs.py",
