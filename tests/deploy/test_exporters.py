@@ -33,18 +33,29 @@ NETWORKS = {
     "mobilenet_fpn": {"backbone": TorchvisionBackbone("mobilenet_v2"), "variant": "v2", "norm": "bn"},
     "convnext_fpn": {"backbone": TorchvisionBackbone("convnext_tiny"), "variant": "v2"},
 }
+BACKBONES = ("mobilenet_fpn", "convnext_fpn")
+"""What differs from the other networks lies before the pyramid: one format stands for all."""
 SIDES = [(20, 31), (33, 300), (500, 40)]
 """(height, width) px of images that lie far from the one that a network is traced with."""
 
 
 def images_of_many_sizes() -> list[tuple[str, Image]]:
+    """On an empty image an untrained network likes all places alike, and which of them are the best is rounding."""
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (*sides, 3), dtype=np.uint8) for sides in SIDES]
-    return [*list(trial_images(made_images(1), 96, 128))[:-1], *((str(image.shape), image) for image in noise)]
+    made = [(name, image) for name, image in trial_images(made_images(1), 96, 128) if not name.startswith("empty")]
+    return [*made[:-1], *((str(image.shape), image) for image in noise)]
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "format_name"),
+    [
+        (name, format_name)
+        for name in NETWORKS
+        for format_name in FORMATS
+        if name not in BACKBONES or format_name == "onnx"
+    ],
+)
 def test_every_network_is_exported_as_it_is(name, format_name, tmp_path):
     torch.manual_seed(0)
     model = build_mask_rcnn(CATEGORIES, rpn=FEW_ROIS, box={"detections_per_image": 20}, **NETWORKS[name]).eval()
