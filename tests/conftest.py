@@ -19,7 +19,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 LONGEST_FILES = (
-    "test_exporters.py", "test_weights.py", "test_configs.py", "test_fuzzed_folders.py", "test_sweeper.py", "test_sweep_runs.py",
+    "test_exporters.py",
+    "test_weights.py", "test_configs.py", "test_fuzzed_folders.py", "test_sweeper.py", "test_sweep_runs.py",
     "test_prepare.py", "test_mask_rcnn.py", "test_python.py", "test_own_network.py", "test_report_page.py",
     "test_metrics.py", "test_round_trips.py", "test_own_backbone.py", "test_records.py", "test_train.py",
     "test_own_metric_callback_and_writer.py", "test_torchvision_parity.py", "test_dataset_root.py",
