@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instseg.core.types import Image, ValueRange
+from instseg.data.index.columns import Index
 from instseg.data.reading.images import read_image
 from instseg.evaluation.evaluated import EvaluatedImages
 
@@ -25,6 +26,17 @@ class ImageFile:
     """Turn it by its EXIF orientation."""
     value_range: ValueRange | None = None
     """See ``read_image``."""
+
+    @classmethod
+    def of(cls, index: Index, image_id: int) -> ImageFile:
+        """Return the file of an image of an index.
+
+        Args:
+            index: of a split.
+            image_id: of the image.
+        """
+        at = index.index_of(image_id)
+        return cls(index.file_name(at), index.path(at), index.rotate(at), index.value_range)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

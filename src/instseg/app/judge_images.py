@@ -55,13 +55,10 @@ def _judged_by(judge: Judge, run: OpenRun, job: Job) -> list[_JudgedImage]:
     run.trainer.limit_test_batches = 1.0  # the run may have been tested on some images only
     run.trainer.test(build_module(config, trained.model), datamodule=data, verbose=False)
     keeper = next(one for one in callbacks_of(run.trainer) if isinstance(one, EvaluatedImagesKeeper))
-    return [_JudgedImage(_file(judge, truth.image_id), judge.name, found, truth) for found, truth in keeper.pairs]
-
-
-def _file(judge: Judge, image_id: int) -> ImageFile:
-    at = judge.images.index_of(image_id)
-    images = judge.images
-    return ImageFile(images.file_name(at), images.path(at), images.rotate(at), images.value_range)
+    return [
+        _JudgedImage(ImageFile.of(judge.images, truth.image_id), judge.name, found, truth)
+        for found, truth in keeper.pairs
+    ]
 
 
 def _joined(found: Sequence[_JudgedImage], run: OpenRun, notes: Sequence[str]) -> Judged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -50,12 +51,8 @@ def write_report(
     images = replace(raw, predictions=recalibrated_by(points, raw.predictions))
     thresholds = choose_thresholds(AUTO, prepared.categories, points)
 
-    def file(image_id: int) -> ImageFile:
-        position = index.index_of(image_id)
-        return ImageFile(index.file_name(position), index.path(position), index.rotate(position), index.value_range)
-
     before = [one.scores for one in raw.predictions] if points and points.recalibration else None
-    subject = Subject(images, file, thresholds.of_labels().astype(np.float64), before)
+    subject = Subject(images, partial(ImageFile.of, index), thresholds.of_labels().astype(np.float64), before)
     folder, situation = config.folder, Situation(*resize_of(config), prepared.indices["train"].instances_per_category())
     is_one = isinstance(thresholds.plain(), float)
     chosen = f"score threshold {thresholds}" if is_one else f"score thresholds: {thresholds.origin}"

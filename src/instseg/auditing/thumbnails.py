@@ -96,7 +96,7 @@ class Painter:
     def _image(self, spot: Spot) -> Image:
         if spot.image is not None:
             index = self.prepared.indices[spot.split]
-            return self.read(index.path(spot.image), index.rotate(spot.image))
+            return self.read(index.path(spot.image), index.rotate(spot.image), index.value_range)
         roots = dict.fromkeys(index.image_root for index in self.prepared.indices.values())
         return self.read(next((path for root in roots if (path := root / spot.name).is_file()), Path(spot.name)))
 
