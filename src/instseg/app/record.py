@@ -7,6 +7,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from instseg.app.config import RunConfig
 from instseg.app.job import Job
+from instseg.core.command_line import typed_command
 from instseg.data.prepared import PreparedDataset
 from instseg.runs.environment import record_start
 
@@ -22,7 +23,7 @@ def write_record(config: RunConfig, job: Job, prepared: PreparedDataset, process
         processes: ranks of the run.
     """
     OmegaConf.save(OmegaConf.create(config.resolved), config.folder / "config.yaml")
-    command = ["train.py", *job.overrides]
+    command = [typed_command("train"), *job.overrides]
     record_start(config.folder, command, config.seed, prepared.fingerprint, processes)
     for name in ("splits.json", "findings.json"):
         (config.folder / name).write_bytes((prepared.folder / name).read_bytes())

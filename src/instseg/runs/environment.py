@@ -24,7 +24,7 @@ def record_start(run: Path, command: Sequence[str], seed: int, data_fingerprint:
 
     Args:
         run: its folder.
-        command: the program's name and its arguments.
+        command: what starts the program, such as ``instseg train``, and the overrides.
         seed: of the training.
         data_fingerprint: of the dataset.
         processes: number of ranks.
@@ -39,7 +39,7 @@ def describe_start(command: Sequence[str], seed: int, data_fingerprint: str, pro
     """Describe this start of a run.
 
     Args:
-        command: the program's name and its arguments.
+        command: what starts the program, such as ``instseg train``, and the overrides.
         seed: of the training.
         data_fingerprint: of the dataset.
         processes: number of ranks.

@@ -42,7 +42,7 @@ class RunStart(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     """UTC, ISO 8601."""
     command: list[str]
-    """The program's name and its arguments."""
+    """What starts the program, such as ``instseg train``, and the overrides."""
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
     data_fingerprint: str
     git: Git | None
