@@ -49,7 +49,8 @@ ADVICE = {
     "resembles_measured": "Nothing needs to be done: trained on, they would flatter the metrics.",
     "image_missing": "Copy the images to where they were sought, or delete their entries from the labels.",
     "image_outside": "Give the folder above both as dataset.root, or read them if you trust whoever made the labels.",
-    "address_refused": "Only http(s), s3, gs and az are fetched; name the folder of the images: dataset.images=FOLDER.",
+    "address_refused": "Only http(s), s3, gs and az are fetched; name the folder of the images: "
+    "dataset=labelstudio dataset.images=FOLDER.",
     "image_unreadable": "Replace these files by intact copies; the next run uses them.",
     "image_size_differs": "The image was resized or replaced after it was labelled: restore the labelled one.",
     "image_unlabelled": "Label them too if they belong to the dataset; otherwise nothing needs to be done.",

@@ -207,7 +207,7 @@ def test_masks_json_and_masks_that_differ_are_named(tmp_path):
     ("change", "reason"),
     [
         ({"image_folder": None}, "expected 'image_folder' as str"),
-        ({"image_folder": "none"}, r"no such image_folder: .*none; dataset\.image_folder=DIR"),
+        ({"image_folder": "none"}, r"no such image_folder: .*none; dataset=mask_folder dataset\.image_folder=DIR"),
         ({"images": []}, "expected 'images' as dict"),
         ({"images": {"a.png": {"instances": []}}}, "expected 'mask' as str"),
         ({"images": {"../a.png": {"mask": "a.png", "instances": []}}}, "leads out of the image folder"),

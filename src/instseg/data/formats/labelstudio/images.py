@@ -121,7 +121,7 @@ class LabelStudioImages:
             raise InstsegError(
                 f"none of {plural(len(paths), 'image')}, such as {next(iter(paths), None)!r}, is below "
                 f"{self.address or self.folder}{'; ' * len(refused) + ''.join(refused)}. Give their folder: "
-                "dataset.images=FOLDER (uploads lie in media/upload of Label Studio's data folder)"
+                "dataset=labelstudio dataset.images=FOLDER (uploads lie in media/upload of Label Studio's data folder)"
             )
         return paths
 
@@ -152,7 +152,7 @@ class LabelStudioImages:
             raise InstsegError(
                 f"{plural(len(addresses), 'image')} to fetch from elsewhere, such as "
                 f"{next(iter(addresses.values()))}: set cache_dir to "
-                "fetch them, or give a local folder (dataset.images=FOLDER)"
+                "fetch them, or give a local folder: dataset=labelstudio dataset.images=FOLDER"
             )
         fetched = fetch_files(list(addresses.values()), self.cache, "Fetching images")
         mark_as_cache(self.cache)

@@ -165,8 +165,8 @@ def _image(data: Mapping[str, object], results: Iterable[object], image_key: str
         images = {key: value for key, value in images.items() if key in drawn_on} or images
     if len(set(images.values())) > 1:
         raise InstsegError(
-            f"{where}: several of its data may be the image: {list_names(images)}. Choose one: dataset.image_key="
-            f"{next(iter(images))}"
+            f"{where}: several of its data may be the image: {list_names(images)}. Choose one: "
+            f"dataset=labelstudio dataset.image_key={next(iter(images))}"
         )
     return next(iter(images.values()), None)
 

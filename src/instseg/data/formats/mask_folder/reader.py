@@ -158,7 +158,9 @@ class MaskFolderReader:
         listed = read_mask_json(path)
         image_root = self._image_folder() or listed.image_folder
         if not os.path.isdir(image_root):  # noqa: PTH112  (never raises)
-            raise InstsegError(f"{path}: no such image_folder: {image_root}; dataset.image_folder=DIR overrides it")
+            raise InstsegError(
+                f"{path}: no such image_folder: {image_root}; dataset=mask_folder dataset.image_folder=DIR overrides it"
+            )
         image_root = image_root.resolve()
         images = [
             MaskedImage(m.image, _split(image_root, m.image), [(m.mask, None)], m.categories) for m in listed.masks
@@ -217,7 +219,8 @@ class MaskFolderReader:
                 f"{self.root}: expected images, and masks in a folder called masks (or labels, annotations, …); found "
                 f"{plural(len(images), 'image')} and {plural(len(masks), 'mask')} among "
                 f"{list_names(names)}. If the images are elsewhere: "
-                "dataset.image_folder=DIR; if masks have other folders or names: dataset.pattern"
+                "dataset=mask_folder dataset.image_folder=DIR; if masks have other folders or names: "
+                "dataset=mask_folder dataset.pattern=REGEX, such as 'dataset.pattern=\"masks/(?P<stem>.*)\\.png\"'"
             )
         return _Files(image_root or self.root, images, masks)
 

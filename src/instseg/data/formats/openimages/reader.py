@@ -93,7 +93,11 @@ class OpenImagesReader:
 
     def _why_nothing(self, files: OpenImagesFiles) -> str:
         tables = [table.name for kind in (SEGMENTATION, BOXES) for table in files.tables[kind]]
-        hint = ", or dataset.boxes=true for boxes as masks" if files.tables[BOXES] and self.boxes is not True else ""
+        hint = (
+            ", or dataset=openimages dataset.boxes=true for boxes as masks"
+            if files.tables[BOXES] and self.boxes is not True
+            else ""
+        )
         return (
             f"{self.root}: none of the {plural(len(files.images), 'image')} "
             f"({list_names(files.images.values(), 3)}) has a mask. "
