@@ -18,6 +18,7 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Callable
 from itertools import count, product
 from pathlib import Path
 
@@ -102,14 +103,23 @@ def factor(spent: float) -> float:
     return warm * (FINAL_FACTOR + (1 - FINAL_FACTOR) * (1 + math.cos(math.pi * min(1.0, spent))) / 2)
 
 
-def train(network: InstanceSegmenter, data: InstanceDataModule, optimizer: Optimizer, seconds: float) -> int:
-    """Train until so many CPU seconds are spent; the number of steps."""
-    rates, started, steps = [group["lr"] for group in optimizer.param_groups], time.process_time(), 0
+def train(
+    network: InstanceSegmenter, data: InstanceDataModule, optimizer: Optimizer, spent_after: Callable[[int], float]
+) -> int:
+    """Train until all is spent; the number of steps.
+
+    Args:
+        network: is trained.
+        data: with the training images.
+        optimizer: of the network.
+        spent_after: takes the number of steps made; the fraction that is spent of what the training is given.
+    """
+    rates, steps = [group["lr"] for group in optimizer.param_groups], 0
     module = as_module(network).train()
     for epoch in count():
         data.load_state_dict({"epoch": epoch, "samples": 0})
         for batch in data.train_dataloader():
-            spent = (time.process_time() - started) / seconds
+            spent = spent_after(steps)
             if spent >= 1:
                 return steps
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -143,7 +153,8 @@ def run(arguments: argparse.Namespace, dataset: str, images: str, start: str, se
     network = build_model(config.model, data.categories)
     optimizer = build_optimizer(config.optimizer)(as_module(network), config.batch_size)
     forget_peak()
-    steps = train(network, data, optimizer, arguments.cpu_seconds)
+    started = time.process_time()
+    steps = train(network, data, optimizer, lambda _: (time.process_time() - started) / arguments.cpu_seconds)
     peak = memory_mb("VmHWM")
     values, num_test = test(network, data, SETS[dataset].test)
     return Training(
