@@ -6,7 +6,8 @@ Imports neither torch nor Lightning before that.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from omegaconf import DictConfig
 
@@ -24,7 +25,8 @@ def train(config: DictConfig) -> float | None:
     """Run the stage of a composed config; the monitored metric, for sweeps."""
     with friendly_errors("train"):
         check_run_places(checked_run_config(config))
-        from instseg.app.run import run  # torch is imported here
+        with saying_that_it_loads():
+            from instseg.app.run import run  # torch is imported here
 
         return run(config)
 
@@ -33,7 +35,8 @@ def predict(config: DictConfig) -> None:
     """Find objects in images, and end the process with the exit code of that."""
     with friendly_errors("predict"):
         check_predict_places(checked_predict_config(config))
-        from instseg.app.predict import predict  # torch is imported here
+        with saying_that_it_loads():
+            from instseg.app.predict import predict  # torch is imported here
 
         sys.exit(predict(config))
 
@@ -42,7 +45,8 @@ def next_images(config: DictConfig) -> None:
     """Choose images to label next, and end the process with the exit code of that."""
     with friendly_errors("next"):
         check_next_places(checked_next_config(config))
-        from instseg.app.next_images import next_images  # torch is imported here
+        with saying_that_it_loads():
+            from instseg.app.next_images import next_images  # torch is imported here
 
         sys.exit(next_images(config))
 
@@ -51,9 +55,23 @@ def serve(config: DictConfig) -> None:
     """Serve a model until Ctrl-C."""
     with friendly_errors("serve"):
         check_model_place(checked_serve_config(config))
-        from instseg.app.serve import serve  # torch is imported here, unless the model was exported
+        with saying_that_it_loads():
+            from instseg.app.serve import serve  # torch is imported here, unless the model was exported
 
         serve(config)
+
+
+@contextmanager
+def saying_that_it_loads() -> Iterator[None]:
+    """Say on a terminal, while it lasts, that libraries are loaded: it takes seconds."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print("loading …", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 COMMANDS: dict[str, Callable[[DictConfig], object]] = {
