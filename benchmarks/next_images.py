@@ -37,7 +37,7 @@ from instseg.app.build_model import build_model
 from instseg.app.build_module import build_optimizer
 from instseg.app.compose import compose
 from instseg.app.config import RunConfig
-from instseg.app.read_config import read_run_config
+from instseg.app.read_config import read_config
 from instseg.core.segmenter import DescribesImages, InstanceSegmenter, as_module
 from instseg.core.types import Batch
 from instseg.data.index.columns import Index
@@ -94,7 +94,7 @@ def composed(arguments: argparse.Namespace, dataset: str, seed: int) -> RunConfi
     overrides = [override.replace("{data}", str(arguments.data.absolute())) for override in SETS[dataset]]
     model = ("model=mobilenet_fpn", f"model.weights={arguments.weights}", "model.trainable_layers=0")
     settings = (*FIXED, f"seed={seed}", "dataset.seed=0", f"cache_dir={arguments.cache}", "run_dir=none")
-    return read_run_config(compose("train", [*overrides, *model, *settings, *arguments.overrides]))
+    return read_config(compose("train", [*overrides, *model, *settings, *arguments.overrides]), RunConfig)
 
 
 def pool_of(dataset: str, prepared: PreparedDataset) -> Index:

@@ -29,7 +29,8 @@ from PIL import Image as PilImage
 
 from comparing import Row, figure, main, parser
 from instseg.app.compose import compose
-from instseg.app.read_config import read_predict_config
+from instseg.app.config import PredictConfig
+from instseg.app.read_config import read_config
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.categories import Categories
 from instseg.data.transforms.resize import resize_image
@@ -68,7 +69,7 @@ def measure(arguments: Namespace) -> Iterator[Row]:
 
 def exported(folder: Path) -> Path:
     """model=small with random weights, as one file."""
-    config = read_predict_config(compose("predict", ["model=small", "weights=none", "source=[]"]))
+    config = read_config(compose("predict", ["model=small", "weights=none", "source=[]"]), PredictConfig)
     model = build_network({**config.model, "weights": "none"}, CATEGORIES, {}, "model", load=False)
     trained = TrainedModel(model, 320, 534, {}, {"checkpoint": "random weights"}, None)
     return export(trained, "onnx", folder / "model.onnx", Comparison([])).path

@@ -34,7 +34,7 @@ from instseg.app.build_model import build_model
 from instseg.app.build_module import build_optimizer
 from instseg.app.compose import compose
 from instseg.app.config import RunConfig
-from instseg.app.read_config import read_run_config
+from instseg.app.read_config import read_config
 from instseg.core.segmenter import InstanceSegmenter, as_module
 from instseg.data.datamodule import InstanceDataModule
 from instseg.evaluation.bootstrap import ap_interval
@@ -84,7 +84,7 @@ def composed(arguments: argparse.Namespace, dataset: str, start: str, seed: int)
     for place, value in places.items():
         overrides = [override.replace(place, value) for override in overrides]
     splits = "dataset.seed=0"  # the same split and order of images for all trainings
-    return read_run_config(compose("train", [*overrides, splits, *arguments.overrides]))
+    return read_config(compose("train", [*overrides, splits, *arguments.overrides]), RunConfig)
 
 
 def load_data(config: RunConfig, images: str) -> InstanceDataModule:

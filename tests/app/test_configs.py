@@ -18,9 +18,10 @@ from instseg.app.build_trainer import build_trainer
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
 from instseg.app.instantiate import build
-from instseg.app.read_config import read_run_config
+from instseg.app.read_config import read_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
@@ -106,7 +107,7 @@ def test_every_model_is_built(name, tmp_path):
     config = with_option("model", name, tmp_path, model__weights="none", model__norm="gn")
     without = name == "timm_fpn" and find_spec("timm") is None
     with pytest.raises(InstsegError, match=r"pip install \"instseg\[timm\]\"") if without else nullcontext():
-        model = build_model(read_run_config(config).model, Categories(("car", "person")))
+        model = build_model(read_config(config, RunConfig).model, Categories(("car", "person")))
         assert model.roi_heads.box_predictor.cls_score.out_features == 3
 
 
@@ -114,7 +115,7 @@ def test_every_model_is_built(name, tmp_path):
 def test_every_dataset_has_a_reader_that_takes_its_options(name, tmp_path):
     config = with_option("dataset", name, tmp_path)
     if "reader" in config.dataset:
-        options = build({**read_run_config(config).dataset, "_target_": "builtins.dict"})
+        options = build({**read_config(config, RunConfig).dataset, "_target_": "builtins.dict"})
         shared = {*inspect.signature(sources.folder).parameters, *sources.SHARED_OPTIONS, *RULE_OPTIONS}
         own = {key: value for key, value in options.items() if key not in shared}
         assert make_reader(options["reader"], tmp_path, own, tmp_path).root == tmp_path
@@ -147,12 +148,12 @@ def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
         config = with_option(group, name, tmp_path, **({} if group == "logger" else {"logger": {}}))
         missing = name in ("wandb", "mlflow") and find_spec(name) is None
         with pytest.raises(InstsegError, match=rf"pip install \"instseg\[{name}\]\"") if missing else nullcontext():
-            build_trainer(of_earlier_run(read_run_config(config)), RankCommand(lambda rank: []))
+            build_trainer(of_earlier_run(read_config(config, RunConfig)), RankCommand(lambda rank: []))
 
 
 def test_several_loggers_are_built_at_once(tmp_path):
     config = composed(tmp_path, "logger=[tensorboard,csv]", "trainer.accelerator=cpu", "trainer.devices=1")
-    loggers = build_trainer(of_earlier_run(read_run_config(config)), RankCommand(lambda rank: [])).loggers
+    loggers = build_trainer(of_earlier_run(read_config(config, RunConfig)), RankCommand(lambda rank: [])).loggers
     assert [type(logger).__name__ for logger in loggers] == ["TensorBoard", "CSVLogger"]
 
 
@@ -168,7 +169,7 @@ def test_several_loggers_are_built_at_once(tmp_path):
 )
 def test_a_part_that_cannot_be_built_stops_before_any_data_is_touched(changes, message, tmp_path):
     with pytest.raises(InstsegError, match=message):
-        check_parts(read_run_config(changed(composed(tmp_path), changes)))
+        check_parts(read_config(changed(composed(tmp_path), changes), RunConfig))
 
 
 def test_a_schedule_that_cannot_be_built_stops_as_early(tmp_path):
@@ -176,7 +177,7 @@ def test_a_schedule_that_cannot_be_built_stops_as_early(tmp_path):
         "scheduler", "warmup_multistep", tmp_path, scheduler__milestones=[8, 11], model__weights="none"
     )
     with pytest.raises(InstsegError, match="s of the run"):
-        check_parts(read_run_config(config))
+        check_parts(read_config(config, RunConfig))
 
 
 def test_the_learning_rate_of_an_experiment_does_not_outlive_its_optimizer(tmp_path):

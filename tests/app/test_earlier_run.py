@@ -10,7 +10,7 @@ from instseg.app import earlier_run
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
-from instseg.app.read_config import read_run_config
+from instseg.app.read_config import read_config
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def run_config(folder: Path, *overrides: str) -> RunConfig:
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         config = compose("train", overrides=["trainer=cpu", *overrides])
     OmegaConf.update(config, "run_dir", str(folder))
-    return read_run_config(config)
+    return read_config(config, RunConfig)
 
 
 def recorded_run(folder: Path, precision: str) -> Path:

@@ -20,8 +20,9 @@ from instseg.app.build_model import build_model
 from instseg.app.build_module import build_module
 from instseg.app.build_trainer import build_trainer
 from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
-from instseg.app.read_config import read_run_config
+from instseg.app.read_config import read_config
 from instseg.checkpoints.content import DescribeCheckpoint
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
@@ -50,7 +51,7 @@ def tiny(folder: Path, *overrides: str):
     images = f"dataset.num_images={{train: 12, val: 6, test: 2}} cache_dir={folder}/data"
     quick = "trainer.accelerator=cpu batch_size=2 num_workers=0 trainer.enable_progress_bar=false"
     return of_earlier_run(
-        read_run_config(composed(folder, *re.split(r" (?=[\w.]+=)", images), *quick.split(), *overrides))
+        read_config(composed(folder, *re.split(r" (?=[\w.]+=)", images), *quick.split(), *overrides), RunConfig)
     )
 
 

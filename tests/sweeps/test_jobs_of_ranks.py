@@ -8,8 +8,9 @@ import pytest
 from sweeping import swept
 
 from instseg.app import own_process
+from instseg.app.config import RunConfig
 from instseg.app.job import current_job
-from instseg.app.read_config import read_run_config
+from instseg.app.read_config import read_config
 from instseg.core.errors import InstsegError
 from instseg.sweeps.sweep_folder import SweepFolder
 
@@ -27,7 +28,7 @@ def note(kind, message):
 
 
 def run_in_own_processes(config):
-    return own_process.run_in_own_processes(current_job(), read_run_config(config))
+    return own_process.run_in_own_processes(current_job(), read_config(config, RunConfig))
 
 
 def first_record(tmp_path, monkeypatch, script, train=run_in_own_processes):

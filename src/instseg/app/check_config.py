@@ -22,13 +22,7 @@ from instseg.app.config import (
     RunConfig,
     ServeConfig,
 )
-from instseg.app.read_config import (
-    plain,
-    read_next_config,
-    read_predict_config,
-    read_run_config,
-    read_serve_config,
-)
+from instseg.app.read_config import plain, read_config
 from instseg.app.stage_names import OF_CHECKPOINT, STAGE_NAMES
 from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, SERVE_VALUES, check_values
 from instseg.core.command_line import typed_command
@@ -51,7 +45,7 @@ def checked_run_config(config: DictConfig) -> RunConfig:
     if missing:
         raise InstsegError(f"a value is needed for {', '.join(missing)}, for example {missing[0]}=my_folder")
     check_values(plain(config), RUN_VALUES)
-    typed = read_run_config(config)
+    typed = read_config(config, RunConfig)
     _check_stage(typed)
     _check_end(typed)
     check_monitor(typed)
@@ -66,7 +60,7 @@ def checked_predict_config(config: DictConfig) -> PredictConfig:
         InstsegError: the first thing that cannot work, with key, expected and found.
     """
     _check_predictions(config, PREDICT_KEYS, PREDICT_VALUES)
-    return read_predict_config(config)
+    return read_config(config, PredictConfig)
 
 
 def checked_next_config(config: DictConfig) -> NextConfig:
@@ -76,7 +70,7 @@ def checked_next_config(config: DictConfig) -> NextConfig:
         InstsegError: the first thing that cannot work, with key, expected and found.
     """
     _check_predictions(config, NEXT_KEYS, NEXT_VALUES, "auto")
-    return read_next_config(config)
+    return read_config(config, NextConfig)
 
 
 def _check_predictions(config: DictConfig, keys: Collection[str], values: dict[str, Values], *saves: str) -> None:
@@ -100,7 +94,7 @@ def checked_serve_config(config: DictConfig) -> ServeConfig:
     check_keys("", [str(key) for key in config], SERVE_KEYS)
     _check_model(config)
     check_values(plain(config), SERVE_VALUES)
-    return read_serve_config(config)
+    return read_config(config, ServeConfig)
 
 
 def _check_model(config: DictConfig) -> None:

@@ -20,40 +20,21 @@ IN_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool
 Kind = TypeVar("Kind", RunConfig, PredictConfig, NextConfig, ServeConfig)
 
 
-def read_run_config(config: DictConfig) -> RunConfig:
-    """Turn the composed config of ``train.py`` into typed values.
+def read_config(config: DictConfig, kind: type[Kind]) -> Kind:
+    """Turn the composed config of a command into typed values.
+
+    Args:
+        config: as Hydra composed it.
+        kind: of the command: ``RunConfig`` of ``train.py``, ``PredictConfig`` of ``predict.py``, ….
 
     Raises:
         InstsegError: a value is missing or of the wrong kind; the message names key, expected and found.
     """
-    return _read(config, RunConfig)
-
-
-def read_predict_config(config: DictConfig) -> PredictConfig:
-    """Turn the composed config of ``predict.py`` into typed values.
-
-    Raises:
-        InstsegError: as ``read_run_config``.
-    """
-    return _read(config, PredictConfig)
-
-
-def read_next_config(config: DictConfig) -> NextConfig:
-    """Turn the composed config of ``instseg next`` into typed values.
-
-    Raises:
-        InstsegError: as ``read_run_config``.
-    """
-    return _read(config, NextConfig)
-
-
-def read_serve_config(config: DictConfig) -> ServeConfig:
-    """Turn the composed config of ``instseg serve`` into typed values.
-
-    Raises:
-        InstsegError: as ``read_run_config``.
-    """
-    return _read(config, ServeConfig)
+    content = plain(config)
+    try:
+        return msgspec.convert({**content, "resolved": content}, kind, dec_hook=_to_text)
+    except msgspec.ValidationError as error:
+        raise _explained(error, content) from error
 
 
 def plain(config: DictConfig) -> Node:
@@ -66,14 +47,6 @@ def plain(config: DictConfig) -> Node:
         return as_node(OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         raise InstsegError(str(error).splitlines()[0]) from error
-
-
-def _read(config: DictConfig, kind: type[Kind]) -> Kind:
-    content = plain(config)
-    try:
-        return msgspec.convert({**content, "resolved": content}, kind, dec_hook=_to_text)
-    except msgspec.ValidationError as error:
-        raise _explained(error, content) from error
 
 
 def _to_text(kind: type[object], value: object) -> object:
