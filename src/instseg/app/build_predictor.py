@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from instseg.app.check_calls import check_calls
@@ -11,7 +12,8 @@ from instseg.checkpoints.scales import Scales
 from instseg.core.errors import InstsegError
 from instseg.core.precision import FLOAT32
 from instseg.data.transforms.resize import Resize
-from instseg.prediction.exported import exported_file, open_exported
+from instseg.prediction.exported import ExportRecord, exported_file, open_exported
+from instseg.prediction.nms import Nms
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.tiling import CLEARLY_BELOW, Tiling
 
@@ -45,12 +47,14 @@ def build_predictor(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str,
 
 def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
     from instseg.app.build_model import build_trained_model  # torch is imported here
-    from instseg.prediction.torch_network import TorchNetwork
+    from instseg.prediction.torch_network import TorchNetwork, leave_candidates
 
     trained = build_trained_model(config, job)
     resize, tiling = _sizes(config, trained.min_size, trained.max_size, trained.scales)
-    network = TorchNetwork(trained.model, config.device, config.precision)
-    predictor = Predictor(network, resize, trained.operating_points, trained.value_range, tiling)
+    network, nms = TorchNetwork(trained.model, config.device, config.precision), config.build_nms()
+    if nms.needs_candidates:
+        nms = replace(nms, limit=leave_candidates(trained.model, nms.asked).per_image)
+    predictor = Predictor(network, resize, trained.operating_points, trained.value_range, tiling, nms)
     return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
@@ -63,8 +67,31 @@ def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict
     precision = FLOAT32 if config.precision == "auto" else config.precision  # in which it was compared with PyTorch
     network, record = open_exported(path, config.device, precision)
     resize, tiling = _sizes(config, record.min_size, record.max_size, record.scales)
-    predictor = Predictor(network, resize, record.operating_points, record.value_range, tiling)
+    nms = nms_of_file(path, record, config.build_nms())
+    predictor = Predictor(network, resize, record.operating_points, record.value_range, tiling, nms)
     return predictor, {**record.origin, "exported": str(path.absolute())}
+
+
+def nms_of_file(path: Path, record: ExportRecord, nms: Nms) -> Nms:
+    """Return the suppression, with what the network of an exported file would do itself where it leaves candidates.
+
+    Args:
+        path: of the file, for the message.
+        record: of the file.
+        nms: that is asked for.
+
+    Raises:
+        InstsegError: it needs candidates, and the file leaves none.
+    """
+    if record.candidates is not None:
+        before = None if nms.needs_candidates else record.candidates.iou_threshold
+        return replace(nms, limit=record.candidates.per_image, before=before)
+    if nms.needs_candidates:
+        raise InstsegError(
+            f"{nms.asked}: expected a file with candidates, found in {path.name} what its own suppression has left; "
+            "export it again with candidates=true. nms=agnostic needs none"
+        )
+    return nms
 
 
 def _sizes(

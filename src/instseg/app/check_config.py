@@ -60,7 +60,9 @@ def checked_predict_config(config: DictConfig) -> PredictConfig:
         InstsegError: the first thing that cannot work, with key, expected and found.
     """
     _check_predictions(config, PREDICT_KEYS, PREDICT_VALUES)
-    return read_config(config, PredictConfig)
+    typed = read_config(config, PredictConfig)
+    typed.build_nms()
+    return typed
 
 
 def checked_next_config(config: DictConfig) -> NextConfig:
@@ -94,7 +96,9 @@ def checked_serve_config(config: DictConfig) -> ServeConfig:
     check_keys("", [str(key) for key in config], SERVE_KEYS)
     _check_model(config)
     check_values(plain(config), SERVE_VALUES)
-    return read_config(config, ServeConfig)
+    typed = read_config(config, ServeConfig)
+    typed.build_nms()
+    return typed
 
 
 def _check_model(config: DictConfig) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from instseg.core.errors import InstsegError
 from instseg.prediction.export_formats import FormatName
+from instseg.prediction.nms import Nms, NmsKind
 from instseg.prediction.tiles import DEFAULT_OVERLAP
 
 Node = dict[str, object]
@@ -72,6 +73,7 @@ class ExportConfig(msgspec.Struct, frozen=True):
     test: bool
     quantize: Literal["int8"] | None
     max_ap_loss: float | None
+    candidates: bool
 
 
 class LabelStudioConfig(msgspec.Struct, frozen=True):
@@ -173,6 +175,17 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     resolved: Node
     tile: int | str | None = None
     tile_overlap: float = DEFAULT_OVERLAP
+    nms: NmsKind = "box"
+    nms_threshold: float | None = None
+    nms_sigma: float | None = None
+
+    def build_nms(self) -> Nms:
+        """Return the suppression that is asked for.
+
+        Raises:
+            InstsegError: it has no such parameter.
+        """
+        return Nms(self.nms, self.nms_threshold, self.nms_sigma)
 
 
 class PredictConfig(ModelConfig, frozen=True, kw_only=True):
@@ -211,7 +224,7 @@ class ServeConfig(ModelConfig, frozen=True, kw_only=True):
 
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
-OF_TILES = ("tile", "tile_overlap")
-"""Keys of predictions and of a server: the choice of images to label looks at whole ones."""
-NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key not in ("resolved", *OF_TILES))
+NOT_OF_NEXT = ("tile", "tile_overlap", "nms", "nms_threshold", "nms_sigma")
+"""Keys of predictions and of a server: the choice of images to label looks at whole ones, as in training."""
+NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key not in ("resolved", *NOT_OF_NEXT))
 SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")

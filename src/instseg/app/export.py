@@ -19,6 +19,7 @@ from instseg.core.atomic import write_text_atomically
 from instseg.core.files import absolute_path
 from instseg.data.transforms.resize import Resize
 from instseg.deploy.agreement import Agreement
+from instseg.deploy.candidates import leave_to_file, missing_nms
 from instseg.deploy.card import HEADER, card, cells
 from instseg.deploy.export import Comparison, Exported, Int8, export
 from instseg.deploy.formats import FORMATS
@@ -53,9 +54,11 @@ def _export(config: RunConfig, job: Job) -> None:
     images = list(trial_images(trial.images, trained.min_size, trained.max_size))
     console = Console(highlight=False)
     console.print(f"exporting to {config.export.format}, and comparing with PyTorch on {trial.origin}", soft_wrap=True)
-    measure_ap = partial(trial.measure_ap, with_interval=is_int8) if trial.test is not None else None
+    candidates = leave_to_file(trained) if config.export.candidates else None
+    measure = partial(trial.measure_ap, with_interval=is_int8, nms=missing_nms(candidates))
+    comparison = Comparison(images, measure if trial.test is not None else None)
     int8 = _int8(config, trained, trial) if is_int8 else None
-    exported = export(trained, config.export.format, path, Comparison(images, measure_ap), int8)
+    exported = export(trained, config.export.format, path, comparison, int8, candidates)
     page = path.with_name(f"{path.name}.md")  # a card for each format
     write_text_atomically(page, card(exported, trial.origin))
     _print(exported, page, console)

@@ -19,6 +19,7 @@ from instseg.data.reading.image_files import find_images
 from instseg.data.reading.images import read_image
 from instseg.deploy.measured import ApComparison, compare_ap
 from instseg.deploy.trial_images import SCALES, made_images
+from instseg.prediction.nms import OF_NETWORK, Nms
 from instseg.prediction.predictor import Network
 
 MADE = "made"
@@ -40,16 +41,19 @@ class Trial:
     calibration: Sequence[Image] = ()
     """Images of val, from which an export in int8 measures ranges of values."""
 
-    def measure_ap(self, reference: Network, found: Network, with_interval: bool = False) -> ApComparison:
+    def measure_ap(
+        self, reference: Network, found: Network, with_interval: bool = False, nms: Nms = OF_NETWORK
+    ) -> ApComparison:
         """Measure two networks on the test images, with a progress bar.
 
         Args:
             reference: in PyTorch.
             found: the exported one.
             with_interval: measure the interval of their difference, too.
+            nms: suppression after that of the networks.
         """
         batches = track(self.test or (), "test AP", self.num_test_batches, transient=True)
-        return compare_ap(batches, reference, found, with_interval)
+        return compare_ap(batches, reference, found, with_interval, nms)
 
 
 def trial_for(config: RunConfig, categories: Categories) -> Trial:

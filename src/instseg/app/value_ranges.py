@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from instseg.core.errors import InstsegError
 from instseg.core.ranges import COUNT, COUNT_OR_NULL, FRACTION, NOT_NEGATIVE, SCORE_THRESHOLD, Numbers, OneOf, Values
 from instseg.evaluation.goal import GOALS
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
+from instseg.prediction.nms import NmsKind
 
 END = Numbers(1, is_whole=True, besides=(-1, None))
 MIN_TILE_PX = 64
@@ -76,14 +78,20 @@ PREDICT_VALUES: dict[str, Values] = {
     "max_size": COUNT_OR_NULL,
     "tile": Numbers(MIN_TILE_PX, is_whole=True, besides=("auto", None)),
     "tile_overlap": Numbers(0, 0.5, is_above=True),
+    "nms": OneOf(get_args(NmsKind)),
+    "nms_threshold": Numbers(0, 1, besides=(None,)),
+    "nms_sigma": Numbers(0, is_above=True, besides=(None,)),
 }
 """The same of ``predict.py``."""
 
 NEXT_VALUES: dict[str, Values] = PREDICT_VALUES | {"count": COUNT}
 """The same of ``instseg next``."""
 
-OF_EVERY_MODEL = ("score_threshold", "precision", "colour_by", "min_size", "max_size", "tile", "tile_overlap")
-"""Keys that all commands with a trained model have."""
+OF_EVERY_MODEL = (
+    "score_threshold", "precision", "colour_by", "min_size", "max_size", "tile", "tile_overlap", "nms", "nms_threshold",
+    "nms_sigma",
+)  # fmt: skip
+"""Keys of ``predict.py`` that a server has, too."""
 SERVE_VALUES: dict[str, Values] = {key: PREDICT_VALUES[key] for key in OF_EVERY_MODEL} | {
     "port": Numbers(0, 65535, is_whole=True),
     "batch_size": Numbers(1, is_whole=True, besides=("auto",)),

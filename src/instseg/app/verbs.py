@@ -53,7 +53,7 @@ def _stage(verb: str, summary: str, example: str) -> Verb:
     return Verb(summary, example, run, composing.composes)
 
 
-EXPORT_KEYS = ("format", "output", "source", "test", "quantize", "max_ap_loss")
+EXPORT_KEYS = ("format", "output", "source", "test", "quantize", "max_ap_loss", "candidates")
 """Keys of ``export`` that are typed without its name."""
 
 
@@ -133,6 +133,8 @@ EXPORT_HELP = """instseg export: write a checkpoint as one file for other runtim
   test=false    do not compare AP on the test images
   quantize=int8 of format=openvino: a third of the size, and faster; refused where it loses test AP of more than
   max_ap_loss=  0.01; null accepts any loss
+  candidates=true
+                leave suppression out of the file, so that instseg predict nms=mask or soft can use it; slower
 
 Options of the model that may change after training are kept in the file: model.box.detections_per_image=300, …"""
 

@@ -86,6 +86,25 @@ class DescribesImages(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class BoxSuppression:
+    """Suppression of boxes at the end of a network, within each category."""
+
+    iou_threshold: float  # a box is dropped by a better one with a higher IoU
+    per_image: int  # the best that are left of an image
+
+
+@runtime_checkable
+class SuppressesBoxes(Protocol):
+    """A network whose suppression can change after training, to leave candidates to another one.
+
+    Attributes:
+        box_suppression: how it suppresses; takes effect from the next image on.
+    """
+
+    box_suppression: BoxSuppression
+
+
 @runtime_checkable
 class Compilable(Protocol):
     """A network that knows which part of it is worth compiling."""

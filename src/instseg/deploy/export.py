@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from instseg import __version__
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.errors import InstsegError
@@ -18,7 +20,7 @@ from instseg.deploy.formats import FORMATS
 from instseg.deploy.gain import Gain, measure_gain, size_of
 from instseg.deploy.measured import ApComparison
 from instseg.prediction.export_formats import FormatName
-from instseg.prediction.exported import ExportRecord, open_exported
+from instseg.prediction.exported import Candidates, ExportRecord, open_exported
 from instseg.prediction.predictor import Network
 from instseg.prediction.torch_network import TorchNetwork
 
@@ -66,7 +68,12 @@ class Int8:
 
 
 def export(
-    trained: TrainedModel, name: FormatName, path: Path, comparison: Comparison, int8: Int8 | None = None
+    trained: TrainedModel,
+    name: FormatName,
+    path: Path,
+    comparison: Comparison,
+    int8: Int8 | None = None,
+    candidates: Candidates | None = None,
 ) -> Exported:
     """Write a trained network as a file, after it was compared with the network in PyTorch.
 
@@ -76,13 +83,14 @@ def export(
         path: of the file; what lies there is replaced once the new file is known to be good.
         comparison: what it is compared on.
         int8: for a file in int8; None for float32.
+        candidates: the suppression that the network leaves to others; None: it has its own.
 
     Raises:
         InstsegError: the network cannot be exported, or the exported one finds something else; no file is left.
     """
     if int8 is not None and int8.max_ap_loss is not None and comparison.measure_ap is None:
         raise InstsegError(f"quantize=int8: {NO_AP}")
-    record = _record(trained, name, int8)
+    record = msgspec.structs.replace(_record(trained, name, int8), candidates=candidates)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         scratch = Path(folder) / path.name

@@ -14,6 +14,7 @@ from instseg.evaluation.image_record import ImageRecord
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.evaluation.paired import paired
 from instseg.evaluation.resampling import Measure
+from instseg.prediction.nms import OF_NETWORK, Nms
 from instseg.prediction.predictor import Network
 
 MAX_AP_DIFFERENCE = 0.001
@@ -37,7 +38,7 @@ class ApComparison:
 
 
 def compare_ap(
-    batches: Iterable[Batch], reference: Network, found: Network, with_interval: bool = False
+    batches: Iterable[Batch], reference: Network, found: Network, with_interval: bool = False, nms: Nms = OF_NETWORK
 ) -> ApComparison:
     """Measure both networks on the same images.
 
@@ -46,13 +47,15 @@ def compare_ap(
         reference: in PyTorch.
         found: the exported one.
         with_interval: measure the interval of their difference, too.
+        nms: suppression after that of the networks.
     """
     networks = (reference, found)
     metrics = [CocoMaskMetrics(reference.categories, sync_on_compute=False) for _ in networks]
     for batch in batches:
         images = _unpadded(batch)
         for network, metric in zip(networks, metrics, strict=True):
-            metric.update(network.predict(images, batch.image_ids, batch.original_sizes), batch.ground_truth)
+            predictions = network.predict(images, batch.image_ids, batch.original_sizes)
+            metric.update([nms(one) for one in predictions], batch.ground_truth)
     tables = [metric.compute() for metric in metrics]
     difference = _difference(metrics[0].measured, metrics[1].measured, reference.categories) if with_interval else None
     return ApComparison(tables[0]["segm_map"], tables[1]["segm_map"], int(tables[0]["num_images"]), difference)

@@ -13,7 +13,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 
 from instseg.core.categories import Categories
-from instseg.core.segmenter import Suppression
+from instseg.core.segmenter import BoxSuppression, Suppression
 from instseg.core.types import Batch, Detections, ImageSize, Prediction, Target
 from instseg.models.builder import Options, model_builder
 from instseg.models.detection_graph import DetectionGraph
@@ -63,6 +63,15 @@ class MaskRCNN(GeneralizedRCNN):
     def resolved_options(self) -> dict[str, object]:
         """The norm chosen by ``norm: auto``; it depends on the weights, which are not read again."""
         return {"norm": self.norm}
+
+    @property
+    def box_suppression(self) -> BoxSuppression:
+        """The options box.nms_threshold and box.detections_per_image."""
+        return BoxSuppression(self.roi_heads.nms_thresh, self.roi_heads.detections_per_img)
+
+    @box_suppression.setter
+    def box_suppression(self, chosen: BoxSuppression) -> None:
+        self.roi_heads.nms_thresh, self.roi_heads.detections_per_img = chosen.iou_threshold, chosen.per_image
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return loss_classifier, loss_box_reg, loss_mask, loss_objectness and loss_rpn_box_reg."""

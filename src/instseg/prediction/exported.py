@@ -42,6 +42,13 @@ Run = Callable[[Image], Sequence[NDArray[np.generic]]]
 """Runs the network on one image (H, W, 3) uint8 RGB in the network frame; the arrays of ``OUTPUTS``."""
 
 
+class Candidates(msgspec.Struct, frozen=True):
+    """The suppression of a network that is left to whoever predicts with its file."""
+
+    iou_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)]  # of boxes of one category
+    per_image: Annotated[int, msgspec.Meta(ge=1)]
+
+
 class ExportRecord(Record, frozen=True, kw_only=True):
     """All that an exported file says about itself."""
 
@@ -55,6 +62,7 @@ class ExportRecord(Record, frozen=True, kw_only=True):
     value_range: ValueRange | None = None  # of images of 16 bits; None: each by the range that it uses
     operating_points: OperatingPoints | None = None
     scales: Scales | None = None  # of the training images
+    candidates: Candidates | None = None  # None: the file holds the suppression
     origin: dict[str, object] = msgspec.field(default_factory=dict)  # checkpoint, run, epoch and how good it was
 
 

@@ -19,6 +19,7 @@ from instseg.data.reading.images import read_image
 from instseg.data.reading.tiff_windows import DamagedWindowError, open_windows
 from instseg.data.transforms.resize import resize_image
 from instseg.prediction.merging import TileMerger
+from instseg.prediction.nms import OF_NETWORK, Nms
 from instseg.prediction.reading_ahead import decoded_ahead
 from instseg.prediction.tiling import ImageResize, Tiling, scaled
 
@@ -71,6 +72,7 @@ class Predictor:
         operating_points: score thresholds that were chosen in its training, and the recalibration of its scores.
         value_range: of images of 16 bits, as in training, see ``read_image``.
         tiling: of large images; None predicts every image whole.
+        nms: suppression after that of the network.
     """
 
     def __init__(
@@ -80,9 +82,10 @@ class Predictor:
         operating_points: OperatingPoints | None = None,
         value_range: ValueRange | None = None,
         tiling: Tiling | None = None,
+        nms: Nms = OF_NETWORK,
     ) -> None:
         self.network, self.resize, self.operating_points = network, resize, operating_points
-        self.value_range, self.tiling = value_range, tiling
+        self.value_range, self.tiling, self.nms = value_range, tiling, nms
         self.unreadable: list[tuple[Path, str]] = []
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
         self.on_tiles: Callable[[ImageSize, int], None] = lambda size, done: None
@@ -138,12 +141,13 @@ class Predictor:
             for (number, _), found in zip(batch, self._look(parts, sizes, range(len(parts))), strict=True):
                 merger.add(number, found)
             self.on_tiles(image.size, batch[-1][0] + 1)
-        return merger.merged(image_id)
+        merged = merger.merged(image_id)
+        return self.nms(merged) if self.nms.is_repeatable else merged
 
     def _look(self, images: Sequence[Image], sizes: Sequence[ImageSize], ids: Sequence[int]) -> list[Prediction]:
         """Predict on images, given their sizes in the network."""
         small = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
-        return self.network.predict(small, ids, [_size(image) for image in images])
+        return [self.nms(found) for found in self.network.predict(small, ids, [_size(image) for image in images])]
 
     def predict_files(
         self, paths: Sequence[Path], batch_size: int = 1, num_threads: int | None = None

@@ -11,10 +11,11 @@ import torch
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.precision import autocast, fastest_precision
-from instseg.core.segmenter import InstanceSegmenter, as_module
+from instseg.core.segmenter import BoxSuppression, InstanceSegmenter, SuppressesBoxes, as_module
 from instseg.core.text import plural
 from instseg.core.types import Batch, Image, ImageSize, Prediction
 from instseg.data.batches import unlabelled_batch
+from instseg.prediction.nms import CANDIDATES, LOOSE
 
 
 class TorchNetwork:
@@ -91,6 +92,29 @@ class TorchNetwork:
                 f"{self.device} has no memory for {plural(len(batch), 'image')} of up to {max(batch.image_sizes)} px "
                 "at once: use a smaller batch_size or max_size, or device=cpu"
             ) from error
+
+
+def leave_candidates(model: InstanceSegmenter, asked: str) -> BoxSuppression:
+    """Have a network leave the candidates that another suppression needs.
+
+    Args:
+        model: changed for good.
+        asked: the setting that needs it, for the message.
+
+    Returns:
+        What the network would do itself.
+
+    Raises:
+        InstsegError: the network does not say how it suppresses.
+    """
+    if not isinstance(model, SuppressesBoxes):
+        raise InstsegError(
+            f"{asked}: expected a network that leaves candidates (SuppressesBoxes of instseg.core.segmenter), found "
+            f"{type(model).__name__}; nms=agnostic needs none"
+        )
+    own = model.box_suppression
+    model.box_suppression = BoxSuppression(max(own.iou_threshold, LOOSE), CANDIDATES * own.per_image)
+    return own
 
 
 def choose_device(name: str) -> torch.device:
