@@ -43,6 +43,13 @@ def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has(
 
 
 @pytest.mark.parametrize(
+    ("typed", "taken"), [("null", []), ("flip", ["flip"]), ("[flip,scale]", ["flip", "scale"]), ("[]", [])]
+)
+def test_augmentations_are_none_one_or_several(typed, taken):
+    assert checked_predict_config(composed(f"tta={typed}")).augmentations == taken
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("save=label_me", "no writer label_me. Did you mean labelme"),
@@ -57,6 +64,8 @@ def test_the_former_name_of_the_score_threshold_is_refused_with_the_name_it_has(
         ("nms_sigma=0", "nms_sigma=0: expected a number above 0, or null"),
         ("nms_sigma=0.5", "nms_sigma=0.5: expected nms=soft, found nms=box"),
         ("+nms_treshold=0.4", "nms_treshold: there is no such key. Did you mean nms_threshold"),
+        ("tta=flop", "tta=flop: expected null, or one or more of flip, scale"),
+        ("tta=[flip,rotate]", r"tta=\['flip', 'rotate'\]: expected null, or one or more of flip, scale"),
         ("score_threshold=-1", "score_threshold=-1: expected a number from 0 to 1"),
         ("score_threshold=high", "score_threshold=high: expected a number"),
         ("score_threshold=2", "score_threshold=2: expected a number from 0 to 1"),

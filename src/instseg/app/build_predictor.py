@@ -16,6 +16,7 @@ from instseg.prediction.exported import ExportRecord, exported_file, open_export
 from instseg.prediction.nms import Nms
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.tiling import CLEARLY_BELOW, Tiling
+from instseg.prediction.views import views_of
 
 
 def check_parts_of(config: ModelConfig) -> None:
@@ -54,7 +55,9 @@ def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, 
     network, nms = TorchNetwork(trained.model, config.device, config.precision), config.build_nms()
     if nms.needs_candidates:
         nms = replace(nms, limit=leave_candidates(trained.model, nms.asked).per_image)
-    predictor = Predictor(network, resize, trained.operating_points, trained.value_range, tiling, nms)
+    predictor = Predictor(
+        network, resize, trained.operating_points, trained.value_range, tiling, nms, views_of(config.augmentations)
+    )
     return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
 
 
@@ -68,7 +71,9 @@ def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict
     network, record = open_exported(path, config.device, precision)
     resize, tiling = _sizes(config, record.min_size, record.max_size, record.scales)
     nms = nms_of_file(path, record, config.build_nms())
-    predictor = Predictor(network, resize, record.operating_points, record.value_range, tiling, nms)
+    predictor = Predictor(
+        network, resize, record.operating_points, record.value_range, tiling, nms, views_of(config.augmentations)
+    )
     return predictor, {**record.origin, "exported": str(path.absolute())}
 
 

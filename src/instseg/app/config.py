@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from instseg.core.errors import InstsegError
+from instseg.prediction.augmentations import Augmentation
 from instseg.prediction.export_formats import FormatName
 from instseg.prediction.nms import Nms, NmsKind
 from instseg.prediction.tiles import DEFAULT_OVERLAP
@@ -178,6 +179,12 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     nms: NmsKind = "box"
     nms_threshold: float | None = None
     nms_sigma: float | None = None
+    tta: Augmentation | list[Augmentation] | None = None
+
+    @property
+    def augmentations(self) -> list[Augmentation]:
+        """Those of ``tta``."""
+        return [self.tta] if isinstance(self.tta, str) else self.tta or []
 
     def build_nms(self) -> Nms:
         """Return the suppression that is asked for.
@@ -224,7 +231,7 @@ class ServeConfig(ModelConfig, frozen=True, kw_only=True):
 
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
-NOT_OF_NEXT = ("tile", "tile_overlap", "nms", "nms_threshold", "nms_sigma")
+NOT_OF_NEXT = ("tile", "tile_overlap", "nms", "nms_threshold", "nms_sigma", "tta")
 """Keys of predictions and of a server: the choice of images to label looks at whole ones, as in training."""
 NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key not in ("resolved", *NOT_OF_NEXT))
 SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")

@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from typing import get_args
 
 from instseg.core.errors import InstsegError
-from instseg.core.ranges import COUNT, COUNT_OR_NULL, FRACTION, NOT_NEGATIVE, SCORE_THRESHOLD, Numbers, OneOf, Values
+from instseg.core.ranges import (
+    COUNT,
+    COUNT_OR_NULL,
+    FRACTION,
+    NOT_NEGATIVE,
+    SCORE_THRESHOLD,
+    Numbers,
+    OneOf,
+    SomeOf,
+    Values,
+)
 from instseg.evaluation.goal import GOALS
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
+from instseg.prediction.augmentations import Augmentation
 from instseg.prediction.nms import NmsKind
 
 END = Numbers(1, is_whole=True, besides=(-1, None))
@@ -81,6 +92,7 @@ PREDICT_VALUES: dict[str, Values] = {
     "nms": OneOf(get_args(NmsKind)),
     "nms_threshold": Numbers(0, 1, besides=(None,)),
     "nms_sigma": Numbers(0, is_above=True, besides=(None,)),
+    "tta": SomeOf(get_args(Augmentation)),
 }
 """The same of ``predict.py``."""
 
@@ -89,7 +101,7 @@ NEXT_VALUES: dict[str, Values] = PREDICT_VALUES | {"count": COUNT}
 
 OF_EVERY_MODEL = (
     "score_threshold", "precision", "colour_by", "min_size", "max_size", "tile", "tile_overlap", "nms", "nms_threshold",
-    "nms_sigma",
+    "nms_sigma", "tta",
 )  # fmt: skip
 """Keys of ``predict.py`` that a server has, too."""
 SERVE_VALUES: dict[str, Values] = {key: PREDICT_VALUES[key] for key in OF_EVERY_MODEL} | {

@@ -64,6 +64,21 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class SomeOf:
+    """One or several of a few texts, or null for none."""
+
+    names: tuple[str, ...]
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether the value is one of them, or a list of these."""
+        several = value if isinstance(value, list) else [value]
+        return value is None or all(one in self.names for one in several)
+
+    def __str__(self) -> str:
+        return f"null, or one or more of {', '.join(self.names)}"
+
+
+@dataclass(frozen=True, slots=True)
 class ByCategory:
     """A value for all categories, or numbers by category.
 

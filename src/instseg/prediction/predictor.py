@@ -17,11 +17,13 @@ from instseg.core.types import Image, ImageSize, Prediction, ValueRange
 from instseg.core.windows import InMemory, LargeImage, Tile, Windowed
 from instseg.data.reading.images import read_image
 from instseg.data.reading.tiff_windows import DamagedWindowError, open_windows
-from instseg.data.transforms.resize import resize_image
+from instseg.data.transforms.resize import scaled
+from instseg.prediction.fusing import fused
 from instseg.prediction.merging import TileMerger
 from instseg.prediction.nms import OF_NETWORK, Nms
 from instseg.prediction.reading_ahead import decoded_ahead
-from instseg.prediction.tiling import ImageResize, Tiling, scaled
+from instseg.prediction.tiling import ImageResize, Tiling
+from instseg.prediction.views import AS_IT_IS, View
 
 
 class Network(Protocol):
@@ -73,6 +75,7 @@ class Predictor:
         value_range: of images of 16 bits, as in training, see ``read_image``.
         tiling: of large images; None predicts every image whole.
         nms: suppression after that of the network.
+        views: of each image, whose predictions are fused.
     """
 
     def __init__(
@@ -83,9 +86,10 @@ class Predictor:
         value_range: ValueRange | None = None,
         tiling: Tiling | None = None,
         nms: Nms = OF_NETWORK,
+        views: Sequence[View] = AS_IT_IS,
     ) -> None:
         self.network, self.resize, self.operating_points = network, resize, operating_points
-        self.value_range, self.tiling, self.nms = value_range, tiling, nms
+        self.value_range, self.tiling, self.nms, self.views = value_range, tiling, nms, views
         self.unreadable: list[tuple[Path, str]] = []
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
         self.on_tiles: Callable[[ImageSize, int], None] = lambda size, done: None
@@ -146,8 +150,15 @@ class Predictor:
 
     def _look(self, images: Sequence[Image], sizes: Sequence[ImageSize], ids: Sequence[int]) -> list[Prediction]:
         """Predict on images, given their sizes in the network."""
-        small = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
-        return [self.nms(found) for found in self.network.predict(small, ids, [_size(image) for image in images])]
+        found = [self._view(view, images, sizes, ids) for view in self.views]
+        return found[0] if len(found) == 1 else [fused(of_image) for of_image in zip(*found, strict=True)]
+
+    def _view(
+        self, view: View, images: Sequence[Image], sizes: Sequence[ImageSize], ids: Sequence[int]
+    ) -> list[Prediction]:
+        seen = [view.of(image, size) for image, size in zip(images, sizes, strict=True)]
+        every = self.network.predict(seen, ids, [_size(image) for image in images])
+        return [view.back(self.nms(found)) for found in every]
 
     def predict_files(
         self, paths: Sequence[Path], batch_size: int = 1, num_threads: int | None = None

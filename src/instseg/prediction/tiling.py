@@ -82,13 +82,3 @@ def scale_of(image_size: ImageSize, resize: ImageResize) -> float:
         resize: of whole images.
     """
     return max(resize.output_size(image_size)) / max(image_size)
-
-
-def scaled(size: ImageSize, scale: float) -> ImageSize:
-    """Return the (height, width) px of an image at a scale, at least 1 each.
-
-    Args:
-        size: (height, width) px.
-        scale: px in the network per px of the image.
-    """
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

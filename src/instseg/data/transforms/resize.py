@@ -25,11 +25,21 @@ class Resize:
             scale: further factor.
         """
         ratio = min(self.min_size / min(image_size), self.max_size / max(image_size)) * scale
-        return max(1, round(image_size[0] * ratio)), max(1, round(image_size[1] * ratio))
+        return scaled(image_size, ratio)
 
     def __call__(self, image: Image) -> Image:
         """Return the image (H, W, 3) after the resize."""
         return resize_image(image, self.output_size(image.shape[:2]))
+
+
+def scaled(size: ImageSize, scale: float) -> ImageSize:
+    """Return the (height, width) px of an image at a scale, at least 1 each.
+
+    Args:
+        size: (height, width) px.
+        scale: px after a resize per px before.
+    """
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def resize_image(image: Image, size: ImageSize) -> Image:
