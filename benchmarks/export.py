@@ -1,14 +1,16 @@
 """Claim: an exported model predicts on a CPU faster than PyTorch does, and starts in a fraction of its time and memory.
 
-    python benchmarks/export.py --results benchmarks/results/export.txt
-    python benchmarks/export.py --only r50fpn
-    python benchmarks/export.py --checkpoint RUN          # also what int8 loses: AP on the run's test images
+    taskset -c 0 python benchmarks/export.py --results benchmarks/results/export.txt
+    taskset -c 0 python benchmarks/export.py --only r50fpn
+    taskset -c 0 python benchmarks/export.py --checkpoint RUN   # also what int8 loses: AP on the run's test images
 
 The networks are those of ``conf/model`` with the norms that their weights bring and random weights, at 800 px, small at
 the 64 px of ``dataset=shapes``. A call is one image through the network, to the masks within their boxes: drawing them
 is the same for all and left out. All sides run in turn in one process, on one core, and CPU seconds are compared: they
-mean the same on a busy machine. A start is a process of its own that loads the file and predicts one image file, beside
-one that loads the checkpoint; its CPU seconds and its peak of memory.
+mean the same on a busy machine. How fast float32 can be at all is told by a large product of matrices: of the seconds
+of a call, those that its multiplications take at that rate are the least that any library needs. A start is a process
+of its own that loads the file and predicts one image file, beside one that loads the checkpoint; its CPU seconds and
+its peak of memory.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from comparing import Row, compared, figure, main, parser
 from instseg import __version__
@@ -48,6 +51,7 @@ from instseg.visualization.sheets import write_image
 CASES = [("small", 64), ("r18fpn", 800), ("r50fpn", 800)]
 CATEGORIES = Categories(("car", "dog", "tree"))
 GOAL = "1.5x or more"
+MATRIX_SIDE = 2048
 NUM_CALIBRATION, CALIBRATION_SIDE = 4, 320
 """For time alone: what ranges int8 has makes no difference to it."""
 FILES = {"onnxruntime": "model.onnx", "OpenVINO": "model.xml", "OpenVINO int8": "model_int8.xml"}
@@ -111,7 +115,10 @@ def by_file(path: Path, image: Image) -> Callable[[], int]:
 
 def measure(arguments: Namespace) -> Iterator[Row]:
     keep_freed_memory()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if len(os.sched_getaffinity(0)) > 1:
+        raise SystemExit(
+            "one core is expected, as more threads than cores spend seconds on waiting: taskset -c 0 python …"
+        )
     torch.set_num_threads(1)
     has_bf16 = multiplies_bfloat16("cpu")
     chosen = arguments.only or (["small"] if arguments.quick else [name for name, _ in CASES])
@@ -135,15 +142,14 @@ def times(what: str, trained: TrainedModel, folder: Path, has_bf16: bool, repeat
         sides["PyTorch bf16"] = by_torch(trained, image, BFLOAT16)
         network, _ = open_exported(folder / FILES["OpenVINO"], "cpu", BFLOAT16)
         sides["OpenVINO bf16"] = lambda: len(network.find(image).labels)
+    yield bound(what, sides["PyTorch"])
     found = {name: call() for name, call in sides.items()}
     if len({found["PyTorch"], found["onnxruntime"], found["OpenVINO"]}) > 1 or not found["PyTorch"]:
         raise SystemExit(f"{what}: expected each to find as many instances, found {found}")
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, call in sides.items():
-            begin = time.process_time()
-            call()
-            seconds[name].append(time.process_time() - begin)
+            seconds[name].append(process_seconds(call))
     for name in sides:
         if name != "PyTorch":
             goal = GOAL if name == "OpenVINO" else ""
@@ -151,6 +157,28 @@ def times(what: str, trained: TrainedModel, folder: Path, has_bf16: bool, repeat
             yield compared(
                 f"{what}, {name}", "PyTorch float32", seconds[name], seconds["PyTorch"], "s of CPU", goal, agree
             )
+
+
+def bound(what: str, predict: Callable[[], int]) -> Row:
+    """How many times as fast as PyTorch float32 can be, with convolutions that multiply as often."""
+    matrix = torch.randn(MATRIX_SIDE, MATRIX_SIDE)
+    seconds = min(process_seconds(lambda: matrix @ matrix) for _ in range(5))
+    rate = 2 * MATRIX_SIDE**3 / seconds
+    with FlopCounterMode(display=False) as counter:
+        predict()
+    least = counter.get_total_flops() / rate
+    whole = min(process_seconds(predict) for _ in range(3))
+    return figure(
+        f"{what}, float32 at the rate of a product of matrices",
+        f"{least:.3g} s of CPU, {counter.get_total_flops() / 1e9:.3g} GFLOP at {rate / 1e9:.0f} GFLOP/s",
+        against=f"PyTorch {whole:.3g} s of CPU, {whole / least:.2f}x that",
+    )
+
+
+def process_seconds(call: Callable[[], object]) -> float:
+    begin = time.process_time()
+    call()
+    return time.process_time() - begin
 
 
 def starts(what: str, folder: Path, repeats: int) -> Iterator[Row]:
