@@ -56,6 +56,7 @@ def _made_record(
         truth_labels=truth_labels,
         truth_areas=np.full(len(truth_labels), AREA),
         truth_iscrowd=np.zeros(len(truth_labels), dtype=np.bool_),
+        truth_is_box_only=np.zeros(len(truth_labels), dtype=np.bool_),
         labels=labels[order],
         scores=scores[order],
         boxes=overlaps,

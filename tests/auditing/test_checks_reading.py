@@ -75,9 +75,17 @@ def test_boxes_without_masks_are_a_warning_and_stray_points_a_remark(found):
         coco_annotation(50, 1, 1, [], bbox=[5, 5, 20, 20]),
         coco_annotation(51, 2, 1, [CAR, polygon((1, 1), (2, 2))]),
     ]
-    assert found("box_only", {"train": labels}).severity == Severity.WARNING
+    boxes = found("box_only", {"train": labels})
+    assert boxes.severity == Severity.WARNING and boxes.commands == ("dataset.box_only=boxes",)
     finding = found("part_degenerate", {"train": labels})
     assert finding.severity == Severity.INFO and finding.spots[0].annotation_id == 51
+
+
+def test_where_no_instance_has_a_mask_nobody_is_advised_to_learn_none():
+    read = Findings()
+    read.add("box_only", "annotation 1 of a.jpg")
+    of_one, of_two = (reading_findings({"train": read}, {}, count)[0].commands for count in (1, 2))
+    assert of_one == () and of_two == ("dataset.box_only=boxes",)
 
 
 # ---- EXIF

@@ -27,7 +27,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.types import BOX_MASK_SIZE, Batch, GroundTruth, IgnoredRegions, Sample
 from instseg.data import sources
 from instseg.data.datamodule import InstanceDataModule, auto_workers
-from instseg.data.dataset import InstanceDataset, collate
+from instseg.data.dataset import InstanceDataset, _target, collate
 from instseg.data.formats.coco.reader import CocoReader
 from instseg.data.prepared import PreparedDataset
 from instseg.data.samplers import EvalSampler, SampleKey, TrainSampler, repeat_factors
@@ -233,6 +233,18 @@ def test_regions_to_ignore_stay_with_their_images():
     ]
     kept = [target.ignored.box_masks.untyped_storage().data_ptr() for target in batch.targets if target.ignored]
     assert len({*kept}) == 1
+
+
+def test_an_instance_of_a_negative_label_has_no_mask_and_stays_with_its_image():
+    boxes, masks = np.zeros((3, 4), np.float32), np.zeros((3, BOX_MASK_SIZE, BOX_MASK_SIZE), np.uint8)
+    mixed = _target(boxes, np.array([CAR, 0, -DOG]), masks)
+    assert mixed.labels.tolist() == [CAR, DOG] and mixed.has_mask.tolist() == [True, False]
+    assert len(mixed.ignored.boxes) == 1
+    assert _target(boxes[:1], np.array([CAR]), masks[:1]).has_mask is None
+    samples = [sample(32, 32, (1, 1, 5, 5)) for _ in range(3)]
+    samples[1].target = mixed
+    flags = [target.has_mask for target in collate(samples).to("cpu").targets]
+    assert flags[0] is flags[2] is None and flags[1].tolist() == [True, False]
 
 
 def test_a_batch_of_empty_images_keeps_the_full_schema():

@@ -141,6 +141,18 @@ def test_training_images_without_any_instance_are_refused(tmp_path):
         prepared(tmp_path)
 
 
+def test_learning_no_mask_from_boxes_needs_an_instance_with_a_mask(tmp_path):
+    for split in ("train", "val"):
+        write_split(tmp_path, split, ["a.png"])
+        path = tmp_path / f"annotations/instances_{split}.json"
+        labels = json.loads(path.read_text())
+        boxes = [annotation | {"segmentation": [], "bbox": [2, 2, 9, 9]} for annotation in labels["annotations"]]
+        path.write_text(json.dumps(labels | {"annotations": boxes}))
+    with pytest.raises(InstsegError, match="none of its .* has a mask to learn; dataset.box_only=filled"):
+        prepared(tmp_path, box_only="boxes")
+    assert prepared(tmp_path).indices["train"].num_instances
+
+
 # ---- splits
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,3 +192,25 @@ def test_two_processes_give_the_numbers_of_one_to_the_last_digit(tmp_path):
     assert [rank["own"] for rank in ranks] == [5, 2], "sync_on_compute=False stays on the rank"
     assert [rank["group of its own"] for rank in ranks] == [5, 2]
     assert [rank["error"] for rank in ranks] == ["ZeroDivisionError", "RuntimeError"], "and nobody waits for ever"
+
+
+def without_mask(truths, row):
+    """The truth of one image, of which an instance has a box and no mask."""
+    flags = np.arange(len(truths.labels)) == row
+    return replace(truths, iscrowd=truths.iscrowd | flags, is_box_only=flags)
+
+
+def test_mask_ap_ignores_a_detection_of_an_instance_without_a_mask_and_box_ap_counts_it():
+    image = without_mask(truth(1, [LEFT, RIGHT]), 1)
+    found = computed([prediction(1, [RIGHT, LEFT], scores=[0.9, 0.8])], [image])
+    assert [found["segm_map"], found["bbox_map"]] == pytest.approx([1, 1])
+    assert found["segm_mar_1"] == 0, "the best detection is of no mask"
+    assert found["bbox_mar_1"] == 0.5 and found["num_instances"] == 1
+    missed = computed([prediction(1, [LEFT])], [image])
+    assert missed["segm_map"] == pytest.approx(1) and missed["bbox_map"] < 0.6
+
+
+def test_two_boxes_for_one_instance_without_a_mask_are_one_too_many():
+    image = without_mask(truth(1, [LEFT]), 0)
+    twice = computed([prediction(1, [LEFT, LEFT], scores=[0.8, 0.9])], [image])
+    assert twice["bbox_map"] == pytest.approx(1) and math.isnan(twice["segm_map"])

@@ -14,7 +14,15 @@ from instseg.data.reading.labels import UNSPLIT
 LOST_IMAGES = ("image_missing", "image_unreadable", "image_size_differs")
 MAX_LOST_FRACTION = 0.5
 WARNED = (
-    *("box_only", "mask_semantic", "regions_as_instances", "bbox_misread", "bbox_differs", "mask_transposed"),
+    *(
+        "box_only",
+        "box_rotated",
+        "mask_semantic",
+        "regions_as_instances",
+        "bbox_misread",
+        "bbox_differs",
+        "mask_transposed",
+    ),
     *(
         "box_outside",
         "area_differs",
@@ -34,7 +42,7 @@ FATAL = ("mask_of_classes", "mask_values_encoded")
 """Remarks that make the labels other ones than were drawn."""
 HARMLESS = (
     *("image_unlabelled", "image_labelled_twice", "label_file_foreign", "task_skipped", "task_unlabelled"),
-    *("category_ignored", "shape_repeated", "prediction_left_out", "resembles_measured"),
+    *("category_ignored", "shape_repeated", "prediction_left_out", "resembles_measured", "box_ignored"),
 )
 """Kinds that most people leave out on purpose, or lose nothing by: remarks."""
 PREDICTIONS = (
@@ -60,6 +68,9 @@ ADVICE = {
     "shape_invalid": "Draw these shapes again in the annotation tool, or delete them.",
     "shape_degenerate": "Delete these shapes in the annotation tool; most are clicks that went wrong.",
     "box_only": "The network will draw filled boxes for such objects: draw polygons if masks matter.",
+    "box_rotated": "The network will draw rectangles for such objects: draw polygons if masks matter.",
+    "box_taught": "Their masks are learnt from the instances that have some; draw more if masks are poor.",
+    "box_ignored": "Nothing needs to be done; dataset.box_only=boxes learns from their boxes.",
     "mask_semantic": "Objects that touch are one for the network: draw each on its own if they are to be counted.",
     "regions_as_instances": "Objects that touch are one for the network, and parted ones are several: check some.",
     "bbox_misread": "Training is right, for it takes the boxes of the masks; read the boxes as they are meant.",
@@ -79,6 +90,11 @@ ADVICE = {
     "shape_fractions": "Read them as fractions of width and height.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",
 }
+SOME_BOXES = (
+    " As other instances have masks, these can teach boxes and categories alone, which leaves the masks as they are.",
+    "dataset.box_only=boxes",
+)
+"""Advice for boxes without masks among instances with masks."""
 FIX = "Fix them in the annotation tool if they matter; findings.json names all."
 NOTHING = "Nothing needs to be done; findings.json names all."
 SHAPE_NAME = re.compile(r"annotation (-?\d+) of ")
@@ -114,6 +130,8 @@ def _finding(kind: str, read: Mapping[str, Findings], roots: Mapping[str, str], 
         advice += f" Sought in {', '.join(dict.fromkeys(roots.values()))}."
     counts = {split: len(listed) for split, listed in names.items()}
     commands = _options_in([name for listed in names.values() for name in listed])
+    if kind == "box_only" and sum(counts.values()) < num_instances:
+        advice, commands = advice + SOME_BOXES[0], (SOME_BOXES[1],)
     return AuditFinding(kind, severity, KINDS[kind], counts, tuple(spots[:MAX_SPOTS]), advice, commands)
 
 

@@ -8,7 +8,7 @@ of the first pixel. Labels start at 1; 0 is the background.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -56,13 +56,14 @@ Box = NDArray[np.float64]
 class Instances:
     """N instances of one image, as polygons wherever the labels are; every list and array has length N.
 
-    Label 0 is that of a region to ignore, such as a crowd: what lies in it is neither an instance nor background.
+    Label 0 is that of a region to ignore, such as a crowd: what lies in it is neither an instance nor background. A
+    negative label, -c, is that of an instance of category c without a mask, whose polygon is its box.
 
     ``polygons[i]`` holds the parts of instance i; it is empty when the instance exists only as a bitmap,
     and then ``rles[i]`` is that bitmap (compressed, of the image's size), otherwise None.
     """
 
-    labels: NDArray[np.int64]  # (N,) 1..num_categories, 0 for a region to ignore
+    labels: NDArray[np.int64]  # (N,) 1..num_categories, 0 for a region to ignore, below 0 without a mask
     polygons: list[list[Polygon]]
     rles: list[Rle | None]
 
@@ -72,15 +73,19 @@ class Instances:
 
 @dataclass(slots=True)
 class GroundTruth:
-    """Annotations of one image in the original frame, crowd regions included: the truth for evaluation."""
+    """Annotations of one image in the original frame, crowd regions included: the truth for evaluation.
+
+    An instance without a mask is a crowd where masks are measured: a mask in its box is neither right nor wrong.
+    """
 
     image_id: int
     image_size: ImageSize
     boxes: NDArray[np.float64]  # (N, 4) xyxy
     labels: NDArray[np.int64]  # (N,) 1..num_categories
     areas: NDArray[np.float64]  # (N,) px², as annotated; COCO's small / medium / large
-    iscrowd: NDArray[np.bool_]  # (N,)
+    iscrowd: NDArray[np.bool_]  # (N,) crowds, and instances without a mask
     rles: list[Rle]
+    is_box_only: NDArray[np.bool_] | None = None  # (N,) the latter, whose boxes are measured; None: all have masks
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,13 +125,11 @@ class IgnoredRegions:
             device: where to.
             non_blocking: do not wait for a copy from pinned memory.
         """
-        return IgnoredRegions(
-            self.boxes.to(device, non_blocking=non_blocking), self.box_masks.to(device, non_blocking=non_blocking)
-        )
+        return self.with_each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self) -> IgnoredRegions:
-        """Copy the tensors to page-locked memory."""
-        return IgnoredRegions(self.boxes.pin_memory(), self.box_masks.pin_memory())
+    def with_each(self, copied: Callable[[Tensor], Tensor]) -> IgnoredRegions:
+        """Return regions whose tensors are the results of a function of these."""
+        return IgnoredRegions(copied(self.boxes), copied(self.box_masks))
 
 
 @dataclass(slots=True)
@@ -142,6 +145,8 @@ class Target:
     box_masks: Tensor  # uint8 (N, M, M)
     ignored: IgnoredRegions | None = None
     """Crowds; None where there are none."""
+    has_mask: Tensor | None = None
+    """bool (N,); None where all have. The box mask of an instance without one means nothing."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -153,17 +158,17 @@ class Target:
             device: where to.
             non_blocking: do not wait for a copy from pinned memory.
         """
-        return Target(
-            self.boxes.to(device, non_blocking=non_blocking),
-            self.labels.to(device, non_blocking=non_blocking),
-            self.box_masks.to(device, non_blocking=non_blocking),
-            self.ignored and self.ignored.to(device, non_blocking),
-        )
+        return self.with_each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Target:
         """Copy the tensors to page-locked memory, from which a GPU is filled without waiting."""
-        ignored = self.ignored and self.ignored.pin_memory()
-        return Target(self.boxes.pin_memory(), self.labels.pin_memory(), self.box_masks.pin_memory(), ignored)
+        return self.with_each(lambda tensor: tensor.pin_memory())
+
+    def with_each(self, copied: Callable[[Tensor], Tensor]) -> Target:
+        """Return a target whose tensors are the results of a function of these."""
+        ignored = None if self.ignored is None else self.ignored.with_each(copied)
+        has_mask = None if self.has_mask is None else copied(self.has_mask)
+        return Target(copied(self.boxes), copied(self.labels), copied(self.box_masks), ignored, has_mask)
 
 
 @dataclass(slots=True)

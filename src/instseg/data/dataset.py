@@ -73,11 +73,13 @@ class InstanceDataset(Dataset[Sample]):
 
 def _target(boxes: NDArray[np.float32], labels: NDArray[np.int64], box_masks: NDArray[np.uint8]) -> Target:
     """Return instances as a target, those of label 0 as its ignored regions."""
-    kept, ignored = labels > 0, None
+    kept, ignored = labels != 0, None
     if not kept.all():
         ignored = IgnoredRegions(torch.from_numpy(boxes[~kept]), torch.from_numpy(box_masks[~kept]))
         boxes, labels, box_masks = boxes[kept], labels[kept], box_masks[kept]
-    return Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks), ignored)
+    has_mask = None if (labels > 0).all() else torch.from_numpy(labels > 0)
+    labels = np.abs(labels)
+    return Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks), ignored, has_mask)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -98,9 +100,11 @@ def _in_common_storage(targets: list[Target]) -> list[Target]:
     joined = (_joined([getattr(one, name) for one in regions]) for name in ("boxes", "box_masks") if regions)
     ignored = iter([IgnoredRegions(*tensors) for tensors in zip(*joined, strict=True)])
     kept = [target.ignored and next(ignored) for target in targets]
-    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, kept, strict=True)]
+    flags = iter(_joined([target.has_mask for target in targets if target.has_mask is not None]))
+    has_mask = [None if target.has_mask is None else next(flags) for target in targets]
+    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, kept, has_mask, strict=True)]
 
 
 def _joined(tensors: list[Tensor]) -> tuple[Tensor, ...]:
     """Return tensors as parts of one."""
-    return torch.split(torch.cat(tensors), [len(tensor) for tensor in tensors])
+    return torch.split(torch.cat(tensors), [len(tensor) for tensor in tensors]) if tensors else ()

@@ -84,6 +84,7 @@ class ResampledAp:
         everything = range(1, len(categories) + 1)
         labels = everything if kind.category is None else [categories.label(kind.category)]
         pool = Pool.of(records)
+        pool = pool if kind.kind == "segm" else pool.of_boxes(records)
         overlaps = pool.overlaps([record.masks if kind.kind == "segm" else record.boxes for record in records])
         matches, within = match(pool, overlaps), within_areas(overlaps.areas)
         self.curves = list(curves_of(pool, matches, within, labels, kind.thresholds, kind.area, kind.limit))

@@ -42,6 +42,9 @@ class Columns:
     def __init__(self, arrays: Mapping[str, NDArray[np.generic]], path: Path, remedy: str) -> None:
         self._arrays, self.path, self._remedy = arrays, path, remedy
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
     def integers(
         self, name: str, length: int | None = None, lowest: int = 0, highest: int = MAX_INTEGER
     ) -> NDArray[np.int64]:

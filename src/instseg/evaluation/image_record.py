@@ -45,7 +45,8 @@ class ImageRecord:
     image_id: int
     truth_labels: NDArray[np.int64]  # (N,)
     truth_areas: NDArray[np.float64]  # (N,) px², as annotated
-    truth_iscrowd: NDArray[np.bool_]  # (N,)
+    truth_iscrowd: NDArray[np.bool_]  # (N,) crowds, and instances without a mask
+    truth_is_box_only: NDArray[np.bool_]  # (N,) the latter: of the boxes they are instances as others are
     labels: NDArray[np.int64]  # (D,) ascending
     scores: NDArray[np.float64]  # (D,)
     boxes: Overlaps
@@ -81,11 +82,16 @@ class ImageRecord:
             truth_labels=np.array(truth.labels, dtype=np.int64),
             truth_areas=np.array(truth.areas, dtype=np.float64),
             truth_iscrowd=np.array(truth.iscrowd, dtype=np.bool_),
+            truth_is_box_only=_is_box_only(truth),
             labels=labels,
             scores=prediction.scores[rows].astype(np.float64),
             boxes=_box_overlaps(_to_xywh(prediction.boxes[rows]), truth, labels[:, None] == truth.labels),
             masks=masks,
         )
+
+
+def _is_box_only(truth: GroundTruth) -> NDArray[np.bool_]:
+    return np.zeros(len(truth), np.bool_) if truth.is_box_only is None else truth.is_box_only
 
 
 def best_first(prediction: Prediction) -> NDArray[np.intp]:
@@ -108,7 +114,7 @@ def _to_xywh(boxes: NDArray[np.float32 | np.float64]) -> NDArray[np.float64]:
 
 
 def _box_overlaps(boxes_xywh: NDArray[np.float64], truth: GroundTruth, same_label: NDArray[np.bool_]) -> Overlaps:
-    ious = coco_mask.iou(boxes_xywh, _to_xywh(truth.boxes), truth.iscrowd)
+    ious = coco_mask.iou(boxes_xywh, _to_xywh(truth.boxes), truth.iscrowd & ~_is_box_only(truth))
     ious = np.asarray(ious).reshape(same_label.shape)  # pycocotools returns an empty list for no boxes
     found, true = np.nonzero(same_label & (ious >= MIN_IOU))
     return Overlaps(boxes_xywh[:, 2] * boxes_xywh[:, 3], found, true, ious[found, true])

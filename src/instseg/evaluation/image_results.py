@@ -29,6 +29,8 @@ from instseg.evaluation.image_record import ImageRecord, Overlaps
 FILE_NAME = "test_images.npz"
 VALIDATION_FILE_NAME = "val_images.npz"  # of the best validation
 FORMAT = 1
+BOX_ONLY = "truth_is_box_only"
+"""Column that a file has where an instance is without a mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def write_image_results(path: Path, results: ImageResults) -> None:
         **_overlap_columns("boxes", [record.boxes for record in records]),
         **_overlap_columns("masks", [record.masks for record in records]),
     }
-    write_columns(path, columns)
+    is_box_only = joined([record.truth_is_box_only for record in records], np.bool_)
+    write_columns(path, {**columns, BOX_ONLY: is_box_only} if is_box_only.any() else columns)
 
 
 def _overlap_columns(kind: str, overlaps: Sequence[Overlaps]) -> dict[str, Column]:
@@ -103,10 +106,12 @@ def read_image_results(path: Path) -> ImageResults:
 def _read_records(columns: Columns, image_ids: Sequence[int], num_categories: int) -> list[ImageRecord]:
     truth_sizes, sizes = (columns.sizes(name, len(image_ids)) for name in ("truth_sizes", "sizes"))
     num_truths, num_detections = int(truth_sizes.sum()), int(sizes.sum())
+    is_box_only = columns.flags(BOX_ONLY, num_truths) if BOX_ONLY in columns else np.zeros(num_truths, np.bool_)
     truths = zip(
         split_rows(columns.integers("truth_labels", num_truths, 1, num_categories), truth_sizes),
         split_rows(columns.floats("truth_areas", num_truths), truth_sizes),
         split_rows(columns.flags("truth_iscrowd", num_truths), truth_sizes),
+        split_rows(is_box_only, truth_sizes),
         strict=True,
     )
     detections = zip(
@@ -117,10 +122,8 @@ def _read_records(columns: Columns, image_ids: Sequence[int], num_categories: in
         strict=True,
     )
     return [
-        ImageRecord(image_id, truth_labels, truth_areas, truth_iscrowd, labels, scores, boxes, masks)
-        for image_id, (truth_labels, truth_areas, truth_iscrowd), (labels, scores, boxes, masks) in zip(
-            image_ids, truths, detections, strict=True
-        )
+        ImageRecord(image_id, *truth, *found)
+        for image_id, truth, found in zip(image_ids, truths, detections, strict=True)
     ]
 
 

@@ -8,7 +8,7 @@ independent, so one vectorized step handles the best detection of each, the next
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -60,6 +60,19 @@ class Pool:
             ranks=np.arange(len(groups)) - np.searchsorted(groups, groups),
             order=np.lexsort((-scores, labels)),
         )
+
+    def of_boxes(self, images: Sequence[ImageRecord]) -> Pool:
+        """Return the pool for boxes, to which instances without a mask are no crowds.
+
+        Args:
+            images: of the pool.
+        """
+        is_box_only = _joined([image.truth_is_box_only for image in images], np.bool_)
+        if not is_box_only.any():
+            return self
+        iscrowd = self.truth_iscrowd & ~is_box_only
+        within = within_areas(_joined([image.truth_areas for image in images], np.float64))
+        return replace(self, truth_iscrowd=iscrowd, truth_ignored=iscrowd[:, None] | ~within)
 
     def images(self) -> NDArray[np.int64]:
         """Return the image of each detection, (D,)."""

@@ -42,6 +42,8 @@ class CocoMaskMetrics(Metric):
       well the masks of found instances fit, not how many were found: that is ``matched_instances`` (their number) out
       of ``num_instances`` (non-crowd instances in ``num_images`` images).
 
+    Where an instance has no mask, a detection in its box is ignored by mask AP, as in a crowd; box AP counts both.
+
     A number without any ground truth is NaN (pycocotools writes -1, which a plot would show as a score).
 
     On several ranks every rank must call ``compute``. The records go to the first rank of the group, which drops
@@ -160,12 +162,12 @@ def evaluate_records(records: Sequence[ImageRecord], categories: Categories) -> 
     pool = Pool.of(images)
     boxes, masks = pool.overlaps([image.boxes for image in images]), pool.overlaps([image.masks for image in images])
     values: dict[str, float] = {}
-    for iou_type, overlaps in (("bbox", boxes), ("segm", masks)):
-        matches, within = match(pool, overlaps), within_areas(overlaps.areas)
-        precision, recall = precision_and_recall(pool, matches, within, len(categories))
+    for iou_type, own, overlaps in (("bbox", pool.of_boxes(images), boxes), ("segm", pool, masks)):
+        matches, within = match(own, overlaps), within_areas(overlaps.areas)
+        precision, recall = precision_and_recall(own, matches, within, len(categories))
         values |= _table(iou_type, precision, recall, categories)
         if pool.ranks.max(initial=0) >= COCO_LIMIT:
-            precision, _ = precision_and_recall(pool, matches, within, len(categories), NO_LIMIT)
+            precision, _ = precision_and_recall(own, matches, within, len(categories), NO_LIMIT)
         values[f"{iou_type}_map_all"] = _mean_defined(precision[..., 0])
     return values | _found_instances(pool, matches) | {"num_images": float(len(images))}  # matches of the masks
 

@@ -152,11 +152,13 @@ class MaskRCNN(GeneralizedRCNN):
 
 
 def _as_dict(target: Target) -> dict[str, Tensor]:
-    """Return a target in the form that torchvision's matching expects; the ignored regions where there are some."""
-    instances = {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
-    if target.ignored is None:
-        return instances
-    return {**instances, "ignored_boxes": target.ignored.boxes, "ignored_masks": target.ignored.box_masks}
+    """Return a target in the form that torchvision's matching expects, with what is seldom there where it is."""
+    values = {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
+    if target.ignored is not None:
+        values |= {"ignored_boxes": target.ignored.boxes, "ignored_masks": target.ignored.box_masks}
+    if target.has_mask is not None:
+        values["has_mask"] = target.has_mask
+    return values
 
 
 def check_options(options: Options, load: bool) -> None:

@@ -35,6 +35,17 @@ class SampledRois:
         """Rows of the chosen RoIs among the candidates of all images, int64 (sum S_i,)."""
         return offset_indices(self.chosen, [len(boxes) for boxes in self.candidates])
 
+    def rows_with_masks(self, targets: list[dict[str, Tensor]]) -> list[Tensor]:
+        """Return those of ``positive`` whose instance has a mask; the mask loss is the mean over them.
+
+        Args:
+            targets: per image has_mask bool (N,) where some instances have none.
+        """
+        return [
+            rows[target["has_mask"][instances[rows]]] if "has_mask" in target else rows
+            for rows, instances, target in zip(self.positive, self.instances, targets, strict=True)
+        ]
+
 
 class RoIHeads(TorchvisionRoIHeads):
     """torchvision's RoIHeads with box masks as targets; losses if targets are given, detections in evaluation."""
@@ -164,14 +175,16 @@ class RoIHeads(TorchvisionRoIHeads):
             sampled: the RoIs.
             class_logits: (sum S_i, num_classes).
             deltas: (sum S_i, num_classes * 4).
-            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M).
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M), and has_mask bool
+                (N,) where some have none.
         """
         positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
         loss_classifier, loss_box = box_losses(
             class_logits, torch.cat(sampled.labels), deltas, torch.cat(sampled.target_deltas), positive
         )
+        with_masks = sampled.rows_with_masks(targets)
         rois, labels_of_images, matched = (
-            [values[rows] for values, rows in zip(values_of_images, sampled.positive, strict=True)]
+            [values[rows] for values, rows in zip(values_of_images, with_masks, strict=True)]
             for values_of_images in (sampled.rois, sampled.labels, sampled.instances)
         )
         labels = torch.cat(labels_of_images)

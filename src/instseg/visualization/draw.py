@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CROWD_COLOUR: Colour = (150, 150, 150)
+NOTES = {Look.HATCHED: "(crowd)", Look.DASHED: "(box only)"}
 
 
 def draw_prediction(
@@ -51,7 +52,7 @@ def draw_ground_truth(
     colour_by: ColourBy = "instance",
     size: ImageSize | None = None,
 ) -> Image:
-    """Draw annotated instances over their image, crowds hatched in gray.
+    """Draw annotated instances over their image, crowds hatched in gray, boxes without a mask dashed.
 
     Args:
         image: (H, W, 3) uint8 RGB in the original frame, not changed.
@@ -64,7 +65,15 @@ def draw_ground_truth(
         As ``draw_instances``.
     """
     columns = truth.boxes, truth.labels, truth.rles
-    return draw_instances(image, *columns, categories, iscrowd=truth.iscrowd, colour_by=colour_by, size=size)
+    return draw_instances(
+        image,
+        *columns,
+        categories,
+        iscrowd=truth.iscrowd,
+        is_box_only=truth.is_box_only,
+        colour_by=colour_by,
+        size=size,
+    )
 
 
 def draw_instances(
@@ -75,6 +84,7 @@ def draw_instances(
     categories: Categories,
     scores: NDArray[np.floating] | None = None,
     iscrowd: NDArray[np.bool_] | None = None,
+    is_box_only: NDArray[np.bool_] | None = None,
     colour_by: ColourBy = "instance",
     size: ImageSize | None = None,
 ) -> Image:
@@ -88,6 +98,7 @@ def draw_instances(
         categories: names of the labels.
         scores: (N,) 0..1; None writes names alone.
         iscrowd: (N,) regions to hatch in gray, without a box.
+        is_box_only: (N,) instances without a mask, to draw as dashed boxes, crowds or not.
         colour_by: instance: a shade of its category's colour for each; category: the category's colour.
         size: height and width of the picture, of the image's shape; None: see below.
 
@@ -99,16 +110,15 @@ def draw_instances(
     """
     check_mask_sizes(image, rles)
     canvas = Canvas(image, len(labels), size)
-    crowd = np.zeros(len(labels), bool) if iscrowd is None else iscrowd
-    texts = _texts(labels, categories, scores, crowd)
+    looks = _looks(len(labels), iscrowd, is_box_only)
+    texts = _texts(labels, categories, scores, looks)
     colours = instance_colours(labels, boxes, colour_by)
 
     def shape(i: int) -> Shape:
         mask, corner = cut_mask(rles[i], canvas.scale)
         box = np.asarray(boxes[i], np.float64) * canvas.scale
-        if crowd[i]:
-            return Shape(box, mask, corner, CROWD_COLOUR, texts[i], Look.HATCHED, has_box=False)
-        return Shape(box, mask, corner, colours[i], texts[i])
+        colour = CROWD_COLOUR if looks[i] == Look.HATCHED else colours[i]
+        return Shape(box, mask, corner, colour, texts[i], looks[i], has_box=looks[i] == Look.SOLID)
 
     return canvas.paint(shape(i) for i in large_first(boxes))
 
@@ -136,12 +146,13 @@ def draw_target(
     canvas = Canvas(pixels, len(target), size)
     boxes = target.boxes.cpu().numpy().astype(np.float64) * canvas.scale
     labels, box_masks = target.labels.cpu().numpy(), target.box_masks.cpu().numpy()
-    texts = _texts(labels, categories, None, np.zeros(len(labels), bool))
+    looks = _looks(len(labels), None, None if target.has_mask is None else ~target.has_mask.cpu().numpy())
+    texts = _texts(labels, categories, None, looks)
     colours = instance_colours(labels, boxes, colour_by)
 
     def shape(i: int) -> Shape:
         mask, corner = stretch_mask(box_masks[i], boxes[i], (canvas.pixels.shape[0], canvas.pixels.shape[1]))
-        return Shape(boxes[i], mask, corner, colours[i], texts[i])
+        return Shape(boxes[i], mask, corner, colours[i], texts[i], looks[i], has_box=looks[i] == Look.SOLID)
 
     return canvas.paint([*_ignored_shapes(target, canvas), *map(shape, large_first(boxes))])
 
@@ -197,9 +208,15 @@ def joined(*texts: str) -> str:
     return " ".join(filter(None, texts))
 
 
+def _looks(count: int, iscrowd: NDArray[np.bool_] | None, is_box_only: NDArray[np.bool_] | None) -> list[Look]:
+    nothing = np.zeros(count, bool)
+    flags = zip(nothing if iscrowd is None else iscrowd, nothing if is_box_only is None else is_box_only, strict=True)
+    return [Look.DASHED if box_only else Look.HATCHED if crowd else Look.SOLID for crowd, box_only in flags]
+
+
 def _texts(
-    labels: NDArray[np.int64], categories: Categories, scores: NDArray[np.floating] | None, crowd: NDArray[np.bool_]
+    labels: NDArray[np.int64], categories: Categories, scores: NDArray[np.floating] | None, looks: Sequence[Look]
 ) -> list[str]:
-    notes = ["(crowd)" if is_crowd else "" for is_crowd in crowd]
+    notes = [NOTES.get(look, "") for look in looks]
     numbers = [""] * len(labels) if scores is None else [f"{score:.2f}" for score in scores]
     return [joined(*texts) for texts in zip(shown_names(labels, categories), notes, numbers, strict=True)]

@@ -74,7 +74,7 @@ def test_turned_rectangles_turn_in_pixels_about_their_first_corner(tmp_path):
     turned = region("rectanglelabels", x=50, y=10, width=40, height=50, rotation=90)
     [(_, shape)], found = instances(tmp_path, turned)
     np.testing.assert_allclose(points_of(shape), [[20, 2], [20, 18], [10, 18], [10, 2]], atol=1e-9)
-    assert found == {"box_only": ["region r1 of task 1 (a.png)"]}
+    assert found == {"box_rotated": ["region r1 of task 1 (a.png)"]}
 
 
 def test_ellipses_have_their_radii_in_percent_of_either_side(tmp_path):

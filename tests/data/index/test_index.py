@@ -38,25 +38,30 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.findings_file import read_findings, write_findings
 from instseg.data.reading.frames import decide_frames, read_headers
 from instseg.data.reading.images import read_image
+from instseg.data.reading.label_rules import COCO_RULES, LabelRules
 from instseg.data.reading.labels import without_dangling
 
 SIZE = (24, 32)
 SQUARE = rectangle(2.5, 2, 9, 9)
 
 
-def build(tmp_path: Path, coco: CocoDict, categories: Categories | None = None) -> tuple[Index, dict[str, list[str]]]:
+def build(
+    tmp_path: Path, coco: CocoDict, categories: Categories | None = None, rules: LabelRules = COCO_RULES
+) -> tuple[Index, dict[str, list[str]]]:
     """Index a dictionary whose images lie in ``tmp_path``; also the findings."""
     findings = Findings()
     coco = without_dangling(coco, findings)
     images = read_headers(coco["images"], tmp_path)
     folder = tmp_path / f"index{len(list(tmp_path.glob('index*')))}"
-    write_index(coco, images, tmp_path, categories or tiny_categories(), folder, decide_frames(images), findings)
+    write_index(coco, images, tmp_path, categories or tiny_categories(), folder, decide_frames(images), findings, rules)
     return Index(folder), dict(findings.names)
 
 
-def one_photo(tmp_path: Path, *annotations: dict[str, Any]) -> tuple[Index, dict[str, list[str]]]:
+def one_photo(
+    tmp_path: Path, *annotations: dict[str, Any], rules: LabelRules = COCO_RULES
+) -> tuple[Index, dict[str, list[str]]]:
     write_picture(tmp_path / "a.png", SIZE)
-    return build(tmp_path, coco_dict([coco_image(7, "a.png", SIZE)], list(annotations)))
+    return build(tmp_path, coco_dict([coco_image(7, "a.png", SIZE)], list(annotations)), rules=rules)
 
 
 # ---- what goes in comes out
@@ -391,6 +396,32 @@ def test_a_box_without_a_mask_becomes_a_rectangle(tmp_path):
     assert truth.boxes.tolist() == [[3, 4, 13, 10], [3.5, 4, 13.5, 10], [0, 0, 6, 4]]
     assert rle_area(truth.rles[0]) == 60
     assert len(findings["box_only"]) == 3
+    assert truth.is_box_only is None and not truth.iscrowd.any()
+
+
+BOX_AND_MASK = (
+    coco_annotation(1, 7, "car", [], bbox=[3, 4, 10, 6]),
+    coco_annotation(2, 7, "dog", [rectangle(2, 2, 12, 12)]),
+    coco_annotation(3, 7, "dog", [], bbox=[1, 1, 4, 4], iscrowd=1),
+)
+
+
+def test_a_box_may_teach_no_mask_and_is_then_a_crowd_to_mask_ap_alone(tmp_path):
+    index, findings = one_photo(tmp_path, *BOX_AND_MASK, rules=LabelRules(box_only="boxes"))
+    assert index.instances(0).labels.tolist() == [-1, 2, 0]
+    truth = index.ground_truth(0)
+    assert truth.labels.tolist() == [1, 2, 2]
+    assert truth.iscrowd.tolist() == [True, False, True]
+    assert truth.is_box_only is not None and truth.is_box_only.tolist() == [True, False, False]
+    assert index.num_instances == 2
+    assert len(findings["box_taught"]) == 1 and "box_only" not in findings
+
+
+def test_a_box_may_be_a_region_to_ignore(tmp_path):
+    index, findings = one_photo(tmp_path, *BOX_AND_MASK, rules=LabelRules(box_only="ignore"))
+    assert index.instances(0).labels.tolist() == [0, 2, 0]
+    assert index.ground_truth(0).iscrowd.tolist() == [True, False, True] and index.num_instances == 1
+    assert len(findings["box_ignored"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ LIKELY_IOU = 0.8
 """Of a bbox that is read in another way, to be likely meant so."""
 MAX_AREA_DIFFERENCE, AREA_SLACK_PX = 0.25, 16.0
 
+BOX_FINDINGS = {"filled": "box_only", "boxes": "box_taught", "ignore": "box_ignored"}
+"""Value of ``dataset.box_only`` -> the finding for an instance that has a box and no mask."""
+
 Corners = tuple[float, float, float, float]
 """xyxy, cut to the image, px."""
 
@@ -128,11 +131,14 @@ def lone_box_remark(annotation: CocoAnnotation, image_size: ImageSize, rules: La
         image_size: (height, width) px.
         rules: by which its bbox is read.
     """
+    kind = BOX_FINDINGS[rules.box_only]
+    if annotation.get("iscrowd") and kind != BOX_FINDINGS["filled"]:
+        return []  # a box is as good a region to ignore as a mask
     boxes = {reading: _box_by(reading, annotation, image_size, rules) for reading in READINGS}
     inside = [reading for reading, box in boxes.items() if _is_inside(box, image_size)]
     if rules.bbox == "xywh" and inside[:1] == ["xyxy"]:
-        return [("box_only", ""), ("box_outside", "inside with dataset.bbox=xyxy")]
-    return [("box_only", "")]
+        return [(kind, ""), ("box_outside", "inside with dataset.bbox=xyxy")]
+    return [(kind, "")]
 
 
 def _is_inside(box: Box | None, image_size: ImageSize) -> bool:

@@ -102,12 +102,13 @@ def _add_instance(
         return
     for kind, detail in shape.remarks:
         findings.add(kind, f"{name} ({detail})" if detail else name)
-    is_crowd = bool(annotation.get("iscrowd"))
-    writer.add_instance(annotation["id"], label, shape.box, shape.area, is_crowd, shape.parts)
+    is_crowd = bool(annotation.get("iscrowd")) or (shape.is_box and rules.box_only == "ignore")
+    has_mask = is_crowd or not (shape.is_box and rules.box_only == "boxes")
+    writer.add_instance(annotation["id"], label, shape.box, shape.area, is_crowd, shape.parts, has_mask)
 
 
 def check_not_empty(folder: Path, image_root: Path, findings: Mapping[str, Findings]) -> None:
-    """Require a usable image in a split, and an instance in train.
+    """Require a usable image in a split, and an instance with a mask in train.
 
     Args:
         folder: of the index of a split, whose name it has.
@@ -119,6 +120,7 @@ def check_not_empty(folder: Path, image_root: Path, findings: Mapping[str, Findi
     """
     index = Index(folder)
     if len(index) and (folder.name != "train" or index.num_instances):
+        _check_some_mask(index)
         return
     why = reasons(*findings.values())
     if len(index) == 0:
@@ -128,6 +130,15 @@ def check_not_empty(folder: Path, image_root: Path, findings: Mapping[str, Findi
     raise InstsegError(
         f"split train: no image has an instance of {list_names(index.categories.names)}{_crowds_of(index)}{why}"
     )
+
+
+def _check_some_mask(index: Index) -> None:
+    has_mask, is_crowd = index.column("has_mask"), index.column("iscrowd")
+    if index.folder.name == "train" and not (has_mask & ~is_crowd).any():
+        raise InstsegError(
+            f"split train: none of its {plural(index.num_instances, 'instance')} has a mask to learn; "
+            "dataset.box_only=filled takes boxes as masks"
+        )
 
 
 def _crowds_of(index: Index) -> str:

@@ -12,6 +12,7 @@ flat arrays are mapped once and shared by all workers and ranks. Columns, I imag
 ``annotation_ids``      (N,) int64               as in the json
 ``labels``              (N,) int32               1..num_categories
 ``iscrowd``             (N,) bool
+``has_mask``            (N,) bool                False for a box that teaches no mask
 ``areas``               (N,) float64             px², as annotated
 ``boxes``               (N, 4) float64           xyxy
 ``part_offsets``        (N + 1,) int64           polygon parts of instance n; none when it is a bitmap
@@ -167,9 +168,10 @@ class Index:
         return int(np.flatnonzero(self._columns["image_ids"][self.rows] == image_id)[0])
 
     def instances(self, index: int) -> Instances:
-        """Return the training instances of one image: vector where the labels are, crowds with label 0."""
+        """Return the training instances of one image, vector where the labels are; ``Instances`` tells the labels."""
         rows = list(self._instance_rows(index))
         labels = np.where(self._columns["iscrowd"][rows], 0, self._columns["labels"][rows]).astype(np.int64)
+        labels = np.where(self._columns["has_mask"][rows], labels, -labels)
         polygons = [self.polygons(row) for row in rows]
         size = self.image_size(index)
         rles = [None if parts else self._bitmap(row, size) for row, parts in zip(rows, polygons, strict=True)]
@@ -185,14 +187,16 @@ class Index:
         rows = list(self._instance_rows(index)) if with_instances else []
         size = self.image_size(index)
         rles = [self.rle(row, index) for row in rows]
+        is_box_only = ~self._columns["has_mask"][rows]
         return GroundTruth(
             image_id=self.image_id(index),
             image_size=size,
             boxes=np.array(self._columns["boxes"][rows], dtype=np.float64).reshape(-1, 4),
             labels=self._columns["labels"][rows].astype(np.int64),
             areas=np.array(self._columns["areas"][rows], dtype=np.float64),
-            iscrowd=np.array(self._columns["iscrowd"][rows], dtype=np.bool_),
+            iscrowd=self._columns["iscrowd"][rows] | is_box_only,
             rles=rles,
+            is_box_only=is_box_only if is_box_only.any() else None,
         )
 
     def _instance_rows(self, index: int) -> Iterable[int]:

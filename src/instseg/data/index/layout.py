@@ -14,7 +14,7 @@ from instseg.core.types import ValueRange
 
 META = "meta.json"
 REMEDY = "the dataset is indexed again"
-INDEX_VERSION = 8
+INDEX_VERSION = 9
 """Raise it whenever the same labels give another index."""
 
 
@@ -47,6 +47,7 @@ COLUMNS = {
     "annotation_ids": Column(np.int64),
     "labels": Column(np.int32),
     "iscrowd": Column(np.bool_),
+    "has_mask": Column(np.bool_),
     "areas": Column(np.float64),
     "boxes": Column(np.float64, (4,)),
     "part_offsets": Column(np.int64),
@@ -58,7 +59,7 @@ COLUMNS = {
     "rle_counts_offsets": Column(np.int64),
 }
 PER_IMAGE = ("image_sizes", "rotate")
-PER_INSTANCE = ("annotation_ids", "iscrowd", "areas", "boxes")
+PER_INSTANCE = ("annotation_ids", "iscrowd", "has_mask", "areas", "boxes")
 OFFSETS = {
     "instance_offsets": ("image_ids", "labels"),
     "file_names_offsets": ("image_ids", "file_names"),

@@ -12,7 +12,15 @@ from instseg.core.errors import InstsegError
 from instseg.core.holes import cut_holes, holes_of
 from instseg.core.masks import box_to_polygon, polygon_area, polygons_to_box, rle_area, rle_to_box
 from instseg.core.types import Box, CocoAnnotation, ImageSize, Polygon, Rle
-from instseg.data.index.agreement import annotated_box, area_remark, box_remark, clipped, do_agree, lone_box_remark
+from instseg.data.index.agreement import (
+    BOX_FINDINGS,
+    annotated_box,
+    area_remark,
+    box_remark,
+    clipped,
+    do_agree,
+    lone_box_remark,
+)
 from instseg.data.index.shape_forms import parsed_text, polygon_parts, read_polygon, read_rle
 from instseg.data.reading.label_rules import LabelRules
 
@@ -35,12 +43,14 @@ class ReadShape:
         parts: polygons, even beyond the image, or a bitmap as compressed RLE.
         box: xyxy, cut to the image.
         area: px², as annotated where that is a number.
+        is_box: there is no mask, and the shape is the box.
         remarks: kind of finding and what is the matter, for what was repaired or looks odd.
     """
 
     parts: list[Polygon] | Rle
     box: tuple[float, float, float, float]
     area: float
+    is_box: bool
     remarks: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -77,7 +87,8 @@ def read_shape(annotation: CocoAnnotation, image_size: ImageSize, rules: LabelRu
     if given is None or not do_agree(given, inside):
         remarks += box_remark(annotation, parts, inside, image_size, rules)
         given = inside
-    return ReadShape(parts, given, _annotated_area(annotation, area), remarks)
+    is_box = any(kind in BOX_FINDINGS.values() for kind, _ in remarks)
+    return ReadShape(parts, given, _annotated_area(annotation, area), is_box, remarks)
 
 
 def _annotated_area(annotation: CocoAnnotation, area: float) -> float:

@@ -69,6 +69,7 @@ class IndexWriter:
         area: float,
         iscrowd: bool,
         shape: list[Polygon] | Rle,
+        has_mask: bool = True,
     ) -> None:
         """Add an instance of the image that was added last.
 
@@ -79,6 +80,7 @@ class IndexWriter:
             area: px².
             iscrowd: whether it is a region of many instances.
             shape: polygon parts, or a compressed RLE of the image's size.
+            has_mask: whether the shape is its mask, and not a box that teaches none.
         """
         self.num_instances += 1
         self.rows["annotation_ids"].append(annotation_id)
@@ -86,6 +88,7 @@ class IndexWriter:
         self.rows["boxes"].append(box)
         self.rows["areas"].append(area)
         self.rows["iscrowd"].append(iscrowd)
+        self.rows["has_mask"].append(has_mask)
         for polygon in shape if isinstance(shape, list) else ():
             self.num_parts += 1
             self.num_points += len(polygon)

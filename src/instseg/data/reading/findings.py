@@ -45,9 +45,11 @@ LEFT_OUT = {
     "shape_invalid": "instances have no usable shape; left out",
     "shape_degenerate": "instances have no area inside the image; left out",
     "shape_fractions": "instances have coordinates that look like fractions of the image, not pixels; left out",
+    "box_ignored": "instances have a box but no mask; what lies there is neither instance nor background, as asked",
 }
 REPAIRED = {
     "box_only": "instances have a box but no mask; the box is used as the mask",
+    "box_rotated": "instances are rotated rectangles, which are used as their masks",
     "part_degenerate": "instances had a polygon part of fewer than three points; their other parts are used",
     "image_embedded": "images exist only inside their label files; written to the cache and read from there",
     "image_own_name": "label files name another image than the one that has their own name, which is used",
@@ -80,6 +82,7 @@ NOTED = {
     "image_bands": "images have more bands than red, green and blue; the others are not used",
     "image_pages": "image files have several pages; the first is used",
     "image_value_range": "images use fewer than their 16 bits; they are scaled by the range that they use",
+    "box_taught": "instances have a box but no mask; they teach boxes and categories, and mask AP does not count them",
     "split_missing": "splits that the labels name are not there; they are taken from the others",
     "files_joined": "label files of one split are read as one",
     "annotation_numbered": "annotations have no whole number as their id; they are numbered anew",

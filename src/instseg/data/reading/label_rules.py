@@ -10,6 +10,7 @@ from instseg.core.types import ValueRange
 
 CHOICES = {
     "crowd": ("ignore", "keep"),
+    "box_only": ("filled", "boxes", "ignore"),
     "bbox": ("xywh", "xyxy", "yxyx", "yxhw", "cxcywh"),
     "rle": ("columns", "rows"),
     "polygons": ("xy", "yx"),
@@ -26,6 +27,8 @@ class LabelRules:
 
     Args:
         crowd: ``keep`` takes regions marked as crowd (iscrowd 1) for ordinary instances.
+        box_only: of instances that have a box and no mask: ``filled`` takes the box as the mask, ``boxes`` learns box
+            and category alone, ``ignore`` nothing, nor that there is background.
         bbox: the four numbers of a bbox.
         rle: the order in which an RLE counts pixels.
         polygons: the order of each pair of numbers.
@@ -39,6 +42,7 @@ class LabelRules:
     """
 
     crowd: str = "ignore"
+    box_only: str = "filled"
     bbox: str = "xywh"
     rle: str = "columns"
     polygons: str = "xy"

@@ -81,7 +81,7 @@ class CopyPaste:
         image, (source, instances) = image.copy(), found
         size = resize.output_size(source.shape[:2], random.uniform(self.scale_range[0], self.scale_range[1]))
         mirror = random.random() < self.mirror_probability
-        occupied = np.flatnonzero(instances.labels)  # regions to ignore stay where they are
+        occupied = np.flatnonzero(instances.labels > 0)  # regions to ignore, and boxes without masks, stay
         for i in occupied[self._chosen(len(occupied), random)].tolist():
             cutout = cut_out(source, instances, i, size)
             if cutout is not None:

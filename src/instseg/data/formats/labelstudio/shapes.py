@@ -91,7 +91,7 @@ def add_region(
             findings.add("shape_invalid", f"{name}: {error}")
             return
         if kind == "box" and builder.annotations[-1]["segmentation"]:  # a rotated one; others are counted later
-            findings.add("box_only", name)
+            findings.add("box_rotated", name)
         if len(set(region.labels)) > 1:
             findings.add("several_labels", f"{name}: {', '.join(region.labels)}")
 
