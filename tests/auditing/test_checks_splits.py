@@ -6,12 +6,15 @@ import shlex
 import time
 
 import pytest
-from auditing.made import labelled, one_car_each
-from factories import rectangle
+from auditing.made import IMAGE_SIZE, audited_for, labelled, one_car_each
+from factories import rectangle, write_json, write_picture
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from instseg.auditing.dataset import audit_dataset
 from instseg.auditing.report import Severity
 from instseg.core.errors import InstsegError
+from instseg.data.formats.multi import MultiReader
+from instseg.data.sources import folder
 
 CAR = ("car", rectangle(10, 10, 50, 40))
 DOG = ("dog", rectangle(10, 10, 50, 40))
@@ -62,6 +65,28 @@ def test_ordinary_objects_marked_as_crowd_are_told_by_category_and_kept_by_an_op
     assert [spot.detail for spot in finding.spots] == ["12 of 17 are marked", "4 of 25 are marked"]
     absent = found("category_absent_train", {"train": labels, "val": with_categories("val", {"car": 5, "dog": 5})})
     assert absent.commands == ("dataset.crowd=keep",), "nobody is advised to drop the category"
+
+
+def test_a_category_that_one_of_two_sources_never_has_is_told_with_the_declaration(tmp_path):
+    for source, counts in (("phone", {"car": 20, "dog": 0}), ("drone", {"car": 12, "dog": 8})):
+        labels = with_categories(source, counts)
+        write_json(tmp_path / source / "labels.json", labels)
+        for i, image in enumerate(labels["images"]):
+            write_picture(tmp_path / source / image["file_name"], IMAGE_SIZE, seed=i)
+    sources = {name: {"root": name} for name in ("phone", "drone")}
+
+    def finding():
+        made = {"name": "made", "reader": MultiReader, "root": str(tmp_path), "cache_dir": str(tmp_path / "cache")}
+        dataset = folder(**made, sources=sources, group_by=None)
+        found = audit_dataset(dataset, audited_for(min_size=60, max_size=80), thorough=False).findings
+        return next((one for one in found if one.kind == "category_never_labelled"), None)
+
+    told = finding()
+    assert told.severity == Severity.WARNING and told.title.endswith("dog in phone")
+    (command,) = told.commands
+    assert shlex.split(command) == ["+dataset.sources.phone.labels=[car]"]
+    sources["phone"]["labels"] = value_of(command)
+    assert finding() is None
 
 
 def test_a_crowd_among_many_instances_is_a_remark(found):

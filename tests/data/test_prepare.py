@@ -148,7 +148,7 @@ def test_learning_no_mask_from_boxes_needs_an_instance_with_a_mask(tmp_path):
         labels = json.loads(path.read_text())
         boxes = [annotation | {"segmentation": [], "bbox": [2, 2, 9, 9]} for annotation in labels["annotations"]]
         path.write_text(json.dumps(labels | {"annotations": boxes}))
-    with pytest.raises(InstsegError, match="none of its .* has a mask to learn; dataset.box_only=filled"):
+    with pytest.raises(InstsegError, match=r"none of its .* has a mask to learn; dataset.box_only=filled"):
         prepared(tmp_path, box_only="boxes")
     assert prepared(tmp_path).indices["train"].num_instances
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from detections import (
+    CAR,
     CATEGORIES,
     DOG,
     EVERYTHING,
@@ -208,6 +209,13 @@ def test_mask_ap_ignores_a_detection_of_an_instance_without_a_mask_and_box_ap_co
     assert found["bbox_mar_1"] == 0.5 and found["num_instances"] == 1
     missed = computed([prediction(1, [LEFT])], [image])
     assert missed["segm_map"] == pytest.approx(1) and missed["bbox_map"] < 0.6
+
+
+def test_a_detection_of_a_category_that_nobody_labelled_there_is_not_judged():
+    image = replace(truth(1, [LEFT]), unlabelled=(DOG,))
+    found = prediction(1, [LEFT, RIGHT], labels=[CAR, DOG])
+    assert image.judged(found).labels.tolist() == [CAR]
+    assert truth(1, [LEFT]).judged(found) is found
 
 
 def test_two_boxes_for_one_instance_without_a_mask_are_one_too_many():

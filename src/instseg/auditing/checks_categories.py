@@ -1,15 +1,16 @@
-"""Checks of whole categories: regions marked as crowd, and names in which the objects of an image were counted."""
+"""Checks of whole categories: regions marked as crowd, names that count objects, and what a source never labels."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instseg.auditing.report import AuditFinding, Severity, Spot
 from instseg.auditing.tables import KEEP_CROWDS, Tables, crowds_per_category
-from instseg.core.shell_overrides import override, sayable
+from instseg.core.shell_overrides import PLAIN, override, sayable
 from instseg.core.text import list_names
 
 NUMBERED = re.compile(r"(?P<base>.*[^\W\d_])[\s_.#-]*\(?(?P<number>\d{1,3})\)?")
@@ -17,13 +18,17 @@ ORDINARY = frozenset({"class", "category", "label", "type", "grade", "level", "s
 """Words before a number that is a name: of these, nobody counts objects."""
 MANY_FRACTION = 0.2
 """Of the instances of a category, from which on regions marked as crowd are no exception."""
+MIN_EXPECTED = 7.0
+"""Images with a category that a source should have by the frequency in others, from which none is no chance: 1/1000."""
+MAX_SOURCES = 4
+"""Declarations of a finding."""
 MAX_REPEATED_FRACTION = 0.05
 """Of the labels of an image that stand for several of its instances; numbers that count objects stand for one."""
 
 
 def category_findings(tables: Tables) -> list[AuditFinding]:
     """Run the checks."""
-    return [*crowds(tables), *numbered_names(tables)]
+    return [*crowds(tables), *numbered_names(tables), *never_labelled(tables)]
 
 
 def crowds(tables: Tables) -> list[AuditFinding]:
@@ -60,6 +65,49 @@ def numbered_names(tables: Tables) -> list[AuditFinding]:
     commands = (override("dataset.rename", rename),) if all(map(sayable, rename)) else ()
     counts = {next(iter(tables)): len(rename)}
     return [AuditFinding("category_names_numbered", Severity.WARNING, title, counts, (), advice, commands)]
+
+
+def never_labelled(tables: Tables) -> list[AuditFinding]:
+    """Report categories of which a source has none where others let expect many, with the declaration."""
+    names = next(iter(tables.values())).index.categories.names if tables else ()
+    absent = {
+        source: [name for name, is_absent in zip(names, flags, strict=True) if is_absent]
+        for source, flags in _surprisingly_absent(tables).items()
+    }
+    absent = {source: missing for source, missing in absent.items() if missing}
+    if not absent:
+        return []
+    said = "; ".join(f"{list_names(missing)} in {source}" for source, missing in absent.items())
+    commands = [
+        override(f"+dataset.sources.{source}.labels", [name for name in names if name not in missing])
+        for source, missing in absent.items()
+        if PLAIN.fullmatch(source)
+    ]
+    title = f"categories of other sources that a source has none of: {said}"
+    advice = "If its images show some that nobody labelled, say what it labels completely: others are no background."
+    counts = {next(iter(tables)): sum(map(len, absent.values()))}
+    declarations = tuple(commands[:MAX_SOURCES])
+    return [AuditFinding("category_never_labelled", Severity.WARNING, title, counts, (), advice, declarations)]
+
+
+def _surprisingly_absent(tables: Tables) -> dict[str, NDArray[np.bool_]]:
+    """Return name of a source -> (C,) whether it has none of a category that it should have, undeclared."""
+    images: Counter[str] = Counter()
+    occupied: defaultdict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(1, np.int64))
+    declared: dict[str, tuple[int, ...]] = {}
+    for table in tables.values():
+        sources, has_category = table.index.column("sources")[table.index.rows], table.index.has_category()
+        for place, source in enumerate(table.index.sources):
+            images[source.name] += int((sources == place).sum())
+            occupied[source.name] = occupied[source.name] + has_category[sources == place].sum(axis=0)
+            declared[source.name] = source.unlabelled
+    total, of_all = images.total(), sum(occupied.values(), np.zeros(1, np.int64))
+    found = {}
+    for name, count in images.items():
+        expected = of_all * count / max(total - count, 1)  # where the source has none, all are of others
+        found[name] = (occupied[name] == 0) & (expected >= MIN_EXPECTED)
+        found[name][[label - 1 for label in declared[name]]] = False
+    return found
 
 
 def _count_objects(tables: Tables, names: list[str]) -> bool:

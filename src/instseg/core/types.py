@@ -86,9 +86,17 @@ class GroundTruth:
     iscrowd: NDArray[np.bool_]  # (N,) crowds, and instances without a mask
     rles: list[Rle]
     is_box_only: NDArray[np.bool_] | None = None  # (N,) the latter, whose boxes are measured; None: all have masks
+    unlabelled: tuple[int, ...] = ()
+    """Labels of the categories that nobody has labelled on this image, at least not all instances of them."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def judged(self, prediction: Prediction) -> Prediction:
+        """Return the prediction without what the labels cannot judge: the categories that are not labelled here."""
+        if not self.unlabelled:
+            return prediction
+        return prediction.select(~np.isin(prediction.labels, self.unlabelled))
 
 
 @dataclass(slots=True)
@@ -147,6 +155,8 @@ class Target:
     """Crowds; None where there are none."""
     has_mask: Tensor | None = None
     """bool (N,); None where all have. The box mask of an instance without one means nothing."""
+    unlabelled: Tensor | None = None
+    """int64 (U,) labels of categories that are not labelled on this image; None where all are."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -167,8 +177,8 @@ class Target:
     def with_each(self, copied: Callable[[Tensor], Tensor]) -> Target:
         """Return a target whose tensors are the results of a function of these."""
         ignored = None if self.ignored is None else self.ignored.with_each(copied)
-        has_mask = None if self.has_mask is None else copied(self.has_mask)
-        return Target(copied(self.boxes), copied(self.labels), copied(self.box_masks), ignored, has_mask)
+        has_mask, unlabelled = (None if t is None else copied(t) for t in (self.has_mask, self.unlabelled))
+        return Target(copied(self.boxes), copied(self.labels), copied(self.box_masks), ignored, has_mask, unlabelled)
 
 
 @dataclass(slots=True)

@@ -48,7 +48,7 @@ class InstanceDataset(Dataset[Sample]):
         random = np.random.default_rng(state) if self.training else None
         donor = partial(self._another, index)
         image, boxes, labels, box_masks = self.augmentation(*self._read(index), random, donor)
-        target = _target(boxes, labels, box_masks)
+        target = _target(boxes, labels, box_masks, self.index.unlabelled(index))
         truth = self.index.ground_truth(index, with_instances=not self.training)
         return Sample(torch.from_numpy(image).permute(2, 0, 1), target, truth)
 
@@ -71,15 +71,20 @@ class InstanceDataset(Dataset[Sample]):
         return np.flatnonzero(self.index.instances_per_image()[self.index.rows])
 
 
-def _target(boxes: NDArray[np.float32], labels: NDArray[np.int64], box_masks: NDArray[np.uint8]) -> Target:
+def _target(
+    boxes: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    box_masks: NDArray[np.uint8],
+    unlabelled: Sequence[int] = (),
+) -> Target:
     """Return instances as a target, those of label 0 as its ignored regions."""
     kept, ignored = labels != 0, None
     if not kept.all():
         ignored = IgnoredRegions(torch.from_numpy(boxes[~kept]), torch.from_numpy(box_masks[~kept]))
         boxes, labels, box_masks = boxes[kept], labels[kept], box_masks[kept]
     has_mask = None if (labels > 0).all() else torch.from_numpy(labels > 0)
-    labels = np.abs(labels)
-    return Target(torch.from_numpy(boxes), torch.from_numpy(labels), torch.from_numpy(box_masks), ignored, has_mask)
+    tensors = torch.from_numpy(boxes), torch.from_numpy(np.abs(labels)), torch.from_numpy(box_masks)
+    return Target(*tensors, ignored, has_mask, torch.tensor(unlabelled) if unlabelled else None)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -100,9 +105,13 @@ def _in_common_storage(targets: list[Target]) -> list[Target]:
     joined = (_joined([getattr(one, name) for one in regions]) for name in ("boxes", "box_masks") if regions)
     ignored = iter([IgnoredRegions(*tensors) for tensors in zip(*joined, strict=True)])
     kept = [target.ignored and next(ignored) for target in targets]
-    flags = iter(_joined([target.has_mask for target in targets if target.has_mask is not None]))
-    has_mask = [None if target.has_mask is None else next(flags) for target in targets]
-    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, kept, has_mask, strict=True)]
+    seldom = [_joined_where_there([getattr(target, name) for target in targets]) for name in ("has_mask", "unlabelled")]
+    return [Target(*tensors) for tensors in zip(boxes, labels, box_masks, kept, *seldom, strict=True)]
+
+
+def _joined_where_there(tensors: list[Tensor | None]) -> list[Tensor | None]:
+    there = iter(_joined([tensor for tensor in tensors if tensor is not None]))
+    return [None if tensor is None else next(there) for tensor in tensors]
 
 
 def _joined(tensors: list[Tensor]) -> tuple[Tensor, ...]:

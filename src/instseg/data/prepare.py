@@ -26,7 +26,7 @@ from instseg.data.index.layout import INDEX_VERSION
 from instseg.data.label_digests import label_digests
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
-from instseg.data.reading.readers import LabelReader, identity_of
+from instseg.data.reading.readers import LabelReader, identity_of, labelled_categories
 from instseg.data.splits.selection import Selection
 from instseg.data.step_results import Request
 
@@ -58,7 +58,8 @@ def prepare_dataset(
     """
     indices = cache_dir.absolute() / "index"
     mark_as_cache(indices)  # first: it may lie below the labels' root
-    request = Request(reader, list(reader.label_files()), selection, exif, rules, tuple(corrected))
+    files, labelled = list(reader.label_files()), labelled_categories(reader)
+    request = Request(reader, files, selection, exif, rules, tuple(corrected), labelled)
     stem = f"{name}-{_key(request, indices)}"
     found = find_prepared(indices, stem)
     if found is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from instseg.core.categories import Categories
@@ -25,6 +25,8 @@ class Request:
     exif: str  # the frame in which the labels were drawn, see ``decide_frames``
     rules: LabelRules
     corrected: tuple[LabelReader, ...] = ()  # of corrected predictions, which join train
+    labelled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a source -> the only categories that it has labelled completely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class SplitLabels:
     notes: list[str]
     findings: Mapping[str, Findings]
     headers: Headers  # those that have been read
+    unlabelled: Mapping[str, tuple[int, ...]]  # name of a source -> labels of the categories it has not labelled
 
 
 @dataclass(frozen=True, slots=True)

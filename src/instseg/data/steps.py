@@ -16,7 +16,7 @@ from instseg.data.reading.findings import Findings
 from instseg.data.reading.frames import decide_frames
 from instseg.data.reading.labels import Labels
 from instseg.data.reading.unlabelled import note_unlabelled
-from instseg.data.splits.categories import joined_categories
+from instseg.data.splits.categories import joined_categories, unlabelled_by
 from instseg.data.splits.divide import divide, split_lists
 from instseg.data.splits.select import limit_images, rename_added, rename_categories, select_categories
 from instseg.data.splits.selection import Selection
@@ -61,7 +61,9 @@ def split(selected: SelectedLabels) -> SplitLabels:
     given = {**selected.labels, **({"corrected": selected.corrected} if selected.corrected else {})}
     listed = given if selection.splits_file else divided  # a splits file may leave images out of all splits
     lists = split_lists(given, [*listed.values(), *division.left_out], parts)
-    return SplitLabels(request, parts, categories, lists, division.notes, selected.findings, division.headers)
+    unlabelled = unlabelled_by(request.labelled, [part.coco for part in given.values()], categories, selection)
+    notes, headers = division.notes, division.headers
+    return SplitLabels(request, parts, categories, lists, notes, selected.findings, headers, unlabelled)
 
 
 def index(divided: SplitLabels, folder: Path) -> IndexedLabels:
@@ -76,8 +78,8 @@ def index(divided: SplitLabels, folder: Path) -> IndexedLabels:
     is_upright = decide_frames([image for some in images.values() for image in some], divided.request.exif)
     for name, part in parts.items():
         coco, root = part.coco, part.image_root
-        found, rules = divided.findings[name], divided.request.rules
-        write_index(coco, images[name], root, divided.categories, folder / name, is_upright, found, rules)
+        found, rules, where = divided.findings[name], divided.request.rules, folder / name
+        write_index(coco, images[name], root, divided.categories, where, is_upright, found, rules, divided.unlabelled)
         write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
         check_not_empty(folder / name, root, divided.findings)
     return IndexedLabels(tuple(parts), divided.split_lists, divided.notes, divided.findings)

@@ -55,7 +55,8 @@ def compare_ap(
         images = _unpadded(batch)
         for network, metric in zip(networks, metrics, strict=True):
             predictions = network.predict(images, batch.image_ids, batch.original_sizes)
-            metric.update([nms(one) for one in predictions], batch.ground_truth)
+            judged = [truth.judged(nms(one)) for one, truth in zip(predictions, batch.ground_truth, strict=True)]
+            metric.update(judged, batch.ground_truth)
     tables = [metric.compute() for metric in metrics]
     difference = _difference(metrics[0].measured, metrics[1].measured, reference.categories) if with_interval else None
     return ApComparison(tables[0]["segm_map"], tables[1]["segm_map"], int(tables[0]["num_images"]), difference)

@@ -6,9 +6,12 @@ in ``mask_rcnn_options.LOSSES``.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+BACKGROUND = 0
+"""Label of RoIs without an instance."""
 SMOOTH_L1_BETA = 1 / 9
 """Difference of a box delta up to which its loss is quadratic, as in torchvision."""
 
@@ -30,7 +33,12 @@ def proposal_losses(objectness: Tensor, labels: Tensor, deltas: Tensor, target_d
 
 
 def box_losses(
-    class_logits: Tensor, labels: Tensor, deltas: Tensor, target_deltas: Tensor, positive: Tensor
+    class_logits: Tensor,
+    labels: Tensor,
+    deltas: Tensor,
+    target_deltas: Tensor,
+    positive: Tensor,
+    unlabelled: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the two terms of equation 1 of Girshick (2015), equal to torchvision's ``fastrcnn_loss``.
 
@@ -42,13 +50,38 @@ def box_losses(
         deltas: (S, num_classes * 4).
         target_deltas: (S, 4) from the RoIs to the boxes of their instances.
         positive: int64 (P,) rows that are not background.
+        unlabelled: bool (S, num_classes) the categories that are not labelled on the image of a RoI; None for none.
 
     Returns:
         Loss of the classes and of the boxes.
     """
+    if unlabelled is not None:
+        class_logits = with_background_of_unlabelled(class_logits, labels, unlabelled)
     deltas_of_label = deltas.view(len(labels), -1, 4)[positive, labels[positive]]
     summed = F.smooth_l1_loss(deltas_of_label, target_deltas[positive], beta=SMOOTH_L1_BETA, reduction="sum")
     return F.cross_entropy(class_logits, labels), summed / len(labels)
+
+
+def with_background_of_unlabelled(class_logits: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:
+    """Return logits in which the background of an image stands for its unlabelled categories, too.
+
+    A RoI without an instance may show one that nobody has labelled: its likelihood is that of the background or any of
+    the unlabelled categories, the sum of their probabilities (marginal loss: Shi et al., 2021, Medical Image Analysis
+    70; the same for detection: Cermelli et al., 2022, arXiv:2204.08766). A RoI on an instance is of its category and
+    of no other, whatever is labelled there.
+
+    Args:
+        class_logits: (S, num_classes).
+        labels: int64 (S,) 0 is background.
+        unlabelled: bool (S, num_classes).
+
+    Returns:
+        (S, num_classes); the same numbers where nothing is unlabelled.
+    """
+    joins = unlabelled & (labels == BACKGROUND)[:, None]
+    is_background = torch.arange(class_logits.shape[1], device=joins.device) == BACKGROUND
+    background = class_logits.masked_fill(~(joins | is_background), -torch.inf).logsumexp(1, keepdim=True)
+    return torch.cat([background, class_logits.masked_fill(joins, -torch.inf)[:, 1:]], 1)
 
 
 def mask_loss(mask_logits: Tensor, mask_targets: Tensor) -> Tensor:

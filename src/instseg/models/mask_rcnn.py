@@ -156,9 +156,8 @@ def _as_dict(target: Target) -> dict[str, Tensor]:
     values = {"boxes": target.boxes, "labels": target.labels, "box_masks": target.box_masks}
     if target.ignored is not None:
         values |= {"ignored_boxes": target.ignored.boxes, "ignored_masks": target.ignored.box_masks}
-    if target.has_mask is not None:
-        values["has_mask"] = target.has_mask
-    return values
+    seldom = {"has_mask": target.has_mask, "unlabelled": target.unlabelled}
+    return values | {name: tensor for name, tensor in seldom.items() if tensor is not None}
 
 
 def check_options(options: Options, load: bool) -> None:

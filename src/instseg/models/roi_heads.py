@@ -46,6 +46,22 @@ class SampledRois:
             for rows, instances, target in zip(self.positive, self.instances, targets, strict=True)
         ]
 
+    def unlabelled(self, targets: list[dict[str, Tensor]], num_classes: int) -> Tensor | None:
+        """Return which categories are not labelled on the image of each RoI, bool (sum S_i, num_classes), or None.
+
+        Args:
+            targets: per image unlabelled int64 (U,) where some categories are not.
+            num_classes: with the background.
+        """
+        if not any("unlabelled" in target for target in targets):
+            return None
+        of_images = []
+        for rois, target in zip(self.rois, targets, strict=True):
+            row = torch.zeros(num_classes, dtype=torch.bool, device=rois.device)
+            row = row.index_fill(0, target["unlabelled"], True) if "unlabelled" in target else row
+            of_images.append(row.expand(len(rois), -1))
+        return torch.cat(of_images)
+
 
 class RoIHeads(TorchvisionRoIHeads):
     """torchvision's RoIHeads with box masks as targets; losses if targets are given, detections in evaluation."""
@@ -175,12 +191,17 @@ class RoIHeads(TorchvisionRoIHeads):
             sampled: the RoIs.
             class_logits: (sum S_i, num_classes).
             deltas: (sum S_i, num_classes * 4).
-            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M), and has_mask bool
-                (N,) where some have none.
+            targets: per image boxes (N, 4) xyxy, labels int64 (N,) and box_masks uint8 (N, M, M), and where there are
+                any, has_mask bool (N,) of instances without, and unlabelled int64 (U,) of categories.
         """
         positive = offset_indices(sampled.positive, [len(rois) for rois in sampled.rois])
         loss_classifier, loss_box = box_losses(
-            class_logits, torch.cat(sampled.labels), deltas, torch.cat(sampled.target_deltas), positive
+            class_logits,
+            torch.cat(sampled.labels),
+            deltas,
+            torch.cat(sampled.target_deltas),
+            positive,
+            sampled.unlabelled(targets, class_logits.shape[1]),
         )
         with_masks = sampled.rows_with_masks(targets)
         rois, labels_of_images, matched = (

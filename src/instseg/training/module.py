@@ -117,7 +117,8 @@ class InstanceSegmentationModule(pl.LightningModule):
         return self._evaluate(batch)
 
     def _evaluate(self, batch: Batch) -> dict[str, list[Prediction]]:
-        losses, predictions = self.model.losses_and_predictions(batch)
+        losses, found = self.model.losses_and_predictions(batch)
+        predictions = [truth.judged(one) for one, truth in zip(found, batch.ground_truth, strict=True)]
         self.mean_losses.update(losses, len(batch))
         self.metrics.update(predictions, batch.ground_truth)
         return {"predictions": predictions}

@@ -14,10 +14,12 @@ from mask_pictures import write_mask
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
+from instseg.data.dataset import InstanceDataset
 from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
 from instseg.data.formats.multi import MultiReader
 from instseg.data.prepared import PreparedDataset
 from instseg.data.sources import folder
+from instseg.data.transforms.augmentation import Augmentation
 
 
 def write_labelme(root: Path, *names: str, label: str = "car") -> Path:
@@ -147,6 +149,46 @@ def test_a_split_of_one_source_knows_the_categories_of_the_others(tmp_path, opti
     dataset = read_sources(tmp_path, {"one": {"root": "split"}, "two": {"root": "loose"}}, **options)
     assert set(dataset.categories.names) == {"car", "dog"}
     assert all(index.categories == dataset.categories for index in dataset.indices.values())
+
+
+def partial_sources(root: Path, labels: list[str]) -> dict[str, dict[str, object]]:
+    """Photos with a car each, and a folder with a truck each of which only some categories are labelled."""
+    write_labelme(root / "a", *(f"{i}" for i in range(6)))
+    write_yolo(root / "b", *(f"b{i}" for i in range(6)), label="truck")
+    return {"a": {"root": "a"}, "b": {"root": "b", "labels": labels}}
+
+
+def test_what_a_source_has_not_labelled_completely_is_known_for_each_of_its_images(tmp_path):
+    dataset = read_sources(tmp_path, partial_sources(tmp_path, ["truck"]))
+    assert dataset.categories.names == ("car", "truck")
+    for index in dataset.indices.values():
+        for i in range(len(index)):
+            unlabelled = (1,) if index.path(i).suffix == ".jpg" else ()
+            assert index.unlabelled(i) == index.ground_truth(i).unlabelled == unlabelled
+    sample = InstanceDataset(dataset.indices["train"], Augmentation(32, 32), True, 0)[0]
+    expected = dataset.indices["train"].unlabelled(0)
+    assert expected == (() if sample.target.unlabelled is None else tuple(sample.target.unlabelled.tolist()))
+
+
+def test_instances_of_a_category_that_a_source_labels_in_part_teach_and_are_not_measured(tmp_path):
+    index = read_sources(tmp_path, partial_sources(tmp_path, ["car"])).indices["train"]
+    (i,) = [i for i in range(len(index)) if index.path(i).suffix == ".jpg"][:1]
+    assert index.instances(i).labels.tolist() == [2]
+    assert index.ground_truth(i).iscrowd.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "unlabelled"), [(["vehicle"], ()), (["car", "truck"], ()), (["truck"], (1,)), ([], (1,))]
+)
+def test_a_category_made_of_several_is_labelled_where_it_is_named_or_all_of_them_are(tmp_path, labels, unlabelled):
+    rename = {"car": "vehicle", "truck": "vehicle"}
+    index = read_sources(tmp_path, partial_sources(tmp_path, labels), rename=rename).indices["train"]
+    assert {index.unlabelled(i) for i in range(len(index)) if index.path(i).suffix == ".jpg"} == {unlabelled}
+
+
+def test_a_declared_category_that_does_not_exist_is_answered_with_a_near_one(tmp_path):
+    with pytest.raises(InstsegError, match=r"dataset\.sources\.b\.labels: the labels have no category 'truk'.*truck"):
+        read_sources(tmp_path, partial_sources(tmp_path, ["truk"]))
 
 
 def test_each_source_has_its_own_exif_frame(tmp_path):

@@ -19,7 +19,7 @@ from instseg.data.reading.repeated import one_source_each
 from instseg.data.splits.merge import merge_labels, named_source, same_categories
 from instseg.data.splits.select import rename_categories
 
-HINTS = {"rename": Mapping[str, str] | None, "drop": tuple[str, ...] | None}
+HINTS = {"rename": Mapping[str, str] | None, "drop": tuple[str, ...] | None, "labels": tuple[str, ...] | None}
 OWN_KEYS = ("root", "format", *HINTS)
 
 
@@ -32,14 +32,16 @@ class Source:
     format: str
     rename: Mapping[str, str] | None
     drop: tuple[str, ...] | None
+    labels: tuple[str, ...] | None  # the only categories that it has labelled completely; None: all
     options: Mapping[str, object]  # of its format
 
 
 @dataclass(frozen=True, slots=True)
 class MultiReader:
-    """Reader of named sources, each ``{root, format: auto, rename: {}, drop: [], …options of its format}``.
+    """Reader of named sources, each ``{root, format: auto, rename: {}, drop: [], labels: [], …options of its format}``.
 
     Their roots start from ``root``. Categories are joined by name, after each source's own ``rename`` and ``drop``.
+    What is not among the ``labels`` of a source is no background on its images; without them it labels everything.
     """
 
     FORMAT: ClassVar[str] = "multi"
@@ -62,6 +64,10 @@ class MultiReader:
                 parts[split].append(Labels(named_source(coco, name), read[split].image_root))
         merged = one_source_each({split: merge_labels(labels) for split, labels in parts.items()}, findings)
         return same_categories(merged)
+
+    def labelled_categories(self) -> Mapping[str, tuple[str, ...]]:
+        """Return name of a source -> the only categories that it has labelled completely."""
+        return {name: source.labels for name, source in self._given().items() if source.labels is not None}
 
     def _reader(self, source: Source) -> LabelReader:
         root = given_path(f"sources.{source.name}.root", source.root, self.root)
@@ -89,5 +95,6 @@ def _typed_source(name: str, given: object) -> Source:
         source_format,
         cast("Mapping[str, str] | None", own["rename"]),
         cast("tuple[str, ...] | None", own["drop"]),
+        cast("tuple[str, ...] | None", own["labels"]),
         {key: value for key, value in given.items() if key not in OWN_KEYS},
     )

@@ -17,7 +17,7 @@ from instseg.core.text import list_names, plural
 from instseg.core.types import CocoAnnotation, CocoDict, ImageSize
 from instseg.data.index.columns import Index
 from instseg.data.index.shapes import FractionsError, read_shape
-from instseg.data.index.writer import IndexWriter
+from instseg.data.index.writer import NOTHING_UNLABELLED, IndexWriter
 from instseg.data.reading.coco_text import whole
 from instseg.data.reading.findings import Findings, reasons
 from instseg.data.reading.frames import ListedImage, labelled_frame
@@ -36,6 +36,7 @@ def write_index(
     is_upright: Callable[[ListedImage], bool],
     findings: Findings,
     rules: LabelRules = COCO_RULES,
+    unlabelled: Mapping[str, tuple[int, ...]] = NOTHING_UNLABELLED,
 ) -> None:
     """Write the index of one split.
 
@@ -48,6 +49,7 @@ def write_index(
         is_upright: see ``decide_frames``.
         findings: where unusable and repaired labels are noted.
         rules: options of how shapes are read.
+        unlabelled: name of a source -> labels of the categories that it has not labelled completely.
     """
     counts = plural(len(coco["images"]), "image"), plural(len(coco["annotations"]), "annotation")
     log.info("indexing %s: %s, %s", folder.name, *counts)
@@ -56,7 +58,7 @@ def write_index(
     for annotation in coco["annotations"]:
         if annotation["category_id"] in id_to_label:
             annotations[annotation["image_id"]].append(annotation)
-    with IndexWriter(folder, image_root, categories, rules.value_range) as writer:
+    with IndexWriter(folder, image_root, categories, rules.value_range, unlabelled) as writer:
         for image in images:
             frame = labelled_frame(image, is_upright, findings)
             if frame is None:
@@ -64,7 +66,7 @@ def write_index(
             image_size, upright = frame
             _note_exif(image, upright, findings)
             note_kind(image, findings, rules.value_range)
-            writer.add_image(image.entry["id"], image.entry["file_name"], image_size, upright)
+            writer.add_image(image.entry["id"], image.entry["file_name"], image_size, upright, image.source)
             for annotation in annotations[image.entry["id"]]:
                 name = f"annotation {annotation['id']} of {image.entry['file_name']}"
                 label = id_to_label[annotation["category_id"]]

@@ -7,6 +7,7 @@ flat arrays are mapped once and shared by all workers and ranks. Columns, I imag
 ``image_ids``           (I,) int64               as in the json
 ``image_sizes``         (I, 2) int32             height, width in the frame of the labels
 ``rotate``              (I,) bool                whether the labels were drawn on the EXIF-rotated image
+``sources``             (I,) int32               place in ``sources`` of ``meta.json``, where the labels are from
 ``file_names``          bytes + offsets (I + 1)  relative to ``image_root``, UTF-8
 ``instance_offsets``    (I + 1,) int64           instances of image i are ``offsets[i] : offsets[i + 1]``
 ``annotation_ids``      (N,) int64               as in the json
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories
 from instseg.core.masks import polygons_to_rle
 from instseg.core.types import GroundTruth, Image, ImageSize, Instances, Polygon, Rle
-from instseg.data.index.layout import COLUMNS, open_column, read_meta
+from instseg.data.index.layout import COLUMNS, LabelSource, open_column, read_meta
 from instseg.data.reading.images import read_image
 
 
@@ -61,6 +62,7 @@ class Index:
         self.image_root = Path(meta.image_root)
         self.categories = Categories(meta.categories)
         self.value_range = meta.value_range
+        self.sources: tuple[LabelSource, ...] = meta.sources
         self._columns: dict[str, NDArray[Any]] = {name: open_column(folder, name) for name in COLUMNS}
         self.rows = np.arange(len(self._columns["image_ids"])) if rows is None else rows
 
@@ -147,6 +149,10 @@ class Index:
         """Tell whether the labels of an image were drawn on the EXIF-rotated one."""
         return bool(self._columns["rotate"][self.rows[index]])
 
+    def unlabelled(self, index: int) -> tuple[int, ...]:
+        """Return the labels of the categories that the source of an image has not labelled completely."""
+        return self.sources[int(self._columns["sources"][self.rows[index]])].unlabelled
+
     def file_name(self, index: int) -> str:
         """Return the file name of an image, relative to ``image_root``."""
         return self._bytes("file_names", self.rows[index]).decode("utf-8", "surrogateescape")
@@ -180,6 +186,8 @@ class Index:
     def ground_truth(self, index: int, with_instances: bool = True) -> GroundTruth:
         """Return everything a person drew on one image, crowds included, as RLE in the original frame.
 
+        Instances of a category that is not labelled completely there count as crowds: they are no miss, either.
+
         Args:
             index: of the image.
             with_instances: leave it empty otherwise.
@@ -187,16 +195,18 @@ class Index:
         rows = list(self._instance_rows(index)) if with_instances else []
         size = self.image_size(index)
         rles = [self.rle(row, index) for row in rows]
-        is_box_only = ~self._columns["has_mask"][rows]
+        is_box_only, unlabelled = ~self._columns["has_mask"][rows], self.unlabelled(index)
+        is_partial = np.isin(self._columns["labels"][rows], unlabelled)
         return GroundTruth(
             image_id=self.image_id(index),
             image_size=size,
             boxes=np.array(self._columns["boxes"][rows], dtype=np.float64).reshape(-1, 4),
             labels=self._columns["labels"][rows].astype(np.int64),
             areas=np.array(self._columns["areas"][rows], dtype=np.float64),
-            iscrowd=self._columns["iscrowd"][rows] | is_box_only,
+            iscrowd=self._columns["iscrowd"][rows] | is_box_only | is_partial,
             rles=rles,
-            is_box_only=is_box_only if is_box_only.any() else None,
+            is_box_only=is_box_only & ~is_partial if is_box_only.any() else None,
+            unlabelled=unlabelled,
         )
 
     def _instance_rows(self, index: int) -> Iterable[int]:

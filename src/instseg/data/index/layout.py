@@ -14,7 +14,7 @@ from instseg.core.types import ValueRange
 
 META = "meta.json"
 REMEDY = "the dataset is indexed again"
-INDEX_VERSION = 9
+INDEX_VERSION = 10
 """Raise it whenever the same labels give another index."""
 
 
@@ -43,6 +43,7 @@ COLUMNS = {
     "image_ids": Column(np.int64),
     "image_sizes": Column(np.int32, (2,)),
     "rotate": Column(np.bool_),
+    "sources": Column(np.int32),
     "instance_offsets": Column(np.int64),
     "annotation_ids": Column(np.int64),
     "labels": Column(np.int32),
@@ -58,7 +59,7 @@ COLUMNS = {
     "rle_counts": Column(np.uint8),
     "rle_counts_offsets": Column(np.int64),
 }
-PER_IMAGE = ("image_sizes", "rotate")
+PER_IMAGE = ("image_sizes", "rotate", "sources")
 PER_INSTANCE = ("annotation_ids", "iscrowd", "has_mask", "areas", "boxes")
 OFFSETS = {
     "instance_offsets": ("image_ids", "labels"),
@@ -70,6 +71,13 @@ OFFSETS = {
 """Column of offsets -> the column it has a row for each of, and one more, and the column that it divides."""
 
 
+class LabelSource(Record, frozen=True, kw_only=True):
+    """Set of labels, one of several, that some images came with."""
+
+    name: str  # empty where there are no several
+    unlabelled: tuple[int, ...] = ()  # labels of the categories that it has not labelled, or not completely
+
+
 class IndexMeta(Record, frozen=True, kw_only=True):
     """The content of ``meta.json``: everything of an index that is no column."""
 
@@ -77,6 +85,7 @@ class IndexMeta(Record, frozen=True, kw_only=True):
     categories: tuple[str, ...]
     num_rows: dict[str, int]
     value_range: ValueRange | None = None
+    sources: tuple[LabelSource, ...] = ()
 
 
 def read_meta(folder: Path) -> IndexMeta:
@@ -116,7 +125,11 @@ def check_index(folder: Path) -> None:
             _check_same(folder / META, f"num_rows.{name}", meta.num_rows[other], meta.num_rows[name])
     for name, (rows, divided) in OFFSETS.items():
         _check_offsets(folder, name, meta.num_rows, rows, divided)
-    _check_labels(folder, len(meta.categories))
+    _check_numbers(folder / "labels.npy", 1, len(meta.categories))
+    _check_numbers(folder / "sources.npy", 0, len(meta.sources) - 1)
+    for source in meta.sources:
+        known = [label for label in source.unlabelled if 1 <= label <= len(meta.categories)]
+        _check_same(folder / META, "sources.unlabelled", known, [*source.unlabelled])
 
 
 def _check_same(path: Path, field: str, expected: object, found: object) -> None:
@@ -147,7 +160,7 @@ def _check_offsets(folder: Path, name: str, num_rows: dict[str, int], rows: str 
         raise RecordError(f"{folder / name}.npy: expected numbers that rise from 0 to {end}, found others; {REMEDY}")
 
 
-def _check_labels(folder: Path, num_categories: int) -> None:
-    labels = open_column(folder, "labels").astype(np.int64, copy=False)
-    if len(labels) and not 1 <= labels.min() <= labels.max() <= num_categories:
-        raise RecordError(f"{folder}/labels.npy: expected 1 to {num_categories}, found others; {REMEDY}")
+def _check_numbers(path: Path, lowest: int, highest: int) -> None:
+    numbers = open_column(path.parent, path.stem).astype(np.int64, copy=False)
+    if len(numbers) and not lowest <= numbers.min() <= numbers.max() <= highest:
+        raise RecordError(f"{path}: expected {lowest} to {highest}, found others; {REMEDY}")

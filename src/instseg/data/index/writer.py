@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from instseg.core.categories import Categories
 from instseg.core.records import write_record
 from instseg.core.types import ImageSize, Polygon, Rle, ValueRange
-from instseg.data.index.layout import BYTE_COLUMNS, COLUMNS, META, Column, IndexMeta
+from instseg.data.index.layout import BYTE_COLUMNS, COLUMNS, META, Column, IndexMeta, LabelSource
 
 ROWS_IN_MEMORY = 10_000
+NOTHING_UNLABELLED: Mapping[str, tuple[int, ...]] = {}
 
 
 class IndexWriter:
@@ -25,7 +27,12 @@ class IndexWriter:
     """
 
     def __init__(
-        self, folder: Path, image_root: Path, categories: Categories, value_range: ValueRange | None = None
+        self,
+        folder: Path,
+        image_root: Path,
+        categories: Categories,
+        value_range: ValueRange | None = None,
+        unlabelled: Mapping[str, tuple[int, ...]] = NOTHING_UNLABELLED,
     ) -> None:
         """Make the folder and its files.
 
@@ -34,18 +41,20 @@ class IndexWriter:
             image_root: the folder that file names start from.
             categories: of the labels.
             value_range: see ``read_image``.
+            unlabelled: name of a source -> labels of the categories that it has not labelled completely.
         """
         folder.mkdir(parents=True)
         self.folder = folder
         self.image_root, self.categories, self.value_range = image_root, categories, value_range
         self.files = {name: _ColumnFile(folder / f"{name}.npy", column) for name, column in COLUMNS.items()}
         self.rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.unlabelled, self.sources = unlabelled, dict[str, int]()  # name of a source -> its place
         self.num_instances, self.num_parts, self.num_points = 0, 0, 0
         self.num_bytes = dict.fromkeys(BYTE_COLUMNS, 0)
         for name in ("part_offsets", "point_offsets", *(f"{name}_offsets" for name in BYTE_COLUMNS)):
             self.rows[name].append(0)
 
-    def add_image(self, image_id: int, file_name: str, image_size: ImageSize, rotate: bool) -> None:
+    def add_image(self, image_id: int, file_name: str, image_size: ImageSize, rotate: bool, source: str = "") -> None:
         """Add an image.
 
         Args:
@@ -53,10 +62,12 @@ class IndexWriter:
             file_name: posix path from the image root.
             image_size: (height, width) px in the frame of the labels.
             rotate: whether that frame is turned by the EXIF orientation.
+            source: name of the set of labels that it came with, where there are several.
         """
         self.rows["image_ids"].append(image_id)
         self.rows["image_sizes"].append(image_size)
         self.rows["rotate"].append(rotate)
+        self.rows["sources"].append(self.sources.setdefault(source, len(self.sources)))
         self.rows["instance_offsets"].append(self.num_instances)
         self._add_bytes("file_names", file_name.encode("utf-8", "surrogateescape"))
         self._write_many()
@@ -128,6 +139,7 @@ class IndexWriter:
                 categories=self.categories.names,
                 num_rows=num_rows,
                 value_range=self.value_range,
+                sources=tuple(LabelSource(name=n, unlabelled=self.unlabelled.get(n, ())) for n in self.sources),
             )
             write_record(self.folder / META, meta)
         for file in self.files.values():

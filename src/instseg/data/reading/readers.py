@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, get_type_hints
+from typing import ClassVar, Protocol, get_type_hints, runtime_checkable
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.findings import Findings
@@ -48,6 +48,20 @@ class LabelReader(Protocol):
             findings: split -> where to add what is left out or repaired; it exists for every split (a defaultdict).
         """
         ...
+
+
+@runtime_checkable
+class ReadsSources(Protocol):
+    """A reader of several sources, which may have labelled some categories alone."""
+
+    def labelled_categories(self) -> Mapping[str, tuple[str, ...]]:
+        """Return name of a source -> the categories that it has labelled completely; sources of all are not there."""
+        ...
+
+
+def labelled_categories(reader: LabelReader) -> Mapping[str, tuple[str, ...]]:
+    """Return name of a source -> the only categories that it has labelled completely, for readers of several."""
+    return reader.labelled_categories() if isinstance(reader, ReadsSources) else {}
 
 
 def make_reader(

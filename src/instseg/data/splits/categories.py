@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoCategory, CocoDict
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels
+from instseg.data.splits.select import check_known
+from instseg.data.splits.selection import Selection
 
 
 def joined_categories(
@@ -37,6 +39,40 @@ def joined_categories(
             findings[split].add("category_unlisted", f"{name} ({split} does not list it)")
         joined[split] = Labels(_with_names(part.coco, missing), part.image_root) if missing else part
     return joined, chosen
+
+
+def unlabelled_by(
+    labelled: Mapping[str, tuple[str, ...]],
+    cocos: Iterable[CocoDict],
+    categories: Categories,
+    selection: Selection,
+) -> dict[str, tuple[int, ...]]:
+    """Return name of a source -> labels of the categories that it has not labelled completely.
+
+    A category that others were renamed to is labelled where it is named itself, or all of these are.
+
+    Args:
+        labelled: name of a source -> categories that it has labelled completely, by their old or new names.
+        cocos: all labels, renamed.
+        categories: the chosen ones.
+        selection: with the new names.
+
+    Raises:
+        InstsegError: there is no such category.
+    """
+    rename = selection.rename or {}
+    known = {category["name"] for coco in cocos for category in coco["categories"]}
+    for source, names in labelled.items():
+        check_known(names, [*known, *rename, *(selection.drop or ())], f"dataset.sources.{source}.labels")
+    old = {name: {before for before, after in rename.items() if after == name} for name in categories.names}
+    return {
+        source: tuple(
+            label
+            for label, name in enumerate(categories.names, start=1)
+            if name not in names and not (old[name] and old[name] <= set(names))
+        )
+        for source, names in labelled.items()
+    }
 
 
 def _with_names(coco: CocoDict, missing: list[str]) -> CocoDict:

@@ -93,8 +93,8 @@ def rename_categories(
         InstsegError: no split has a category of that name.
     """
     has = list(dict.fromkeys(category["name"] for coco in splits.values() for category in coco["categories"]))
-    _check_known(rename or (), has, "dataset.rename")
-    _check_known(drop or (), has, "dataset.drop")
+    check_known(rename or (), has, "dataset.rename")
+    check_known(drop or (), has, "dataset.drop")
     new_names = {name: (rename or {}).get(name, name) for name in has if name not in (drop or ())}
     return {split: _renamed(coco, new_names) for split, coco in splits.items()}
 
@@ -134,7 +134,17 @@ def _renamed(coco: CocoDict, new_names: Mapping[str, str]) -> CocoDict:
     return {**coco, "categories": list(categories.values()), "annotations": annotations}
 
 
-def _check_known(names: Iterable[str], has: list[str], key: str) -> None:
+def check_known(names: Iterable[str], has: list[str], key: str) -> None:
+    """Require that categories exist.
+
+    Args:
+        names: of the categories.
+        has: those that there are.
+        key: of the option, for the message.
+
+    Raises:
+        InstsegError: one does not.
+    """
     for name in names:
         if name not in has:
             meant = did_you_mean([repr(close) for close in similar_names(name, has)])
