@@ -33,6 +33,7 @@ def open_file(path: Path, device: str, precision: str) -> Opened:
         raise InstsegError(f"precision={precision}: onnxruntime computes {path.name} as it was exported; leave it out")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait sleep, as PyTorch's do
     provider = _provider(device)
     try:
         session = onnxruntime.InferenceSession(path, options, providers=list(dict.fromkeys([provider, CPU])))
