@@ -20,7 +20,7 @@ from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
-from instseg.app.instantiate import build
+from instseg.app.instantiate import build, build_call
 from instseg.app.read_config import read_config
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
@@ -165,6 +165,7 @@ def test_several_loggers_are_built_at_once(tmp_path):
         (["model.backbone=resnet51"], "resnet51"),
         (["model.rpn.tpyo=1"], "tpyo"),
         (["optimizer.lr_scaling=cubic"], "lr_scaling=cubic"),
+        (["optimizer.betas=[2,3]"], "optimizer: build_adamw refuses its options: Invalid beta parameter at index 0: 2"),
     ],
 )
 def test_a_part_that_cannot_be_built_stops_before_any_data_is_touched(changes, message, tmp_path):
@@ -178,6 +179,11 @@ def test_a_schedule_that_cannot_be_built_stops_as_early(tmp_path):
     )
     with pytest.raises(InstsegError, match="s of the run"):
         check_parts(read_config(config, RunConfig))
+
+
+def test_code_of_the_users_own_keeps_its_error():
+    with pytest.raises(ValueError, match="invalid literal"):
+        build_call({"_target_": "builtins.int", "_partial_": True}, "optimizer")("abc")
 
 
 def test_the_learning_rate_of_an_experiment_does_not_outlive_its_optimizer(tmp_path):

@@ -44,6 +44,7 @@ def test_a_root_is_written_as_a_path_whatever_its_name(tmp_path):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["."], "expected a new or an empty folder"),
     (["new", "root=nowhere"], "root=nowhere: no such folder"),
+    (["mine.txt/new"], "mine.txt/new: the project cannot be written there: Not a directory"),
 ])  # fmt: skip
 def test_a_folder_with_files_and_a_root_that_is_not_there_are_refused(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -50,11 +50,18 @@ def test_names_and_folders_are_printed_as_they_are(tmp_path, capsys):
 
 def test_printed_commands_can_be_pasted_into_a_shell(tmp_path, capsys):
     folder = run_folder(tmp_path, "best.ckpt")
+    (folder / "events.out.tfevents.1").touch()
     print_summary({}, data_of(), folder, "fit")
     lines = capsys.readouterr().out.splitlines()
     predict, look = (shlex.split(line) for line in lines if line.startswith(("predict:", "look:")))
     assert f"checkpoint={folder}" in predict
     assert look[-1] == str(folder.parents[1])
+
+
+def test_tensorboard_is_not_advised_where_nothing_was_logged_for_it(tmp_path, capsys):
+    print_summary({}, data_of(), run_folder(tmp_path, "best.ckpt"), "fit")
+    printed = capsys.readouterr().out
+    assert "predict:" in printed and "tensorboard --logdir" not in printed
 
 
 def test_the_last_checkpoint_is_named_where_there_is_no_best(tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.app import meant_settings, suggestions
 from instseg.app.check_config import checked_run_config
+from instseg.app.check_places import READ_ONE_FILE
 from instseg.app.command import run_command
 from instseg.app.compose import compose
 from instseg.core.errors import InstsegError
+from instseg.data.formats.auto import FORMATS
+from instseg.data.reading.findings import Findings
 
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
 
@@ -70,14 +74,31 @@ OF_TRAIN = {
     "stage=test": "stage=test needs checkpoint=: a .ckpt, a run folder, or latest",
     "stage=test checkpoint=nowhere": "checkpoint=nowhere: no such file or run folder",
     "stage=train": "stage=train: expected one of fit, validate, test",
-    "resume=nowhere": "nowhere has neither checkpoints/last.ckpt nor previous.ckpt to resume from",
+    "resume=nowhere": "resume=nowhere: no such run folder (looked for /",
+    "resume=latest": "resume=auto takes the newest run",
+    "reproduce=nowhere": "reproduce=nowhere: no such run folder (looked for /",
+    "reproduce=2024": "reproduce=2024: no such run folder (looked for /",
+    "dataset=labelme dataset.root=labels.json": "dataset.root: expected a folder, found a file",
+    "dataset=voc dataset.root=labels.json": "dataset.root: expected a folder, found a file",
+    "dataset=voc dataset.root=empty": "dataset.root: the folder is empty",
     "resume=auto outputs=empty": "resume=auto: no run to resume below",
+    "=5": "'=5': expected key=value, found no key",
+    "optimizer=null": "optimizer: expected a value or an option, found none",
+    "~seed": "seed: expected a value or an option, found none",
+    "~trainer": "callbacks.last.every_minutes: it refers to another key, which is not there: Interpolation key",
+    "model=5": "model=5: there is no such option. Options: ",
+    "dataset=2024": "dataset=2024: there is no such option. Options: ",
+    "optimizer.lr=1e-3,5e-3": "add -m to train with each of these values; a list as one value is optimizer.lr=[1",
+    "dataset.num_images=[12,6,6]": "expected single keys of it, such as key.part=value, or a mapping {part: value}",
+    "optimizer.betas={a:1}": "optimizer.betas={a:1}: expected a list [a,b]",
     "optimizer=adam": "optimizer=adam: there is no such option. Did you mean adamw",
     "optimizer.lr=-1": "optimizer.lr=-1: expected a number above 0",
     "monitor.metric=val/segm_mapp": "there is no such metric. Did you mean val/segm_map",
     "monitor.metric=segm_map_50": "there is no such metric. Did you mean val/segm_map_50",
     "monitor.metric=val/loss_masks monitor.mode=min": "there is no such metric. Did you mean val/loss_mask",
     "monitor.metric=val/loss": "monitor.mode=max: val/loss is better when it is minimal; use min",
+    "metrics=null": "monitor.metric=val/segm_map: no metric is measured, since metrics has none; use",
+    "metrics.coco=null": "monitor.metric=val/segm_map: no metric is measured, since metrics has none; use",
     "callbacks=early_stopping trainer.limit_val_batches=0": "nothing is validated",
     "outputs=labels.json": "outputs=labels.json: no folder can be made there",
     "lr0=0.01": "lr0: there is no such key. Type optimizer.lr=0.01",
@@ -99,6 +120,9 @@ VALUES = {
     "optimizer.lr=abc": "optimizer.lr=abc: expected a number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan: expected a number above 0",
     "optimizer.weight_decay=-1": "optimizer.weight_decay=-1: expected a number from 0 upwards",
+    "optimizer.betas=[2,3]": "optimizer.betas=[2, 3]: expected a list of 2, each a number from 0 to 1",
+    "optimizer.betas=0.9": "optimizer.betas=0.9: expected a list of 2, each a number from 0 to 1",
+    "augmentation.min_visibility=abc": "augmentation.min_visibility=abc: expected a number from 0 to 1",
     "scheduler.warmup_steps=-5": "scheduler.warmup_steps=-5: expected a whole number from 0 upwards",
     "seed=1e3": "seed=1000.0: expected a whole number from 0 to 4294967295",
     "seed=4294967296": "seed=4294967296: expected a whole number from 0 to 4294967295",
@@ -196,3 +220,11 @@ def test_a_value_that_cannot_work_is_answered_with_what_is_expected(composed, ty
     with pytest.raises(InstsegError) as refused:
         checked_run_config(config)
     assert answer in str(refused.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_as_the_root_is_refused_early_where_the_reader_would_refuse_it(name, tmp_path):
+    (tmp_path / "labels.txt").write_text("{}")
+    with pytest.raises(InstsegError) as refused:
+        FORMATS[name][1](tmp_path / "labels.txt").read(defaultdict(Findings))
+    assert ("expected a folder" in str(refused.value)) == (name not in READ_ONE_FILE)

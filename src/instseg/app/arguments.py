@@ -16,6 +16,7 @@ from instseg.app.option_files import has_key, sets_key
 from instseg.core.command_line import typed_config_dir
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path, home_path
+from instseg.core.near_paths import where_looked
 from instseg.core.overrides import check_stored_overrides, key_of, quoted, typed_values
 from instseg.runs.external_launch import external_launch
 from instseg.runs.folders import LAST, PREVIOUS, find_checkpoint, folder_of, resume_command
@@ -97,7 +98,7 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
             refuse_if_owned(run)
         arguments = _with_path(arguments, "resume", run)
     elif given.get("reproduce") not in UNSET:
-        run = absolute_path(given["reproduce"])
+        run = _reproduced_run(given["reproduce"], outputs)
         seed = given.get("seed", str(newest_start(run).seed))
         _check_reproducible(run)
         arguments = _before_overrides([f"seed={seed}"], _with_path(arguments, "reproduce", run))
@@ -188,6 +189,16 @@ def _with_path(arguments: Iterable[str], key: str, value: Path | str) -> list[st
     return [quoted(key, value) if argument.startswith(f"{key}=") else argument for argument in arguments]
 
 
+def _reproduced_run(given: str, outputs: Path) -> Path:
+    """Find the run folder that ``reproduce=`` names."""
+    if given == "latest":
+        return folder_of(find_checkpoint(given, outputs))
+    run = absolute_path(given)
+    if not run.is_dir():
+        raise InstsegError(f"reproduce={given}: no such run folder{where_looked(Path(given))}")
+    return run
+
+
 def _check_reproducible(run: Path) -> None:
     """Raise InstsegError, before any work, where there will be nothing to compare a repeated training with."""
     if not is_training(run):
@@ -214,6 +225,10 @@ def _resumed_run(given: Mapping[str, str], outputs: Path) -> Path:
         raise InstsegError(
             f"resume={resume}: a training resumes from {LAST}, which holds its whole state. "
             f"To start a new training from these weights: model.weights={resume}"
+        )
+    if not path.exists():
+        raise InstsegError(
+            f"resume={resume}: no such run folder{where_looked(Path(resume))}; resume=auto takes the newest run"
         )
     if not last_alive(folder_of(path)):
         raise InstsegError(

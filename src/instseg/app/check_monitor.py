@@ -36,6 +36,11 @@ def check_monitor(config: RunConfig) -> None:
     if metric.partition("/")[2].partition("/")[0] in config.metrics and not metric.startswith("val/loss"):
         return  # of the user's own, whose better end only the user knows
     _check_name(metric, is_ours=config.model.get("_target_") == BUILDER)
+    if not metric.startswith("val/loss") and all(node is None for node in config.metrics.values()):
+        raise InstsegError(
+            f"monitor.metric={metric}: no metric is measured, since metrics has none; use monitor.metric=val/loss "
+            "monitor.mode=min, or metrics=default"
+        )
     expected = "min" if metric.startswith("val/loss") else "max"
     if mode != expected:
         raise InstsegError(f"monitor.mode={mode}: {metric} is better when it is {expected}imal; use {expected}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from instseg.app.config import ModelConfig, NextConfig, Node, PredictConfig, Run
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.data.fetch.local_path import corrected_places, is_zip, local_path
+from instseg.data.reading.folders import check_folder
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS, check_source
 from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
@@ -18,6 +20,9 @@ from instseg.prediction.exported import exported_file
 from instseg.runs.folders import find_checkpoint
 
 FOLDER_OF_LABELS = "instseg.data.sources.folder"
+READER = re.compile(r"instseg\.data\.formats\.(\w+)\.reader\.\w+")
+READ_ONE_FILE = ("coco", "cvat", "imagefolder", "labelstudio", "via", "yolo")
+"""Formats whose labels may be one file, and not only a folder."""
 ANY_FORMAT = "instseg.data.formats.auto.AutoReader"
 
 
@@ -77,14 +82,17 @@ def check_next_places(config: NextConfig) -> None:
 
 
 def _check_labels(root: str, dataset: Node) -> None:
-    """Check that a root of this machine is no image, and with ``dataset=auto`` that it has labels of some format."""
+    """Check that a root here is no image or empty folder, and with ``dataset=auto`` has labels of a format."""
     path, reader = local_path(root), dataset.get("reader")
     if path is None or is_zip(path.name):
         return
     if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
         folder = shlex.quote(f"dataset.root={path.parent}")
         raise InstsegError(f"dataset.root={root} is an image: name the folder of its labels, such as {folder}")
-    if isinstance(reader, Mapping) and reader.get("_target_") == ANY_FORMAT:
+    target = str(reader.get("_target_")) if isinstance(reader, Mapping) else ""
+    if (ours := READER.fullmatch(target)) and not (ours[1] in READ_ONE_FILE and path.is_file()):
+        check_folder(path)
+    if target == ANY_FORMAT:
         from instseg.data.formats.auto import recognise_format  # all readers are imported here
 
         recognise_format(path)

@@ -108,9 +108,9 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: Node
     augmentation: Node
     trainer: TrainerConfig
-    metrics: dict[str, Node | None]
-    callbacks: dict[str, Node | None]
-    logger: dict[str, Node | None]
+    metrics: dict[str, Node | None] = {}
+    callbacks: dict[str, Node | None] = {}
+    logger: dict[str, Node | None] = {}
     sweep: Node | None = None
     stage: str
     checkpoint: Name | None

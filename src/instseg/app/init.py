@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -61,7 +61,7 @@ def write_project(folder: Path, root: str | None, label_format: str) -> None:
         label_format: an option of the group ``dataset``.
 
     Raises:
-        InstsegError: the folder is not empty, or the root does not exist.
+        InstsegError: the folder is not empty or cannot be written, or the root does not exist.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InstsegError(f"{folder}: expected a new or an empty folder")
@@ -71,6 +71,13 @@ def write_project(folder: Path, root: str | None, label_format: str) -> None:
         "format": label_format,
         "conf": str(CONFIG_DIR),
     }
+    try:
+        _fill_templates(folder, values)
+    except OSError as error:
+        raise InstsegError(f"{folder}: the project cannot be written there: {error.strerror}") from error
+
+
+def _fill_templates(folder: Path, values: Mapping[str, str]) -> None:
     for template in (path for path in sorted(TEMPLATES.rglob("*")) if path.is_file()):
         place = template.relative_to(TEMPLATES)
         file = folder / (".gitignore" if place.name == "gitignore" else place)

@@ -11,6 +11,8 @@ from hydra.utils import instantiate
 from instseg.core.errors import InstsegError
 
 Part = TypeVar("Part")
+LIBRARIES = ("instseg.", "torch.")
+"""Of whose functions a TypeError or a ValueError is about the options that they were given."""
 
 
 def build(node: Mapping[str, object], *args: object, **kwargs: object) -> object:
@@ -54,11 +56,16 @@ def build_call(node: Mapping[str, object], what: str) -> Callable[..., object]:
         node: plain containers with a ``_target_``.
         what: the key, for messages.
     """
-    part = build(node)
+    part, target = build(node), str(node.get("_target_"))
     if not callable(part):
         raise InstsegError(f"{what}: expected a function, found {type(part).__name__}")
 
     def call(*args: object) -> object:
-        return part(*args)
+        try:
+            return part(*args)
+        except (TypeError, ValueError) as error:
+            if not target.startswith(LIBRARIES):
+                raise  # an error in code of the user's own keeps its traceback
+            raise InstsegError(f"{what}: {target.rpartition('.')[2]} refuses its options: {error}") from error
 
     return call

@@ -35,6 +35,8 @@ def refuse_positionals(config_name: str, arguments: Sequence[str]) -> None:
             raise InstsegError(f"{argument!r} is {len(parts)} overrides in one pair of quotes: {shlex.join(parts)}")
         if argument.endswith(",") and not _is_there(argument.partition("=")[2]):
             raise InstsegError(f"{argument!r}: spaces separate overrides, not commas: {shlex.quote(argument[:-1])}")
+        if not argument.partition("=")[0].strip("+~ "):
+            raise InstsegError(f"{argument!r}: expected key=value, found no key")
         if "=" not in argument and not argument.startswith("~"):
             following = next((a for a in arguments[index + 1 : index + 2] if "=" not in a), "")
             meant = _meant(config_name, typed_values(arguments), argument, following)

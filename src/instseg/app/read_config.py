@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from instseg.app.config import Name, Names, NextConfig, Node, PredictConfig, RunConfig, ServeConfig, as_node
 from instseg.core.errors import InstsegError
 
+MISSING = re.compile(r"missing required field `(.*)`")
 INVALID = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<key>.*)`", re.DOTALL)
 IN_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false",
             "object": "keys and values", "array": "a list"}  # fmt: skip
@@ -66,6 +67,8 @@ def _name(value: object) -> Name:
 
 def _explained(error: msgspec.ValidationError, content: Node) -> InstsegError:
     """Return an error that names the key, its value, and what was expected."""
+    if missing := MISSING.search(str(error)):
+        return InstsegError(f"{missing[1]}: expected a value or an option, found none")
     match = INVALID.fullmatch(str(error))
     if match is None:
         return InstsegError(f"the config: {error}")

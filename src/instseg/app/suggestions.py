@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
+from omegaconf.errors import InterpolationKeyError
 
 from instseg.app.option_files import has_key
 from instseg.app.other_tools import ON_IMAGES, instead_of_key, instead_of_option, keys_here
@@ -53,6 +54,13 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: 
         return _unknown_key(key[1] or key[2], config_name, arguments, conf)
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} is not of the form key=value. {_example(str(error.override), config_name)}"
+    if several := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'\n", str(error)):
+        name, values = several.groups()
+        return f"{name}={values}: add -m to train with each of these values; a list as one value is {name}=[{values}]"
+    if isinstance(error, InterpolationKeyError):
+        return f"{error.full_key}: it refers to another key, which is not there: {str(error).splitlines()[0]}"
+    if unlike := re.match(r"Error merging override (.*)", str(error), re.DOTALL):
+        return f"{unlike[1]}: {_other_kind(error)}"
     return str(error).strip()
 
 
@@ -64,6 +72,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield cause
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
+
+
+def _other_kind(error: Exception) -> str:
+    """Say which kind of value a key has, where an override gives it one of another kind."""
+    kind = getattr(error.__cause__, "object_type", None)
+    if kind is dict:
+        return "expected single keys of it, such as key.part=value, or a mapping {part: value}"
+    return "expected a list [a,b]" if kind is list else str(error.__cause__).splitlines()[0]
 
 
 def _unknown_key(name: str, config_name: str, arguments: Sequence[str], conf: Path) -> str:

@@ -130,6 +130,7 @@ def _places(run_dir: Path) -> str:
 def _next_commands(run_dir: Path, stage: str) -> str:
     commands = {
         "predict": f"{typed_command('predict')} {shlex.quote(f'checkpoint={run_dir}')} source=my_images/ output=out/",
-        "look": f"tensorboard --logdir {shlex.quote(str(run_dir.parents[1]))}",
     }
+    if any(run_dir.glob("events.out.tfevents*")):  # none with another logger
+        commands["look"] = f"tensorboard --logdir {shlex.quote(str(run_dir.parents[1]))}"
     return "\n".join(f"{title + ':':<17}{command}" for title, command in commands.items() if stage == "fit")

@@ -1,6 +1,7 @@
 """Arguments whose value is a name or a path: it reaches the config as the text that was typed, whatever it looks like.
 
-Hydra reads ``2024_01`` as the number 202401, ``a,b`` as two values, ``my {x}`` not at all. In quotes they are texts.
+Hydra reads ``2024_01`` as the number 202401, ``a,b`` as two values, ``my {x}`` not at all. In quotes they are texts. So
+are the options of groups.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import MULTIRUN, quoted
 from instseg.core.text import visible_lines
@@ -57,8 +59,12 @@ def _refuse_what_names_nothing(argument: str) -> None:
 
 def _as_text(argument: str, is_sweep: bool) -> str:
     key, equals, value = argument.partition("=")
-    if not equals or key.lstrip("+") not in TEXTS or value == "null":
+    name = key.lstrip("+")
+    is_group = "." not in name and (CONFIG_DIR / name).is_dir()
+    if not equals or not (is_group or name in TEXTS):
         return argument
+    if value == "null":  # of a group: no option of it, which Hydra writes as a list
+        return f"{key}=[]" if is_group else argument
     if "${" in INTERPOLATION.sub("", value):
         raise InstsegError(f"{argument}: ${{ starts a reference to another key, and no name may hold it: rename it")
     if value[:1] in ("'", '"') or FUNCTION.fullmatch(value) or (is_sweep and "," in value):

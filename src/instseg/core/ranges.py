@@ -49,6 +49,28 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of values.
+
+    Args:
+        each: the values that its entries may have.
+        length: how many there are; None: any number.
+    """
+
+    each: Values
+    length: int | None = None
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether the value is one of these."""
+        if not isinstance(value, list | tuple) or self.length not in (None, len(value)):
+            return False
+        return all(entry in self.each for entry in value)
+
+    def __str__(self) -> str:
+        return f"a list{'' if self.length is None else f' of {self.length}'}, each {self.each}"
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """A choice of texts, or of what is written like them."""
 
