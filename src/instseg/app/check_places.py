@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from instseg.app.config import ModelConfig, NextConfig, Node, PredictConfig, RunConfig
@@ -17,6 +17,7 @@ from instseg.data.reading.image_files import IMAGE_EXTENSIONS, check_source
 from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
 from instseg.prediction.exported import exported_file
+from instseg.prediction.video.source import check_video, names_video
 from instseg.runs.folders import find_checkpoint
 
 FOLDER_OF_LABELS = "instseg.data.sources.folder"
@@ -48,9 +49,22 @@ def check_predict_places(config: PredictConfig) -> None:
     Raises:
         InstsegError: one of them is not there, or cannot be written to.
     """
-    check_source(config.source)
+    if names_video(config.source, config.video):
+        check_video(config.source, config.fps)
+    else:
+        _check_images(config.source)
     _check_folder("output", config.output)
     check_model_place(config)
+
+
+def _check_images(source: Sequence[str]) -> None:
+    """Check images; a video that is meant is named otherwise."""
+    try:
+        check_source(source)
+    except InstsegError as error:
+        if len(source) == 1 and source[0].isdigit():
+            raise InstsegError(f"{error}. A camera is source=camera:{source[0]}") from error
+        raise
 
 
 def check_model_place(config: ModelConfig) -> None:

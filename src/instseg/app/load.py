@@ -101,6 +101,7 @@ SAID_LATER = {
     "overwrite": "save(folder)",
     "colour_by": "plot(colour_by=…)",
     "device": "load(…, device=…)",
+    **dict.fromkeys(("video", "fps", "tracker"), "instseg predict source=…, which predicts videos"),
     "checkpoint": "load(checkpoint)",
     "weights": 'load("coco")',
 }

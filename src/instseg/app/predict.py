@@ -1,4 +1,4 @@
-"""``predict.py``: find objects in images and write what was found."""
+"""``predict.py``: find objects in images or a video, and write what was found."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from instseg.app.memory import keep_freed_memory
 from instseg.app.train_again import how_to_train_again
 from instseg.core.files import absolute_path
 from instseg.prediction.output import OutputOptions, write_predictions
+from instseg.prediction.video.source import names_video
 from instseg.prediction.writers.writer import Writer
 
 
 def predict(composed: DictConfig) -> int:
-    """Find objects in the images of a source.
+    """Find objects in the images of a source, or in its video.
 
     Returns:
         The exit code of the program: 0 all images done, 2 some could not be read, 1 none could, 130 interrupted.
@@ -36,22 +37,21 @@ def predict(composed: DictConfig) -> int:
     if predictor.network.device == "cpu":
         keep_freed_memory()
     console = Console()
-    summary = write_predictions(
-        predictor,
-        list(config.source),
-        absolute_path(config.output),
-        build_writers(config.writers),
-        OutputOptions(
-            save=config.save,
-            score_threshold=config.score_threshold,
-            categories=config.categories,
-            limit=config.limit,
-            batch_size=config.batch_size,
-            overwrite=config.overwrite,
-        ),
-        identity=identity,
-        console=console,
+    output, writers = absolute_path(config.output), build_writers(config.writers)
+    options = OutputOptions(
+        save=config.save,
+        score_threshold=config.score_threshold,
+        categories=config.categories,
+        limit=config.limit,
+        batch_size=config.batch_size,
+        overwrite=config.overwrite,
     )
+    if names_video(config.source, config.video):
+        from instseg.app.predict_video import predict_video
+
+        return predict_video(predictor, config, output, writers, options, identity, console)
+    source = list(config.source)
+    summary = write_predictions(predictor, source, output, writers, options, identity=identity, console=console)
     summary.print(console)
     if summary.num_images and (advice := how_to_train_again(config)):
         console.print(f"\n{advice}", markup=False, highlight=False, soft_wrap=True)

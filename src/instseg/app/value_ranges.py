@@ -98,6 +98,11 @@ PREDICT_VALUES: dict[str, Values] = {
     "nms_threshold": Numbers(0, 1, besides=(None,)),
     "nms_sigma": Numbers(0, is_above=True, besides=(None,)),
     "tta": SomeOf(get_args(Augmentation)),
+    "video": OneOf(("auto",), besides=(True, False)),
+    "fps": Numbers(0, is_above=True, besides=(None,)),
+    "tracker.max_gap_seconds": NOT_NEGATIVE,
+    "tracker.min_iou": FRACTION,
+    "tracker.weak_fraction": FRACTION,
 }
 """The same of ``predict.py``."""
 

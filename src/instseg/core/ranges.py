@@ -75,14 +75,18 @@ class OneOf:
     """A choice of texts, or of what is written like them."""
 
     names: tuple[str, ...]
-    besides: tuple[None, ...] = ()
+    besides: tuple[bool | None, ...] = ()
 
     def __contains__(self, value: object) -> bool:
         """Tell whether the value is one of these."""
-        return value in self.besides or (not isinstance(value, bool) and str(value) in self.names)
+        return any(value is other for other in self.besides) or (
+            not isinstance(value, bool) and str(value) in self.names
+        )
 
     def __str__(self) -> str:
-        return f"{'null or ' if self.besides else ''}one of {', '.join(self.names)}"
+        others = "".join(f"{'null' if other is None else str(other).lower()} or " for other in self.besides)
+        names = ", ".join(self.names)
+        return f"{others}{'one of ' if len(self.names) > 1 else ''}{names}"
 
 
 @dataclass(frozen=True, slots=True)

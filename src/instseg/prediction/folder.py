@@ -36,6 +36,8 @@ class PredictionRecord(Record, frozen=True, kw_only=True):
     num_images: int = 0
     num_instances: dict[str, int] = msgspec.field(default_factory=dict)
     unreadable: list[Unreadable] = msgspec.field(default_factory=list)
+    video: dict[str, object] | None = None
+    """Of a run on a video: which one, and the settings that change what is found in it."""
 
 
 class PredictionFolder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.categories import Categories
+from instseg.core.categories import Categories, category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle, Target
 from instseg.visualization.canvas import Canvas, Look, Shape
@@ -121,6 +121,46 @@ def draw_instances(
         return Shape(box, mask, corner, colour, texts[i], looks[i], has_box=looks[i] == Look.SOLID)
 
     return canvas.paint(shape(i) for i in large_first(boxes))
+
+
+def draw_tracks(
+    image: Image,
+    found: Prediction,
+    tracks: NDArray[np.int64],
+    categories: Categories,
+    colour_by: ColourBy,
+    size: ImageSize,
+    num_instances: int,
+) -> Image:
+    """Draw the instances of a frame over it, with the numbers of their tracks.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, not changed.
+        found: N instances in it.
+        tracks: (N,) from 1.
+        categories: names of the labels.
+        colour_by: instance: each track has a colour; category: each category.
+        size: height and width of the picture, of the image's shape.
+        num_instances: that lines and letters are sized for, the same in all frames that follow each other.
+
+    Returns:
+        A new picture.
+
+    Raises:
+        InstsegError: a mask has another size than the image.
+    """
+    check_mask_sizes(image, found.rles)
+    canvas = Canvas(image, num_instances, size)
+    names = shown_names(found.labels, categories)
+    owners = tracks if colour_by == "instance" else found.labels
+
+    def shape(i: int) -> Shape:
+        mask, corner = cut_mask(found.rles[i], canvas.scale)
+        text = joined(f"#{tracks[i]}", names[i], f"{found.scores[i]:.2f}")
+        box = found.boxes[i].astype(np.float64) * canvas.scale
+        return Shape(box, mask, corner, category_colour(int(owners[i])), text)
+
+    return canvas.paint(shape(i) for i in large_first(found.boxes))
 
 
 def draw_target(
