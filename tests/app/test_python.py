@@ -116,6 +116,7 @@ def test_a_model_is_loaded_from_a_run_a_folder_a_checkpoint_or_the_newest_run(ru
         ("gone.ckpt", '^gone.ckpt: no such file or folder in /.*; expected "latest"'),
         ("README.md", "^README.md: is no model that can be loaded; expected"),
         ("tests", "this folder has no checkpoints/best.ckpt or last.ckpt"),
+        (None, '^source: expected "latest", .*, found NoneType'),
     ],
 )
 def test_what_holds_no_model_is_refused(source, message):

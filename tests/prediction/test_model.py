@@ -140,7 +140,9 @@ def test_a_damaged_file_is_named(model, tmp_path):
         model.predict(tmp_path / "broken.jpg")
 
 
-@pytest.mark.parametrize("option", [{"score_threshold": 50}, {"score_threshold": -0.1}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "option", [{"score_threshold": 50}, {"score_threshold": -0.1}, {"batch_size": 0}, {"batch_size": "2"}]
+)
 def test_options_out_of_range_are_refused(model, option):
     (name,) = option
     with pytest.raises(InstsegError, match=f"{name}=.*: expected"):

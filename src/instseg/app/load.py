@@ -42,6 +42,8 @@ def load_model(source: str | os.PathLike[str], overrides: Sequence[str], device:
         InstsegError: there is no such model, or it cannot be used.
     """
     _refuse_what_is_said_later(overrides)
+    if not isinstance(source, str | os.PathLike):
+        raise InstsegError(f"source: expected {EXPECTED}, found {type(source).__name__}")
     text = os.fspath(source)
     return LOADERS[_kind(text)](Request(text, tuple(overrides), device, config_dir))
 

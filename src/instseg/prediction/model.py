@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
+from instseg.core.ranges import COUNT
 from instseg.core.text import plural
 from instseg.data.reading.image_files import find_images
 from instseg.prediction.output import run_identity
@@ -119,8 +120,8 @@ class Model:
     def _results(self, sources: Sequence[SourceImage], score_threshold: ScoreThreshold, batch_size: int) -> Results:
         categories = self._predictor.categories
         thresholds = choose_thresholds(score_threshold, categories, self._predictor.operating_points)
-        if batch_size < 1:
-            raise InstsegError(f"batch_size={batch_size}: expected at least 1")
+        if batch_size not in COUNT:
+            raise InstsegError(f"batch_size={batch_size}: expected {COUNT}")
         facts = ModelFacts(categories, run_identity(self.identity, categories, thresholds), self._make_writers)
         results = Results()
         for chosen, images in _read_ahead(sources, batch_size, self._decoded):
