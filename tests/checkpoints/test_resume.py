@@ -69,6 +69,12 @@ def test_a_run_that_is_killed_in_the_middle_of_an_epoch_ends_like_one_that_is_no
     ended_as_if_not_interrupted(place, "short", ("trainer.max_epochs=2",), ("on_before_optimizer_step:6",))
 
 
+@pytest.mark.slow
+def test_a_run_that_is_resumed_cuts_its_tiles_where_it_would_have(place):
+    settings = ("augmentation=tiles", "trainer.max_epochs=2")
+    ended_as_if_not_interrupted(place, "tiles", settings, ("on_before_optimizer_step:6",))
+
+
 def ended_as_if_not_interrupted(place: Path, name: str, settings: tuple[str, ...], kills: tuple[str, ...]) -> Any:
     """What a run leaves, which is the same after these kills."""
     whole, cut = place / f"whole_{name}", place / f"cut_{name}"

@@ -19,12 +19,14 @@ from instseg.data.transforms.resize import Resize
 from instseg.prediction.model import Model
 from instseg.prediction.output import OutputOptions, write_predictions
 from instseg.prediction.predictor import Predictor
+from instseg.prediction.tiles_shown import note_on_shrunk
 from instseg.prediction.tiling import Tiling, scale_of
 from instseg.prediction.torch_network import TorchNetwork
 from instseg.prediction.writers import predicted_image
 from instseg.prediction.writers.crops import Crops
 from instseg.prediction.writers.overlays import Overlays
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
+from instseg.prediction.writers.tables import Csv
 
 SCENE = photo(200, 300, red=(20, 60, 250, 90), blue=(150, 120, 180, 140))
 
@@ -69,6 +71,27 @@ def test_auto_leaves_an_image_whole_that_is_not_shrunk_far_below_the_scale_of_tr
     assert tiling.reason((400, 400), resize) == (
         "25 of 100 px at a scale of 1 for 400 x 400 px; whole it would be shrunk to 0.25, in training images had 1"
     )
+
+
+def test_a_run_says_once_how_many_images_were_shrunk_far_below_the_scale_of_training():
+    auto, resize = Tiling(100, 0.2, below=0.6, trained=1.0), Resize(100, 160)
+    assert note_on_shrunk(auto, resize, [(100, 160), (160, 160)]) == []
+    assert note_on_shrunk(auto, resize, [(100, 160), (400, 400), (800, 400)]) == [
+        "2 images of 3 were shrunk to 0.2 to 0.25 of their size, in training to 1: small objects are missed there; "
+        "tile=auto predicts such images in tiles"
+    ]
+
+
+@pytest.mark.parametrize(("tiling", "notes"), [(None, 1), (Tiling(64, 0.25), 0)])
+def test_the_note_stands_with_the_counts_where_no_tiles_were_asked_for(tiling, notes, tmp_path):
+    PilImage.fromarray(SCENE).save(tmp_path / "scene.png")
+    whole = Predictor(TorchNetwork(FindsColours(), "cpu"), Resize(64, 64), tiling=tiling)
+    whole.advised = Tiling(64, 0.2, below=0.6, trained=1.0)
+    options = OutputOptions(save="csv")
+    summary = write_predictions(
+        whole, tmp_path / "scene.png", tmp_path / "out", {"csv": Csv()}, options, console=Console(file=io.StringIO())
+    )
+    assert sum("1 image of 1 was shrunk to 0.21" in note for note in summary.notes) == len(summary.notes) == notes
 
 
 @pytest.mark.parametrize("kind", ["rgb", "gray", "16 bits"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instseg.app.check_calls import check_calls
 from instseg.app.config import ModelConfig
@@ -14,9 +15,12 @@ from instseg.core.precision import FLOAT32
 from instseg.data.transforms.resize import Resize
 from instseg.prediction.exported import ExportRecord, exported_file, open_exported
 from instseg.prediction.nms import Nms
-from instseg.prediction.predictor import Predictor
+from instseg.prediction.predictor import Network, Predictor
 from instseg.prediction.tiling import CLEARLY_BELOW, Tiling
 from instseg.prediction.views import views_of
+
+if TYPE_CHECKING:  # torch
+    from instseg.checkpoints.content import TrainedModel
 
 
 def check_parts_of(config: ModelConfig) -> None:
@@ -50,15 +54,12 @@ def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, 
     from instseg.app.build_model import build_trained_model  # torch is imported here
     from instseg.prediction.torch_network import TorchNetwork, leave_candidates
 
-    trained = build_trained_model(config, job)
-    resize, tiling = _sizes(config, trained.min_size, trained.max_size, trained.scales)
-    network, nms = TorchNetwork(trained.model, config.device, config.precision), config.build_nms()
+    trained, nms = build_trained_model(config, job), config.build_nms()
+    network = TorchNetwork(trained.model, config.device, config.precision)
     if nms.needs_candidates:
         nms = replace(nms, limit=leave_candidates(trained.model, nms.asked).per_image)
-    predictor = Predictor(
-        network, resize, trained.operating_points, trained.value_range, tiling, nms, views_of(config.augmentations)
-    )
-    return predictor, trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
+    origin = trained.identity or {"weights": config.weights, "backbone": config.model.get("backbone")}
+    return _assembled(network, trained, nms, config), origin
 
 
 def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:
@@ -69,12 +70,20 @@ def _of_file(path: Path, config: ModelConfig, job: Job) -> tuple[Predictor, dict
         )
     precision = FLOAT32 if config.precision == "auto" else config.precision  # in which it was compared with PyTorch
     network, record = open_exported(path, config.device, precision)
-    resize, tiling = _sizes(config, record.min_size, record.max_size, record.scales)
     nms = nms_of_file(path, record, config.build_nms())
-    predictor = Predictor(
-        network, resize, record.operating_points, record.value_range, tiling, nms, views_of(config.augmentations)
-    )
-    return predictor, {**record.origin, "exported": str(path.absolute())}
+    return _assembled(network, record, nms, config), {**record.origin, "exported": str(path.absolute())}
+
+
+def _assembled(network: Network, trained: TrainedModel | ExportRecord, nms: Nms, config: ModelConfig) -> Predictor:
+    """Return the predictor with the sizes of training, or those that the config asks for, and the tiles."""
+    min_size = config.min_size or trained.min_size
+    enlarged = min_size / trained.min_size
+    resize = Resize(min_size, config.max_size or round(trained.max_size * enlarged))
+    auto = _tiles_of_training(trained.min_size, trained.scales, enlarged, config.tile_overlap)
+    tiling, views = _tiling(config, auto), views_of(config.augmentations)
+    predictor = Predictor(network, resize, trained.operating_points, trained.value_range, tiling, nms, views)
+    predictor.advised = auto
+    return predictor
 
 
 def nms_of_file(path: Path, record: ExportRecord, nms: Nms) -> Nms:
@@ -99,21 +108,21 @@ def nms_of_file(path: Path, record: ExportRecord, nms: Nms) -> Nms:
     return nms
 
 
-def _sizes(
-    config: ModelConfig, trained_min: int, trained_max: int, scales: Scales | None
-) -> tuple[Resize, Tiling | None]:
-    """Return the resize of training, or one to the size that the config asks for, and the tiles of large images."""
-    min_size = config.min_size or trained_min
-    resize = Resize(min_size, config.max_size or round(trained_max * min_size / trained_min))
-    if config.tile is None:
-        return resize, None
-    if isinstance(config.tile, int):
-        return resize, Tiling(config.tile, config.tile_overlap)
+def _tiles_of_training(trained_min: int, scales: Scales | None, enlarged: float, overlap: float) -> Tiling | None:
+    """Return the tiles of tile=auto; None where the model does not say at which scale it was trained."""
     if scales is None:
+        return None
+    below = CLEARLY_BELOW * scales.low * enlarged
+    return Tiling(round(trained_min / scales.median), overlap, below, scales.median * enlarged)
+
+
+def _tiling(config: ModelConfig, auto: Tiling | None) -> Tiling | None:
+    """Return the tiles of large images that the config asks for."""
+    if config.tile != "auto":
+        return Tiling(config.tile, config.tile_overlap) if isinstance(config.tile, int) else None
+    if auto is None:
         raise InstsegError(
             "tile=auto: the model does not say at which scale it was trained, as those of earlier versions do not; "
             "give the side of a tile in px of the images, such as tile=1024"
         )
-    enlarged = min_size / trained_min
-    below = CLEARLY_BELOW * scales.low * enlarged
-    return resize, Tiling(round(trained_min / scales.median), config.tile_overlap, below, scales.median * enlarged)
+    return auto

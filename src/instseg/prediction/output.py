@@ -25,7 +25,7 @@ from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unread
 from instseg.prediction.predictor import Decoded, Predictor
 from instseg.prediction.summary import PredictSummary, print_start
 from instseg.prediction.thresholds import AUTO, Thresholds, choose_thresholds
-from instseg.prediction.tiles_shown import TilesShown
+from instseg.prediction.tiles_shown import TilesShown, note_on_shrunk
 from instseg.prediction.writers.choice import checked_names
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, unique_stems
 from instseg.prediction.writers.threads import WriterThreads
@@ -209,6 +209,9 @@ def _finish(
     found = Counter(predictor.categories.name(int(label)) for i in threads.images for label in i.prediction.labels)
     counts = dict(found.most_common())
     notes = threads.finish() if num_images else []
+    if predictor.tiling is None and predictor.advised is not None:
+        sizes = [image.prediction.image_size for image in threads.images]
+        notes += note_on_shrunk(predictor.advised, predictor.resize, sizes)
     if num_images:
         folder.update(
             msgspec.structs.replace(

@@ -92,6 +92,8 @@ class Predictor:
         self.value_range, self.tiling, self.nms, self.views = value_range, tiling, nms, views
         self.unreadable: list[tuple[Path, str]] = []
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
+        self.advised: Tiling | None = None
+        """The tiles of tile=auto, where images are predicted whole and it is known at which scale was trained."""
         self.on_tiles: Callable[[ImageSize, int], None] = lambda size, done: None
         """Is told, of an image that is predicted in tiles, its size and how many of them are done: first 0."""
 
