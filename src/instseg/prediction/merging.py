@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.core.box_masks import crop_to_rle
-from instseg.core.masks import rle_area, rle_to_box, rle_to_crop
+from instseg.core.masks import rle_area, rle_to_box
 from instseg.core.types import Bitmask, ImageSize, Prediction, Rle
 from instseg.core.windows import Tile
-from instseg.prediction.pieces import Piece, agreement, candidates, pieces_of
+from instseg.prediction.pieces import Piece, agreements, pieces_of
 
 MARGIN_PX = 2
 """Px in the network frame from the border of a tile within which an instance counts as cut off there."""
@@ -75,9 +75,9 @@ class TileMerger:
         for first, second in _neighbours(self.tiles):
             common = self.tiles[first].window.common(self.tiles[second].window)
             if common is not None:
-                pairs = candidates(self._pieces[first], self._pieces[second], common)
-                found += [(agreement(a, b, common) * a.score * b.score, a, b) for a, b in pairs]
-        return sorted((pair for pair in found if pair[0] > 0), key=lambda pair: -pair[0])
+                pairs = agreements(self._pieces[first], self._pieces[second], common)
+                found += [(iou * a.score * b.score, a, b) for iou, a, b in pairs]
+        return sorted(found, key=lambda pair: -pair[0])
 
     def _is_edge_artefact(self, group: Sequence[Piece]) -> bool:
         """Tell whether an instance was seen by one tile alone, cut off, while others show its place whole."""
@@ -93,20 +93,19 @@ class TileMerger:
             mask: Rle = coco_mask.merge([self._own_part(piece, group) for piece in group])
             if rle_area(mask):  # else each part lay in the core of another that shows nothing there
                 return rle_to_box(mask), best.label, score, mask
-        return best.box, best.label, score, self._in_image(*rle_to_crop(best.rle), best.tile)
+        return best.box, best.label, score, self._in_image(best.crop, best)
 
     def _own_part(self, piece: Piece, group: Sequence[Piece]) -> Rle:
         """Return the mask of a piece without the cores of the tiles of the others."""
-        crop, (left, top) = rle_to_crop(piece.rle)
+        crop = piece.crop.copy()
         for other in group:
             if other is not piece and (part := piece.extent.common(self.tiles[other.tile].core)) is not None:
                 of = part.within(piece.extent)
                 crop[of.top : of.bottom, of.left : of.right] = 0
-        return self._in_image(crop, (left, top), piece.tile)
+        return self._in_image(crop, piece)
 
-    def _in_image(self, crop: Bitmask, corner: tuple[int, int], tile: int) -> Rle:
-        window = self.tiles[tile].window
-        return crop_to_rle(crop.astype(np.bool_), window.left + corner[0], window.top + corner[1], self.image_size)
+    def _in_image(self, crop: Bitmask, piece: Piece) -> Rle:
+        return crop_to_rle(crop.view(np.bool_), piece.extent.left, piece.extent.top, self.image_size)
 
 
 def _neighbours(tiles: Sequence[Tile]) -> Iterator[tuple[int, int]]:

@@ -16,8 +16,8 @@ from instseg.core.windows import Tile, Window
 MIN_IOU, MIN_CONTAINED = 0.5, 0.8
 """In the overlap of two tiles: the least IoU of masks of one object, and the least part of the smaller one within the
 larger where its tile cuts it off."""
-NUM_DECODED = 64
-"""Masks that are kept decoded while they are compared."""
+NUM_KEPT, MAX_KEPT_PX = 4096, 256 * 256
+"""So many masks stay decoded while they are compared, of those whose box has at most so many pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,28 @@ class Piece:
     rle: Rle  # of the tile's size
     is_cut: bool  # by a side of its tile that is no side of the image
 
-    def seen_in(self, window: Window) -> Bitmask | None:
-        """Cut its mask to a window; None where its box does not meet it."""
+    @property
+    def crop(self) -> Bitmask:
+        """The pixels of its mask within its extent, not to be written to."""
+        (height, width), (rows, columns) = self.rle["size"], self.extent.size
+        decode = _kept if rows * columns <= MAX_KEPT_PX else _decoded
+        return decode(self.rle["counts"], height, width)
+
+    def seen_in(self, window: Window) -> Bitmask:
+        """Cut its mask to a window, which must meet its extent."""
         part = self.extent.common(window)
-        if part is None:
-            return None
+        assert part is not None
         place = part.within(self.extent)
-        return _decoded(self.rle["counts"], *self.rle["size"])[place.top : place.bottom, place.left : place.right]
+        return self.crop[place.top : place.bottom, place.left : place.right]
 
 
-@lru_cache(NUM_DECODED)
 def _decoded(counts: bytes, height: int, width: int) -> Bitmask:
-    """Decode a mask, which is compared with one after another: the last ones are kept."""
     crop, _ = rle_to_crop(Rle(size=[height, width], counts=counts))
     crop.setflags(write=False)
     return crop
+
+
+_kept = lru_cache(NUM_KEPT)(_decoded)
 
 
 def pieces_of(number: int, tile: Tile, found: Prediction, image_size: ImageSize, margin: float) -> list[Piece]:
@@ -78,37 +85,60 @@ def _is_cut(box: NDArray[np.float64], window: Window, image_size: ImageSize, mar
     return any(near and inner for near, inner in zip(is_near, is_inner, strict=True))
 
 
-def candidates(some: Sequence[Piece], others: Sequence[Piece], common: Window) -> Iterator[tuple[Piece, Piece]]:
-    """Yield pairs of one category whose boxes meet in the overlap of their tiles.
+def agreements(some: Sequence[Piece], others: Sequence[Piece], common: Window) -> Iterator[tuple[float, Piece, Piece]]:
+    """Yield the pairs of pieces that are of one object, with the IoU of their masks in the overlap of their tiles.
 
     Args:
         some: pieces of one tile.
         others: those of the other tile.
         common: the overlap.
     """
-    inside = [(b, part) for b in others if (part := b.extent.common(common)) is not None]
-    for a in some:
-        if (own := a.extent.common(common)) is not None:
-            yield from ((a, b) for b, part in inside if a.label == b.label and own.common(part) is not None)
+    own, their = _seen(some, common), _seen(others, common)
+    for a, b in np.argwhere(_may_agree(own, their)):
+        if iou := _agreement(own[a], their[b]):
+            yield iou, own[a].piece, their[b].piece
 
 
-def agreement(a: Piece, b: Piece, common: Window) -> float:
-    """Return the IoU of two masks in the overlap of their tiles, 0 where they are not of one object.
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A piece in the overlap of two tiles."""
 
-    Args:
-        a: a piece of one tile.
-        b: one of the other tile, whose box meets that of ``a`` in the overlap.
-        common: the overlap.
-    """
-    areas = [np.count_nonzero(seen) if (seen := piece.seen_in(common)) is not None else 0 for piece in (a, b)]
-    meeting = a.extent.common(common)
-    both_extents = None if meeting is None else meeting.common(b.extent)
-    if both_extents is None:
+    piece: Piece
+    part: Window
+    area: int
+    """Pixels of its mask there."""
+
+
+def _seen(pieces: Sequence[Piece], common: Window) -> list[_Seen]:
+    parts = [(piece, part) for piece in pieces if (part := piece.extent.common(common)) is not None]
+    seen = [_Seen(piece, part, int(np.count_nonzero(piece.seen_in(part)))) for piece, part in parts]
+    return [one for one in seen if one.area]
+
+
+def _may_agree(own: Sequence[_Seen], their: Sequence[_Seen]) -> NDArray[np.bool_]:
+    """Tell of (N, M) pairs which may be of one object: two masks share no more pixels than their boxes do."""
+    if not own or not their:
+        return np.zeros((len(own), len(their)), np.bool_)
+    boxes, other_boxes = (np.array([one.part for one in side]) for side in (own, their))
+    corners = np.maximum(boxes[:, None, :2], other_boxes[:, :2]), np.minimum(boxes[:, None, 2:], other_boxes[:, 2:])
+    areas, other_areas = (np.array([one.area for one in side]) for side in (own, their))
+    smaller = np.minimum(areas[:, None], other_areas)
+    both = np.minimum((corners[1] - corners[0]).clip(0).prod(2), smaller)
+    is_cut, other_is_cut = (np.array([one.piece.is_cut for one in side]) for side in (own, their))
+    is_cut = np.where(areas[:, None] <= other_areas, is_cut[:, None], other_is_cut)
+    labels, other_labels = (np.array([one.piece.label for one in side]) for side in (own, their))
+    iou = both / (areas[:, None] + other_areas - both)
+    is_close = (iou >= MIN_IOU) | (is_cut & (both / smaller >= MIN_CONTAINED))
+    may_agree: NDArray[np.bool_] = is_close & (labels[:, None] == other_labels)
+    return may_agree
+
+
+def _agreement(a: _Seen, b: _Seen) -> float:
+    """Return the IoU of two masks in the overlap of their tiles, 0 where they are not of one object."""
+    meeting = a.part.common(b.part)
+    if meeting is None:
         return 0.0
-    first, second = a.seen_in(both_extents), b.seen_in(both_extents)
-    both = 0 if first is None or second is None else np.count_nonzero(first & second)
-    if not both:
-        return 0.0
-    iou, smaller = both / (sum(areas) - both), a if areas[0] <= areas[1] else b
-    is_one = iou >= MIN_IOU or (smaller.is_cut and both / min(areas) >= MIN_CONTAINED)
+    both = np.count_nonzero(a.piece.seen_in(meeting) & b.piece.seen_in(meeting))
+    iou, smaller = both / (a.area + b.area - both), a if a.area <= b.area else b
+    is_one = iou >= MIN_IOU or (smaller.piece.is_cut and both / smaller.area >= MIN_CONTAINED)
     return iou if is_one else 0.0
