@@ -10,7 +10,7 @@ from reading import mutated_bytes
 from instseg.core.errors import InstsegError
 from instseg.core.records import RecordError
 from instseg.evaluation.image_record import ImageRecord, unique_images
-from instseg.evaluation.image_results import ImageResults, read_image_results, write_image_results
+from instseg.evaluation.image_results import BOX_ONLY, ImageResults, read_image_results, write_image_results
 from instseg.evaluation.metrics import evaluate_records
 
 
@@ -27,6 +27,21 @@ def test_what_is_read_back_gives_every_number_to_the_last_digit(tmp_path):
     np.testing.assert_equal(evaluate_records(read.records, CATEGORIES), evaluate_records(results.records, CATEGORIES))
     assert (read.file_names, read.categories) == (results.file_names, CATEGORIES)
     assert [record.image_id for record in read.records] == [record.image_id for record in results.records]
+
+
+def test_instances_without_a_mask_come_back_as_such_and_a_file_without_any_has_no_column_for_them(tmp_path):
+    results = made()
+    write_image_results(tmp_path / "a.npz", results)
+    with np.load(tmp_path / "a.npz") as file:
+        assert BOX_ONLY not in file.files
+    for record in results.records:
+        record.truth_is_box_only = record.truth_labels == 1
+        record.truth_iscrowd = record.truth_iscrowd | record.truth_is_box_only
+    write_image_results(tmp_path / "a.npz", results)
+    read = read_image_results(tmp_path / "a.npz")
+    expected = evaluate_records(results.records, CATEGORIES)
+    np.testing.assert_equal(evaluate_records(read.records, CATEGORIES), expected)
+    assert np.isnan(expected["segm_map/car"]) and expected["bbox_map/car"] >= 0
 
 
 def test_a_test_without_images_leaves_a_file_too(tmp_path):

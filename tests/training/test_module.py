@@ -57,6 +57,14 @@ def test_training_logs_every_loss_the_learning_rate_and_the_speed(tmp_path):
     assert scalars["train/loss"][1][0] == pytest.approx(3.0)
 
 
+def test_what_is_found_of_a_category_that_nobody_labelled_on_the_image_reaches_no_metric():
+    module, images = module_of(PerfectNetwork()), batch()
+    (found,) = module.validation_step(images, 0)["predictions"]
+    images.ground_truth[0].unlabelled = (1,)
+    (judged,) = module.validation_step(images, 1)["predictions"]
+    assert found.labels.tolist() == [1] and judged.labels.tolist() == []
+
+
 def test_the_effective_batch_counts_accumulation(tmp_path):
     trainer = trainer_of(tmp_path, max_epochs=1, accumulate_grad_batches=4, limit_val_batches=0)
     module = module_of(PerfectNetwork())
