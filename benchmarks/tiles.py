@@ -2,13 +2,14 @@
 
     python benchmarks/tiles.py                                  # trains a small model first: minutes
     python benchmarks/tiles.py --checkpoint best.ckpt --side 2000
+    python benchmarks/tiles.py --mosaic ../shared/data/nuclei_coco --checkpoint RUN     # a model of nuclei at 320 px
 
 One model (model=small, trained on images of 160 px cut out of made scenes) on scenes of 4,000 x 4,000 px with some
-thousands of objects. The same network predicts the whole scene shrunk to its size, the whole scene at its full size,
-in our tiles, and in the slices of sahi, where that is installed: of the same side and overlap, with NMS, which sahi
-takes by itself for low scores, and with its merging.
-AP counts all detections (segm_map_all), and those of objects that the border of a tile cuts by themselves. Seconds are
-CPU time of a process of its own, memory the rise of its peak.
+thousands of objects; with ``--mosaic`` a model of yours on real images of 256 px, side by side in one large image. The
+same network predicts the whole scene shrunk to its size, the whole scene at its full size, in our tiles, and in the
+slices of sahi, where that is installed: of the same side and overlap, with NMS, which sahi takes by itself for low
+scores, and with its merging. AP counts all detections (segm_map_all), and those of objects that the border of a tile
+cuts by themselves. Seconds are CPU time of a process of its own, memory the rise of its peak.
 """
 
 from __future__ import annotations
@@ -29,15 +30,21 @@ from made_scenes import CATEGORIES, TRAIN_SIDE_PX, make_scene, write_training_se
 
 from comparing import Row, figure, main, parser
 from instseg.app.load import load_model
-from instseg.core.masks import polygons_to_rle, rle_to_bitmask
+from instseg.core.box_masks import crop_to_rle
+from instseg.core.categories import Categories
+from instseg.core.files import read_json
+from instseg.core.masks import polygons_to_rle, rle_area, rle_to_bitmask, rle_to_box, rle_to_crop, segmentation_to_rle
 from instseg.core.types import GroundTruth, Image, Prediction
+from instseg.data.reading.images import read_image
 from instseg.data.transforms.resize import Resize
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.tiles import tiles_of
 from instseg.prediction.tiling import Tiling
 
-TILE_PX, OVERLAP, LEAST_SCORE = 320, 0.2, 0.05
+OVERLAP, LEAST_SCORE = 0.2, 0.05
+PART_PX, PARTS = 256, 6
+"""Side of the images of a mosaic, and how many are side by side."""
 OPTIONS = (
     "model.box.detections_per_image=200",
     "model.rpn.pre_nms_top_n_test=1000",
@@ -46,6 +53,18 @@ OPTIONS = (
 WHOLE = ("model.box.detections_per_image=20000", "model.rpn.pre_nms_top_n_test=100000",
          "model.rpn.post_nms_top_n_test=100000")  # fmt: skip
 MB = 2**20
+
+
+@dataclass(frozen=True)
+class Case:
+    """A large image, and the sizes at which a model knows such images."""
+
+    image: Image
+    truth: GroundTruth
+    categories: Categories
+    tile_px: int
+    network_px: int  # side of a tile in the network
+    whole_px: int  # side of the whole image in the network, as in training
 
 
 @dataclass(frozen=True)
@@ -92,9 +111,37 @@ def in_a_process(call: Callable[[], Prediction]) -> Outcome:
     return outcome
 
 
-def sliced_by_sahi(model: Predictor, image: Image, is_merged: bool) -> Prediction:
+def made_case(side: int) -> Case:
+    """A made scene."""
+    scene = make_scene(7, side, side)
+    return Case(scene.image, scene.ground_truth(1), CATEGORIES, 320, 320, TRAIN_SIDE_PX)
+
+
+def mosaic_case(folder: Path) -> Case:
+    """The first test images of COCO labels that are square and small, side by side."""
+    coco = read_json(folder / "annotations" / "instances_test.json")
+    square = [image for image in coco["images"] if image["width"] == image["height"] == PART_PX][: PARTS**2]
+    side, corners = PARTS * PART_PX, {image["id"]: at for at, image in enumerate(square)}
+    whole = np.zeros((side, side, 3), np.uint8)
+    for image in square:
+        row, column = np.array(divmod(corners[image["id"]], PARTS)) * PART_PX
+        whole[row : row + PART_PX, column : column + PART_PX] = read_image(folder / "test" / image["file_name"])
+    rles = []
+    for one in coco["annotations"]:
+        if one["image_id"] in corners:
+            crop, (left, top) = rle_to_crop(segmentation_to_rle(one["segmentation"], (PART_PX, PART_PX)))
+            row, column = np.array(divmod(corners[one["image_id"]], PARTS)) * PART_PX
+            rles.append(crop_to_rle(crop.view(np.bool_), int(left + column), int(top + row), (side, side)))
+    boxes, areas = np.array([rle_to_box(rle) for rle in rles]), np.array([rle_area(rle) for rle in rles])
+    ones = np.ones(len(rles), np.int64)
+    truth = GroundTruth(1, (side, side), boxes, ones, areas, ones == 0, rles)
+    return Case(whole, truth, Categories(("nucleus",)), PART_PX, 320, 320)
+
+
+def sliced_by_sahi(model: Predictor, case: Case, is_merged: bool) -> Prediction:
     """Predict with sahi, whose model ours becomes; by itself it takes NMS where it is asked for low scores."""
     base, predict, predictions = map(importlib.import_module, ("sahi.models.base", "sahi.predict", "sahi.prediction"))
+    labels = range(1, len(case.categories.names) + 1)
     to_polygons = importlib.import_module("sahi.utils.cv").get_coco_segmentation_from_bool_mask
 
     class Wrapped(base.DetectionModel):  # type: ignore[misc, name-defined]
@@ -102,7 +149,7 @@ def sliced_by_sahi(model: Predictor, image: Image, is_merged: bool) -> Predictio
 
         def load_model(self) -> None:
             self.model = model
-            self.category_mapping = {str(label): CATEGORIES.name(label) for label in (1, 2)}
+            self.category_mapping = {str(label): case.categories.name(label) for label in labels}
 
         def perform_inference(self, image: Image) -> None:
             self._original_predictions = model.predict_images([image])
@@ -121,7 +168,7 @@ def sliced_by_sahi(model: Predictor, image: Image, is_merged: bool) -> Predictio
                         predictions.ObjectPrediction(
                             bbox=box.tolist(),
                             category_id=int(label),
-                            category_name=CATEGORIES.name(int(label)),
+                            category_name=case.categories.name(int(label)),
                             segmentation=polygons,
                             score=float(score),
                             shift_amount=shift,
@@ -132,17 +179,17 @@ def sliced_by_sahi(model: Predictor, image: Image, is_merged: bool) -> Predictio
 
     wrapped = Wrapped(confidence_threshold=LEAST_SCORE, device="cpu")
     result = predict.get_sliced_prediction(
-        image,
+        case.image,
         wrapped,
-        TILE_PX,
-        TILE_PX,
+        case.tile_px,
+        case.tile_px,
         OVERLAP,
         OVERLAP,
         perform_standard_pred=False,
         verbose=0,
         force_postprocess_type=is_merged,
     )
-    return _from_sahi(result.object_prediction_list, image)
+    return _from_sahi(result.object_prediction_list, case.image)
 
 
 def _from_sahi(objects: list[Any], image: Image) -> Prediction:
@@ -157,44 +204,48 @@ def _from_sahi(objects: list[Any], image: Image) -> Prediction:
     return Prediction(1, size, boxes, labels, np.array([each.score.value for each in objects], np.float32), rles)
 
 
-def quality(found: Prediction, truth: GroundTruth) -> float:
+def quality(found: Prediction, truth: GroundTruth, categories: Categories) -> float:
     """AP over all detections."""
-    metrics = CocoMaskMetrics(CATEGORIES)
+    metrics = CocoMaskMetrics(categories)
     metrics.update([found], [truth])
     return metrics.compute()["segm_map_all"]
 
 
-def at_borders(truth: GroundTruth, side: int) -> tuple[GroundTruth, int]:
+def at_borders(case: Case) -> tuple[GroundTruth, int]:
     """The truth where objects that no border of a tile's core cuts are to be ignored, and the number of others."""
-    tiles = tiles_of((side, side), TILE_PX, OVERLAP)
+    tiles = tiles_of(case.truth.image_size, case.tile_px, OVERLAP)
     edges = sorted({tile.core.left for tile in tiles} - {0})
-    cut = [any(box[0] < edge < box[2] or box[1] < edge < box[3] for edge in edges) for box in truth.boxes]
-    return replace(truth, iscrowd=~np.array(cut)), sum(cut)
+    cut = [any(box[0] < edge < box[2] or box[1] < edge < box[3] for edge in edges) for box in case.truth.boxes]
+    return replace(case.truth, iscrowd=~np.array(cut)), sum(cut)
+
+
+def ways(checkpoint: Path, case: Case) -> dict[str, Callable[[], Prediction]]:
+    """What is compared, by name."""
+    image, tiling = case.image, Tiling(case.tile_px, OVERLAP)
+    tiled, slices = (predictor(checkpoint, case.network_px, how, *OPTIONS) for how in (tiling, None))
+    shrunk = predictor(checkpoint, case.whole_px, None, *OPTIONS)
+    full_px = len(image) * case.network_px // case.tile_px
+    calls: dict[str, Callable[[], Prediction]] = {
+        "in tiles": lambda: tiled.predict_images([image], [1])[0],
+        "whole, shrunk": lambda: shrunk.predict_images([image], [1])[0],
+        "whole, full size": lambda: predictor(checkpoint, full_px, None, *WHOLE).predict_images([image], [1])[0],
+    }
+    if importlib.util.find_spec("sahi") is not None:
+        calls["sahi"] = lambda: sliced_by_sahi(slices, case, is_merged=False)
+        calls["sahi, GREEDYNMM"] = lambda: sliced_by_sahi(slices, case, is_merged=True)
+    return calls
 
 
 def measure(arguments: Namespace) -> Iterator[Row]:
     checkpoint = arguments.checkpoint or trained(arguments.out)
-    side = 1200 if arguments.quick else arguments.side
-    scene = make_scene(7, side, side)
-    truth = scene.ground_truth(1)
-    image, tiling = scene.image, Tiling(TILE_PX, OVERLAP)
-    tiled = predictor(checkpoint, TILE_PX, tiling, *OPTIONS)
-    calls: dict[str, Callable[[], Prediction]] = {
-        "in tiles": lambda: tiled.predict_images([image], [1])[0],
-        "whole, shrunk": lambda: predictor(checkpoint, TRAIN_SIDE_PX, None, *OPTIONS).predict_images([image], [1])[0],
-        "whole, full size": lambda: predictor(checkpoint, side, None, *WHOLE).predict_images([image], [1])[0],
-    }
-    if importlib.util.find_spec("sahi") is not None:
-        slices = predictor(checkpoint, TILE_PX, None, *OPTIONS)
-        calls["sahi"] = lambda: sliced_by_sahi(slices, image, is_merged=False)
-        calls["sahi, GREEDYNMM"] = lambda: sliced_by_sahi(slices, image, is_merged=True)
-    some, number = at_borders(truth, side)
+    case = mosaic_case(arguments.mosaic) if arguments.mosaic else made_case(1200 if arguments.quick else arguments.side)
+    side, (some, number) = len(case.image), at_borders(case)
+    calls = ways(checkpoint, case)
     for name in arguments.only or calls:
-        call = calls[name]
-        outcome = in_a_process(call)
-        ap, ap_at_borders = quality(outcome.found, truth), quality(outcome.found, some)
+        outcome = in_a_process(calls[name])
+        ap, ap_at_borders = (quality(outcome.found, truth, case.categories) for truth in (case.truth, some))
         yield figure(
-            f"{name}: {side} x {side} px, {len(truth)} objects, {number} of them over borders of tiles",
+            f"{name}: {side} x {side} px, {len(case.truth)} objects, {number} of them over borders of tiles",
             f"AP {ap:.3f}, at borders {ap_at_borders:.3f}",
             agree=f"{outcome.cpu_seconds:.1f} CPU s, {outcome.rise_mb:.0f} MB, {len(outcome.found)} detections",
         )
@@ -202,11 +253,12 @@ def measure(arguments: Namespace) -> Iterator[Row]:
 
 def options() -> Any:
     own = parser(__doc__)
-    own.add_argument("--checkpoint", type=Path, help="a model that was trained on made scenes; None trains one")
+    own.add_argument("--checkpoint", type=Path, help="of a model; None trains one on made scenes")
     own.add_argument("--out", type=Path, default=Path("outputs/benchmark_tiles"), help="where it is trained")
     own.add_argument(
         "--only", nargs="+", help="some of the ways: 'in tiles', 'whole, shrunk', 'whole, full size', sahi"
     )
+    own.add_argument("--mosaic", type=Path, help="folder of COCO labels, instead of a made scene")
     own.add_argument("--side", type=int, default=4000, help="of the scene, px")
     return own
 
