@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,40 +32,64 @@ from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.evaluation.paired import is_clear, paired
 from instseg.evaluation.resampling import Measure
 from instseg.prediction.augmentations import Augmentation
+from instseg.prediction.fusing import fused
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.torch_network import TorchNetwork
-from instseg.prediction.views import views_of
+from instseg.prediction.views import View, views_of
 
 SET, START, NUM_IMAGES = "nuclei", "mobilenet, ImageNet", "40"
+ALL: tuple[Augmentation, ...] = ("flip", "scale")
 CHOICES: dict[str, tuple[Augmentation, ...]] = {
     "null": (),
     "flip": ("flip",),
     "scale": ("scale",),
-    "[flip,scale]": ("flip", "scale"),
+    "[flip,scale]": ALL,
 }
 
 
 def trained(arguments: Namespace) -> tuple[TorchNetwork, Resize, Index]:
-    """The network, its resize, and the test images."""
-    config = composed(arguments, SET, START, 0)
+    """The network, its resize, and the test images; it is trained unless its weights lie in ``--out``."""
+    config, file = composed(arguments, SET, START, 0), arguments.out / f"network_{arguments.cpu_seconds:g}.pt"
     data = load_data(config, NUM_IMAGES)
     torch.manual_seed(0)
     network = build_model(config.model, data.categories)
-    optimizer = build_optimizer(config.optimizer)(as_module(network), config.batch_size)
-    started = time.process_time()
-    train(network, data, optimizer, lambda _: (time.process_time() - started) / arguments.cpu_seconds)
+    if file.is_file():
+        as_module(network).load_state_dict(torch.load(file, weights_only=True))
+    else:
+        optimizer, started = (
+            build_optimizer(config.optimizer)(as_module(network), config.batch_size),
+            time.process_time(),
+        )
+        train(network, data, optimizer, lambda _: (time.process_time() - started) / arguments.cpu_seconds)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        torch.save(as_module(network).state_dict(), file)
     sizes = (int(str(config.augmentation[name])) for name in ("min_size", "max_size"))
     return TorchNetwork(network, arguments.device, "32-true"), Resize(*sizes), build_dataset(config).indices["test"]
 
 
-def tested(network: TorchNetwork, resize: Resize, test: Index, chosen: tuple[Augmentation, ...]) -> CocoMaskMetrics:
-    """What a choice finds on the test images."""
-    metric = CocoMaskMetrics(network.categories)
-    predictor = Predictor(network, resize, views=views_of(chosen))
+@dataclass
+class Found:
+    """What each choice finds on the test images, and the CPU seconds of each view."""
+
+    metrics: dict[str, CocoMaskMetrics]
+    seconds: dict[View, float]
+
+
+def tested(network: TorchNetwork, resize: Resize, test: Index) -> Found:
+    """Predict each view of each image once; every choice fuses its own of them, as a predictor does."""
+    found = Found({name: CocoMaskMetrics(network.categories) for name in CHOICES}, dict.fromkeys(views_of(ALL), 0.0))
     for row in range(len(test)):
-        truth = test.ground_truth(row)
-        metric.update(predictor.predict_images([test.read_image(row)], [truth.image_id]), [truth])
-    return metric
+        image, truth = test.read_image(row), test.ground_truth(row)
+        of_view = {}
+        for view in found.seconds:
+            started = time.process_time()
+            (one,) = Predictor(network, resize, views=(view,)).predict_images([image], [truth.image_id])
+            of_view[view] = one
+            found.seconds[view] += time.process_time() - started
+        for name, chosen in CHOICES.items():
+            views = [of_view[view] for view in views_of(chosen)]
+            found.metrics[name].update([fused(views) if len(views) > 1 else views[0]], [truth])
+    return found
 
 
 def as_numbers(ap: ResampledAp) -> Measure:
@@ -80,11 +105,9 @@ def verdict(difference: Estimate) -> str:
 def measure(arguments: Namespace) -> Iterator[Row]:
     torch.set_num_threads(1)
     network, resize, test = trained(arguments)
-    metrics, seconds = [], []
-    for chosen in CHOICES.values():
-        started = time.process_time()
-        metrics.append(tested(network, resize, test, chosen))
-        seconds.append((time.process_time() - started) / len(test))
+    found = tested(network, resize, test)
+    metrics = [*found.metrics.values()]
+    seconds = [sum(found.seconds[view] for view in views_of(chosen)) / len(test) for chosen in CHOICES.values()]
     num_detections = sum(len(record.labels) for metric in metrics for record in metric.measured)
     drawn = draws_for(len(test), num_detections)
     for name in ("segm_map", "segm_map_50", "segm_map_75"):
@@ -106,6 +129,7 @@ def options() -> ArgumentParser:
     arguments.add_argument("--data", type=Path, required=True, help="the folder of the sets")
     arguments.add_argument("--weights", default="imagenet", help="of MobileNetV2: imagenet, or a file")
     arguments.add_argument("--cache", type=Path, default=Path("data"), help="indices of the sets")
+    arguments.add_argument("--out", type=Path, default=Path("outputs/benchmark_tta"), help="keeps the trained network")
     arguments.add_argument("--cpu-seconds", type=float, default=90, help="of the training, in one thread")
     arguments.add_argument("--overrides", nargs="*", default=[], help="further settings of the training")
     return arguments

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
+from instseg.app import typed_names
 from instseg.app.check_config import checked_predict_config
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.suggestions import explain
@@ -80,3 +84,36 @@ def test_augmentations_are_none_one_or_several(typed, taken):
 def test_what_cannot_work_is_refused_with_what_was_meant(override, message):
     with pytest.raises(InstsegError, match=message):
         checked_predict_config(composed(override))
+
+
+class _Piped:
+    """Standard input from another program."""
+
+    def __init__(self, content: bytes, is_terminal: bool = False) -> None:
+        self.buffer, self.isatty = io.BytesIO(content), lambda: is_terminal
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    typed_names._names.cache_clear()
+    return lambda *content: monkeypatch.setattr("sys.stdin", _Piped(*content))
+
+
+def test_names_may_stand_on_standard_input_which_is_read_once(piped):
+    piped(b"a.jpg\nmore images/b.png\r\n\n")
+    for _ in range(2):
+        assert checked_predict_config(composed("source=-")).source == ("a.jpg", "more images/b.png")
+    assert checked_predict_config(composed("source=[c.jpg,-]")).source == ("c.jpg", "a.jpg", "more images/b.png")
+
+
+@pytest.mark.parametrize(("content", "found"), [((b"\n",), "found none"), ((b"", True), "found a terminal; such as")])
+def test_standard_input_without_names_is_refused(piped, content, found):
+    piped(*content)
+    with pytest.raises(InstsegError, match=f"source=-: expected names of images on standard input.*{found}"):
+        checked_predict_config(composed("source=-"))
+
+
+@pytest.mark.parametrize("page", ["-1", "0.5", "last", "null"])
+def test_a_page_is_a_number_or_all(page):
+    with pytest.raises(InstsegError, match=f"page={page}: expected a whole number from 0 upwards, or all"):
+        checked_predict_config(composed(f"page={page}"))

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 
+import msgspec
 from omegaconf import DictConfig, OmegaConf
 
 from instseg.app.check_monitor import LOSS, check_monitor
@@ -24,6 +25,7 @@ from instseg.app.config import (
 )
 from instseg.app.read_config import plain, read_config
 from instseg.app.stage_names import OF_CHECKPOINT, STAGE_NAMES
+from instseg.app.typed_names import with_standard_input
 from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, SERVE_VALUES, check_values
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
@@ -62,7 +64,7 @@ def checked_predict_config(config: DictConfig) -> PredictConfig:
     _check_predictions(config, PREDICT_KEYS, PREDICT_VALUES)
     typed = read_config(config, PredictConfig)
     typed.build_nms()
-    return typed
+    return msgspec.structs.replace(typed, source=with_standard_input(typed.source))
 
 
 def checked_next_config(config: DictConfig) -> NextConfig:

@@ -17,6 +17,7 @@ from instseg.data.reading.image_files import IMAGE_EXTENSIONS, check_source
 from instseg.models.mask_rcnn_options import BUILDER
 from instseg.models.weight_names import check_weights
 from instseg.prediction.exported import exported_file
+from instseg.prediction.sources import is_url
 from instseg.prediction.video.source import check_video, names_video
 from instseg.runs.folders import find_checkpoint
 
@@ -50,6 +51,7 @@ def check_predict_places(config: PredictConfig) -> None:
         InstsegError: one of them is not there, or cannot be written to.
     """
     if names_video(config.source, config.video):
+        _refuse_urls(config.source)
         check_video(config.source, config.fps)
     else:
         _check_images(config.source)
@@ -57,10 +59,18 @@ def check_predict_places(config: PredictConfig) -> None:
     check_model_place(config)
 
 
+def _refuse_urls(source: Sequence[str]) -> None:
+    for entry in source:
+        if is_url(entry):
+            raise InstsegError(f"source={entry}: images are downloaded, videos are not; download it first")
+
+
 def _check_images(source: Sequence[str]) -> None:
     """Check images; a video that is meant is named otherwise."""
+    files = [entry for entry in source if not is_url(entry)]
     try:
-        check_source(source)
+        if files or not source:
+            check_source(files)
     except InstsegError as error:
         if len(source) == 1 and source[0].isdigit():
             raise InstsegError(f"{error}. A camera is source=camera:{source[0]}") from error

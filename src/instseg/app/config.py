@@ -206,6 +206,7 @@ class PredictConfig(ModelConfig, frozen=True, kw_only=True):
     categories: str | list[str] | None
     batch_size: int
     limit: int | None
+    page: int | str = 0
     video: bool | str = "auto"
     fps: float | None = None
     tracker: Node = msgspec.field(default_factory=dict)
@@ -234,7 +235,7 @@ class ServeConfig(ModelConfig, frozen=True, kw_only=True):
 
 RUN_KEYS = tuple(key for key in RunConfig.__struct_fields__ if key != "resolved")
 PREDICT_KEYS = tuple(key for key in PredictConfig.__struct_fields__ if key != "resolved")
-NOT_OF_NEXT = ("tile", "tile_overlap", "nms", "nms_threshold", "nms_sigma", "tta", "video", "fps", "tracker")
+NOT_OF_NEXT = ("tile", "tile_overlap", "nms", "nms_threshold", "nms_sigma", "tta", "page", "video", "fps", "tracker")
 """Keys of predictions: the choice of images to label looks at whole images, as in training."""
 NEXT_KEYS = tuple(key for key in NextConfig.__struct_fields__ if key not in ("resolved", *NOT_OF_NEXT))
 SERVE_KEYS = tuple(key for key in ServeConfig.__struct_fields__ if key != "resolved")

@@ -19,7 +19,7 @@ from instseg.app.next_scan import scan_images, scan_key
 from instseg.app.next_summary import print_choice, print_next_step, print_unreadable
 from instseg.core.command_line import EXIT_INTERRUPTED
 from instseg.data.reading.image_files import find_images
-from instseg.prediction.output import source_folder
+from instseg.prediction.sources import source_folder
 from instseg.prediction.twice import has_features
 
 COLOURS = "the network has no features of images; the colours of 8 x 8 px tell which images are alike"

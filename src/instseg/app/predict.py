@@ -44,6 +44,7 @@ def predict(composed: DictConfig) -> int:
         categories=config.categories,
         limit=config.limit,
         batch_size=config.batch_size,
+        page=config.page,
         overwrite=config.overwrite,
     )
     if names_video(config.source, config.video):

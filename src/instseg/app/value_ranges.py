@@ -90,6 +90,7 @@ PREDICT_VALUES: dict[str, Values] = {
     "writers.overlays.colour_by": COLOUR_BY,
     "batch_size": COUNT,
     "limit": COUNT_OR_NULL,
+    "page": Numbers(0, is_whole=True, besides=("all",)),
     "min_size": COUNT_OR_NULL,
     "max_size": COUNT_OR_NULL,
     "tile": Numbers(MIN_TILE_PX, is_whole=True, besides=("auto", None)),

@@ -90,8 +90,9 @@ class PredictionFolder:
         return not own.isdisjoint(path.absolute().parents)
 
     def claim(self, record: PredictionRecord) -> None:
-        """Remove the files of the earlier run, and record this run as the owner of the folder."""
-        for name in self.earlier:
+        """Remove the files of the earlier run, at the first call, and record this run as the owner of the folder."""
+        earlier, self.earlier = self.earlier, []
+        for name in earlier:
             if (self.path / name).is_dir() and not (self.path / name).is_symlink():
                 shutil.rmtree(self.path / name)
             else:

@@ -17,12 +17,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from instseg import __version__
 from instseg.core.categories import Categories, select_names
-from instseg.core.errors import InstsegError
 from instseg.core.text import path_text
 from instseg.core.types import Prediction
-from instseg.data.reading.image_files import Source, find_images
+from instseg.data.reading.image_files import Source
 from instseg.prediction.folder import PredictionFolder, PredictionRecord, Unreadable
 from instseg.prediction.predictor import Decoded, Predictor
+from instseg.prediction.sources import (
+    DOWNLOADS,
+    PAGES,
+    Images,
+    Page,
+    common_folder,
+    find_sources,
+    made_in,
+    note_on_pages,
+    source_folder,
+)
 from instseg.prediction.summary import PredictSummary, print_start
 from instseg.prediction.thresholds import AUTO, Thresholds, choose_thresholds
 from instseg.prediction.tiles_shown import TilesShown, note_on_shrunk
@@ -44,6 +54,7 @@ class OutputOptions:
         categories: only these names; None: all.
         limit: only the first so many files; None: all.
         batch_size: images at a time in the network.
+        page: of TIFFs, from 0; or all.
         overwrite: replace what an earlier run left in the output folder.
     """
 
@@ -52,6 +63,7 @@ class OutputOptions:
     categories: Sequence[str] | None = None
     limit: int | None = None
     batch_size: int = 1
+    page: Page = 0
     overwrite: bool = False
 
 
@@ -73,7 +85,7 @@ def write_predictions(
 
     Args:
         predictor: the loaded model.
-        source: an image, a folder, a glob, or several of these.
+        source: an image, a folder, a glob, a URL, or several of these.
         output: the folder that everything is written to.
         writers: name -> writer of every format there is.
         options: what to save, and of what.
@@ -89,20 +101,25 @@ def write_predictions(
             holds an earlier run that may not be replaced; later when ``output`` cannot be written to.
     """
     chosen = {name: writers[name] for name in checked_names(options.save, writers)}
-    known = [writer.writes for writer in writers.values()]
-    folder = PredictionFolder(output, [writer.writes for writer in chosen.values()], known, options.overwrite)
-    paths = _sources(source, folder, options.limit)
+    known = [*(writer.writes for writer in writers.values()), DOWNLOADS, PAGES]
+    writes = [*(writer.writes for writer in chosen.values()), *made_in(source, options.page)]
+    folder = PredictionFolder(output, writes, known, options.overwrite)
+    sources = find_sources(source, output, options.page, folder.contains, options.limit)
+    root = image_folder or (common_folder(sources.paths) if sources.are_made else source_folder(source, sources.paths))
     thresholds = choose_thresholds(options.score_threshold, predictor.categories, predictor.operating_points)
     model = run_identity(identity or {}, predictor.categories, thresholds)
-    run = PredictionRun(output.absolute(), image_folder or source_folder(source, paths), predictor.categories, model)
+    run = PredictionRun(output.absolute(), root, predictor.categories, model)
     record = PredictionRecord(
         writes=folder.writes, save=list(chosen), image_folder=path_text(run.image_folder), model=model
     )
-    images = _images(predictor, paths, run.image_folder, options, thresholds)
+    images = _images(predictor, sources, run.image_folder, options, thresholds)
     threads, console = WriterThreads(run, list(chosen.values())), console or Console()
     print_start(console, model, predictor.network.device, thresholds)
+    if sources.are_made:  # in the folder, which is emptied before
+        folder.claim(record)
+        sources.download()
     with progress_bar(console) as progress, threads:
-        task = progress.add_task("predict", total=len(paths))
+        task = progress.add_task("predict", total=len(sources.paths))
 
         def show_progress() -> None:
             progress.update(task, completed=len(threads.images) + len(predictor.unreadable))
@@ -110,7 +127,8 @@ def write_predictions(
         if predictor.tiling is not None:
             predictor.on_tiles = TilesShown(predictor.tiling, predictor.resize, progress, task)
         interrupted = _write_images(images, threads, folder, record, show_progress)
-    return _finish(threads, folder, record, predictor, interrupted)
+    notes = note_on_pages(sources.paths) if options.page == 0 else []
+    return _finish(threads, folder, record, predictor, interrupted, notes)
 
 
 def _write_images(
@@ -134,29 +152,6 @@ def _write_images(
     return interrupted
 
 
-def _sources(source: Source, folder: PredictionFolder, limit: int | None) -> list[Path]:
-    """Return the image files, without those that a run wrote, should ``output`` lie inside the source."""
-    if limit is not None and limit < 1:
-        raise InstsegError(f"limit: expected at least 1 (or null for all), found {limit}")
-    paths = [path for path in find_images(source) if not folder.contains(path)]
-    if not paths:
-        raise InstsegError(f"source {source}: holds only images that an earlier run wrote")
-    return paths[:limit]
-
-
-def source_folder(source: Source, paths: Sequence[Path]) -> Path:
-    """Return the folder that the files of a source are named relative to.
-
-    Args:
-        source: as it was given.
-        paths: its files.
-    """
-    entries = [source] if isinstance(source, str | Path) else list(source)
-    if len(entries) == 1 and (folder := Path(entries[0]).expanduser()).is_dir():
-        return Path(os.path.normpath(folder.absolute()))
-    return Path(os.path.commonpath([path.absolute().parent for path in paths]))
-
-
 def run_identity(model: Mapping[str, object], categories: Categories, thresholds: Thresholds) -> dict[str, object]:
     """Return the model as plain containers, with the time and the score thresholds of a run.
 
@@ -175,7 +170,7 @@ def run_identity(model: Mapping[str, object], categories: Categories, thresholds
 
 
 def _images(
-    predictor: Predictor, paths: Sequence[Path], root: Path, options: OutputOptions, thresholds: Thresholds
+    predictor: Predictor, sources: Images, root: Path, options: OutputOptions, thresholds: Thresholds
 ) -> Iterator[LoadedImage]:
     """Return every readable image with those of its instances that are wanted."""
     names = select_names(predictor.categories.names, options.categories, "categories")
@@ -184,7 +179,8 @@ def _images(
     def is_wanted(found: Prediction) -> NDArray[np.bool_]:
         return thresholds.is_kept(found) & np.isin(found.labels, wanted)
 
-    return _predicted(predictor.predict_files(paths, options.batch_size), paths, root, is_wanted)
+    predictor.make, predicted = sources.make, predictor.predict_files(sources.paths, options.batch_size)
+    return _predicted(predicted, sources.paths, root, is_wanted)
 
 
 def _predicted(
@@ -202,13 +198,18 @@ def _predicted(
 
 
 def _finish(
-    threads: WriterThreads, folder: PredictionFolder, record: PredictionRecord, predictor: Predictor, interrupted: bool
+    threads: WriterThreads,
+    folder: PredictionFolder,
+    record: PredictionRecord,
+    predictor: Predictor,
+    interrupted: bool,
+    notes: Sequence[str],
 ) -> PredictSummary:
     """Write the files of the whole run, unless no image could be read."""
     num_images = len(threads.images)
     found = Counter(predictor.categories.name(int(label)) for i in threads.images for label in i.prediction.labels)
     counts = dict(found.most_common())
-    notes = threads.finish() if num_images else []
+    notes = [*notes, *(threads.finish() if num_images else [])]
     if predictor.tiling is None and predictor.advised is not None:
         sizes = [image.prediction.image_size for image in threads.images]
         notes += note_on_shrunk(predictor.advised, predictor.resize, sizes)

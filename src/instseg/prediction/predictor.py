@@ -94,6 +94,8 @@ class Predictor:
         """Files of the last ``predict_files`` that could not be read, each with the reason."""
         self.advised: Tiling | None = None
         """The tiles of tile=auto, where images are predicted whole and it is known at which scale was trained."""
+        self.make: Callable[[Path], None] = lambda path: None
+        """Is called before a file is read, and may write it; InstsegError where it cannot."""
         self.on_tiles: Callable[[ImageSize, int], None] = lambda size, done: None
         """Is told, of an image that is predicted in tiles, its size and how many of them are done: first 0."""
 
@@ -194,6 +196,7 @@ class Predictor:
         Raises:
             InstsegError: it is no image or not a whole one, with the file and the reason.
         """
+        self.make(path)
         large = None if self.tiling is None else open_windows(path, self.value_range)
         is_tiled = large is not None and self.tiles(large.size)
         return large if large is not None and is_tiled else read_image(path, value_range=self.value_range)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
-from instseg.data.fetch.http_requests import PermanentError, RangeRefusedError, TransientError, open_url
+from instseg.data.fetch.http_requests import PermanentError, RangeRefusedError, TooLargeError, TransientError, open_url
 from instseg.data.fetch.http_resume import Part
 from instseg.data.fetch.jobs import Download, DownloadFailure, DownloadReport
 from instseg.data.fetch.progress import show_progress
@@ -149,6 +149,8 @@ class _Session:
     def _received(self, job: Download, num_bytes: int, size: int, total: int | None) -> None:
         if self.stop.is_set():
             raise _StoppedError
+        if job.max_bytes is not None and max(size, total or 0) > job.max_bytes:
+            raise TooLargeError(f"expected at most {job.max_bytes / 1e6:.3g} MB, found {_size_found(size, total)}")
         with self.lock:
             self.report.num_bytes += num_bytes
             self.fractions[job.path] = min(size / total, 1.0) if total else 0.0
@@ -216,5 +218,13 @@ class _Session:
         if not part.is_complete():
             with open_url(self.opener, part.request(), self.timeout_seconds) as response:
                 part.begin(response)
-                part.receive(response, self.timeout_seconds, partial(self._received, job))
+                try:
+                    part.receive(response, self.timeout_seconds, partial(self._received, job))
+                except TooLargeError:
+                    part.drop()
+                    raise
         part.verify_and_rename(job.verify)
+
+
+def _size_found(size: int, total: int | None) -> str:
+    return f"more than {size / 1e6:.3g}" if total is None else f"{total / 1e6:.3g}"

@@ -33,6 +33,10 @@ class PermanentError(Exception):
     """A failure that every other attempt would repeat."""
 
 
+class TooLargeError(PermanentError):
+    """A file that is larger than it may be."""
+
+
 def open_url(
     opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout_seconds: float
 ) -> http.client.HTTPResponse:

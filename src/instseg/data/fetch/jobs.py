@@ -22,6 +22,7 @@ class Download:
         size_bytes: expected size.
         sha256: expected digest, hexadecimal.
         md5: expected digest, hexadecimal.
+        max_bytes: a larger file is refused as soon as that is seen.
         validate: called with the complete file under its temporary name; raises InstsegError to reject it.
     """
 
@@ -31,6 +32,7 @@ class Download:
     sha256: str | None = None
     md5: str | None = None
     validate: Callable[[Path], None] | None = None
+    max_bytes: int | None = None
 
     def verify(self, path: Path) -> None:
         """Check size, digest and content of a file.

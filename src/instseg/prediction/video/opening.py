@@ -7,7 +7,7 @@ from pathlib import Path
 
 from instseg.core.types import ValueRange
 from instseg.data.reading.image_files import find_images
-from instseg.prediction.output import source_folder
+from instseg.prediction.sources import source_folder
 from instseg.prediction.video.camera import Camera
 from instseg.prediction.video.frames import FrameFolder, Video
 from instseg.prediction.video.source import CAMERA, is_one_file
