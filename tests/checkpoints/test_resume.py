@@ -239,6 +239,14 @@ def test_another_batch_size_is_refused_in_the_middle_of_an_epoch():
         check(resumable(batches=5), {**CONFIG, "batch_size": 4})
 
 
+def test_an_end_before_the_checkpoint_is_refused():
+    for end in (1, 2):
+        with pytest.raises(InstsegError, match=rf"max_epochs={end}: the run to resume has done 3 epochs; expected as"):
+            check(resumable(), {**CONFIG, "trainer": {"max_epochs": end}})
+    for end in (3, 9, -1, None):
+        check(resumable(), {**CONFIG, "trainer": {"max_epochs": end}})
+
+
 def test_a_format_without_the_state_of_the_training_predicts_and_does_not_resume():
     with pytest.raises(InstsegError, match=r"no state of a training.*format 1.*model\.weights=last\.ckpt"):
         check(resumable(format=1, training=None))

@@ -29,7 +29,7 @@ def resumed(**settings: object) -> tuple[torch.optim.AdamW, LRScheduler]:
     optimizer, scheduler, wanted = built(**settings)
     optimizer.load_state_dict(before.state_dict())
     scheduler.load_state_dict(schedule.state_dict())
-    wanted.rescale_schedule()
+    wanted.rescale_schedule(None)
     return optimizer, scheduler
 
 
@@ -55,3 +55,14 @@ def test_any_other_setting_is_the_new_one(caplog, name, value):
         optimizer, _ = resumed(**{name: value})
     assert optimizer.param_groups[0][name] == value and optimizer.param_groups[0]["lr"] == 1e-3 / 2
     assert f"{name} " in caplog.text and f"-> {value}" in caplog.text
+
+
+def test_a_schedule_stands_where_the_epochs_do_when_an_epoch_has_other_steps_now(caplog):
+    optimizer, scheduler, wanted = built()
+    with caplog.at_level(logging.INFO):
+        wanted.rescale_schedule(18)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 / 19)
+    optimizer.step()
+    scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 / 20)
+    assert "at step 18, not 0" in caplog.text

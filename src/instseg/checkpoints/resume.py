@@ -111,6 +111,7 @@ def check_resumable(
     now = {"data": data_fingerprint, "processes": processes, "instseg": __version__}
     found |= differences(then | about.packages, now | package_versions())
     _check_same_place(found, training)
+    _check_end(config, training)
     if found:
         rank_zero_only(log.warning)(
             "Not everything is as it was, so this will not end exactly like a run without interruption: %s",
@@ -141,6 +142,16 @@ def _check_same_place(found: Differences, training: TrainingState) -> None:
         raise InstsegError(
             f"the checkpoint lies in the middle of epoch {training.epochs}, after {plural(training.batches, 'batch')}. "
             f"That is another place now: {in_words(moving, 'the checkpoint')}"
+        )
+
+
+def _check_end(config: Mapping[str, object], training: TrainingState) -> None:
+    trainer = config.get("trainer")
+    end = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
+    if isinstance(end, int) and -1 < end < training.epochs:
+        raise InstsegError(
+            f"trainer.max_epochs={end}: the run to resume has done {plural(training.epochs, 'epoch')}; expected as "
+            "many or more"
         )
 
 

@@ -18,6 +18,7 @@ from instseg.core.types import Batch, Prediction
 from instseg.evaluation.metric_set import MetricSet
 from instseg.training.finite import FiniteCheck
 from instseg.training.mean_losses import MeanLosses
+from instseg.training.progress import steps_left
 from instseg.training.resumed_optimizer import OptimizerSettings
 
 
@@ -67,7 +68,8 @@ class InstanceSegmentationModule(pl.LightningModule):
     def on_train_start(self) -> None:
         """Let a restored schedule move the learning rates of this run, where the checkpoint had others."""
         if self.optimizer_settings is not None:
-            self.optimizer_settings.rescale_schedule()
+            done = int(self.trainer.estimated_stepping_batches - steps_left(self.trainer))
+            self.optimizer_settings.rescale_schedule(None if done == self.global_step else done)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Return the callbacks that belong to this module."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -21,7 +22,7 @@ def steps_done(trainer: Trainer) -> tuple[int, int]:
     epochs = _epochs(trainer)
     batches = _batches(trainer)
     is_over = epochs.processed == epochs.ready  # the epoch was counted, whole or not
-    if is_over and batches.processed < trainer.num_training_batches:
+    if is_over and 0 < batches.processed < trainer.num_training_batches:
         return epochs.processed - 1, batches.processed
     return epochs.processed, 0 if is_over else batches.processed
 
@@ -53,14 +54,28 @@ class Progress:
 
     epochs: float  # done, 0.5 in the middle of the first
     all_epochs: float
-    steps: int  # of the optimizer
-    all_steps: float  # infinite where nothing but time ends the training
+    steps: int  # of the optimizer, that are done
+    all_steps: float  # those that are left besides; infinite where nothing but time ends the training
 
 
 def progress_of(trainer: Trainer) -> Progress:
     """Return how much of a training is done."""
     epochs, batches = steps_done(trainer)
     of_epoch = max(1.0, float(trainer.num_training_batches))
-    all_steps = float(trainer.estimated_stepping_batches)
-    all_epochs = all_steps * trainer.accumulate_grad_batches / of_epoch
+    all_steps = trainer.global_step + steps_left(trainer)
+    all_epochs = float(trainer.estimated_stepping_batches) * trainer.accumulate_grad_batches / of_epoch
     return Progress(epochs + batches / of_epoch, all_epochs, trainer.global_step, all_steps)
+
+
+def steps_left(trainer: Trainer) -> float:
+    """Return the number of optimizer steps that are left; infinite where nothing but time ends the training.
+
+    A resumed training whose batch size has changed has done its earlier epochs in another number of steps.
+    """
+    epochs, batches = steps_done(trainer)
+    accumulated = trainer.accumulate_grad_batches
+    of_epoch = math.ceil(trainer.num_training_batches / accumulated)
+    by_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps - trainer.global_step
+    if trainer.max_epochs in (None, -1):
+        return max(0.0, by_steps)
+    return max(0.0, min(by_steps, (trainer.max_epochs - epochs) * of_epoch - batches // accumulated))

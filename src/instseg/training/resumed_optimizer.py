@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pytorch_lightning.utilities import rank_zero_only
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,22 @@ class OptimizerSettings:
         self._ratios = [1.0] * len(self._lrs)
         optimizer.register_load_state_dict_post_hook(self._apply)
 
-    def rescale_schedule(self) -> None:
-        """Let the schedule, restored after the optimizer, move the learning rates that this has now."""
+    def rescale_schedule(self, steps: int | None) -> None:
+        """Let the schedule, restored after the optimizer, move the learning rates that this has now.
+
+        Args:
+            steps: as many as the epochs that are done have with the batch size of now, where it was another then.
+        """
         pairs = zip(self._scheduler.base_lrs, self._ratios, strict=True)
         self._scheduler.base_lrs = [lr * ratio for lr, ratio in pairs]
+        if steps is None or not isinstance(self._scheduler, LambdaLR):
+            return
+        done, self._scheduler.last_epoch = self._scheduler.last_epoch, steps
+        scaled = zip(self._scheduler.base_lrs, self._scheduler.lr_lambdas, strict=True)
+        for group, (lr, factor) in zip(self._scheduler.optimizer.param_groups, scaled, strict=True):
+            group["lr"] = lr * factor(steps)
+        if done != steps:
+            rank_zero_only(log.info)("The schedule stands at step %d, not %d: epochs have other steps now", steps, done)
 
     def _apply(self, optimizer: Optimizer) -> None:
         """Change what differs, and say so; what is equal is not touched."""
