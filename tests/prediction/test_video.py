@@ -23,6 +23,7 @@ from rich.console import Console
 from instseg.core.categories import category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image
+from instseg.data.formats.coco.predictions import mark_predictions
 from instseg.prediction.output import OutputOptions
 from instseg.prediction.video import overlays
 from instseg.prediction.video.camera import Camera
@@ -100,6 +101,8 @@ def test_a_video_becomes_an_overlay_a_table_and_a_coco_json_with_tracks(whole):
     assert [first[key] for key in ("frame", "time_seconds", "track", "category")] == ["1", "0.0", "1", "disc"]
 
     coco = COCO(str(output / "predictions.json"))
+    mark_predictions(coco.dataset)
+    assert all(image["is_prediction"] for image in coco.dataset["images"])  # not taken for labels until corrected
     assert coco.dataset["videos"] == [{"id": 1, "name": "clip.mp4", "frames_per_second": 25.0}]
     assert coco.imgs[22]["frame_index"] == 21 and coco.imgs[22]["time_seconds"] == 0.84
     assert [track["id"] for track in coco.dataset["tracks"]] == [1, 2]
@@ -143,6 +146,12 @@ def test_objects_of_a_time_lapse_are_tracked_however_far_apart_its_frames_are(tm
         PilImage.fromarray(image).save(tmp_path / f"{number}.png")
     predict(tmp_path, tmp_path / "out", fps=0.1)
     assert [row["track"] for row in rows(tmp_path / "out")] == ["1", "1", "1", "2"]
+
+
+def test_objects_are_tracked_through_frames_whose_times_jitter(tmp_path):
+    images = film(5, red=lambda frame: (20 + 10 * frame, 40))
+    predict(write_video(tmp_path / "clip.mkv", images, times=[0, 10, 11, 100, 101]), tmp_path / "out")
+    assert [row["track"] for row in rows(tmp_path / "out")] == ["1"] * 5
 
 
 def test_fast_objects_are_tracked_from_their_first_step_on(tmp_path):
@@ -190,6 +199,8 @@ def test_a_run_that_was_stopped_resumes_with_the_next_frame_and_the_same_tracks(
 
 def test_a_stopped_run_is_not_resumed_under_other_settings_nor_a_finished_one_replaced(clip, tmp_path):
     predict(clip, tmp_path / "out", stopped_at(9, ctrl_c))
+    with pytest.raises(InstsegError, match="limit=5: expected 8 or more"):
+        predict(clip, tmp_path / "out", limit=5)
     with pytest.raises(InstsegError, match=r"another score_threshold.*overwrite=true"):
         predict(clip, tmp_path / "out", score_threshold=0.7)
     other = write_video(tmp_path / "clip.mp4", film(3, **CROSSING))

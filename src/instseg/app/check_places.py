@@ -100,6 +100,8 @@ def check_next_places(config: NextConfig) -> None:
     Raises:
         InstsegError: one of them is not there, or cannot be written to.
     """
+    if names_video(config.source, config.video):
+        raise InstsegError(f"source={config.source[0]}: expected images; extract the frames of a video first")
     check_predict_places(config)
     if config.labelled is not None:
         check_source(config.labelled)

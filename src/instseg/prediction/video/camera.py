@@ -18,6 +18,8 @@ from instseg.prediction.video.frames import Frame, Video
 
 MILLISECONDS = Fraction(1, 1000)
 DEFAULT_RATE = 30.0
+PATIENCE_SECONDS = 5.0
+"""For which a camera that hangs is waited for at the end."""
 
 
 class Camera(Video):
@@ -58,7 +60,7 @@ class Camera(Video):
             self.damage.append((f"after frame {number}", "the camera gives no more frames"))
         finally:
             self._is_open = False
-            thread.join()
+            thread.join(PATIENCE_SECONDS)
             self.capture.release()
 
     def state(self) -> dict[str, object]:

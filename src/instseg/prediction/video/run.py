@@ -69,6 +69,9 @@ class VideoRun:
         self.folder.update(self.record)
         self.frames.trim()
         num_earlier = sum(1 for _ in self.frames)
+        limit = self.options.limit
+        if limit is not None and limit < num_earlier:
+            raise InstsegError(f"limit={limit}: expected {num_earlier} or more, which are predicted already")
         console.print(f"{'resumed:':<18}{plural(num_earlier, 'frame')} predicted before", highlight=False)
         return num_earlier
 
@@ -138,7 +141,8 @@ class VideoRun:
             write_table(self.frames, output / TABLE)
         if COCO in writes:
             video = {"name": self.video.name, "frames_per_second": round(self.video.frames_per_second, 6)}
-            write_coco(self.frames, output / COCO, video, {"model": dict(self.record.model)})
+            info = {"image_folder": self.record.image_folder, "model": dict(self.record.model)}
+            write_coco(self.frames, output / COCO, video, info)
         if OVERLAYS in writes and self.video.audio is not None and (output / OVERLAYS).exists():
             notes.append(add_audio(output / OVERLAYS, self.video.audio, self.video.start_seconds))
         return notes

@@ -12,7 +12,7 @@ from instseg.core.atomic import replacing
 from instseg.core.categories import Categories
 from instseg.core.coco_json import CSV_COLUMNS, prediction_rows, predictions_to_coco
 from instseg.prediction.video.tracked_frames import FramesFile, TrackedFrame
-from instseg.prediction.writers.tables import write_rows
+from instseg.prediction.writers.tables import mark_images, write_rows
 
 COLUMNS = ("frame", "time_seconds", "track", *CSV_COLUMNS)
 WHOLE = 1
@@ -48,7 +48,7 @@ def write_coco(frames: FramesFile, path: Path, video: Mapping[str, object], info
     with replacing(path) as scratch, scratch.open("w", encoding="utf-8", errors="backslashreplace") as file:
         head = {"info": dict(info), "videos": [{"id": WHOLE, **video}], "categories": frames.categories.to_coco()}
         file.write(json.dumps(head, ensure_ascii=False)[:-1])
-        _write_list(file, "images", map(_image, frames))
+        _write_list(file, "images", (_image(frame, frames.categories) for frame in frames))
         _write_list(file, "annotations", _annotations(frames, tracks))
         known = ({"id": track, "category_id": label, "video_id": WHOLE} for track, label in sorted(tracks.items()))
         _write_list(file, "tracks", known)
@@ -62,10 +62,11 @@ def _write_list(file: TextIO, key: str, entries: Iterator[Mapping[str, object]])
     file.write("]")
 
 
-def _image(frame: TrackedFrame) -> dict[str, object]:
-    height, width = frame.found.image_size
+def _image(frame: TrackedFrame, categories: Categories) -> dict[str, object]:
+    coco = predictions_to_coco([frame.found], {frame.number: frame.file_name}, categories)
+    mark_images(coco)
     place = {"video_id": WHOLE, "frame_index": frame.number - 1, "time_seconds": round(frame.seconds, 6)}
-    return {"id": frame.number, "file_name": frame.file_name, "height": height, "width": width, **place}
+    return {**coco["images"][0], **place}
 
 
 def _annotations(frames: FramesFile, tracks: dict[int, int]) -> Iterator[dict[str, object]]:

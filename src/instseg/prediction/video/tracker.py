@@ -55,10 +55,6 @@ class Track:
         x, y = np.rint(self.shift(seconds)).astype(int).tolist()
         return crop_to_rle(self.crop, self.corner[0] + x, self.corner[1] + y, image_size)
 
-    def moved_box(self, seconds: float) -> NDArray[np.float64]:
-        """Return the box (4,) at the place where the object should be."""
-        return self.box + np.tile(self.shift(seconds), 2)
-
 
 class Tracker:
     """Numbers the objects of a video, each category by itself.
@@ -140,15 +136,20 @@ class Tracker:
         return ious * self._is_same(found)
 
     def _near_ious(self, found: Prediction, seconds: float) -> NDArray[np.float64]:
-        """Return (tracks, N) IoUs of boxes that have grown; 0 for tracks that the frame before does not show."""
+        """Return (tracks, N) IoUs of boxes that have grown; 0 for tracks that the frame before does not show.
+
+        The box of a track counts where it should be and where it was: the times of frames may jitter.
+        """
         if not self.tracks or not len(found):
             return np.zeros((len(self.tracks), len(found)))
-        moved, boxes = np.stack([track.moved_box(seconds) for track in self.tracks]), found.boxes.astype(np.float64)
-        ratio = _areas(moved)[:, None] / np.maximum(_areas(boxes), 1)
+        last, boxes = np.stack([track.box for track in self.tracks]), found.boxes.astype(np.float64)
+        moved = last + np.stack([np.tile(track.shift(seconds), 2) for track in self.tracks])
+        ratio = _areas(last)[:, None] / np.maximum(_areas(boxes), 1)
         is_like = (ratio <= MAX_GROWTH) & (ratio >= 1 / MAX_GROWTH)
         is_fresh = np.array([[track.seconds == self._last_seconds] for track in self.tracks])
         is_possible = is_like & is_fresh & self._is_same(found)
-        return np.where(is_possible, _box_ious(_grown(moved), _grown(boxes)), 0)
+        ious = [_box_ious(_grown(tracks), _grown(boxes)) for tracks in (last, moved)]
+        return np.where(is_possible, np.maximum(*ious), 0)
 
     def _is_same(self, found: Prediction) -> NDArray[np.bool_]:
         """Tell, (tracks, N), which are of one category."""

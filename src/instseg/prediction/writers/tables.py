@@ -31,12 +31,12 @@ class CocoJson(Writer):
         coco = predictions_to_coco([image.prediction for image in images], names, self.run.categories)
         origin = {"image_folder": str(self.run.image_folder), "model": dict(self.run.identity)}
         coco["info"] = {**coco["info"], **origin}
-        _mark_images(coco)
+        mark_images(coco)
         write_json(self.path, coco)
 
 
-def _mark_images(coco: CocoDict) -> None:
-    """Add to every image the digest of its annotations."""
+def mark_images(coco: CocoDict) -> None:
+    """Add to every image of a COCO dataset the digest of its annotations."""
     names = {category["id"]: category["name"] for category in coco["categories"]}
     found: defaultdict[int, list[tuple[str, object]]] = defaultdict(list)
     for annotation in coco["annotations"]:
