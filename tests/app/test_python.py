@@ -124,7 +124,7 @@ def test_what_holds_no_model_is_refused(source, message):
         instseg.load(source)
 
 
-@pytest.mark.parametrize("override", ["score_threshold=0.3", "save=[coco]", "device=cpu"])
+@pytest.mark.parametrize("override", ["score_threshold=0.3", "save=[coco]", "device=cpu", "page=all"])
 def test_what_a_loaded_model_takes_later_is_refused_with_its_place(override):
     with pytest.raises(
         instseg.InstsegError, match=rf"^{re.escape(override)}: a model that is loaded takes this later, as "

@@ -27,7 +27,7 @@ from instseg.deploy.formats import FORMATS
 from instseg.deploy.measured import ApComparison
 from instseg.deploy.openvino_writer import convert_onnx
 from instseg.deploy.trial_images import made_images, trial_images
-from instseg.prediction.exported import RUNTIMES, ExportRecord, open_exported
+from instseg.prediction.exported import RUNTIMES, Candidates, ExportRecord, open_exported
 from instseg.prediction.predictor import Predictor
 from instseg.prediction.torch_network import TorchNetwork
 from instseg.visualization.sheets import write_image
@@ -82,6 +82,13 @@ def test_its_card_says_what_was_compared_and_how_it_is_used(exported):
     assert "| 3 | ring | 0.210 |" in text
     assert "| empty, 96 x 96 px |" in text
     assert "instseg predict checkpoint=model.onnx" in text
+    assert "candidates" not in text
+
+
+def test_the_card_of_a_file_that_leaves_candidates_says_what_remains_to_be_done(exported):
+    record = msgspec.structs.replace(exported.record, candidates=Candidates(0.5, 20))
+    text = card(replace(exported, record=record), "made images")
+    assert "whose boxes have an IoU above 0.5 drop the worse, and keep the best 20" in text
 
 
 def test_in_python_it_is_a_model_like_any_other(exported, openvino_file):

@@ -12,9 +12,13 @@ from colour_finder import FindsColours, photo
 from deploy_factories import trained_model, untrained
 from detections import CAR, DOG, prediction
 from factories import drawn
+from hydra import compose, initialize_config_dir
 from msgspec.structs import replace as replaced
+from omegaconf import DictConfig
 
-from instseg.app.build_predictor import nms_of_file
+from instseg.app.build_predictor import chosen_settings, nms_of_file
+from instseg.app.check_config import checked_predict_config
+from instseg.app.conf_folder import CONFIG_DIR
 from instseg.core.errors import InstsegError
 from instseg.core.found import Found, found_to_prediction
 from instseg.core.segmenter import BoxSuppression
@@ -158,3 +162,14 @@ def test_a_file_without_candidates_says_how_to_get_some():
 def test_an_export_measures_ap_with_the_suppression_that_its_file_lacks():
     assert missing_nms(None) == OF_NETWORK
     assert missing_nms(leave_to_file(trained_model())) == Nms("box", 0.5, limit=20)
+
+
+def test_what_was_chosen_stands_beside_what_was_found():
+    config = checked_predict_config(composed("source=a.jpg", "checkpoint=a.ckpt", "nms=mask", "tta=flip"))
+    assert chosen_settings(config) == {"nms": "mask", "tta": ["flip"]}
+    assert chosen_settings(checked_predict_config(composed("source=a.jpg", "checkpoint=a.ckpt"))) == {}
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return compose("predict", overrides=[*overrides])

@@ -47,7 +47,15 @@ def build_predictor(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str,
         InstsegError: the checkpoint, an option or the device cannot be used.
     """
     exported = exported_file(config.checkpoint)
-    return _of_checkpoint(config, job) if exported is None else _of_file(exported, config, job)
+    predictor, origin = _of_checkpoint(config, job) if exported is None else _of_file(exported, config, job)
+    return predictor, {**origin, **chosen_settings(config)}
+
+
+def chosen_settings(config: ModelConfig) -> dict[str, object]:
+    """Return the settings of ``nms`` and ``tta`` that are not the usual ones, to stand beside what is found."""
+    chosen: dict[str, object] = {"nms_threshold": config.nms_threshold, "nms_sigma": config.nms_sigma}
+    chosen |= {"nms": None if config.nms == "box" else config.nms, "tta": config.augmentations or None}
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _of_checkpoint(config: ModelConfig, job: Job) -> tuple[Predictor, dict[str, object]]:

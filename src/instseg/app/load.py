@@ -96,6 +96,7 @@ LOADERS: Mapping[str, Callable[[Request], Model]] = {
 SAID_LATER = {
     "score_threshold": "predict(images, score_threshold=…)",
     "batch_size": "predict(images, batch_size=…)",
+    "page": "predict(page), a page that Pillow has opened: page.seek(1)",
     "source": "predict(images) or predict_folder(folder)",
     "limit": "predict(images[:limit])",
     "output": "save(folder)",

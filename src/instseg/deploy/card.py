@@ -9,6 +9,7 @@ from instseg.core.text import plural
 from instseg.deploy.agreement import MAX_BOX_PX, MAX_SCORE, MIN_MASK_IOU, Agreement
 from instseg.deploy.export import Exported
 from instseg.deploy.measured import MAX_AP_DIFFERENCE, ApComparison
+from instseg.prediction.exported import ExportRecord
 from instseg.prediction.thresholds import AUTO, choose_thresholds
 
 HEADER = ("image", "instances", "box, px", "score", "mask IoU")
@@ -103,8 +104,19 @@ def _use(exported: Exported) -> list[str]:
         f"1. Resize the image, RGB, so that its shorter side has {record.min_size} px and its longer one at most "
         f"{record.max_size}.",
         f"2. Inputs and outputs: {record.signature}.",
+        *_suppression(record),
         "3. The metadata `instseg`, in OpenVINO's files under `rt_info`, holds all of the above as json.",
         "",
+    ]
+
+
+def _suppression(record: ExportRecord) -> list[str]:
+    if record.candidates is None:
+        return []
+    return [
+        "   It leaves candidates: of two of one label whose boxes have an IoU above "
+        f"{record.candidates.iou_threshold:g} drop the worse, and keep the best {record.candidates.per_image}. "
+        "`instseg predict` does, and has `nms=mask` and `nms=soft`."
     ]
 
 
