@@ -31,6 +31,20 @@ def value_of(command: str):
     return OverridesParser.create().parse_override(shlex.split(command)[0]).value()
 
 
+def test_images_that_are_enlarged_far_get_sizes_that_show_as_much(found):
+    assert found("too_large", with_squares(20, 30), options=audited_for(min_size=120, max_size=160)) is None
+    finding = found("too_large", with_squares(20, 30), options=audited_for(min_size=600, max_size=800))
+    assert finding.counts["train"] == 2 and finding.spots[0].detail == "10.0 times"
+    assert finding.commands == ("augmentation.min_size=96 augmentation.max_size=128",)
+    assert "about 39 times the time" in finding.advice
+
+
+def test_small_objects_are_a_reason_to_enlarge(found):
+    assert found("too_large", with_squares(3), options=audited_for(min_size=360, max_size=480)) is None
+    finding = found("too_large", with_squares(4), options=audited_for(min_size=600, max_size=800))
+    assert finding.commands == ("augmentation.min_size=224 augmentation.max_size=288",)
+
+
 def test_what_is_small_after_the_resize_is_told_in_pixels_of_the_network(found):
     splits = with_squares(20, 30)
     assert found("too_small", splits, options=SAME_SIZE) is None

@@ -19,6 +19,7 @@ SMALL_SIDE_PX, SMALL_BOX_PX = 8, 16
 """In the network frame: two cells of the finest level (stride 4), and four by four of them."""
 MANY_SMALL_FRACTION, TOLERATED_SMALL_FRACTION = 0.05, 0.02
 MAX_ENLARGEMENT = 2.0  # memory and time grow with its square
+MODEST_ENLARGEMENT = 1.5  # of images that are smaller than those that networks are made for
 MIN_BOXES = 30
 """With fewer boxes no anchors are suggested."""
 NOTABLE_GAIN, LARGE_GAIN = 0.05, 0.10
@@ -32,7 +33,10 @@ def model_findings(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
         tables: of all splits.
         options: settings of the network that decide it.
     """
-    return [*too_small(tables, options), *anchors_miss(tables, options), *too_many_instances(tables, options)]
+    return [
+        *too_small(tables, options), *too_large(tables, options), *anchors_miss(tables, options),
+        *too_many_instances(tables, options),
+    ]  # fmt: skip
 
 
 def too_small(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
@@ -65,6 +69,31 @@ def too_small(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
             commands,
         )
     ]
+
+
+def too_large(tables: Tables, options: AuditOptions) -> list[AuditFinding]:
+    """Report images that the resize enlarges far, where their objects are large enough with less.
+
+    Args:
+        tables: of all splits.
+        options: settings of the network that decide it.
+    """
+    scales = np.concatenate([table.scales for table in tables.values()])
+    if not len(scales) or (factor := float(np.median(scales))) <= MAX_ENLARGEMENT:
+        return []
+    needed = np.concatenate([_needed_enlargement(table) for table in tables.values()])
+    least = float(np.quantile(needed, 1 - TOLERATED_SMALL_FRACTION)) if len(needed) else 0.0
+    wanted = max(MODEST_ENLARGEMENT / factor, least)
+    low, high = (32 * math.ceil(size * wanted / 32) for size in (options.min_size, options.max_size))
+    cost = (options.min_size / low) ** 2
+    if cost < MAX_ENLARGEMENT:
+        return []
+    far = {split: np.where(table.scales > MAX_ENLARGEMENT, table.scales, 0) for split, table in tables.items()}
+    counts, spots = worst_images(tables, far, lambda table, i: f"{table.scales[i]:.1f} times")
+    title = f"images that the resize enlarges to more than {MAX_ENLARGEMENT:g} times, in the median to {factor:.1f}"
+    advice = f"Enlarging adds no detail, and takes about {cost:.0f} times the time and memory of these sizes."
+    command = f"augmentation.min_size={low} augmentation.max_size={high}"
+    return [AuditFinding("too_large", Severity.WARNING, title, counts, spots, advice, (command,))]
 
 
 def _needed_enlargement(table: SplitTable) -> NDArray[np.float64]:
