@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -183,6 +185,20 @@ def test_a_region_to_ignore_is_hatched_in_a_target():
     inside = picture[300:400, 150:250]
     assert (inside == GRAY).all(2).any() and (inside != GRAY).any()
     assert (picture[:, 400:] == GRAY).all()
+
+
+def test_an_instance_without_a_mask_is_a_dashed_box_with_nothing_inside():
+    box, labels, rles = one_disc()
+    no_mask = np.array([True])
+    truth = GroundTruth(1, (800, 800), box, labels, np.array([1.0]), no_mask, rles, no_mask)
+    full = torch.ones(1, 112, 112, dtype=torch.uint8)
+    target = Target(torch.from_numpy(box).float(), torch.from_numpy(labels), full, has_mask=torch.tensor([False]))
+    of_truth = draw_ground_truth(gray(800, 800), truth, CATEGORIES)
+    of_target = draw_target(gray(800, 800), target, CATEGORIES)
+    for picture in (of_truth, of_target):
+        assert (picture[350:450, 350:450] == GRAY).all() and (picture != GRAY).any()
+    with_mask = draw_target(gray(800, 800), replace(target, has_mask=None), CATEGORIES)
+    assert (with_mask[350:450, 350:450] != GRAY).any()
 
 
 def test_a_target_is_drawn_from_its_box_masks_as_array_or_tensor():
