@@ -576,7 +576,7 @@ def test_an_interrupted_build_leaves_nothing_and_the_next_one_is_whole(tmp_path,
     with monkeypatch.context() as patched:
 
         def interrupted(*_args, **_kwargs):
-            raise error
+            raise error("interrupted")
 
         patched.setattr(prepare, "write_records", interrupted)
         with pytest.raises(told):
