@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from instseg.app import typed_names
 from instseg.app.check_config import checked_predict_config
+from instseg.app.check_places import check_predict_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.suggestions import explain
 from instseg.core.errors import InstsegError
@@ -117,3 +118,16 @@ def test_standard_input_without_names_is_refused(piped, content, found):
 def test_a_page_is_a_number_or_all(page):
     with pytest.raises(InstsegError, match=f"page={page}: expected a whole number from 0 upwards, or all"):
         checked_predict_config(composed(f"page={page}"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["source=https://example.org/clip.mp4"], "clip.mp4: images are downloaded, videos are not; download it first"),
+        (["source=clip.mp4", "page=all"], "page=all: expected an image, found the video clip.mp4"),
+        (["source=s3://bucket/a.jpg"], "source=s3://bucket/a.jpg: expected a file or folder of this machine"),
+    ],
+)
+def test_a_source_that_cannot_be_had_is_refused_before_any_work(typed, message):
+    with pytest.raises(InstsegError, match=message):
+        check_predict_places(checked_predict_config(composed(*typed)))

@@ -51,7 +51,7 @@ def check_predict_places(config: PredictConfig) -> None:
         InstsegError: one of them is not there, or cannot be written to.
     """
     if names_video(config.source, config.video):
-        _refuse_urls(config.source)
+        _refuse_of_images(config)
         check_video(config.source, config.fps)
     else:
         _check_images(config.source)
@@ -59,8 +59,11 @@ def check_predict_places(config: PredictConfig) -> None:
     check_model_place(config)
 
 
-def _refuse_urls(source: Sequence[str]) -> None:
-    for entry in source:
+def _refuse_of_images(config: PredictConfig) -> None:
+    """Refuse what images have and a video has not."""
+    if config.page != 0:
+        raise InstsegError(f"page={config.page}: expected an image, found the video {config.source[0]}")
+    for entry in config.source:
         if is_url(entry):
             raise InstsegError(f"source={entry}: images are downloaded, videos are not; download it first")
 
