@@ -20,7 +20,7 @@ from instseg.data.transforms.resize import Resize
 from instseg.prediction import sources
 from instseg.prediction.output import OutputOptions, write_predictions
 from instseg.prediction.predictor import Predictor
-from instseg.prediction.sources import Page
+from instseg.prediction.sources import Page, find_sources
 from instseg.prediction.summary import PredictSummary
 from instseg.prediction.torch_network import TorchNetwork
 from instseg.prediction.writers.tables import CocoJson
@@ -54,6 +54,16 @@ def test_each_page_is_an_image_with_its_number_in_its_name(stack, tmp_path):
     assert summary.num_instances == {"red thing": 2, "blue thing": 1}
     assert summary.writes == ("predictions.json", "pages")
     np.testing.assert_array_equal(read_image(tmp_path / "out/pages/stack_page_2.tif"), PAGES[2])
+
+
+def test_a_limit_counts_pages_and_pages_of_a_url_are_asked_for_by_number(stack, tmp_path):
+    output = tmp_path / "out"
+    found = find_sources([stack], output, "all", lambda path: False, limit=2)
+    assert [path.name for path in found.paths] == ["stack_page_0.tif", "stack_page_1.tif"]
+    url = "https://example.org/stack.tif"
+    assert find_sources(url, output, 1, lambda path: False, None).paths == [output / "pages/stack_page_1.tif"]
+    with pytest.raises(InstsegError, match=f"page=all: expected files, as the pages of {url} are not known yet"):
+        find_sources(url, output, "all", lambda path: False, None)
 
 
 def test_one_page_is_predicted_and_a_file_without_it_is_named(stack, tmp_path):

@@ -14,7 +14,7 @@ from instseg.core.text import plural
 from instseg.data.fetch.download import download_files
 from instseg.data.fetch.jobs import Download
 from instseg.data.reading.image_files import Source, find_images
-from instseg.data.reading.tiff_pages import num_pages, write_page
+from instseg.data.reading.tiff_pages import SUFFIXES, num_pages, write_page
 
 DOWNLOADS, PAGES = "downloads", "pages"
 """Folders in the output."""
@@ -131,12 +131,17 @@ def find_sources(source: Source, output: Path, page: Page, is_own: Callable[[Pat
         raise InstsegError(f"source {source}: holds only images that an earlier run wrote")
     images.paths = list(dict.fromkeys(images.paths))[:limit]
     images.urls = {path: url for path, url in images.urls.items() if path in images.paths}
-    return images if page == 0 else _paged(images, output, page)
+    return images if page == 0 else _paged(images, output, page, limit)
 
 
-def _paged(images: Images, output: Path, page: Page) -> Images:
+def _paged(images: Images, output: Path, page: Page, limit: int | None) -> Images:
     """Replace TIFFs of several pages by their pages."""
     paged = Images([], images.urls)
+    for path, url in images.urls.items():
+        if page == ALL and path.suffix.lower() in SUFFIXES:
+            raise InstsegError(
+                f"page=all: expected files, as the pages of {url} are not known yet; give page=0, page=1…"
+            )
     for path in images.paths:
         count = 1 if path in images.urls else num_pages(path)
         if page == ALL and count == 1:
@@ -146,6 +151,7 @@ def _paged(images: Images, output: Path, page: Page) -> Images:
             target = _free(output / PAGES / f"{path.stem}_page_{number}.tif", paged.pages)
             paged.paths.append(target)
             paged.pages[target] = path, number
+    paged.paths = paged.paths[:limit]
     return paged
 
 
