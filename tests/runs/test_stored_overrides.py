@@ -12,6 +12,7 @@ from reading import mutated_bytes
 from run_starts import run_start
 
 from instseg.core.errors import InstsegError
+from instseg.runs.folders import kept_if_refused
 from instseg.runs.manifest import add_start
 from instseg.runs.stored_overrides import HYDRA, OVERRIDES, choices_of, stored_overrides
 
@@ -72,3 +73,30 @@ def test_overrides_that_are_no_file_are_refused_and_not_taken_for_none(run, make
     make(run / OVERRIDES)
     with pytest.raises(InstsegError, match=r"overrides\.yaml: expected a file"):
         stored_overrides(run)
+
+
+@pytest.mark.parametrize(
+    ("is_saved", "error", "left"),
+    [
+        (False, InstsegError("holds another network"), "as it was"),
+        (False, SystemExit(1), "as it was"),
+        (False, SystemExit(130), "as it is now"),
+        (True, InstsegError("the loss is not finite"), "as it is now"),
+    ],
+)
+def test_a_run_that_refuses_to_be_resumed_keeps_the_settings_of_its_last_state(run, is_saved, error, left):
+    (run / OVERRIDES).write_text("as it was")
+    with pytest.raises(type(error)), kept_if_refused(["seed=1", f'resume="{run}"']):
+        (run / OVERRIDES).write_text("as it is now")
+        if is_saved:
+            (run / "checkpoints").mkdir()
+            (run / "checkpoints" / "last.ckpt").touch()
+        raise error
+    assert (run / OVERRIDES).read_text() == left
+
+
+def test_the_settings_of_a_run_that_is_resumed_are_the_new_ones(run):
+    (run / OVERRIDES).write_text("as it was")
+    with kept_if_refused([f"resume={run}"]):
+        (run / OVERRIDES).write_text("as it is now")
+    assert (run / OVERRIDES).read_text() == "as it is now"

@@ -20,6 +20,7 @@ from instseg.app.friendly_errors import friendly_errors
 from instseg.app.resolvers import register_resolvers
 from instseg.app.text_arguments import as_texts
 from instseg.app.wrapped_help import wrapped_help
+from instseg.runs.folders import kept_if_refused
 
 # Threads that wait sleep instead of spinning: it costs nothing on an idle machine, and on a busy one, a laptop with a
 # browser open, spinning threads keep the one they wait for from running. Read once, when torch is imported.
@@ -43,7 +44,8 @@ def run_command(name: str, arguments: Sequence[str]) -> None:
         refuse_other_forms(parser, name, arguments)
         arguments = as_texts(arguments)
         completed = complete_command(arguments) if name == "train" else arguments
-        with wrapped_help() if {"-h", "--help"} & {*arguments} else nullcontext():
+        helps = wrapped_help() if {"-h", "--help"} & {*arguments} else nullcontext()
+        with helps, kept_if_refused(completed):
             _run_hydra(
                 args=parse_arguments(parser, completed),
                 args_parser=parser,

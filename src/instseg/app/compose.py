@@ -37,7 +37,7 @@ from instseg.app.suggestions import explain
 from instseg.app.text_arguments import as_texts
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
-from instseg.runs.folders import remove_unused_folders, run_folder
+from instseg.runs.folders import kept_if_refused, remove_unused_folders, run_folder
 from instseg.sweeps.failures import is_disk_full
 from instseg.sweeps.resuming import starts_a_sweep
 
@@ -86,9 +86,10 @@ def run_stage(overrides: Sequence[str], config_dir: ConfigDir = None) -> Path:
     run_folder.cache_clear()  # which names one folder in a process of one run
     with _left_as_found(), _hydra("train", overrides, config_dir) as hydra:
         completed = complete_arguments(with_weights_of_a_run(as_texts(overrides)))
-        ended = hydra.run("train", _job, completed, with_log_configuration=False).return_value
-        if isinstance(ended, Exception):
-            raise ended
+        with kept_if_refused(completed):
+            ended = hydra.run("train", _job, completed, with_log_configuration=False).return_value
+            if isinstance(ended, Exception):
+                raise ended
         return Path(ended)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.file_kinds import foreign_kind
 from instseg.core.files import home_path
 from instseg.core.near_paths import where_looked
+from instseg.core.overrides import typed_values
 from instseg.runs.external_launch import external_launch, ranks_are_started_externally
 from instseg.runs.ownership import OWNER_FILE
 
@@ -166,3 +168,25 @@ def resume_command(run: Path) -> str:
     if ranks_are_started_externally():
         launcher = "torchrun …" if "TORCHELASTIC_RUN_ID" in os.environ else "srun python"
     return f"{typed_command('train', launcher)} {shlex.quote(f'resume={run}')}"
+
+
+@contextmanager
+def kept_if_refused(arguments: Iterable[str]) -> Iterator[None]:
+    """Put back the settings of a run, which Hydra writes anew, where it fails before it has saved its state with them.
+
+    Args:
+        arguments: of the command; without ``resume=`` nothing is done.
+    """
+    resume = typed_values(arguments).get("resume", "null")
+    run = Path(resume)
+    files = (*run.glob(".hydra/*.yaml"), run / "config.yaml") if resume not in ("null", "") else ()
+    kept = {file: file.read_bytes() for file in files if file.is_file()}
+    saved = time_of_last_state(run)
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        is_refused = not isinstance(error, SystemExit) or error.code == 1  # and not stopped by a signal
+        if is_refused and time_of_last_state(run) == saved:
+            for file, content in kept.items():
+                file.write_bytes(content)
+        raise
