@@ -168,3 +168,14 @@ def test_values_and_keys_are_shown_short():
     ]  # fmt: skip
     assert leaves(["optimizer.lr", "model.fpn_channels"]) == ["lr", "fpn_channels"]
     assert leaves(["optimizer.lr", "other.lr"]) == ["optimizer.lr", "other.lr"]
+
+
+def test_where_every_job_was_refused_there_is_nothing_to_draw_or_to_look_at(tmp_path, capsys):
+    folder = SweepFolder(tmp_path / "sweeps" / "refused")
+    folder.write_info(info(values=["augmentation.min_visibility"]))
+    for number in range(2):
+        folder.write(record(number, {"augmentation.min_visibility": 2}, None, state="failed", reason="above 1"))
+    leaderboard([str(folder.path)])
+    assert {path.name for path in folder.path.iterdir()} >= {"leaderboard.csv"}
+    assert not (folder.path / "tensorboard").exists() and not (folder.path / "leaderboard.png").exists()
+    assert "tensorboard" not in capsys.readouterr().out

@@ -12,6 +12,7 @@ from instseg.core.ranges import (
     FRACTION,
     NOT_NEGATIVE,
     SCORE_THRESHOLD,
+    AnyOf,
     ListOf,
     Numbers,
     OneOf,
@@ -48,7 +49,9 @@ RUN_VALUES: dict[str, Values] = {
     "trainer.precision": OneOf(
         ("auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true", "16-true", "32", "16", "64", "bf16")
     ),
+    "trainer.devices": AnyOf((Numbers(1, is_whole=True, besides=("auto", -1)), ListOf(Numbers(0, is_whole=True)))),
     "trainer.num_nodes": COUNT,
+    "trainer.deterministic": OneOf(("warn",), besides=(True, False, None)),
     "trainer.max_epochs": END,
     "trainer.max_steps": Numbers(1, is_whole=True, besides=(-1,)),
     "trainer.accumulate_grad_batches": COUNT,

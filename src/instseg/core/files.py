@@ -167,8 +167,9 @@ def free_memory_bytes() -> int | None:
 def mark_as_cache(folder: Path) -> None:
     """Make a folder and mark it as a cache, so that a dataset root around it does not read its content as labels."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / CACHE_TAG).exists():
-        (folder / CACHE_TAG).write_text(CACHE_TAG_TEXT)
+    if not (folder / CACHE_TAG).exists():  # a link to nowhere is replaced, not followed
+        with replacing(folder / CACHE_TAG) as scratch:
+            scratch.write_text(CACHE_TAG_TEXT)
 
 
 def clean_file_name(file_name: str, path: Path) -> str:

@@ -71,6 +71,24 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Values of several kinds.
+
+    Args:
+        kinds: the value is one of any of them.
+    """
+
+    kinds: tuple[Values, ...]
+
+    def __contains__(self, value: object) -> bool:
+        """Tell whether the value is one of these."""
+        return any(value in kind for kind in self.kinds)
+
+    def __str__(self) -> str:
+        return ", or ".join(map(str, self.kinds))
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """A choice of texts, or of what is written like them."""
 

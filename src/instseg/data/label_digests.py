@@ -38,7 +38,7 @@ def label_digests(files: Iterable[Path], root: Path, indices: Path) -> list[tupl
     states = digests_of(paths, known)
     new = {path: state for path, state in states.items() if known.get(path) != state}
     settled = {path: state for path, state in new.items() if _last_change(state) < started - SETTLED_NS}
-    if settled:
+    if settled and not kept.is_dir():
         still = {path: state for path, state in states.items() if path not in new}
         write_record(kept, FileStates(files=still | settled))
     return [(path, state.rpartition(" ")[2]) for path, state in states.items()]
@@ -46,6 +46,9 @@ def label_digests(files: Iterable[Path], root: Path, indices: Path) -> list[tupl
 
 def _read(path: Path) -> dict[str, str]:
     if not path.exists():
+        return {}
+    if path.is_dir():
+        log.warning("%s is a folder, where a file is expected: %s at each start until you delete it", path, REMEDY)
         return {}
     try:
         return read_record(path, FileStates, REMEDY).files

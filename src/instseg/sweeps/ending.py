@@ -68,7 +68,7 @@ def ended(folder: SweepFolder, strategy: Strategy) -> list[JobRecord]:
         raise InstsegError(
             f"{len(failed)} of {plural(len(records), 'job')} failed ({done} done), the first, number "
             f"{failed[0].number}: {failed[0].reason}\nTheir records and tracebacks are in {folder.path / 'jobs'}. "
-            f"Run them again with:  "
+            f"Once that is removed, run them again with:  "
             f"{resume_command(folder.path)} retry_failed=true"
         )
     return records

@@ -63,16 +63,25 @@ def show_leaderboard(folder: SweepFolder, strategy: Strategy | None = None) -> N
     for line in lines:
         console.print(terminal_lines(line), highlight=False, soft_wrap=True)
     write_csv(folder.path / "leaderboard.csv", rows, info)
-    plot_values(rows, info, folder.path / "leaderboard.png")
-    write_hparams(folder.path / "tensorboard", rows, info)
+    if _has_metric(rows):
+        plot_values(rows, info, folder.path / "leaderboard.png")
+        write_hparams(folder.path / "tensorboard", rows, info)
     for name, what in _places(rows, folder.path):
         console.print(f"{name + ':':<16} {what}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _places(rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
     best = [("best run", str(rows[0].record.run_dir))] if rows and rows[0].rank else []
-    files = [("table", str(folder / "leaderboard.csv")), ("plot", str(folder / "leaderboard.png"))]
-    return [*best, *files, ("look", f"tensorboard --logdir {folder / 'tensorboard'}   (curves, and its HPARAMS tab)")]
+    table = ("table", str(folder / "leaderboard.csv"))
+    if not _has_metric(rows):
+        return [table]
+    look = f"tensorboard --logdir {folder / 'tensorboard'}   (curves, and its HPARAMS tab)"
+    return [*best, table, ("plot", str(folder / "leaderboard.png")), ("look", look)]
+
+
+def _has_metric(rows: Sequence[Row]) -> bool:
+    """Tell whether there is anything to draw: a job may be refused before it measures."""
+    return any(row.metric is not None for row in rows)
 
 
 def strategy_of(info: SweepInfo, where: str) -> Strategy | None:
