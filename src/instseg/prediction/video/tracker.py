@@ -1,8 +1,9 @@
 """Tracks: the instances of successive frames that are one object, told by their masks.
 
 In the way of ByteTrack (Zhang et al., 2022): confident detections continue tracks first, then weak ones, and only
-confident ones begin a track. Instead of boxes, masks are compared, moved to where their object should be by now. The
-whole state follows from the frames and the numbers given, so that a run that was stopped resumes with every identity.
+confident ones begin a track. Masks are compared as well as boxes, both moved to where their object should be by now.
+The whole state follows from the frames and the numbers given, so that a run that was stopped resumes with every
+identity.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NEAR_IOU = 0.2
 """Least IoU of boxes that have grown: an object of unknown speed may move by 1.3 of its sides between two frames."""
 MAX_GROWTH = 2.0
 """Of the area of a box from one frame to the next, where boxes alone are compared."""
-GAIN = 0.5
+GAIN = 0.3
 """Weight of the newest step in the velocity of a track."""
 
 
@@ -62,11 +63,12 @@ class Tracker:
     Args:
         max_gap_seconds: an object that is not seen for longer, in one frame at least, gets a new number when it appears
             again.
-        min_iou: least IoU of the mask of a track, moved, with that of a confident detection which continues it.
+        min_iou: least IoU, the mean of that of masks and of boxes, of a track, moved, with a confident detection which
+            continues it.
         weak_fraction: of its category's score threshold: detections from there on continue tracks, but begin none.
     """
 
-    def __init__(self, max_gap_seconds: float = 1.0, min_iou: float = 0.2, weak_fraction: float = 0.5) -> None:
+    def __init__(self, max_gap_seconds: float = 1.0, min_iou: float = 0.1, weak_fraction: float = 0.5) -> None:
         self.max_gap_seconds, self.min_iou, self.weak_fraction = max_gap_seconds, min_iou, weak_fraction
         self.tracks: list[Track] = []
         self._last_number = 0
@@ -86,7 +88,7 @@ class Tracker:
         begin = min(seconds - self.max_gap_seconds, self._last_seconds)  # frames may be further apart than the gap
         self.tracks = [track for track in self.tracks if track.seconds >= begin]
         numbers = np.zeros(len(found), np.int64)
-        ious = self._mask_ious(found, seconds)
+        ious = self._ious(found, seconds)
         self._match(ious, is_confident, self.min_iou, numbers)
         self._match(ious, ~is_confident, WEAK_IOU, numbers)
         if not numbers[is_confident].all():
@@ -127,13 +129,17 @@ class Tracker:
             if part[row, column] > 0:
                 numbers[columns[column]] = self.tracks[rows[row]].number
 
-    def _mask_ious(self, found: Prediction, seconds: float) -> NDArray[np.float64]:
-        """Return (tracks, N) IoUs of moved masks; 0 for another category."""
+    def _ious(self, found: Prediction, seconds: float) -> NDArray[np.float64]:
+        """Return (tracks, N) means of the IoUs of moved masks and of moved boxes; 0 for another category.
+
+        Of crowds that cross, it tells more than either of both.
+        """
         if not self.tracks or not len(found):
             return np.zeros((len(self.tracks), len(found)))
         moved = [track.moved_mask(seconds, found.image_size) for track in self.tracks]
-        ious = np.asarray(coco_mask.iou(moved, found.rles, [0] * len(found)), np.float64)
-        return ious * self._is_same(found)
+        of_masks = np.asarray(coco_mask.iou(moved, found.rles, [0] * len(found)), np.float64)
+        of_boxes = _box_ious(self._moved_boxes(seconds), found.boxes.astype(np.float64))
+        return np.where(self._is_same(found), (of_masks + of_boxes) / 2, 0)
 
     def _near_ious(self, found: Prediction, seconds: float) -> NDArray[np.float64]:
         """Return (tracks, N) IoUs of boxes that have grown; 0 for tracks that the frame before does not show.
@@ -143,13 +149,17 @@ class Tracker:
         if not self.tracks or not len(found):
             return np.zeros((len(self.tracks), len(found)))
         last, boxes = np.stack([track.box for track in self.tracks]), found.boxes.astype(np.float64)
-        moved = last + np.stack([np.tile(track.shift(seconds), 2) for track in self.tracks])
+        moved = self._moved_boxes(seconds)
         ratio = _areas(last)[:, None] / np.maximum(_areas(boxes), 1)
         is_like = (ratio <= MAX_GROWTH) & (ratio >= 1 / MAX_GROWTH)
         is_fresh = np.array([[track.seconds == self._last_seconds] for track in self.tracks])
         is_possible = is_like & is_fresh & self._is_same(found)
         ious = [_box_ious(_grown(tracks), _grown(boxes)) for tracks in (last, moved)]
         return np.where(is_possible, np.maximum(*ious), 0)
+
+    def _moved_boxes(self, seconds: float) -> NDArray[np.float64]:
+        """Return the boxes (tracks, 4) at the places where the objects should be."""
+        return np.stack([track.box + np.tile(track.shift(seconds), 2) for track in self.tracks])
 
     def _is_same(self, found: Prediction) -> NDArray[np.bool_]:
         """Tell, (tracks, N), which are of one category."""
