@@ -216,7 +216,7 @@ def test_predict_composes():
         (["bach_size=4"], "bach_size: there is no such key. Did you mean batch_size"),
         (["batch_size=two"], "batch_size=two: expected a whole number"),
         (["metrics.loss_mask={_target_: torchmetrics.MeanMetric}"], "metrics.loss_mask: expected .* val/loss_mask is"),
-        (["trainer.devices=null"], r"trainer\.devices=None: expected a whole number or a text or a list"),
+        (["trainer.devices=null"], r"trainer\.devices=null: expected a whole number from 1 upwards, or auto"),
         (["checkpoint=best.ckpt"], r"To resume its training use resume=best\.ckpt"),
         (["stage=test", "resume=auto"], "does not fit stage=test"),
         (["trainer.accelerator=cpu", "trainer.precision=16-mixed"], "needs a GPU"),
