@@ -107,6 +107,8 @@ def measure(arguments: Namespace) -> Iterator[Row]:
     network, resize, test = trained(arguments)
     found = tested(network, resize, test)
     metrics = [*found.metrics.values()]
+    for metric in metrics:
+        metric.compute()  # what was measured of each image is known from here on
     seconds = [sum(found.seconds[view] for view in views_of(chosen)) / len(test) for chosen in CHOICES.values()]
     num_detections = sum(len(record.labels) for metric in metrics for record in metric.measured)
     drawn = draws_for(len(test), num_detections)
