@@ -54,14 +54,18 @@ class Command:
     """``python train.py <arguments>``, or another script of the top level, that has been started."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, script: str = "train.py"
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        script: str = "train.py",
+        folder: Path = ROOT,
     ) -> None:
         descriptor, name = tempfile.mkstemp(suffix=".log")
         os.close(descriptor)
         self.log = Path(name)
         merged = {**os.environ, **(environment or {})}
         start_server()
-        self.process: BaseProcess = _forks.Process(target=_enter, args=(script, list(arguments), merged, name))
+        self.process: BaseProcess = _forks.Process(target=_enter, args=(script, list(arguments), merged, name, folder))
         self.process.start()
 
     def press_ctrl_c(self) -> None:
@@ -81,7 +85,7 @@ class Command:
         return done
 
 
-def _enter(script: str, arguments: list[str], environment: dict[str, str], log: str) -> None:
+def _enter(script: str, arguments: list[str], environment: dict[str, str], log: str, folder: Path) -> None:
     os.setsid()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for standard in (1, 2):
@@ -89,7 +93,7 @@ def _enter(script: str, arguments: list[str], environment: dict[str, str], log: 
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))  # read by Python at its start only
-    os.chdir(ROOT)
+    os.chdir(folder)
     sys.argv = [script, *arguments]
     try:
         runpy.run_path(str(ROOT / script), run_name="__main__")

@@ -77,7 +77,7 @@ def test_a_run_says_once_how_many_images_were_shrunk_far_below_the_scale_of_trai
     auto, resize = Tiling(100, 0.2, below=0.6, trained=1.0), Resize(100, 160)
     assert note_on_shrunk(auto, resize, [(100, 160), (160, 160)]) == []
     assert note_on_shrunk(auto, resize, [(100, 160), (400, 400), (800, 400)]) == [
-        "2 images of 3 were shrunk to 0.2 to 0.25 of their size, in training to 1: small objects are missed there; "
+        "2 images of 3 were predicted at a scale of 0.2 to 0.25, where training had 1: small objects are missed there; "
         "tile=auto predicts such images in tiles"
     ]
 
@@ -91,7 +91,11 @@ def test_the_note_stands_with_the_counts_where_no_tiles_were_asked_for(tiling, n
     summary = write_predictions(
         whole, tmp_path / "scene.png", tmp_path / "out", {"csv": Csv()}, options, console=Console(file=io.StringIO())
     )
-    assert sum("1 image of 1 was shrunk to 0.21" in note for note in summary.notes) == len(summary.notes) == notes
+    assert (
+        sum("1 image of 1 was predicted at a scale of 0.21" in note for note in summary.notes)
+        == len(summary.notes)
+        == notes
+    )
 
 
 @pytest.mark.parametrize("kind", ["rgb", "gray", "16 bits"])

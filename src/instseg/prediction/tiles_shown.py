@@ -50,7 +50,6 @@ def note_on_shrunk(advised: Tiling, resize: ImageResize, sizes: Sequence[ImageSi
     scales, is_one = [scale_of(size, resize) for size in shrunk], len(shrunk) == 1
     to = f"{min(scales):.2g}" if is_one else f"{min(scales):.2g} to {max(scales):.2g}"
     return [
-        f"{plural(len(shrunk), 'image')} of {len(sizes)} {'was' if is_one else 'were'} shrunk to {to} of "
-        f"{'its' if is_one else 'their'} size, in training to {advised.trained:.2g}: small objects are missed there; "
-        "tile=auto predicts such images in tiles"
+        f"{plural(len(shrunk), 'image')} of {len(sizes)} {'was' if is_one else 'were'} predicted at a scale of {to}, "
+        f"where training had {advised.trained:.2g}: small objects are missed there; tile=auto predicts such images in tiles"
     ]
