@@ -51,5 +51,6 @@ def note_on_shrunk(advised: Tiling, resize: ImageResize, sizes: Sequence[ImageSi
     to = f"{min(scales):.2g}" if is_one else f"{min(scales):.2g} to {max(scales):.2g}"
     return [
         f"{plural(len(shrunk), 'image')} of {len(sizes)} {'was' if is_one else 'were'} predicted at a scale of {to}, "
-        f"where training had {advised.trained:.2g}: small objects are missed there; tile=auto predicts such images in tiles"
+        f"where training had {advised.trained:.2g}: small objects are missed there; "
+        "tile=auto predicts such images in tiles"
     ]
