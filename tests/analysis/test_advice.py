@@ -23,9 +23,9 @@ def cases_of(kind, count, detection=None):
     return [Case(kind, image, 0, detection) for image in range(count)]
 
 
-def titles(cases=(), *, matrix=MATRIX, parts=None, score=0.95, situation=SITUATION, below=()):
+def titles(cases=(), *, matrix=MATRIX, parts=None, score=0.95, situation=SITUATION, below=(), repeated=None):
     scores = {case: score for case in cases if case.detection is not None}
-    section = advice_section(Seen(NAMES, matrix, list(cases), parts or {}, below, scores), situation)
+    section = advice_section(Seen(NAMES, matrix, list(cases), parts or {}, below, scores, repeated or {}), situation)
     return {advice.title: advice for advice in section.content.advice}
 
 
@@ -57,10 +57,16 @@ def test_two_categories_that_are_confused_are_named_with_the_command_that_joins_
     assert advice.commands == ("'dataset.rename={car:\"pick-up\"}'",)
 
 
+def test_what_is_found_as_both_of_two_categories_is_confused_too():
+    found = titles(cases_of(Kind.REPEATED, 9, detection=1), repeated={(1, 2): 8, (2, 2): 1})
+    assert found["Look at car and pick-up"].reason.startswith("8 objects of one are taken for the other, or found as")
+    assert "Suppress repeated detections" not in found
+
+
 @pytest.mark.parametrize("name", ["$(rm -rf ~)", "it's", "été", "true", "1", "a\\", "a: b"])
 def test_a_command_with_any_name_gives_shell_and_hydra_that_name(name):
     matrix = MATRIX + np.array([[0, 0, 0], [0, 0, 9], [0, 0, 0]])
-    section = advice_section(Seen(("car", name), matrix, [], {}, (), {}), SITUATION)
+    section = advice_section(Seen(("car", name), matrix, [], {}, (), {}, {}), SITUATION)
     (argument,) = shlex.split(section.content.advice[0].commands[0])
     override = OverridesParser.create().parse_override(argument)
     assert (override.key_or_group, override.value()) == ("dataset.rename", {"car": name})
@@ -95,7 +101,7 @@ def test_sure_detections_where_nothing_is_labelled_ask_for_a_look_at_the_labels(
 
 
 def test_repeated_detections_ask_for_a_lower_threshold_of_suppression():
-    advice = titles(cases_of(Kind.REPEATED, 5, detection=0))["Suppress repeated detections"]
+    advice = titles(cases_of(Kind.REPEATED, 5, detection=0), repeated={(1, 1): 5})["Suppress repeated detections"]
     assert advice.commands == ("model.box.nms_threshold=0.3",)
 
 
@@ -106,4 +112,4 @@ def test_a_rare_category_that_is_missed_is_named():
 
 def test_what_concerns_few_of_the_mistakes_is_left_out():
     many = cases_of(Kind.CONFUSED, 100)
-    assert titles([*many, *cases_of(Kind.REPEATED, 5, detection=0)]) == {}
+    assert titles([*many, *cases_of(Kind.REPEATED, 5, detection=0)], repeated={(1, 1): 5}) == {}

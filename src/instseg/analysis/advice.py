@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.analysis.cases import Case, Kind, of_kind
+from instseg.analysis.cases import Case, Cell, Kind, of_kind
 from instseg.analysis.page.content import Advice, Section, ToDo
 from instseg.analysis.section_breakdowns import Part
 from instseg.analysis.wording import shown_name
@@ -47,6 +47,8 @@ class Seen:
     """Label of each missed object that a detection below the threshold finds, and the score of that."""
     scores: Mapping[Case, float]
     """Scores of the detections of cases."""
+    repeated: Mapping[Cell, int]
+    """Labels of an object and of a detection -> number of such detections on an object that another one has found."""
 
 
 def advice_section(seen: Seen, situation: Situation) -> Section:
@@ -107,6 +109,9 @@ def _blind(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
 def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
     off = seen.matrix[1:, 1:].copy()
     np.fill_diagonal(off, 0)
+    for (label, found), number in seen.repeated.items():
+        if label != found:
+            off[label - 1, found - 1] += number
     together = off + off.T
     if not together.any():
         return
@@ -117,8 +122,9 @@ def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         int(together[a, b]),
         Advice(
             f"Look at {one} and {other}",
-            f"{together[a, b]} objects of one are taken for the other. If people cannot tell them apart either, "
-            "join them (dataset.rename); else their labels may be mixed up, or more images of both are needed.",
+            f"{together[a, b]} objects of one are taken for the other, or found as both. If people cannot tell "
+            "them apart either, join them (dataset.rename); else their labels may be mixed up, or more images of both are "
+            "needed.",
             (override("dataset.rename", {names[0]: names[1]}),) if sayable(names[0]) else (),
         ),
     )
@@ -186,13 +192,13 @@ def _labels(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
 
 
 def _repeated(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
-    repeated = of_kind(seen.cases, Kind.REPEATED)
+    repeated = sum(number for (label, found), number in seen.repeated.items() if label == found)
     yield (
-        len(repeated),
+        repeated,
         Advice(
             "Suppress repeated detections",
-            f"{plural(len(repeated), 'detection')} lie on an object that another detection has found. A lower "
-            "threshold of suppression keeps fewer of those that have the category of the other one.",
+            f"{plural(repeated, 'detection')} lie on an object that another detection of its category has found. A "
+            "lower threshold of suppression keeps fewer.",
             ("model.box.nms_threshold=0.3",),
         ),
     )

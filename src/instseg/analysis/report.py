@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from instseg.analysis.page.content import Page
 from instseg.analysis.section_breakdowns import Part, breakdown_section
 from instseg.analysis.section_curves import curve_section, error_section
 from instseg.analysis.section_galleries import gallery_section
-from instseg.analysis.section_matrix import cases_of_cells, cells_shown, matrix_section
+from instseg.analysis.section_matrix import cases_of_cells, cells_shown, labels_of, matrix_section
 from instseg.analysis.section_table import Row, category_section
 from instseg.analysis.shown import Showcase
 from instseg.analysis.subject import Subject
@@ -51,7 +52,10 @@ def build_report(subject: Subject, measured: Measured, heading: Heading, situati
     cases = find_cases(measured.pool, measured.assignment, measured.confusion)
     showcase = Showcase([subject], [right_of(measured.confusion)])
     galleries = gallery_section(cases, cells_shown(cases_of_cells(cases, subject), matrix), showcase)
-    seen = Seen(categories.names, matrix, cases, parts, _below(cases, subject), _scores(cases, subject))
+    seen = Seen(
+        categories.names, matrix, cases, parts, _below(cases, subject), _scores(cases, subject),
+        Counter(labels_of(case, subject) for case in of_kind(cases, Kind.REPEATED)),
+    )  # fmt: skip
     sections = [
         advice_section(seen, situation),
         category_section(categories, _rows(measured, categories.names, subject.thresholds), measured.masks[0]),

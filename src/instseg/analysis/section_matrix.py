@@ -89,7 +89,7 @@ def cases_of_cells(cases: Sequence[Case], subject: Subject) -> dict[Cell, list[C
     """
     cells: defaultdict[Cell, list[Case]] = defaultdict(list)
     for case in cases:
-        truth_label, label = _labels_of(case, subject)
+        truth_label, label = labels_of(case, subject)
         if case.kind == Kind.CONFUSED:
             cells[truth_label, label].append(case)
         if case.kind in (Kind.MISSED, Kind.BAD_MASK):
@@ -110,7 +110,13 @@ def cells_shown(cells: Mapping[Cell, list[Case]], matrix: NDArray[np.int64]) -> 
     return {cell: cases for cell, cases in cells.items() if labels.issuperset(cell)}
 
 
-def _labels_of(case: Case, subject: Subject) -> Cell:
+def labels_of(case: Case, subject: Subject) -> Cell:
+    """Return the labels of the object and of the detection of a case.
+
+    Args:
+        case: of the subject.
+        subject: what was evaluated.
+    """
     truth, prediction = subject.evaluated.truths[case.image], subject.evaluated.predictions[case.image]
     return (
         BACKGROUND if case.truth is None else int(truth.labels[case.truth]),
