@@ -123,8 +123,7 @@ def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         Advice(
             f"Look at {one} and {other}",
             f"{together[a, b]} objects of one are taken for the other, or found as both. If people cannot tell "
-            "them apart either, join them (dataset.rename); else their labels may be mixed up, or more images of both are "
-            "needed.",
+            "them apart either, join them (dataset.rename); else their labels may be mixed up, or they need more images.",
             (override("dataset.rename", {names[0]: names[1]}),) if sayable(names[0]) else (),
         ),
     )
