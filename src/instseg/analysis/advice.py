@@ -123,7 +123,7 @@ def _confused(seen: Seen, situation: Situation) -> Iterator[tuple[int, Advice]]:
         Advice(
             f"Look at {one} and {other}",
             f"{together[a, b]} objects of one are taken for the other, or found as both. If people cannot tell "
-            "them apart either, join them (dataset.rename); else their labels may be mixed up, or they need more images.",
+            "them apart either, join them (dataset.rename); else look at their labels, or label more of both.",
             (override("dataset.rename", {names[0]: names[1]}),) if sayable(names[0]) else (),
         ),
     )
