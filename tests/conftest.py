@@ -11,12 +11,15 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 import pytest
 from absl import logging as absl_logging
 from command_server import start_server
+from hypothesis import settings
 
 # A shell that starts the tests in the background has SIGINT ignored, and every process of theirs inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # TensorBoard's library closes what it logs to when Hydra sets up logging anew; that must not be what pytest captures.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+settings.register_profile("half", parent=settings.get_profile("ci"), max_examples=50)
 
 LONGEST_FILES = (
     "test_exporters.py",
@@ -58,7 +61,7 @@ def no_test_waits_for_the_disk() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=[pytest.param(200, id="hundreds"), pytest.param(2000, id="thousands", marks=pytest.mark.slow)])
+@pytest.fixture(params=[pytest.param(100, id="hundred"), pytest.param(2000, id="thousands", marks=pytest.mark.slow)])
 def tries(request: pytest.FixtureRequest) -> int:
     """How many damaged copies of a file are tried."""
     number: int = request.param

@@ -177,7 +177,7 @@ def keys_and_texts_of(value):
     return [str(value)]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(line=LINES, is_sweep=some.booleans())
 def test_what_is_accepted_names_no_code_in_hydras_reading_either(line, is_sweep):
     try:

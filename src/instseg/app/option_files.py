@@ -16,8 +16,8 @@ def keys_of(name: str, indent: int = 2) -> str:
         indent: spaces before each line but the first.
     """
     text = (CONFIG_DIR / f"{name}.yaml").read_text(encoding="utf-8")
-    own = text.partition("\n\n")[2].partition("\nhydra:")[0].strip()
-    return own.replace("\n", "\n" + " " * indent)
+    own = text.partition("\n\n")[2].partition("\nhydra:")[0].strip().splitlines()
+    return ("\n" + " " * indent).join(line for line in own if "_target_:" not in line)
 
 
 def has_key(file: Path, key: str) -> bool:
