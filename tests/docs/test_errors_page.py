@@ -18,10 +18,9 @@ MIN_FIXED = 0.25
 
 
 @cache
-def templates() -> list[tuple[re.Pattern[str], int]]:
-    """Every text of the source, with anything in place of what is filled in, and how long what stands is."""
-    texts = [text for path in (ROOT / "src").rglob("*.py") for text in texts_of(ast.parse(path.read_text()))]
-    return [(re.compile(".*".join(map(re.escape, parts))), sum(map(len, parts))) for parts in texts]
+def templates() -> list[list[str]]:
+    """Every text of the source, as the parts between what is filled in."""
+    return [text for path in (ROOT / "src").rglob("*.py") for text in texts_of(ast.parse(path.read_text()))]
 
 
 def texts_of(tree: ast.AST) -> Iterator[list[str]]:
@@ -35,7 +34,13 @@ def texts_of(tree: ast.AST) -> Iterator[list[str]]:
 
 
 def is_said(sentence: str) -> bool:
-    return any(length >= MIN_FIXED * len(sentence) and text.fullmatch(sentence) for text, length in templates())
+    return any(
+        sum(map(len, parts)) >= MIN_FIXED * len(sentence)
+        and sentence.startswith(parts[0])
+        and sentence.endswith(parts[-1])
+        and re.fullmatch(".*".join(map(re.escape, parts)), sentence)
+        for parts in templates()
+    )
 
 
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence[:40])

@@ -58,7 +58,7 @@ from instseg.data.reading.images import read_image
 from instseg.data.reading.label_rules import CHOICES
 from instseg.data.sources import folder
 
-NUM_CASES, FIRST_SEED = int(os.environ.get("FUZZ_CASES", "5")), int(os.environ.get("FUZZ_SEED", "0"))
+NUM_CASES, FIRST_SEED = int(os.environ.get("FUZZ_CASES", "3")), int(os.environ.get("FUZZ_SEED", "0"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + NUM_CASES)
 AUDITED = SEEDS[: 1 + NUM_CASES // 10]
 REAL = {
