@@ -1,4 +1,4 @@
-"""What starts several processes a test takes minutes: ``pytest -m slow --numprocesses=2``."""
+"""What starts several processes a test takes minutes: ``pytest -m slow``."""
 
 from pathlib import Path
 
