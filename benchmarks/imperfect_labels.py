@@ -19,7 +19,6 @@ is not run again: the same command resumes. Differences are those of trainings w
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -30,9 +29,9 @@ import numpy as np
 import torch
 from imperfect_labels_table import Training, differences, read, table
 from processes import apart
+from resumable import add_line, commands
 from small_data import FIXED, train
 
-from comparing import hardware
 from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_optimizer
@@ -189,32 +188,19 @@ def run(arguments: argparse.Namespace, dataset: str, labels: str, seed: int) -> 
 def run_all(arguments: argparse.Namespace) -> None:
     """Run what the file does not hold, all labels of one seed and set after each other."""
     done = {training.key for training in read(arguments.out)}
-    if not done:
-        arguments.out.write_text("".join(f"# {line}\n" for line in hardware("cpu")))
     for seed, dataset, labels in product(arguments.seeds, arguments.sets, arguments.labels):
         if (dataset, labels, seed, steps_of(arguments, dataset)) in done:
             continue
         training = apart(run, arguments, dataset, labels, seed)
-        with arguments.out.open("a") as file:
-            file.write(json.dumps(dataclasses.asdict(training)) + "\n")
+        add_line(arguments.out, training)
         print(training, flush=True)
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    shown = commands.add_parser("table", help="print the tables of a file")
-    shown.add_argument("file", type=Path)
-    runs = commands.add_parser("run", help="train what a file does not hold yet")
-    runs.add_argument("--data", type=Path, required=True, help="the folder of the sets")
-    runs.add_argument("--weights", default="imagenet", help="of MobileNetV2: imagenet, or a file")
-    runs.add_argument("--out", type=Path, required=True, help="a line of json is added for each training")
-    runs.add_argument("--cache", type=Path, default=Path("data"), help="indices and degraded labels")
+    parser, runs = commands(__doc__, "indices and degraded labels")
     runs.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     runs.add_argument("--labels", nargs="+", default=list(LABELS), choices=LABELS)
-    runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.add_argument("--steps", type=int, help=f"of each training, in one thread; by default {STEPS}")
-    runs.add_argument("--overrides", nargs="*", default=[], help="further settings, such as augmentation=strong")
     return parser
 
 

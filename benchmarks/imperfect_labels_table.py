@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from resumable import read_lines
 from small_data_table import mean_with_interval
 
 PAIRS = (
@@ -43,8 +43,7 @@ class Training:
 
 
 def read(file: Path) -> list[Training]:
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [Training(**json.loads(line)) for line in lines if not line.startswith("#")]
+    return read_lines(file, Training)
 
 
 def table(trainings: Sequence[Training]) -> Iterator[str]:

@@ -14,22 +14,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from processes import apart
-from scipy.stats import t as student
+from resumable import add_line, commands, read_lines
 from small_data import FIXED, test, train
+from small_data_table import mean_with_interval
 
-from comparing import hardware
 from instseg.analysis.next_images.choice import Candidates, choose
 from instseg.analysis.next_images.uncertainty import uncertainty
 from instseg.app.build_data import build_datamodule, build_dataset
@@ -174,16 +172,9 @@ ORDERS: dict[str, Callable[[Candidates, int], Integers]] = {
 }
 
 
-def read(file: Path) -> list[Round]:
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [Round(**json.loads(line)) for line in lines if not line.startswith("#")]
-
-
 def run_all(arguments: argparse.Namespace) -> None:
     """Run what the file does not hold; each round goes on from the one before."""
-    done = {one.key: one for one in read(arguments.out)}
-    if not done:
-        arguments.out.write_text("".join(f"# {line}\n" for line in hardware("cpu")))
+    done = {one.key: one for one in read_lines(arguments.out, Round)}
     for seed, dataset in product(arguments.seeds, arguments.sets):
         order = apart(random_order, arguments, dataset, seed)
         for rule, step in product(arguments.rules, range(len(FRACTIONS))):
@@ -197,8 +188,7 @@ def run_all(arguments: argparse.Namespace) -> None:
                 images = before.images + before.chosen[rule]
             one = apart(run, arguments, dataset, seed, name, step, images)
             done[one.key] = one
-            with arguments.out.open("a") as file:
-                file.write(json.dumps(dataclasses.asdict(one)) + "\n")
+            add_line(arguments.out, one)
             print(*one.key, len(images), one.num_instances, one.ap, one.ap_50, flush=True)
 
 
@@ -239,33 +229,14 @@ def mean_ap(rounds: Mapping[int, Round]) -> str:
 def less(own: Mapping[int, Round], others: Mapping[int, Round]) -> str:
     """The difference of the APs of the seeds that both have, with its interval."""
     both = sorted(own.keys() & others.keys())
-    return interval(np.array([own[seed].ap - others[seed].ap for seed in both])) if both else ""
-
-
-def interval(differences: NDArray[np.float64]) -> str:
-    """Mean and interval of 95 %."""
-    count, mean = len(differences), differences.mean()
-    if count < 2:
-        return f"{mean:+.3f}"
-    half = student.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count)
-    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
+    return mean_with_interval([own[seed].ap - others[seed].ap for seed in both]) if both else ""
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    shown = commands.add_parser("table", help="print the table of a file")
-    shown.add_argument("file", type=Path)
-    runs = commands.add_parser("run", help="train what a file does not hold yet")
-    runs.add_argument("--data", type=Path, required=True, help="the folder of the sets")
-    runs.add_argument("--weights", default="imagenet", help="of MobileNetV2: imagenet, or a file")
-    runs.add_argument("--out", type=Path, required=True, help="a line of json is added for each training")
-    runs.add_argument("--cache", type=Path, default=Path("data"), help="indices of the sets")
+    parser, runs = commands(__doc__, "indices of the sets")
     runs.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     runs.add_argument("--rules", nargs="+", default=list(RULES[:2]), choices=RULES)
-    runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.add_argument("--steps", type=int, default=200, help="of each training")
-    runs.add_argument("--overrides", nargs="*", default=[], help="further settings of all trainings")
     return parser
 
 
@@ -274,4 +245,4 @@ if __name__ == "__main__":
     if given.command == "run":
         run_all(given)
     else:
-        print("\n".join(table(read(given.file))))
+        print("\n".join(table(read_lines(given.file, Round))))

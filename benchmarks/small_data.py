@@ -15,20 +15,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable
 from itertools import count, product
-from pathlib import Path
 
 import torch
 from processes import apart, forget_peak, memory_mb
+from resumable import add_line, commands
 from small_data_table import Training, differences, read, table
 from torch import nn
 from torch.optim import Optimizer
 
-from comparing import hardware
 from instseg.app.build_data import build_datamodule, build_dataset
 from instseg.app.build_model import build_model
 from instseg.app.build_module import build_optimizer
@@ -171,34 +169,21 @@ def num_training_images(arguments: argparse.Namespace, dataset: str) -> int:
 def run_all(arguments: argparse.Namespace) -> None:
     """Run what the file does not hold, all starts of one seed and set after each other."""
     done = {training.key for training in read(arguments.out)}
-    if not done:
-        arguments.out.write_text("".join(f"# {line}\n" for line in hardware("cpu")))
     for seed, images, dataset, start in product(arguments.seeds, arguments.images, arguments.sets, arguments.starts):
         key = (dataset, images, start, seed, arguments.cpu_seconds)
         if key in done or (images != ALL and int(images) > apart(num_training_images, arguments, dataset)):
             continue
         training = apart(run, arguments, dataset, images, start, seed)
-        with arguments.out.open("a") as file:
-            file.write(json.dumps(dataclasses.asdict(training)) + "\n")
+        add_line(arguments.out, training)
         print(training, flush=True)
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    shown = commands.add_parser("table", help="print the table of a file")
-    shown.add_argument("file", type=Path)
-    runs = commands.add_parser("run", help="train what a file does not hold yet")
-    runs.add_argument("--data", type=Path, required=True, help="the folder of the sets")
-    runs.add_argument("--weights", default="imagenet", help="of MobileNetV2: imagenet, or a file")
-    runs.add_argument("--out", type=Path, required=True, help="a line of json is added for each training")
-    runs.add_argument("--cache", type=Path, default=Path("data"), help="indices of the sets")
+    parser, runs = commands(__doc__, "indices of the sets")
     runs.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     runs.add_argument("--images", nargs="+", default=["12", "40", ALL])
     runs.add_argument("--starts", nargs="+", default=list(STARTS), choices=STARTS)
-    runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.add_argument("--cpu-seconds", type=float, default=300, help="of each training, in one thread")
-    runs.add_argument("--overrides", nargs="*", default=[], help="further settings, such as augmentation=strong")
     return parser
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from resumable import read_lines
 from scipy.stats import t as student
 
 
@@ -38,8 +38,7 @@ class Training:
 
 
 def read(file: Path) -> list[Training]:
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [Training(**json.loads(line)) for line in lines if not line.startswith("#")]
+    return read_lines(file, Training)
 
 
 def table(trainings: Sequence[Training]) -> Iterator[str]:
