@@ -11,8 +11,8 @@ from instseg.analysis.change_kinds import Changes
 from instseg.analysis.compared_run import ComparedRun
 from instseg.analysis.shown import Sight
 from instseg.analysis.wording import describe, shown_name
+from instseg.core.boxes import box_ious
 from instseg.core.types import Prediction
-from instseg.evaluation.image_details import Boxes
 from instseg.evaluation.one_to_one import NONE
 
 SAME_IOU = 0.5
@@ -79,13 +79,4 @@ def _is_among(prediction: Prediction, row: int, other: Prediction, rows: Sequenc
     """Tell whether a detection has a like one among rows of another prediction."""
     alike = [each for each in rows if other.labels[each] == prediction.labels[row]]
     box, boxes = prediction.boxes[row].astype(np.float64), other.boxes[alike].astype(np.float64)
-    return bool((_box_ious(box, boxes) >= SAME_IOU).any())
-
-
-def _box_ious(box: Boxes, boxes: Boxes) -> Boxes:
-    """Return the IoUs of a box (4,) with others (N, 4), (N,)."""
-    top_left, bottom_right = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    common = np.maximum(bottom_right - top_left, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    ious: Boxes = common / np.maximum(areas + (box[2:] - box[:2]).prod() - common, 1e-9)
-    return ious
+    return bool((box_ious(box[None], boxes) >= SAME_IOU).any())

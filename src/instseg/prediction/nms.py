@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from instseg.core.boxes import box_ious
 from instseg.core.errors import InstsegError
 from instseg.core.types import Prediction
 
@@ -89,7 +90,7 @@ class Nms:
 
     def _ious(self, found: Prediction, row: int, others: Rows) -> NDArray[np.float64]:
         """Return the IoU of an instance with others, (M,), of masks or of boxes."""
-        ious = box_ious(found.boxes[row], found.boxes[others])
+        ious = _ious_with(found, row, others)
         if self.kind != "mask":
             return ious
         meeting = np.flatnonzero(ious > 0)  # masks lie within their boxes
@@ -110,7 +111,7 @@ class Nms:
             best = waiting[scores[waiting].argmax()]
             waiting = waiting[waiting != best]
             others = waiting[found.labels[waiting] == found.labels[best]]
-            scores[others] *= np.exp(-(box_ious(found.boxes[best], found.boxes[others]) ** 2) / sigma)
+            scores[others] *= np.exp(-(_ious_with(found, best, others) ** 2) / sigma)
         decayed = replace(found, scores=scores.astype(np.float32))
         return decayed.select(scores >= MIN_SCORE)
 
@@ -133,19 +134,8 @@ def _best(found: Prediction, limit: int | None) -> Prediction:
     return replace(found, boxes=found.boxes[order], labels=found.labels[order], scores=found.scores[order], rles=rles)
 
 
-def box_ious(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the IoU of a box with others; 0 of boxes without an area.
-
-    Args:
-        box: (4,) xyxy px.
-        others: (M, 4) xyxy px.
-
-    Returns:
-        (M,).
-    """
-    one, several = box.astype(np.float64), others.astype(np.float64)
-    sides = np.minimum(one[2:], several[:, 2:]) - np.maximum(one[:2], several[:, :2])
-    common = sides.clip(0).prod(1)
-    either = (one[2:] - one[:2]).prod() + (several[:, 2:] - several[:, :2]).prod(1) - common
-    ious: NDArray[np.float64] = np.divide(common, either, out=np.zeros_like(common), where=either > 0)
+def _ious_with(found: Prediction, row: int, others: Rows) -> NDArray[np.float64]:
+    """Return the IoU of a box with others, (M,)."""
+    box, boxes = found.boxes[[row]].astype(np.float64), found.boxes[others].astype(np.float64)
+    ious: NDArray[np.float64] = box_ious(box, boxes)[0]
     return ious

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from instseg.core.box_masks import crop_to_rle
+from instseg.core.boxes import box_areas, box_ious
 from instseg.core.masks import rle_to_crop
 from instseg.core.types import ImageSize, Prediction, Rle
 
@@ -138,7 +139,7 @@ class Tracker:
             return np.zeros((len(self.tracks), len(found)))
         moved = [track.moved_mask(seconds, found.image_size) for track in self.tracks]
         of_masks = np.asarray(coco_mask.iou(moved, found.rles, [0] * len(found)), np.float64)
-        of_boxes = _box_ious(self._moved_boxes(seconds), found.boxes.astype(np.float64))
+        of_boxes = box_ious(self._moved_boxes(seconds), found.boxes.astype(np.float64))
         return np.where(self._is_same(found), (of_masks + of_boxes) / 2, 0)
 
     def _near_ious(self, found: Prediction, seconds: float) -> NDArray[np.float64]:
@@ -150,11 +151,11 @@ class Tracker:
             return np.zeros((len(self.tracks), len(found)))
         last, boxes = np.stack([track.box for track in self.tracks]), found.boxes.astype(np.float64)
         moved = self._moved_boxes(seconds)
-        ratio = _areas(last)[:, None] / np.maximum(_areas(boxes), 1)
+        ratio = box_areas(last)[:, None] / np.maximum(box_areas(boxes), 1)
         is_like = (ratio <= MAX_GROWTH) & (ratio >= 1 / MAX_GROWTH)
         is_fresh = np.array([[track.seconds == self._last_seconds] for track in self.tracks])
         is_possible = is_like & is_fresh & self._is_same(found)
-        ious = [_box_ious(_grown(tracks), _grown(boxes)) for tracks in (last, moved)]
+        ious = [box_ious(_grown(tracks), _grown(boxes)) for tracks in (last, moved)]
         return np.where(is_possible, np.maximum(*ious), 0)
 
     def _moved_boxes(self, seconds: float) -> NDArray[np.float64]:
@@ -184,19 +185,6 @@ def _centre(box: NDArray[np.float64]) -> NDArray[np.float64]:
     return (box[:2] + box[2:]) / 2
 
 
-def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    areas: NDArray[np.float64] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return areas
-
-
 def _grown(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     sides = REACH * (boxes[:, 2:] - boxes[:, :2])
     return np.concatenate([boxes[:, :2] - sides, boxes[:, 2:] + sides], axis=1)
-
-
-def _box_ious(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.maximum(high - low, 0).prod(axis=2)
-    ious: NDArray[np.float64] = common / np.maximum(_areas(first)[:, None] + _areas(second) - common, 1e-9)
-    return ious
