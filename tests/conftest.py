@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile all sources again
+sys.dont_write_bytecode = False
 
 import pytest
 from absl import logging as absl_logging
