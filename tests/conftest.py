@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
-os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # not set: hundreds of processes would each compile all sources again
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""  # empty is unset: otherwise each of hundreds of processes compiles all again
 
 import pytest
 from absl import logging as absl_logging
 from command_server import start_server
 from hypothesis import settings
-
-sys.dont_write_bytecode = False  # in this process, which has read the variable at its start
 
 # A shell that starts the tests in the background has SIGINT ignored, and every process of theirs inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
