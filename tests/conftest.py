@@ -13,6 +13,7 @@ import pytest
 from absl import logging as absl_logging
 from command_server import start_server
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 # A shell that starts the tests in the background has SIGINT ignored, and every process of theirs inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,10 +21,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # TensorBoard's library closes what it logs to when Hydra sets up logging anew; that must not be what pytest captures.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
-settings.register_profile("half", parent=settings.get_profile("ci"), max_examples=50)
+gc.disable()  # until all is imported: nothing of that is garbage
+
+settings.register_profile("few", parent=settings.get_profile("ci"), max_examples=20)
+# Examples are the same whatever constants stand in the sources, which each process would parse for them.
+providers._get_local_constants = lambda: providers._local_constants
 
 LONGEST_FILES = (
-    "test_exporters.py",
+    "test_exporters.py", "test_matrix.py", "test_torch_export.py",
     "test_weights.py", "test_configs.py", "test_fuzzed_folders.py", "test_sweeper.py", "test_sweep_runs.py",
     "test_prepare.py", "test_mask_rcnn.py", "test_python.py", "test_own_network.py", "test_report_page.py",
     "test_metrics.py", "test_round_trips.py", "test_own_backbone.py", "test_records.py", "test_train.py",
@@ -46,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
+    gc.enable()
     gc.freeze()  # a million objects of the imports, which each full collection would go through
     if "typed_commands" in sys.modules:
         start_server()
@@ -65,6 +71,15 @@ def no_test_waits_for_the_disk() -> Iterator[None]:
     """A power cut is no part of the tests; which files are flushed before they get their names is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def intervals_are_of_few_draws() -> Iterator[None]:
+    from few_draws import draw_few
+
+    with pytest.MonkeyPatch.context() as patch:
+        draw_few(patch)
         yield
 
 

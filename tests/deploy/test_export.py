@@ -14,6 +14,7 @@ import pytest
 import torch
 from colour_finder import FindsColours
 from deploy_factories import CATEGORIES, trained_model
+from sampled import first
 
 import instseg
 from instseg.core.errors import InstsegError
@@ -123,7 +124,7 @@ def test_options_of_the_network_belong_to_the_export(exported):
 
 
 @pytest.mark.usefixtures("copying")
-@pytest.mark.parametrize("name, file", [("onnx", "model.onnx"), ("openvino", "model.xml")])
+@pytest.mark.parametrize("name, file", first(1, [("openvino", "model.xml"), ("onnx", "model.onnx")]))
 def test_a_file_that_finds_something_else_is_not_written(tmp_path, name, file):
     torch.manual_seed(1)
     trained = trained_model()

@@ -36,11 +36,13 @@ def test_mask_rcnn_is_trained_and_tested_on_it(trained):
     assert weights["model.backbone.fpn.inner_blocks.3.0.weight"].shape[1] == 64
 
 
+@pytest.mark.slow
 def test_it_resumes(trained):
     with_own_files("train.py", f"resume={trained}", "trainer.max_epochs=2").succeed()
     assert torch.load(trained / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_it_is_measured_again_from_its_checkpoint(trained, place):
     with_own_files("train.py", "stage=test", f"checkpoint={trained}", f"outputs={place}/again").succeed()
 

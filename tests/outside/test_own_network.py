@@ -20,13 +20,13 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(place) -> Path:
-    """The folder of a training of twelve epochs."""
+    """The folder of a training of six epochs."""
     return (
         with_own_files(
             *("train.py", "model=toy", *QUICK_FOR_ANY_NETWORK),
             *("dataset.num_images={train: 16, val: 4, test: 4}", "batch_size=4"),
             *(
-                "trainer.max_epochs=12",
+                "trainer.max_epochs=6",
                 "trainer.accelerator=cpu",
                 f"outputs={place}/outputs",
                 f"cache_dir={place}/data",
@@ -51,8 +51,8 @@ def test_it_trains_is_validated_and_tested_with_losses_of_its_own_names(trained)
 
 
 def test_it_resumes(trained):
-    with_own_files("train.py", f"resume={trained}", "trainer.max_epochs=13").succeed()
-    assert torch.load(trained / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 12
+    with_own_files("train.py", f"resume={trained}", "trainer.max_epochs=7").succeed()
+    assert torch.load(trained / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 6
 
 
 def test_it_is_measured_again_from_its_checkpoint(trained, place):

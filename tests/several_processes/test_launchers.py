@@ -31,16 +31,6 @@ def test_each_job_of_a_sweep_has_a_process_and_a_folder_of_its_own(launcher, tmp
     assert all("test/segm_map" in json.loads((run / "metrics.json").read_text()) for run in runs)
 
 
-def test_a_sweep_of_two_process_jobs_gives_each_job_its_own_folder(tmp_path):
-    done = sweep(tmp_path, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "optimizer.lr=1e-3,2e-3")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    jobs = sorted((tmp_path / "out" / "shapes_small").iterdir())
-    assert [job.name[-2:] for job in jobs] == ["_0", "_1"]
-    for job in jobs:
-        assert (job / "checkpoints" / "best.ckpt").is_file()
-        assert "test/segm_map" in json.loads((job / "metrics.json").read_text())
-
-
 def test_a_job_that_needs_several_devices_is_refused_where_each_job_has_one(tmp_path):
     two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
     done = sweep(tmp_path, *two, "launcher=joblib", "hydra.launcher.n_jobs=1", "seed=0,1")

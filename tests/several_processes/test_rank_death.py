@@ -1,5 +1,6 @@
 """When a rank dies the others end in seconds, with its name, and the training resumes from the last checkpoint."""
 
+import json
 import os
 import signal
 import time
@@ -107,6 +108,10 @@ def test_a_job_of_a_sweep_whose_rank_fails_is_recorded_with_the_reason_and_the_n
     assert done.code == 1
     assert "1 of 2 jobs failed (1 done)" in words(done.output)
     assert "diverged" in done.output
+    jobs = sorted((place / "sweep" / "shapes_small").iterdir())
+    assert [job.name[-2:] for job in jobs] == ["_0", "_1"]
+    assert not (jobs[0] / "metrics.json").exists()
+    assert "test/segm_map" in json.loads((jobs[1] / "metrics.json").read_text())
 
 
 def test_ctrl_c_stops_both_ranks_at_the_same_step_and_saves(place):

@@ -131,7 +131,7 @@ def _ap(curves: Sequence[Curve], weights: Weights) -> Floats:
     for pattern in np.unique(defined, axis=0):  # the same order of summation as in the metric
         rows = (defined == pattern).all(axis=1)
         if pattern.any():
-            ap[rows] = [np.mean(one[..., pattern].ravel()) for one in values[rows]]
+            ap[rows] = values[rows][..., pattern].reshape(np.count_nonzero(rows), -1).mean(axis=1)
     return ap
 
 

@@ -44,7 +44,8 @@ def plot_curves(rows: Sequence[Row], path: Path) -> None:
         rows: of the history; a value that is missing or not finite leaves a gap.
         path: the PNG, written atomically.
     """
-    figure = Figure(figsize=(13, 8), dpi=100, layout="constrained")
+    figure = Figure(figsize=(13, 8), dpi=100)
+    figure.subplots_adjust(left=0.05, right=0.98, bottom=0.07, top=0.95, wspace=0.12, hspace=0.25)  # no layout to find
     panels = {
         "loss": LOSSES,
         "average precision on val": PRECISIONS,
