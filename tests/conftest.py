@@ -83,7 +83,7 @@ def intervals_are_of_few_draws() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=[pytest.param(100, id="hundred"), pytest.param(2000, id="thousands", marks=pytest.mark.slow)])
+@pytest.fixture(params=[pytest.param(50, id="fifty"), pytest.param(2000, id="thousands", marks=pytest.mark.slow)])
 def tries(request: pytest.FixtureRequest) -> int:
     """How many damaged copies of a file are tried."""
     number: int = request.param

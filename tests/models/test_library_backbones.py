@@ -42,7 +42,7 @@ STAGES = {  # the modules whose outputs are the maps: as torchvision's own detec
     "swin_t": ["features.1", "features.3", "features.5", "features.7"],
     "resnet152": ["layer1", "layer2", "layer3", "layer4"],
 }
-QUICK = ("mobilenet_v2", "regnet_y_400mf")
+QUICK = ("mobilenet_v2",)
 OF_TIMM: dict[str, dict[str, Any]] = {
     "test_resnet": {}, "test_convnext": {}, "efficientnet_lite0": {}, "mobilenetv3_small_050": {},
     "swin_tiny_patch4_window7_224": {"strict_img_size": False},

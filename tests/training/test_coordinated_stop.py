@@ -177,7 +177,7 @@ def test_what_was_heard_after_the_last_batch_of_the_training_is_obeyed_before_th
 
 
 @pytest.mark.parametrize(
-    "moment", first(1, ["on_validation_batch_start", "on_sanity_check_start", "on_test_batch_start"])
+    "moment", first(0, ["on_validation_batch_start", "on_sanity_check_start", "on_test_batch_start"])
 )
 def test_time_that_is_up_outside_of_a_step_loses_nothing_and_the_job_is_queued_again(moment, whole, monkeypatch):
     folder = whole.parent / moment
