@@ -24,7 +24,7 @@ from instseg.core.errors import InstsegError
 from instseg.data.formats.auto import FORMATS
 from instseg.data.reading.findings import Findings
 
-QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
+QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null")
 
 OF_TRAIN = {
     "dataset=auto": "a value is needed for dataset.root, for example dataset.root=my_folder",

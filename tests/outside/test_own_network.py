@@ -50,11 +50,13 @@ def test_it_trains_is_validated_and_tested_with_losses_of_its_own_names(trained)
     assert metrics["val/loss_pixels"] < math.log(len(CATEGORIES) + 1), "it has learnt more than to guess"
 
 
+@pytest.mark.slow
 def test_it_resumes(trained):
     with_own_files("train.py", f"resume={trained}", "trainer.max_epochs=7").succeed()
     assert torch.load(trained / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 6
 
 
+@pytest.mark.slow
 def test_it_is_measured_again_from_its_checkpoint(trained, place):
     with_own_files("train.py", "stage=test", f"checkpoint={trained}", f"outputs={place}/again").succeed()
 
