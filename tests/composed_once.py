@@ -3,6 +3,7 @@ a second each. A changed, added or removed file is read again, and values are se
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import IO
 import pytest
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import DefaultsList
 from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
@@ -29,6 +30,8 @@ def compose_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(config_loader_impl, "create_defaults_list", following)
     merging = merging_once(ConfigLoaderImpl._compose_config_from_defaults_list)
     patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", merging)
+    # Of a repository, no more than the list of its sources is replaced.
+    patch.setattr(ConfigRepository, "__deepcopy__", lambda repository, _: copy.copy(repository), raising=False)
 
 
 def parsing_once(parse: Callable[[IO[str] | Path | str], object]) -> Callable[[IO[str] | Path | str], object]:

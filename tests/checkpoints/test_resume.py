@@ -168,6 +168,7 @@ def check(checkpoint: Resumable, config: dict = CONFIG, fingerprint: str = "f00"
     check_resumable(checkpoint, CATEGORIES, config, fingerprint, processes, resolved=["norm"])
 
 
+@pytest.mark.slow
 def test_another_learning_rate_and_weight_decay_are_used_from_the_resumed_step_on(place):
     folder, settings = place / "faster", ("scheduler=constant", "scheduler.warmup_steps=0", "trainer.max_epochs=2")
     assert run(folder, *settings, "optimizer.lr=1e-4", kill="on_after_backward:6", resume=False) == KILLED
