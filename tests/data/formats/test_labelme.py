@@ -194,13 +194,13 @@ def test_a_folder_is_recognised_by_most_of_its_json(tmp_path):
 # ---- damaged and real files
 
 
-def test_damaged_json_give_findings_or_a_clear_error_and_nothing_else(tmp_path):
+def test_damaged_json_give_findings_or_a_clear_error_and_nothing_else(tmp_path, tries):
     write_labels(tmp_path, "a", shape(group_id=1), shape(shape_type="circle", points=[[5, 5], [6, 6]]))
     mask = shape(points=[[0, 0], [1, 1]], shape_type="mask", mask=png(np.ones((2, 2))))
     path = write_labels(tmp_path, "b", mask, shape(shape_type="rectangle"), photo=None, imageData=jpeg())
     good, content = path.read_bytes(), json.loads(path.read_bytes())
     results = []
-    for seed in range(400):
+    for seed in range(2 * tries):
         rng = random.Random(seed)
         path.write_bytes(mutated_bytes(good, rng) if seed % 2 else json.dumps(mutated_json(content, rng)).encode())
         results.append(check_reading(lambda: LabelmeReader(tmp_path, cache_dir=str(tmp_path / "cache"))))

@@ -63,7 +63,7 @@ def photo_folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("content", [TASKS, COCO], ids=["json", "coco"])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_stands_in_any_place_only_the_error_of_this_program_comes_out(photo_folder, content, data):
     for _ in range(data.draw(st.integers(1, 3))):

@@ -275,7 +275,7 @@ def test_a_folder_without_regions_or_with_another_json_is_refused(tmp_path, cont
         read(tmp_path)
 
 
-def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path):
+def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path, tries):
     regions = [
         region(RECT, kind="car"),
         region(kind={"dog": True}),
@@ -287,7 +287,7 @@ def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path)
     table = (tmp_path / "x.csv").read_bytes()
     (tmp_path / "x.csv").unlink()
     results = []
-    for seed in range(600):
+    for seed in range(4 * tries):
         rng = random.Random(seed)
         content = contents[seed % 3]
         path = tmp_path / ("via.csv" if seed % 4 == 0 else "via.json")
@@ -297,4 +297,4 @@ def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path)
         results.append(check_reading(lambda: ViaReader(tmp_path)))
         recognise(tmp_path)
         path.unlink()
-    assert sum(results) > 200, "most damage is local"
+    assert sum(results) > tries, "most damage is local"

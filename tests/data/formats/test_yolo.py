@@ -309,7 +309,7 @@ def test_folders_of_other_kinds_are_not_recognised(tmp_path):
         read(tmp_path / "labels")
 
 
-def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path):
+def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path, tries):
     write_photo(tmp_path, "images/train/a.png", POLYGON, "1 0.5 0.5 0.2 0.2")
     write_photo(tmp_path, "images/val/b.png", POLYGON)
     (tmp_path / "list.txt").write_text("images/train/a.png\n")
@@ -323,7 +323,7 @@ def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path)
     label, config = tmp_path / "labels/train/a.txt", tmp_path / "data.yaml"
     good, text = label.read_bytes(), yaml.safe_dump(content).encode()
     results = []
-    for seed in range(240):
+    for seed in range(2 * tries):
         rng = random.Random(seed)
         label.write_bytes(mutated_bytes(good, rng) if seed % 3 == 0 else good)
         config.write_bytes(mutated_bytes(text, rng) if seed % 3 == 1 else text)
@@ -331,4 +331,4 @@ def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path)
             config.write_text(yaml.dump(mutated_json(content, rng)), "utf-8", "surrogatepass")
         results.append(check_reading(lambda: YoloReader(tmp_path)))
         recognise(tmp_path)
-    assert sum(results) > 80, "much damage is local"
+    assert sum(results) > tries // 2, "much damage is local"

@@ -56,7 +56,7 @@ def test_masks_go_where_the_pixels_go(name, seed):
                 assert iou(drawn_back[label], in_pixels) > 0.95
 
 
-@pytest.mark.parametrize("size", first(2, [(90, 120), (91, 121), (120, 91), (101, 101)]), ids=str)
+@pytest.mark.parametrize("size", [(91, 121), (120, 91)], ids=str)
 @pytest.mark.parametrize("name", NOT_EMPTY)
 def test_a_polygon_a_bitmap_and_the_pixels_move_alike_within_a_pixel(name, size):
     """At sizes odd and even, where a turn around a point half a pixel off would show."""
@@ -103,7 +103,7 @@ def test_an_image_without_instances_keeps_the_full_schema(name, random):
     assert (box_masks.shape, box_masks.dtype) == ((0, BOX_MASK_SIZE, BOX_MASK_SIZE), np.uint8)
 
 
-@pytest.mark.parametrize("size", first(3, [(1, 1), (1, 300), (7, 900), (300, 1), (3, 2), (50, 90)]), ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (300, 1), (7, 900)], ids=str)
 @pytest.mark.parametrize("name", GROUPS)
 def test_every_instance_lies_inside_its_image_however_odd_the_photo(name, size):
     height, width = size
