@@ -13,9 +13,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
+from pytorch_lightning.strategies import StrategyRegistry
 
 from instseg.app.build_model import build_model, remedy_of_training
 from instseg.app.build_trainer import build_trainer
+from instseg.app.check_lightning import STRATEGIES
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
 from instseg.app.conf_folder import CONFIG_DIR
@@ -38,6 +40,7 @@ CHOSEN_TOGETHER = (
 )  # fmt: skip
 CHOSEN_ALONE = ("experiment", "debug")  # these choose options of the other groups
 OF_HYDRA = ("sweep", "launcher")
+LOGGERS_OF_EXTRAS = ("wandb", "mlflow")
 
 
 def options_of(group: str) -> list[str]:
@@ -97,13 +100,18 @@ def test_no_group_is_forgotten():
     assert groups == {*CHOSEN_TOGETHER, *OF_HYDRA, *CHOSEN_ALONE, "writers"}  # the last is composed with predict.yaml
 
 
+def missing_for(row: tuple[str, ...]) -> str:
+    """What the error says that this machine lacks for the options; empty where it lacks nothing."""
+    for name in LOGGERS_OF_EXTRAS:
+        if f"logger={name}" in row and find_spec(name) is None:
+            return rf"pip install \"instseg\[{name}\]\""
+    return "finds no GPU" if "trainer=gpu" in row and not torch.cuda.is_available() else ""
+
+
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_every_option_composes_and_passes_the_checks(row, tmp_path):
     config = composed_whole(tmp_path, *row)
-    if "trainer=gpu" in row and not torch.cuda.is_available():
-        with pytest.raises(InstsegError, match="finds no GPU"):
-            checked_for_this_machine(config)
-    else:
+    with pytest.raises(InstsegError, match=missing) if (missing := missing_for(row)) else nullcontext():
         checked_for_this_machine(config)
     OmegaConf.to_container(config, resolve=True)
 
@@ -153,9 +161,12 @@ def test_every_optimizer_and_scheduler_runs_a_step(group, tmp_path):
 def test_every_trainer_is_built_with_its_callbacks_and_loggers(group, tmp_path):
     for name in (option for option in options_of(group) if option != "gpu"):
         config = with_option(group, name, tmp_path, **({} if group == "logger" else {"logger": {}}))
-        missing = name in ("wandb", "mlflow") and find_spec(name) is None
-        with pytest.raises(InstsegError, match=rf"pip install \"instseg\[{name}\]\"") if missing else nullcontext():
+        if name not in LOGGERS_OF_EXTRAS or find_spec(name):
             build_trainer(of_earlier_run(read_config(config, RunConfig)), RankCommand(lambda rank: []))
+
+
+def test_every_strategy_of_lightning_is_known():
+    assert set(STRATEGIES) == {"auto", *StrategyRegistry.available_strategies()}
 
 
 def test_several_loggers_are_built_at_once(tmp_path):

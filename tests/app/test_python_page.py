@@ -22,7 +22,7 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | r
 SMALL = [
     *(override for override in SHORT if not override.startswith("dataset.")),
     "model.backbone=resnet18_half", "model.weights=none", "trainer.max_epochs=1",
-    "trainer.limit_train_batches=1", "audit.accept=[split_empty]",
+    "trainer.limit_train_batches=1",
 ]  # fmt: skip
 
 

@@ -28,6 +28,9 @@ QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_sub
 
 OF_TRAIN = {
     "dataset=auto": "a value is needed for dataset.root, for example dataset.root=my_folder",
+    "trainer.strategy=dpp": "name of Lightning's StrategyRegistry. Did you mean ddp",
+    "audit.accept=[no_instance_val]": "expected a list, each one of images_lost, leak_identical",
+    "+logger.comet._target_=pytorch_lightning.loggers.CometLogger": "not installed: pip install comet_ml",
     "dataset=auto dataset.root=nowhere": "dataset.root: no such folder: nowhere",
     "dataset=auto dataset.root=2025": "dataset.root: no such folder: 2025",
     "dataset=auto dataset.root=2024_02": "dataset.root: no such folder: 2024_02",

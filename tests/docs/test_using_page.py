@@ -30,7 +30,6 @@ INSTALLED = re.compile(r'pip install "instseg\[(\w+)\]"')
 SMALL = [
     *(override for override in SHORT if not override.startswith("dataset.")),
     "model.backbone=resnet18_half", "model.norm=bn", "trainer.max_epochs=1", "trainer.limit_train_batches=1",
-    "audit.accept=[split_empty]",
 ]  # fmt: skip
 HERE = {"source=https://example.org/a.jpg": "source=image.jpg", "weights=coco": "checkpoint=latest"}
 TRAINED = ["train", "dataset=auto", "dataset.root=my_folder", "model.weights=none", *SMALL]

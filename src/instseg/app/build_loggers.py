@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger
 
+from instseg.app.check_lightning import class_name
 from instseg.app.config import Node, RunConfig
 from instseg.app.instantiate import build
 from instseg.core.errors import InstsegError
 
-PACKAGES = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow", "CometLogger": "comet_ml"}
-"""Class of a logger -> the package that it needs besides Lightning."""
-EXTRAS = ("wandb", "mlflow")
-"""Packages that are an extra of this one, in a version that fits."""
 NAME_KEYS = {"WandbLogger": "name", "MLFlowLogger": "run_name"}
 SHOWN = {
     "model": ("backbone", "weights", "trainable_layers"), "optimizer": ("lr", "weight_decay"),
@@ -28,9 +23,8 @@ def build_loggers(config: RunConfig) -> list[Logger]:
     """Build the configured loggers.
 
     Raises:
-        InstsegError: one needs a package that is not installed, or is no logger.
+        InstsegError: one is no logger.
     """
-    check_loggers(config)
     return [_logger(name, _run_name(node, config) | node) for name, node in config.logger.items() if node is not None]
 
 
@@ -43,25 +37,8 @@ def _logger(name: str, node: Node) -> Logger:
 
 def _run_name(node: Node, config: RunConfig) -> Node:
     """Return the name of the run as its logger takes it: that of the run folder."""
-    key = NAME_KEYS.get(_kind(node))
+    key = NAME_KEYS.get(class_name(node))
     return {key: "/".join(config.folder.parts[-2:])} if key else {}
-
-
-def _kind(node: Node) -> str:
-    return str(node.get("_target_")).rpartition(".")[2]
-
-
-def check_loggers(config: RunConfig) -> None:
-    """Check that the packages of the loggers are installed; loads none of them.
-
-    Raises:
-        InstsegError: one is missing.
-    """
-    for name, node in config.logger.items():
-        package = PACKAGES.get(_kind(node or {}))
-        if package is not None and importlib.util.find_spec(package) is None:
-            extra = f'"instseg[{package}]"' if package in EXTRAS else package
-            raise InstsegError(f"logger={name} needs a package that is not installed: pip install {extra}")
 
 
 def log_settings(trainer: Trainer, config: RunConfig) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 from omegaconf import DictConfig, OmegaConf
 
+from instseg.app.check_lightning import check_loggers, check_strategy
 from instseg.app.check_monitor import LOSS, check_monitor
 from instseg.app.config import (
     NEXT_KEYS,
@@ -52,6 +53,8 @@ def checked_run_config(config: DictConfig) -> RunConfig:
     _check_end(typed)
     check_monitor(typed)
     _check_names_of_metrics(typed)
+    check_strategy(typed)
+    check_loggers(typed)
     return typed
 
 

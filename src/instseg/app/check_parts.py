@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from instseg.app.build_loggers import check_loggers
 from instseg.app.build_model import remedy_of_training
 from instseg.app.build_module import build_optimizer, build_scheduler
 from instseg.app.config import RunConfig
@@ -20,7 +19,6 @@ def check_parts(config: RunConfig) -> None:
     Raises:
         InstsegError: a part refuses its options.
     """
-    check_loggers(config)
     if not config.resume and config.stage == "fit":
         options = built_options(config.model, builders_of(config.model), "model", load=False)
         builder = model_builder_of(config.model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from instseg.auditing.report import FATAL_KINDS
 from instseg.core.errors import InstsegError
 from instseg.core.ranges import (
     COUNT,
@@ -73,6 +74,7 @@ RUN_VALUES: dict[str, Values] = {
     "callbacks.swa.start": FRACTION,
     "dataset.max_unpacked_gb": Numbers(0, is_above=True, besides=(None,)),
     "colour_by": COLOUR_BY,
+    "audit.accept": ListOf(OneOf(FATAL_KINDS)),
     "operating_point": GOALS,
     "label_errors.min_score": FRACTION,
     "export.max_ap_loss": Numbers(0, 1, besides=(None,)),

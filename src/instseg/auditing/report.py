@@ -51,9 +51,19 @@ class Thumbnail:
     caption: str
 
 
+FATAL_KINDS = (
+    "images_lost", "leak_identical", "mask_of_classes", "mask_values_encoded", "no_instances_train", "no_instances_val",
+)  # fmt: skip
+"""Kinds of findings that can be fatal, which ``audit.accept`` may name."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """All occurrences of one kind of problem."""
+    """All occurrences of one kind of problem.
+
+    Raises:
+        ValueError: it is fatal and of none of FATAL_KINDS: nobody could accept it.
+    """
 
     kind: str
     severity: Severity
@@ -63,6 +73,10 @@ class AuditFinding:
     advice: str
     commands: tuple[str, ...] = ()  # overrides to copy, quoted for the shell
     thumbnails: tuple[Thumbnail, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.severity == Severity.FATAL and self.kind not in FATAL_KINDS:
+            raise ValueError(f"{self.kind}: expected one of {', '.join(FATAL_KINDS)}")
 
     @property
     def count(self) -> int:
