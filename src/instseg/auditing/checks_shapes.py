@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 from instseg.auditing.crossings import count_crossings
 from instseg.auditing.report import AuditFinding, Severity
 from instseg.auditing.tables import SplitTable, Tables, polygons_of, worst_instances
+from instseg.core.boxes import paired_box_ious
 from instseg.core.text import plural
 
 ROUNDING_PX = 0.01  # of coordinates that are written with two decimals
@@ -154,15 +155,8 @@ def _likely_duplicates(table: SplitTable) -> Iterator[tuple[int, int]]:
         distance += 1
         near = near[near + distance < len(order)]
         near = near[ordered[near] == ordered[near + distance]]
-        likely = near[_box_ious(boxes[near], boxes[near + distance]) >= LIKELY_BOX_IOU]
+        likely = near[paired_box_ious(boxes[near], boxes[near + distance]) >= LIKELY_BOX_IOU]
         yield from zip(order[likely].tolist(), order[likely + distance].tolist(), strict=True)
-
-
-def _box_ious(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the IoU (K,) of boxes (K, 4), pair by pair."""
-    common = np.clip(np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2]), 0, None).prod(axis=1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (one, other)]
-    return np.asarray(common / np.maximum(areas[0] + areas[1] - common, 1e-9))
 
 
 def _are_many(counts: Mapping[str, int], tables: Tables) -> bool:

@@ -19,10 +19,22 @@ def box_ious(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray
     Returns:
         (N, M).
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.maximum(high - low, 0).prod(axis=2)
-    ious: NDArray[np.float64] = common / np.maximum(box_areas(first)[:, None] + box_areas(second) - common, MIN_AREA)
+    return paired_box_ious(first[:, None], second[None])
+
+
+def paired_box_ious(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the IoU of each box with the one at its place.
+
+    Args:
+        first: (..., 4) xyxy px.
+        second: (..., 4) xyxy px; the shapes broadcast.
+
+    Returns:
+        (...).
+    """
+    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    common = np.maximum(high - low, 0).prod(axis=-1)
+    ious: NDArray[np.float64] = common / np.maximum(box_areas(first) + box_areas(second) - common, MIN_AREA)
     return ious
 
 
@@ -30,10 +42,10 @@ def box_areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the area of each box.
 
     Args:
-        boxes: (N, 4) xyxy px.
+        boxes: (..., 4) xyxy px.
 
     Returns:
-        (N,) px².
+        (...) px².
     """
-    areas: NDArray[np.float64] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    areas: NDArray[np.float64] = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     return areas

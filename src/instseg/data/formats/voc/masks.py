@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from instseg.core.boxes import box_ious
 from instseg.core.masks import rle_to_box
 from instseg.core.types import Box, ImageSize, Rle
 from instseg.data.formats.mask_files import VOID, Mask, read_mask, read_mask_as
@@ -46,8 +46,8 @@ def match_masks(rles: Mapping[int, Rle], boxes: Sequence[Box | None]) -> dict[in
     """
     if not rles or not boxes:
         return {}
-    values, nowhere = np.array(list(rles)), np.full(4, np.nan)
-    overlaps = _ious(
+    values, nowhere = np.array(list(rles)), np.zeros(4)
+    overlaps = box_ious(
         np.array([rle_to_box(rle) for rle in rles.values()]),
         np.array([nowhere if box is None else box for box in boxes]),
     )
@@ -59,15 +59,6 @@ def match_masks(rles: Mapping[int, Rle], boxes: Sequence[Box | None]) -> dict[in
         if overlaps[row, index] >= MIN_OVERLAP and value not in matched and index not in matched.values():
             matched[value] = index
     return matched
-
-
-def _ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the IoU (K, N) of boxes (K, 4) and (N, 4) xyxy; 0 for a box that is nan."""
-    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    overlap = np.nan_to_num(sides).clip(0).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
-    ious: NDArray[np.float64] = np.nan_to_num(overlap / np.maximum(areas[0][:, None] + areas[1] - overlap, 1e-9))
-    return ious
 
 
 def read_instances_by_class(
