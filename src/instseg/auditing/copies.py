@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from instseg.data.reading.image_files import NUM_THREADS
+from instseg.data.reading.threads import NUM_THREADS
 from instseg.data.splits.near_duplicates import file_digests
 
 TAIL_BYTES = 4096

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from instseg.core.records import Record, RecordError, read_record, write_record
 
 NUM_THREADS = 16
+FEW = 64
+"""Files that are read sooner than threads have started for them."""
 NO_FILE = "none"
 
 
@@ -39,17 +41,21 @@ def digests_of(paths: Iterable[str], known: Mapping[str, str]) -> dict[str, str]
     stamps = {path: stamp_of(path) for path in paths}  # before the content: a change meanwhile shows the next time
     states = {path: known[path] for path, stamp in stamps.items() if _is_of(known.get(path), stamp)}
     new = [path for path in stamps if path not in states]
-    if new:
-        with ThreadPoolExecutor(NUM_THREADS) as pool:
-            digests = pool.map(_digests, (new[start :: 4 * NUM_THREADS] for start in range(4 * NUM_THREADS)))
-            for some in digests:
-                states |= {path: f"{stamps[path]} {digest}" for path, digest in some}
+    for path, digest in _digests(new) if len(new) <= FEW else _digests_in_threads(new):
+        states[path] = f"{stamps[path]} {digest}"
     return {path: states[path] for path in stamps}
 
 
 def _is_of(state: str | None, stamp: str) -> bool:
     """Tell whether a known state has this stamp; without a file there is nothing to know."""
     return state is not None and stamp != NO_FILE and state.startswith(f"{stamp} ")
+
+
+def _digests_in_threads(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    parts = [paths[start :: 4 * NUM_THREADS] for start in range(4 * NUM_THREADS)]
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for digests in pool.map(_digests, parts):
+            yield from digests
 
 
 def _digests(paths: Iterable[str]) -> list[tuple[str, str]]:

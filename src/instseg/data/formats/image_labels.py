@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-from rich.console import Console
-from rich.progress import track
 
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle, box_to_polygon, clip_polygon, polygons_to_rle
@@ -23,11 +20,10 @@ from instseg.core.types import ImageSize, Polygon, Rle
 from instseg.data.formats.shapes import Shape
 from instseg.data.reading.findings import Findings, told
 from instseg.data.reading.folders import split_of_folders
-from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
+from instseg.data.reading.threads import READING, map_in_threads
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 LARGE_PIXELS = 16_000_000
 """Decoding a mask takes 3 bytes per pixel, a coloured one 13: with 16 threads at most 3 GB."""
@@ -139,26 +135,12 @@ def read_in_threads(
         Split name -> the labels of its images, in the order of the items.
     """
     builders: defaultdict[str, LabelsBuilder] = defaultdict(LabelsBuilder)
-    for labels in map_in_threads(read, items):
+    for labels in map_in_threads(read, items, READING):
         for kind, name in labels.problems:
             findings[labels.split].add(kind, name)
         if not labels.is_left_out:
             _add(builders[labels.split], labels)
     return dict(builders)
-
-
-def map_in_threads(read: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield the result for each item in order, with a progress bar when there are many.
-
-    Args:
-        read: called with one item, in a thread.
-        items: in any form.
-    """
-    hidden = len(items) < MIN_IMAGES_FOR_PROGRESS_BAR
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        results = pool.map(read, items)
-        console = Console(stderr=True)
-        yield from track(results, "Reading labels", len(items), console=console, transient=True, disable=hidden)
 
 
 def _add(builder: LabelsBuilder, labels: ImageLabels) -> None:

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import track
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoImage, ImageSize
 from instseg.data.reading.damage import seems_damaged
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.reading.images import ImageHeader, read_image, read_image_header
+from instseg.data.reading.threads import map_in_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +76,7 @@ def read_headers(images: list[CocoImage], image_root: Path, what: str = "Reading
         except (InstsegError, OSError, ValueError) as error:  # OSError: a name that no file system takes
             return ListedImage(entry, path, None, str(error))
 
-    hidden = len(images) < MIN_IMAGES_FOR_PROGRESS_BAR
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        listed = pool.map(read, images)
-        return list(track(listed, what, len(images), console=Console(stderr=True), transient=True, disable=hidden))
+    return list(map_in_threads(read, images, what))
 
 
 class Headers:

@@ -17,8 +17,6 @@ IMAGE_EXTENSIONS = frozenset(
 )
 """Lower case. HEIC is listed so that a folder of phone images is answered with what to do, not with silence."""
 
-NUM_THREADS = 16  # opening files on a network drive waits more than it works
-MIN_IMAGES_FOR_PROGRESS_BAR = 2000
 Source = str | Path | Sequence[str | Path]
 """A file, a folder, a glob pattern, or a list of these."""
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 from PIL import ImageOps
-from rich.console import Console
-from rich.progress import track
 
 from instseg.core.errors import InstsegError
-from instseg.data.reading.image_files import MIN_IMAGES_FOR_PROGRESS_BAR, NUM_THREADS
 from instseg.data.reading.images import decoding, image_pixels
+from instseg.data.reading.threads import map_in_threads
 
 THUMBNAIL_SIDE, NUM_FREQUENCIES = 32, 16  # the lowest 16 x 16 frequencies of 32 x 32 pixels: 256 bits
 CLIPPED = (2, 98)  # percentiles: what is brighter or darker counts as these; a date stamp does not make a picture
@@ -42,6 +39,7 @@ FEW = 1000  # hashes of which all pairs are compared: it takes less time than to
 
 Item = TypeVar("Item")
 Hashes = NDArray[np.uint64]
+COMPARING = "Comparing images"
 Indices = NDArray[np.int64]
 Pairs = Iterator[tuple[Indices, Indices]]
 
@@ -52,19 +50,12 @@ def perceptual_hashes(paths: Sequence[Path]) -> Hashes:
     An image without detail, or that cannot be read, has a digest of its bytes instead and is like its byte copies
     only: black frames must not count as one picture. No file makes it raise.
     """
-    return np.array(_in_threads(_hash, paths), dtype=np.uint64).reshape(-1, 4)
+    return np.array(list(map_in_threads(_hash, paths, COMPARING)), dtype=np.uint64).reshape(-1, 4)
 
 
 def file_digests(paths: Sequence[Path]) -> list[str]:
     """Return the same text for files of the same bytes; a file that cannot be read has one of its own."""
-    return [digest.tobytes().hex() for digest in _in_threads(_digest, paths)]
-
-
-def _in_threads(function: Callable[[Path], Item], paths: Sequence[Path]) -> list[Item]:
-    hidden, console = len(paths) < MIN_IMAGES_FOR_PROGRESS_BAR, Console(stderr=True)
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        results = pool.map(function, paths)
-        return list(track(results, "Comparing images", len(paths), console=console, transient=True, disable=hidden))
+    return [digest.tobytes().hex() for digest in map_in_threads(_digest, paths, COMPARING)]
 
 
 def _digest(path: Path) -> Hashes:

@@ -6,16 +6,15 @@ as stored. Boxes are scaled by the displayed size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoAnnotation, CocoDict, CocoImage
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.image_files import NUM_THREADS
 from instseg.data.reading.images import ImageHeader, read_image_header
+from instseg.data.reading.threads import READING, map_in_threads
 
 T = TypeVar("T")
 Scale = tuple[float, float]
@@ -66,12 +65,11 @@ def fix_rotated_images(coco: CocoDict, paths: Mapping[str, Path], findings: Find
             findings.add("exif_unscaled", image["file_name"])
 
 
-def _headers(images: Iterable[CocoImage], paths: Mapping[str, Path]) -> list[ImageHeader | None]:
+def _headers(images: Sequence[CocoImage], paths: Mapping[str, Path]) -> list[ImageHeader | None]:
     def read(image: CocoImage) -> ImageHeader | None:
         return header_of(paths[image["file_name"]])
 
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return list(pool.map(read, images))
+    return list(map_in_threads(read, images, READING))
 
 
 def header_of(path: Path) -> ImageHeader | None:

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from instseg.core.errors import InstsegError
 from instseg.core.types import ImageSize
-from instseg.data.formats.image_labels import map_in_threads, report_unlabelled
+from instseg.data.formats.image_labels import report_unlabelled
 from instseg.data.formats.voc.annotation_xml import VocAnnotation, VocObject, read_voc_xml
 from instseg.data.formats.voc.layout import VocLayout, XmlImageFinder, key_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import split_of_folders
 from instseg.data.reading.labels import UNSPLIT
+from instseg.data.reading.threads import READING, map_in_threads
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ def _read_xmls(layout: VocLayout, findings: Findings) -> list[VocAnnotation | No
         except InstsegError as error:
             return error
 
-    results = list(map_in_threads(read, layout.xmls))
+    results = list(map_in_threads(read, layout.xmls, READING))
     errors = [result for result in results if isinstance(result, InstsegError)]
     if errors and len(errors) == len(results):
         raise InstsegError(f"none of {len(errors)} xml can be read as VOC labels; the first: {errors[0]}")

@@ -8,7 +8,6 @@ instances, and coordinates refer to the upright image (EXIF applied).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,9 +21,9 @@ from instseg.data.formats.yolo.layout import find_layout
 from instseg.data.formats.yolo.rows import Row, looks_like_pose, read_row
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import common_root, walk
-from instseg.data.reading.image_files import NUM_THREADS
 from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import Labels, LabelsBuilder
+from instseg.data.reading.threads import READING, map_in_threads
 
 NUM_PROBED = 5
 NOT_LABELS = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "requirements.txt", "README.txt")
@@ -101,12 +100,9 @@ class YoloReader:
         collected = _Collector(layout.names)
         builders = {split: LabelsBuilder() for split in images}
         for split, listed in images.items():
-            with ThreadPoolExecutor(NUM_THREADS) as pool:
-                for loaded in pool.map(_load, listed):
-                    name = loaded.image.relative_to(home).as_posix()
-                    collected.add(
-                        loaded, builders[split].add_image(name, loaded.size), builders[split], findings[split]
-                    )
+            for loaded in map_in_threads(_load, listed, READING):
+                name = loaded.image.relative_to(home).as_posix()
+                collected.add(loaded, builders[split].add_image(name, loaded.size), builders[split], findings[split])
         collected.check(self.root)
         if not layout.names:
             for category in collected.categories():
