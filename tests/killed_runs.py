@@ -1,10 +1,14 @@
-"""Short trainings in processes of their own, killed where a test wants it, and what is left of them."""
+"""Short trainings in processes of their own, killed where a test wants it, and what is left of them.
+
+They are forked from the server of the commands: where this process has computed a gradient, its forks cannot.
+"""
 
 from __future__ import annotations
 
 import csv
 import functools
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -15,6 +19,7 @@ from typing import Any
 
 import imported  # noqa: F401
 import torch
+from command_server import start_server
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -38,6 +43,7 @@ SHORT = (
 TINY_BACKBONE = {"_target_": "tiny_backbone.TinyBackbone", "width": 8}
 """A megabyte of a checkpoint instead of 34, and steps of half the time."""
 EVERY_STEP = "trainer.checkpoint_every_minutes=1e-9"
+_forks = multiprocessing.get_context("forkserver")
 MEASURED_TIME = "images_per_second"
 MEASURED_TIMES = (MEASURED_TIME, "elapsed_seconds")
 
@@ -82,12 +88,12 @@ def run(folder: Path, *overrides: str, kill: str | None = None, resume: bool = F
         changes |= {"callbacks.kill.signum": int(signal.Signals[signum[0]])} if signum else {}
     if resume:
         changes["resume"] = str(folder)
-    config = _composed(overrides)
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        os._exit(_train(folder, config, changes))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    start_server()
+    child = _forks.Process(target=_enter, args=(folder, _composed(overrides), changes, dict(os.environ)))
+    child.start()
+    child.join()
+    assert child.exitcode is not None
+    return child.exitcode
 
 
 @functools.cache
@@ -95,6 +101,12 @@ def _composed(overrides: tuple[str, ...]) -> DictConfig:
     """Compose the settings that several runs share; each run changes its own copy, in its process."""
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         return compose("train", overrides=[*SHORT, *overrides])
+
+
+def _enter(folder: Path, config: DictConfig, changes: Mapping[str, object], environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os._exit(_train(folder, config, changes))
 
 
 def _train(folder: Path, config: DictConfig, changes: Mapping[str, object]) -> int:

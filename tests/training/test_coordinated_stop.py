@@ -1,8 +1,10 @@
 """A signal to one rank stops all of them before the same batch, wherever in their steps it reaches them."""
 
+import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +16,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from sampled import first
 
 from instseg.distributed.interruption import StoppedTogether, TerminatedTogether
-from instseg.runs.external_launch import external_launch
 from instseg.training import coordinated_stop as stopping
 from instseg.training.coordinated_stop import StopTogether
 
@@ -176,22 +177,26 @@ def test_what_was_heard_after_the_last_batch_of_the_training_is_obeyed_before_th
         callback.on_test_start(SimpleNamespace(world_size=1), None)
 
 
+def with_scontrol(folder: Path) -> Path:
+    """A folder with a command of SLURM's that writes down what it is asked for."""
+    folder.mkdir()
+    (folder / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\n')
+    (folder / "scontrol").chmod(0o755)
+    return folder
+
+
 @pytest.mark.parametrize(
     "moment", first(0, ["on_validation_batch_start", "on_sanity_check_start", "on_test_batch_start"])
 )
 def test_time_that_is_up_outside_of_a_step_loses_nothing_and_the_job_is_queued_again(moment, whole, monkeypatch):
     folder = whole.parent / moment
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setattr(stopping, "requeue", lambda job: (folder.parent / f"{moment}_asked").write_text(job))
-    external_launch.cache_clear()
+    monkeypatch.setenv("PATH", f"{with_scontrol(folder.parent / f'{moment}_bin')}:{os.environ['PATH']}")
     sanity = "trainer.num_sanity_val_steps=1"
     count = 2 if moment == "on_validation_batch_start" else 1  # 1 is in the sanity check
-    try:
-        assert run(folder, *FAST, sanity, kill=f"{moment}:{count}:SIGUSR1") == 128 + signal.SIGUSR1
-        assert (folder.parent / f"{moment}_asked").read_text() == "7"
-        assert run(folder, *FAST, sanity, resume=True) == 0
-    finally:
-        external_launch.cache_clear()
+    assert run(folder, *FAST, sanity, kill=f"{moment}:{count}:SIGUSR1") == 128 + signal.SIGUSR1
+    assert (folder.parent / f"{moment}_bin/asked").read_text() == "requeue 7\n"
+    assert run(folder, *FAST, sanity, resume=True) == 0
     assert_equal(left_by(folder), left_by(whole))
 
 
