@@ -28,7 +28,8 @@ settings.register_profile("few", parent=settings.get_profile("ci"), max_examples
 providers._get_local_constants = lambda: providers._local_constants
 
 LONGEST_FILES = (
-    "test_exporters.py", "test_matrix.py", "test_torch_export.py",
+    "test_exporters.py", "test_matrix.py", "test_torch_export.py", "test_using_page.py", "test_launchers.py",
+    "test_rank_death.py", "test_torchrun.py",
     "test_weights.py", "test_configs.py", "test_fuzzed_folders.py", "test_sweeper.py", "test_sweep_runs.py",
     "test_prepare.py", "test_mask_rcnn.py", "test_python.py", "test_own_network.py", "test_report_page.py",
     "test_metrics.py", "test_round_trips.py", "test_own_backbone.py", "test_records.py", "test_train.py",
