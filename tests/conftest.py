@@ -21,7 +21,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # TensorBoard's library closes what it logs to when Hydra sets up logging anew; that must not be what pytest captures.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
-gc.disable()  # until all is imported: nothing of that is garbage
+if "PYTEST_XDIST_WORKER" in os.environ:
+    gc.disable()  # until all is imported: nothing of that is garbage
 
 settings.register_profile("few", parent=settings.get_profile("ci"), max_examples=20)
 # Examples are the same whatever constants stand in the sources, which each process would parse for them.

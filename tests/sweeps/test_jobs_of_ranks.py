@@ -19,7 +19,6 @@ KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 ENDED = "raise SystemExit(1)"
 NOTING = """
 import json, os, pathlib
-from sampled import first
 pathlib.Path(os.environ["INSTSEG_FAILURE_NOTE"]).write_text(json.dumps(%r))
 raise SystemExit(1)
 """

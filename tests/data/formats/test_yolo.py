@@ -331,4 +331,4 @@ def test_damaged_files_give_findings_or_a_clear_error_and_nothing_else(tmp_path,
             config.write_text(yaml.dump(mutated_json(content, rng)), "utf-8", "surrogatepass")
         results.append(check_reading(lambda: YoloReader(tmp_path)))
         recognise(tmp_path)
-    assert sum(results) > tries // 2, "much damage is local"
+    assert 3 * sum(results) > len(results), "much damage is local"

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -37,7 +36,6 @@ NUM_BANDS, BITS_A_BAND = 16, 16  # 65,536 buckets a band: about one image in eac
 MAX_PAIRS = 2_000_000  # compared at once: 0.3 GB
 FEW = 1000  # hashes of which all pairs are compared: it takes less time than to look up what is near
 
-Item = TypeVar("Item")
 Hashes = NDArray[np.uint64]
 COMPARING = "Comparing images"
 Indices = NDArray[np.int64]
