@@ -93,7 +93,7 @@ def test_a_tensor_in_the_place_of_a_mapping_is_refused():
     class Named(Record, frozen=True, kw_only=True):
         widths_mm: dict[str, float]
 
-    with pytest.raises(RecordError, match=r"shelf: expected a valid record, found a damaged one \('Tensor' object"):
+    with pytest.raises(RecordError, match=r"shelf: .*Tensor.*; build it anew"):
         convert_record({"widths_mm": torch.ones(3)}, Named, "shelf", "build it anew")
 
 
