@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import dataclass
 
+CHINESE = "gb18030"
 EVEN_RUNS = re.compile(rb"(?:[\xa1-\xfe]{2})+")
 """Letters of GB 2312 are two bytes each, both above 0xa0; accents of Latin letters mostly stand alone."""
 ANY_RUNS = re.compile(rb"[\x80-\xff]+")
 LONE_RUNS = re.compile(rb"(?<![A-Za-z\x80-\xff])[\x80-\xff]{2,4}(?![A-Za-z\x80-\xff])")
-SCRIPTS = {"gb18030": ("CJK",), "shift_jis": ("CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH")}
+SCRIPTS = {CHINESE: ("CJK",), "shift_jis": ("CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH")}
 NEUTRAL = ("FULLWIDTH", "IDEOGRAPHIC", "LEFT", "RIGHT", "LATIN", "MIDDLE")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingDoubt:
+    """The reason why a text may have been written in another encoding than it was read in.
+
+    Attributes:
+        encoding: the one it was read in.
+        chinese: the letters beyond ASCII, read as gb18030, where the bytes are text in both; else "".
+    """
+
+    encoding: str
+    chinese: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.encoding}, but it may be {CHINESE}: {self.chinese}" if self.chinese else self.encoding
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
@@ -49,13 +67,13 @@ def other_reading(data: bytes) -> str | None:
         return None
     accents = b"".join(runs).decode("utf-8", "replace")
     is_latin = all(unicodedata.name(letter, "").startswith("LATIN") for letter in accents)
-    return _strictly(b" ".join(dict.fromkeys(runs)), "gb18030") if is_latin else None
+    return _strictly(b" ".join(dict.fromkeys(runs)), CHINESE) if is_latin else None
 
 
 def _guessed(data: bytes) -> tuple[str, str]:
     runs = ANY_RUNS.findall(data)
-    if all(map(EVEN_RUNS.fullmatch, runs)) and (text := _strictly(data, "gb18030")) is not None:
-        return text, "gb18030"
+    if all(map(EVEN_RUNS.fullmatch, runs)) and (text := _strictly(data, CHINESE)) is not None:
+        return text, CHINESE
     if (text := _strictly(data, "shift_jis")) is not None:
         return text, "shift_jis"
     return data.decode("cp1252", "replace"), "cp1252"

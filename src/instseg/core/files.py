@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instseg.core.atomic import replacing
-from instseg.core.decoding import decode_text, other_reading
+from instseg.core.decoding import EncodingDoubt, decode_text, other_reading
 from instseg.core.errors import InstsegError
 
 HEAD_BYTES = 1 << 16
@@ -49,12 +49,15 @@ CACHE_TAG, CACHE_TAG_TEXT = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f0688
 """Mark of a cache folder (bford.info/cachedir): its content is no dataset."""
 
 
-def read_json(path: Path, note_encoding: Callable[[str], None] | None = None) -> Any:
+def read_json(
+    path: Path, note_encoding: Callable[[EncodingDoubt], None] | None = None, encoding: str | None = None
+) -> Any:
     """Parse a json file, in UTF-8 or in an encoding that is guessed from its letters.
 
     Args:
         path: the file.
-        note_encoding: called with the name of an encoding that was guessed, or with what a text may be instead.
+        note_encoding: called where the encoding was guessed, or where the bytes are text in another one, too.
+        encoding: the only one it may have; None: it is guessed.
 
     Raises:
         InstsegError: the file is missing, is no json, or would not fit into memory.
@@ -62,13 +65,15 @@ def read_json(path: Path, note_encoding: Callable[[str], None] | None = None) ->
     check_memory(path, BYTES_IN_MEMORY_PER_BYTE)
     try:
         data = path.read_bytes()
+        if encoding is not None:
+            return json.loads(data.decode(encoding))
         try:
             content = json.loads(data)
             other = other_reading(data) if note_encoding is not None else None
-            doubt = f"utf-8, but it may be gb18030: {other}" if other else None
+            doubt = EncodingDoubt("utf-8", other) if other else None
         except UnicodeDecodeError:
-            text, doubt = decode_text(data)
-            content = json.loads(text)
+            text, guessed = decode_text(data)
+            content, doubt = json.loads(text), EncodingDoubt(guessed)
         if note_encoding is not None and doubt is not None:
             note_encoding(doubt)
         return content

@@ -228,3 +228,20 @@ def test_real_folders_are_read_with_all_their_images_and_instances(folder, num_i
     expected = {"labelme_traffic_signs": {"image_own_name": 5}, "labelme_official_example": {"category_ignored": 2}}
     assert {kind: len(names) for kind, names in findings.items()} == expected.get(folder, {})
     assert recognise(SHARED / folder) == f"{num_images} LabelMe json"
+
+
+# ---- encodings
+
+
+@pytest.mark.parametrize(
+    ("others", "read_as"), [(["牛"], "牛"), (["ţ"], "ţ"), (["牛", "ţ"], "ţ"), (["cat"], "ţ"), ([], "ţ")]
+)
+def test_a_label_that_is_text_in_two_encodings_is_the_one_that_other_files_have(others, read_as, tmp_path):
+    write_labels(tmp_path, "a", shape("LABEL"))
+    (tmp_path / "a.json").write_bytes((tmp_path / "a.json").read_bytes().replace(b"LABEL", "牛".encode("gbk")))
+    for number, label in enumerate(others):
+        write_labels(tmp_path, f"b{number}", shape(label), shape("sure, for it has a letter beside it: né"))
+    labels, findings = read(tmp_path)
+    assert [category for category, _ in instances(labels["all"])["a.png"]] == [read_as]
+    doubt = "gb18030, by the labels of other files" if read_as == "牛" else "utf-8, but it may be gb18030: 牛"
+    assert findings["encoding_guessed"] == [f"a.json ({doubt})"]

@@ -13,13 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, TypeGuard
+from typing import ClassVar
 
+from instseg.core.decoding import EncodingDoubt
 from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
-from instseg.core.prediction_mark import CHECKED, DIGEST, labelme_digest
 from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
+from instseg.data.formats.labelme.contents import declared_size, is_labelme, is_prediction, read_by_labels
 from instseg.data.formats.labelme.groups import Groups
 from instseg.data.formats.labelme.images import LabelmeImages
 from instseg.data.formats.labelme.parts import add_instance, has_mask
@@ -30,7 +31,6 @@ from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
 UNLABELLED, GROUPS = ("leave_out", "empty"), ("join", "ignore")
-IMAGE_KEYS = {"imagePath", "imageData", "imageHeight"}
 READ_EACH = "dataset=labelme dataset.groups=ignore reads each shape as an instance"
 NUM_PROBED = 5
 MAX_PROBED_BYTES = 50_000_000
@@ -48,13 +48,9 @@ def recognise(root: Path) -> str | None:
 
 def _looks_like_labelme(file: Path) -> bool:
     try:
-        return file.stat().st_size <= MAX_PROBED_BYTES and _is_labelme(read_json(file))
+        return file.stat().st_size <= MAX_PROBED_BYTES and is_labelme(read_json(file))
     except (InstsegError, OSError):
         return False
-
-
-def _is_labelme(content: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(content, dict) and "shapes" in content and bool(IMAGE_KEYS & content.keys())
 
 
 def _json_files(root: Path) -> Iterator[Path]:
@@ -105,6 +101,7 @@ class LabelmeReader:
         # A json without an image of its own name may name that of another json: json with their own image go first.
         for file in sorted(files, key=lambda file: collected.images.own(file) is None):
             collected.add(file)
+        collected.add_ambiguous()
         if not collected.num_files:
             raise InstsegError(
                 f"{self.root}: expected LabelMe json (with a list named shapes), found {list_names(files)} "
@@ -120,20 +117,36 @@ class _Collector:
     def __init__(self, root: Path, images: LabelmeImages, findings: Mapping[str, Findings], joins_groups: bool) -> None:
         self.root, self.images, self._findings, self._joins_groups = root, images, findings, joins_groups
         self._groups = Groups()
+        self._ambiguous: list[PurePosixPath] = []  # text in two encodings
         self.num_files = 0
         self._builders: defaultdict[str, LabelsBuilder] = defaultdict(LabelsBuilder)
         self._label_files: dict[str, PurePosixPath] = {}  # of each image
 
     def add(self, file: PurePosixPath) -> None:
-        """Read one json, given as its path from the root."""
+        """Read one json, given as its path from the root; one in two encodings waits for ``add_ambiguous``."""
+        doubts: list[EncodingDoubt] = []
+        try:
+            content = read_json(self.root / file, doubts.append)
+        except InstsegError as error:
+            self._findings[self._split(file)].add("label_invalid", str(error))
+            return
+        if any(doubt.chinese for doubt in doubts):
+            self._ambiguous.append(file)
+        else:
+            self._add_content(file, content, doubts)
+
+    def add_ambiguous(self) -> None:
+        """Read the json that wait, in the encoding whose labels the others have."""
+        labels = categories_of(self._builders.values())
+        for file in self._ambiguous:
+            self._add_content(file, *read_by_labels(self.root / file, labels))
+
+    def _add_content(self, file: PurePosixPath, content: object, doubts: Iterable[EncodingDoubt]) -> None:
         split = self._split(file)
         findings = self._findings[split]
-        try:
-            content = read_json(self.root / file, lambda name: findings.add("encoding_guessed", f"{file} ({name})"))
-        except InstsegError as error:
-            findings.add("label_invalid", str(error))
-            return
-        if not _is_labelme(content):
+        for doubt in doubts:
+            findings.add("encoding_guessed", f"{file} ({doubt})")
+        if not is_labelme(content):
             findings.add("label_file_foreign", str(file))
         elif not isinstance(shapes := content["shapes"], list):
             findings.add("label_invalid", f"{file}: shapes is not a list")
@@ -152,10 +165,10 @@ class _Collector:
 
     def _add_image(self, image: str, content: Mapping[str, object], instances: list[Instance], split: str) -> None:
         builder, file = self._builders[split], self._label_files[image]
-        size = _declared_size(content)
+        size = declared_size(content)
         if size is None and any(has_mask(instance.parts) for instance in instances):
             size = _displayed_size(self.root / image)
-        image_id = builder.add_image(image, size, _is_prediction(content))
+        image_id = builder.add_image(image, size, is_prediction(content))
         for instance in instances:
             try:
                 add_instance(builder, image_id, instance.label, instance.parts, size)
@@ -195,19 +208,6 @@ class _Collector:
             )
         image_root = _start_from_one_folder([image for b in builders.values() for image in b.images], self.root)
         return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}
-
-
-def _declared_size(content: Mapping[str, object]) -> ImageSize | None:
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    if type(height) is int and type(width) is int and height > 0 and width > 0:
-        return height, width
-    return None
-
-
-def _is_prediction(content: Mapping[str, object]) -> bool:
-    shapes, flags = content["shapes"], content.get("flags")
-    is_checked = isinstance(flags, Mapping) and flags.get(CHECKED) is True
-    return not is_checked and isinstance(shapes, list) and content.get(DIGEST) == labelme_digest(shapes)
 
 
 def _displayed_size(image: Path) -> ImageSize | None:
