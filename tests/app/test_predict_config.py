@@ -70,7 +70,7 @@ def test_augmentations_are_none_one_or_several(typed, taken):
         ("nms_sigma=0.5", "nms_sigma=0.5: expected nms=soft, found nms=box"),
         ("+nms_treshold=0.4", "nms_treshold: there is no such key. Did you mean nms_threshold"),
         ("tta=flop", "tta=flop: expected null, or one or more of flip, scale"),
-        ("tta=[flip,rotate]", r"tta=\['flip', 'rotate'\]: expected null, or one or more of flip, scale"),
+        ("tta=[flip,rotate]", r"tta=\[flip,rotate\]: expected null, or one or more of flip, scale"),
         ("score_threshold=-1", "score_threshold=-1: expected a number from 0 to 1"),
         ("score_threshold=high", "score_threshold=high: expected a number"),
         ("score_threshold=2", "score_threshold=2: expected a number from 0 to 1"),
@@ -78,7 +78,7 @@ def test_augmentations_are_none_one_or_several(typed, taken):
             "score_threshold=null",
             "score_threshold=null: expected a number from 0 to 1, or auto, or numbers by",
         ),
-        ("score_threshold={car: 2}", "score_threshold={'car': 2}: .*by category such as {car: 0.3, dog: 0.6}"),
+        ("score_threshold={car: 2}", "score_threshold={car: 2}: .*by category such as {car: 0.3, dog: 0.6}"),
         ("+scor_threshold=1", "scor_threshold: there is no such key. Did you mean score_threshold"),
     ],
 )

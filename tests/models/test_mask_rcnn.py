@@ -237,7 +237,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"weights": "imagenet", "backbone": "resnet18_half"}, "model.weights=imagenet: resnet18_half has none"),
     ({"weights": "cocoo"}, "model.weights='cocoo': no such file"),
     ({"box": {"score_treshold": 0.1}}, "model.box.score_treshold.*did you mean model.box.score_threshold"),
-    ({"box": {"nms_threshold": "high"}}, "model.box.nms_threshold='high': expected a number from 0 to 1"),
+    ({"box": {"nms_threshold": "high"}}, "model.box.nms_threshold=high: expected a number from 0 to 1"),
     ({"rpn": {"post_nms_top_n_test": 2.5}}, "model.rpn.post_nms_top_n_test=2.5: expected a whole number"),
     ({"rpn": {"fg_iou": 7}}, "model.rpn.fg_iou=7: expected a number from 0 to 1"),
     ({"anchors": {"sizes": 32}}, "model.anchors.sizes=32: expected a list"),

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from instseg.app.config import Name, Names, NextConfig, Node, PredictConfig, RunConfig, ServeConfig, as_node
 from instseg.core.errors import InstsegError
+from instseg.core.ranges import as_written
 
 MISSING = re.compile(r"missing required field `(.*)`")
 INVALID = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<key>.*)`", re.DOTALL)
@@ -75,7 +76,7 @@ def _explained(error: msgspec.ValidationError, content: Node) -> InstsegError:
     expected = match["what"].partition(", got ")[0].removeprefix("Expected ").replace("`", "").replace(" | ", " or ")
     for term, words in IN_WORDS.items():
         expected = re.sub(rf"\b{term}\b", words, expected)
-    return InstsegError(f"{match['key']}={_value_at(content, match['key'])}: expected {expected}")
+    return InstsegError(f"{match['key']}={as_written(_value_at(content, match['key']))}: expected {expected}")
 
 
 def _value_at(content: Node, key: str) -> object:

@@ -19,6 +19,7 @@ from instseg.core.ranges import (
     OneOf,
     SomeOf,
     Values,
+    as_written,
 )
 from instseg.evaluation.goal import GOALS
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
@@ -144,7 +145,7 @@ def check_values(config: Mapping[str, object], table: dict[str, Values]) -> None
     for key, values in (table | _values_of_model(config)).items():
         is_there, value = _look_up(config, key)
         if is_there and value not in values:
-            raise InstsegError(f"{key}={'null' if value is None else value}: expected {values}")
+            raise InstsegError(f"{key}={as_written(value)}: expected {values}")
 
 
 def _values_of_model(config: Mapping[str, object]) -> dict[str, Values]:

@@ -14,6 +14,19 @@ class Values(Protocol):
     def __contains__(self, value: object) -> bool: ...
 
 
+def as_written(value: object) -> str:
+    """Return a value of a config as one writes it in an override, such as ``null`` or ``[a,1e-3]``.
+
+    Args:
+        value: a number, text, ``bool`` or ``None``, or a list or mapping of these.
+    """
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}: {as_written(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(as_written, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """Numbers between two limits.
@@ -45,7 +58,7 @@ class Numbers:
         end = "" if self.is_above else " upwards"
         if math.isfinite(self.high):
             end = f"{' and up' if self.is_above else ''} to {self.high:.10g}"
-        return start + end + "".join(f", or {'null' if other is None else other}" for other in self.besides)
+        return start + end + "".join(f", or {as_written(other)}" for other in self.besides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,7 @@ class OneOf:
         )
 
     def __str__(self) -> str:
-        others = "".join(f"{'null' if other is None else str(other).lower()} or " for other in self.besides)
+        others = "".join(f"{as_written(other)} or " for other in self.besides)
         names = ", ".join(self.names)
         return f"{others}{'one of ' if len(self.names) > 1 else ''}{names}"
 
