@@ -121,15 +121,19 @@ def load(
 
     Args:
         source: ``latest``, the newest run below outputs; a run or its folder; a .ckpt file; or ``coco``, torchvision's
-            model of COCO's 80 categories, which needs no training.
+            model of COCO's 80 categories, which needs no training; or an exported .onnx, .xml or .pt2 file.
         overrides: of ``conf/predict.yaml``, such as ``"min_size=600"`` or ``"model=r50fpn_v2"``.
         device: auto (a GPU where there is one), cpu, cuda, cuda:1, mps.
-        config_dir: of your own configs, where the checkpoint names a network of yours.
+        config_dir: of your own configs, where the checkpoint names a network of yours; None: that of a ``Run``.
 
     Raises:
         InstsegError: there is no such model, or it cannot be used here.
     """
-    return load_model(source, overrides, device, config_dir)
+    return load_model(source, overrides, device, _own_configs(source, config_dir))
+
+
+def _own_configs(source: object, config_dir: ConfigDir) -> ConfigDir:
+    return source.config_dir if config_dir is None and isinstance(source, Run) else config_dir
 
 
 def train(*overrides: str, config_dir: ConfigDir = None) -> Run:
@@ -172,7 +176,7 @@ def evaluate(
         checkpoint: ``latest``, a run or its folder, or a .ckpt file.
         overrides: as of ``train``; what they leave open is as in the training.
         split: which images to measure on.
-        config_dir: of your own configs.
+        config_dir: of your own configs; None: that of a ``Run``.
 
     Raises:
         InstsegError: there is no such split, or the checkpoint cannot be used, or has other categories than the data.
@@ -182,7 +186,8 @@ def evaluate(
         raise InstsegError(f"split={split!r}: expected one of {', '.join(map(repr, STAGES))}")
     found = find_checkpoint(os.fspath(checkpoint), absolute_path(typed_values(overrides).get("outputs", "outputs")))
     stage = (f"stage={STAGES[split]}", quoted("checkpoint", found.absolute()))
-    return Run(run_stage([*stage, *overrides], config_dir), found, config_dir)
+    own = _own_configs(checkpoint, config_dir)
+    return Run(run_stage([*stage, *overrides], own), found, own)
 
 
 def audit(*overrides: str, config_dir: ConfigDir = None) -> Run:

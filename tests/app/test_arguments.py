@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from run_folders import made_run
 from run_starts import run_start
 
-from instseg.app.arguments import complete_arguments
+from instseg.app.arguments import complete_arguments, complete_command
 from instseg.core.errors import InstsegError
 from instseg.core.overrides import quoted
 from instseg.runs.manifest import add_start
@@ -56,8 +56,9 @@ def test_a_run_of_own_options_asks_for_their_folder_which_no_file_may_choose(tmp
         InstsegError, match=r"experiment=first from a folder of your own: type --config-dir '/me/my conf'"
     ):
         complete_arguments([f"resume={run}"])
+    assert "experiment=first" in complete_arguments([f"resume={run}"], "my conf")
     monkeypatch.setattr("sys.argv", ["instseg", "train", "--config-dir", "my conf"])
-    assert "experiment=first" in complete_arguments([f"resume={run}"])
+    assert "experiment=first" in complete_command([f"resume={run}"])
 
 
 @pytest.mark.parametrize("line", ["hydra.searchpath=[file:///tmp/evil]", "hydra.run.dir=/etc", "hydra/launcher=joblib"])

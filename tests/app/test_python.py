@@ -36,8 +36,16 @@ def overrides(place: Path, *others: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def run(place):
-    return instseg.train(*overrides(place, "trainer.max_epochs=1"))
+def own_configs(place):
+    experiment = place / "my conf" / "experiment" / "own.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text("# @package _global_\nseed: 7\n")
+    return experiment.parents[1]
+
+
+@pytest.fixture(scope="module")
+def run(place, own_configs):
+    return instseg.train(*overrides(place, "trainer.max_epochs=1", "experiment=own"), config_dir=own_configs)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +83,7 @@ def test_a_run_has_its_folder_its_metrics_and_its_checkpoints(run, place):
     assert (run.folder / ".hydra" / "overrides.yaml").is_file()
     assert "Resumed" not in (run.folder / "train.log").read_text()
     assert repr(run).startswith(f"Run({run.folder}, ")
-    assert instseg.Run(run.folder) == run
+    assert instseg.Run(run.folder, config_dir=run.config_dir) == run
 
 
 def test_predictions_are_those_of_the_command_to_the_bit(run, place, images):
@@ -190,7 +198,12 @@ def test_a_folder_of_own_configs_must_exist():
         instseg.train(config_dir="nowhere")
 
 
-def test_ctrl_c_leaves_a_run_that_the_same_process_resumes(place, monkeypatch):
+def test_a_run_of_own_configs_is_found_again_with_their_folder_alone(run, own_configs):
+    with pytest.raises(instseg.InstsegError, match=f"experiment=own from a folder.*, config_dir='{own_configs}'"):
+        instseg.evaluate(run.folder, f"outputs={run.folder.parents[1]}")
+
+
+def test_ctrl_c_leaves_a_run_that_the_same_process_resumes(place, own_configs, monkeypatch):
     saved = LastCheckpoint.on_validation_end
 
     def press_ctrl_c(self, trainer, module):
@@ -202,10 +215,10 @@ def test_ctrl_c_leaves_a_run_that_the_same_process_resumes(place, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(LastCheckpoint, "on_validation_end", press_ctrl_c)
         handler = signal.getsignal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt, match=r"instseg.train\('resume=.*interrupted"):
-            instseg.train(*overrides(place, "trainer.max_epochs=2", outputs))
+        with pytest.raises(KeyboardInterrupt, match=r"instseg.train\('resume=.*interrupted.*, config_dir=.*my conf"):
+            instseg.train(*overrides(place, "trainer.max_epochs=2", "experiment=own", outputs), config_dir=own_configs)
         assert signal.getsignal(signal.SIGINT) is handler
     (last,) = place.glob("interrupted/*/*/checkpoints/last.ckpt")
-    run = instseg.train("resume=auto", outputs)
+    run = instseg.train("resume=auto", outputs, config_dir=own_configs)
     assert run.folder == last.parents[1]
     assert "test/segm_map" in run.metrics

@@ -49,7 +49,7 @@ def complete_command(arguments: Sequence[str]) -> list[str]:
     """
     own = with_weights_of_a_run(arguments_of_this_rank(arguments))
     completed = complete_sweep_arguments(own)
-    return completed if starts_a_sweep(completed) else complete_arguments(completed)
+    return completed if starts_a_sweep(completed) else complete_arguments(completed, typed_config_dir())
 
 
 def with_weights_of_a_run(arguments: Sequence[str]) -> list[str]:
@@ -80,12 +80,16 @@ def arguments_of_this_rank(arguments: Sequence[str]) -> list[str]:
     return [*own, "hydra.output_subdir=null", f"hydra.job.name=train_rank_{launch.rank}"] if launch.rank else own
 
 
-def complete_arguments(arguments: Sequence[str]) -> list[str]:
+def complete_arguments(arguments: Sequence[str], config_dir: str | os.PathLike[str] | None = None) -> list[str]:
     """Return the arguments, and before them the overrides of the run they refer to, where they set nothing else.
 
     ``resume=auto`` becomes the folder of the newest run (of the given dataset, model or experiment); ``resume=``,
     ``reproduce=`` and ``checkpoint=`` bring the overrides in that run's ``.hydra/overrides.yaml``, and ``reproduce=``
     the seed of its manifest.
+
+    Args:
+        arguments: of the command or call.
+        config_dir: folder of the user's own configs; None: none is given.
 
     Raises:
         InstsegError: there is no such run, or its stored overrides cannot be used.
@@ -108,7 +112,7 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
         arguments = _with_path(arguments, "checkpoint", given["checkpoint"])
     else:
         return list(arguments)
-    return _before_overrides(_inherited(run, given), arguments)
+    return _before_overrides(_inherited(run, given, has_own=config_dir is not None), arguments)
 
 
 def _run_of_checkpoint(given: str, outputs: Path) -> Path:
@@ -124,28 +128,27 @@ def _before_overrides(added: Sequence[str], arguments: Sequence[str]) -> list[st
     return [*arguments[:first], *added, *arguments[first:]]
 
 
-def _inherited(run: Path, given: Mapping[str, str]) -> list[str]:
+def _inherited(run: Path, given: Mapping[str, str], *, has_own: bool) -> list[str]:
     """Select the stored overrides of a run that the given keys do not replace; none of them may name code."""
     stored = stored_overrides(run)
     kept = [override for override in stored if not _is_replaced(override, given)]
     _tell_what_is_left_out(stored, kept, given)
-    _check_own_options(run, kept)
+    if not has_own:
+        _check_no_own_options(run, kept)
     return check_stored_overrides(kept, str(run / OVERRIDES))
 
 
-def _check_own_options(run: Path, overrides: Iterable[str]) -> None:
-    """Raise InstsegError where a run is made of options in a folder that is not typed: a file may not name it."""
+def _check_no_own_options(run: Path, overrides: Iterable[str]) -> None:
+    """Raise InstsegError where a run is made of options in a folder that is not given: a file may not name it."""
     folders = config_dirs_of(run)
-    if not folders or typed_config_dir() is not None:
-        return
-    if own := next(filter(_is_own_option, overrides), None):
+    if folders and (own := next(filter(is_own_option, overrides), None)):
         raise InstsegError(
             f"{run} has {own} from a folder of your own: type --config-dir {shlex.quote(folders[0])} as well, as it "
-            "was started"
+            f"was started; in Python, config_dir={folders[0]!r}"
         )
 
 
-def _is_own_option(override: str) -> bool:
+def is_own_option(override: str) -> bool:
     """Tell whether an override chooses an option of one of our groups that is not ours."""
     group, _, option = override.lstrip("+").partition("=")
     is_named = (CONFIG_DIR / group).is_dir() and option.isidentifier() and option != "null"

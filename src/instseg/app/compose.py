@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from hydra import version
@@ -85,9 +86,10 @@ def run_stage(overrides: Sequence[str], config_dir: ConfigDir = None) -> Path:
         raise InstsegError("a sweep is started from the command line: instseg train -m …; here, call train in a loop")
     run_folder.cache_clear()  # which names one folder in a process of one run
     with _left_as_found(), _hydra("train", overrides, config_dir) as hydra:
-        completed = complete_arguments(with_weights_of_a_run(as_texts(overrides)))
+        completed = complete_arguments(with_weights_of_a_run(as_texts(overrides)), config_dir)
         with kept_if_refused(completed):
-            ended = hydra.run("train", _job, completed, with_log_configuration=False).return_value
+            job = partial(_job, config_dir=config_dir)
+            ended = hydra.run("train", job, completed, with_log_configuration=False).return_value
             if isinstance(ended, Exception):
                 raise ended
         return Path(ended)
@@ -110,7 +112,7 @@ def check_overrides(name: str, overrides: Sequence[object]) -> None:
     refuse_in_a_call(name, texts)
 
 
-def _job(config: DictConfig) -> Path | Exception:
+def _job(config: DictConfig, config_dir: ConfigDir) -> Path | Exception:
     """Run a stage; Hydra would print the errors that are raised here."""
     folder = Path(str(config.run_dir))
     try:
@@ -124,7 +126,8 @@ def _job(config: DictConfig) -> Path | Exception:
     except SystemExit as end:
         if end.code != CTRL_C:
             raise
-        raise KeyboardInterrupt(f"resume with instseg.train({f'resume={folder}'!r})") from None
+        own = "" if config_dir is None else f", config_dir={os.fspath(config_dir)!r}"
+        raise KeyboardInterrupt(f"resume with instseg.train({f'resume={folder}'!r}{own})") from None
     return folder
 
 
