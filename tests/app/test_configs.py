@@ -25,6 +25,7 @@ from instseg.app.config import RunConfig
 from instseg.app.earlier_run import of_earlier_run
 from instseg.app.instantiate import build, build_call
 from instseg.app.read_config import read_config
+from instseg.app.text_arguments import as_texts
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
@@ -251,3 +252,32 @@ def test_weights_that_cannot_be_downloaded_are_answered_with_what_needs_none():
     ways = r"no network, with model.weights=PATH; .*model.weights=none, or model=small"
     with pytest.raises(InstsegError, match=ways), remedy_of_training():
         raise WeightsUnavailableError("no network")
+
+
+PLACES = {
+    "root", "images", "image_folder", "annotations", "output", "outputs", "source", "cache_dir", "files", "weights",
+    "splits_file", "labelled", "curve", "corrected", "checkpoint", "resume", "reproduce",
+}  # fmt: skip
+"""Last part of a key whose value is a file or a folder."""
+
+
+def plain_keys(file: Path) -> list[str]:
+    """Dotted keys of a config file, as one types them."""
+    group = file.parent.relative_to(CONFIG_DIR).as_posix().replace("/", ".")
+    is_of_all = group == "." or "@package _global_" in file.read_text()
+    content = flattened(OmegaConf.to_container(OmegaConf.load(file)), "" if is_of_all else f"{group}.")
+    return [key for key, value in content.items() if not str(value).startswith("${")]
+
+
+def flattened(node, prefix: str = "") -> dict[str, object]:
+    if not isinstance(node, dict):
+        return {prefix.removesuffix("."): node}
+    return {key: value for name, inner in node.items() for key, value in flattened(inner, f"{prefix}{name}.").items()}
+
+
+def test_the_value_of_every_key_of_a_place_is_read_as_the_text_that_was_typed():
+    keys = {key for file in CONFIG_DIR.rglob("*.yaml") for key in plain_keys(file)}
+    places = {key for key in keys if key.rpartition(".")[2] in PLACES}
+    assert {"export.output", "dataset.splits.val.images", "labelstudio.files"} <= places
+    for key in (*places, "dataset.sources.phone.root"):
+        assert as_texts([f"{key}=2024_05"]) == [f'{key}="2024_05"'], key

@@ -17,11 +17,13 @@ from instseg.core.text import visible_lines
 
 TEXTS = (
     "checkpoint", "resume", "reproduce", "outputs", "cache_dir", "run_dir", "source", "labelled", "output", "curve",
-    "weights", "device", "categories", "dataset.root", "dataset.images", "dataset.image_folder",
+    "weights", "device", "categories", "dataset.root", "dataset.cache_dir", "dataset.images", "dataset.image_folder",
     "dataset.splits_file", "dataset.group_by", "dataset.categories", "dataset.drop", "dataset.corrected",
-    "model.weights",
+    "model.weights", "export.output", "export.source", "labelstudio.files",
 )  # fmt: skip
 """Keys with a text, or with a list of texts."""
+NAMED_TEXTS = re.compile(r"dataset\.(splits|sources)\.[^.]+\.(root|images|annotations|image_folder)")
+"""The same below a name that the user chooses: of a split, or of one of several sources."""
 
 READ_AS_TEXT = re.compile(
     r"(?!(?:true|false|nan|inf)$)(?:[a-z_~/]|\.+/)[\w~/.:@+*?-]*|\.\.?|", re.IGNORECASE | re.ASCII
@@ -45,6 +47,11 @@ def as_texts(arguments: Sequence[str]) -> list[str]:
     return [_as_text(argument, is_sweep) for argument in arguments]
 
 
+def is_text(key: str) -> bool:
+    """Tell whether the value of a dotted key is a text, whatever it looks like."""
+    return key in TEXTS or NAMED_TEXTS.fullmatch(key) is not None
+
+
 def _refuse_what_names_nothing(argument: str) -> None:
     """Raise InstsegError for half a pair of surrogates; a byte that is no UTF-8 may stand in a file name alone."""
     is_address = "://" in argument
@@ -61,7 +68,7 @@ def _as_text(argument: str, is_sweep: bool) -> str:
     key, equals, value = argument.partition("=")
     name = key.lstrip("+")
     is_group = "." not in name and (CONFIG_DIR / name).is_dir()
-    if not equals or not (is_group or name in TEXTS):
+    if not equals or not (is_group or is_text(name)):
         return argument
     if value == "null":  # of a group: no option of it, which Hydra writes as a list
         return f"{key}=[]" if is_group else argument
