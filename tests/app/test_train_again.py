@@ -56,5 +56,21 @@ def test_for_label_studio_the_file_to_import_is_named_and_how(run):
     assert "correct out/labelstudio/tasks.json in Label Studio, as out/labelstudio/HOW_TO_IMPORT.txt says" in words
 
 
+def test_a_run_of_an_experiment_in_a_folder_of_own_configs_is_trained_again_with_both(run):
+    (run / "config.yaml").write_text("dataset: {root: photos, corrected: null}\n")
+    source = "{path: /my conf, provider: command-line}"
+    (run / ".hydra/hydra.yaml").write_text(f"hydra: {{runtime: {{choices: {{}}, config_sources: [{source}]}}}}\n")
+    words = advice(run, "labelme", "experiment=first", "trainer.max_epochs=9")
+    assert words[-6:] == [
+        *("--config-dir", "/my conf", "experiment=first", "trainer.max_epochs=9"),
+        *("dataset.corrected=out/labelme", f"model.weights={run}"),
+    ]
+
+
+def test_a_run_of_made_or_downloaded_data_leaves_the_folder_open(run):
+    (run / "config.yaml").write_text("dataset: {name: shapes}\n")
+    assert "dataset.root=EARLIER_LABELS" in advice(run, "labelme", "dataset=shapes")
+
+
 def test_a_run_that_only_looks_gets_no_advice(run):
     assert advice(run, "[overlays,coco,csv]", "dataset=auto", "dataset.root=photos") == []

@@ -110,9 +110,10 @@ def test_a_command_is_printed_in_the_form_that_was_typed(program, verb, expected
 
 
 @pytest.mark.parametrize("flag", [["--config-dir", "my conf"], ["-cd", "my conf"], ["--config-dir=my conf"]])
-def test_a_printed_command_that_composes_a_training_has_the_folder_of_own_configs(flag, monkeypatch):
+def test_a_printed_command_that_composes_a_config_has_the_folder_of_own_configs(flag, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/instseg", "train", *flag, "experiment=first"])
     assert typed_command("train") == "instseg train --config-dir 'my conf'"
+    assert typed_command("predict") == "instseg predict --config-dir 'my conf'"
     assert typed_command("compare") == "instseg compare"
 
 

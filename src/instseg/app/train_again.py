@@ -6,15 +6,17 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from instseg.app.arguments import is_own_option
 from instseg.app.config import PredictConfig
-from instseg.core.command_line import typed_command
+from instseg.core.command_line import typed_command, typed_config_dir
 from instseg.core.files import absolute_path
 from instseg.core.overrides import key_of, quoted, unquoted
 from instseg.core.records import RecordError
 from instseg.prediction.exported import exported_file
 from instseg.prediction.writers.labelstudio import HOW_TO, TASKS
 from instseg.runs.folders import find_checkpoint, folder_of
-from instseg.runs.stored_overrides import stored_overrides
+from instseg.runs.outcome import read_settings
+from instseg.runs.stored_overrides import config_dirs_of, stored_overrides
 
 CORRECTED = "dataset.corrected"
 TOOLS = {"labelme": "labelme", "labelstudio": "EXPORT.json", "coco": "predictions.json"}
@@ -39,15 +41,34 @@ def _in_label_studio(folder: Path) -> str:
 
 
 def _command(config: PredictConfig, place: str) -> str:
-    train = typed_command("train")
     run = _run_of(config)
     overrides = _overrides(run) if run else []
-    if run is None or not any(key_of(override) == "dataset.root" for override in overrides):
-        return f"{train} dataset=auto dataset.root=EARLIER_LABELS {shlex.quote(f'{CORRECTED}={place}')}"
+    if run is None or not _is_of_own_labels(run, overrides):
+        labels = ["dataset=auto", "dataset.root=EARLIER_LABELS", f"{CORRECTED}={place}"]
+        return f"{typed_command('train')} {shlex.join(labels)}"
     earlier = [unquoted(o.partition("=")[2]) for o in overrides if key_of(o) == CORRECTED]
     kept = [o for o in overrides if key_of(o) not in (*OF_ONE_RUN, CORRECTED)]
     more = [_corrected(earlier, place), quoted("model.weights", run) if "," in str(run) else f"model.weights={run}"]
-    return f"{train} {shlex.join([*kept, *more])}"
+    return f"{_train_with_configs_of(run, kept)} {shlex.join([*kept, *more])}"
+
+
+def _is_of_own_labels(run: Path, overrides: Sequence[str]) -> bool:
+    """Tell whether a run learnt from a folder of labels, which was typed or stands in a config."""
+    if any(key_of(override) == "dataset.root" for override in overrides):
+        return True
+    try:
+        dataset = read_settings(run).get("dataset")
+    except RecordError:
+        return False
+    return isinstance(dataset, dict) and {"root", "corrected"} <= dataset.keys()
+
+
+def _train_with_configs_of(run: Path, overrides: Sequence[str]) -> str:
+    """Return the start of the command, with the folder of the user's own configs where the overrides need it."""
+    train = typed_command("train")
+    needs_more = typed_config_dir() is None and any(map(is_own_option, overrides))
+    folders = config_dirs_of(run) if needs_more else []
+    return f"{train} --config-dir {shlex.quote(folders[0])}" if folders else train
 
 
 def _corrected(earlier: Sequence[str], place: str) -> str:

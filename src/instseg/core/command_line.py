@@ -10,8 +10,11 @@ from pathlib import Path
 
 EXIT_INTERRUPTED = 130
 CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
-COMPOSE_A_TRAINING = ("train", "test", "validate", "report", "audit", "label-errors", "show-augmentation")
-"""Verbs that compose what ``train.py`` does."""
+COMPOSE_A_CONFIG = (
+    *("train", "test", "validate", "report", "audit", "label-errors", "show-augmentation", "export"),
+    *("predict", "next", "serve"),
+)
+"""Verbs that compose a config, and take a folder of the user's own with ``--config-dir``."""
 CHECKOUT = Path(__file__).parents[3]
 """The folder of ``train.py`` and ``predict.py``, where the package has not been installed as a wheel."""
 
@@ -50,13 +53,13 @@ def typed_command(verb: str, launcher: str = "") -> str:
     """Return the start of a command in the form that this process was started in, to be printed for the user.
 
     ``python train.py stage=test`` in a checkout, ``instseg test`` or ``python -m instseg test`` elsewhere. A command
-    that composes a training's config has the folder of the user's own configs, which the run may be made of.
+    that composes a config has the folder of the user's own, which the run may be made of.
 
     Args:
         verb: of the command ``instseg``, such as ``test``.
         launcher: of the ranks, such as ``srun python``; none for a single process.
     """
-    own = typed_config_dir() if verb in COMPOSE_A_TRAINING else None
+    own = typed_config_dir() if verb in COMPOSE_A_CONFIG else None
     return _command(verb, launcher) + (f" --config-dir {shlex.quote(own)}" if own else "")
 
 
