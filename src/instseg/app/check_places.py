@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from instseg.app.check_choices import FOLDER_OF_LABELS
 from instseg.app.config import ModelConfig, NextConfig, Node, PredictConfig, RunConfig
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
@@ -15,13 +16,12 @@ from instseg.data.fetch.local_path import corrected_places, is_zip, local_path
 from instseg.data.reading.folders import check_folder
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS, check_source
 from instseg.models.mask_rcnn_options import BUILDER
-from instseg.models.weight_names import check_weights
+from instseg.models.weight_names import OF_PREDICTION, OF_TRAINING, check_weights
 from instseg.prediction.exported import exported_file
 from instseg.prediction.sources import is_url
 from instseg.prediction.video.source import check_video, names_video
 from instseg.runs.folders import find_checkpoint
 
-FOLDER_OF_LABELS = "instseg.data.sources.folder"
 READER = re.compile(r"instseg\.data\.formats\.(\w+)\.reader\.\w+")
 READ_ONE_FILE = ("coco", "cvat", "imagefolder", "labelstudio", "via", "yolo")
 """Formats whose labels may be one file, and not only a folder."""
@@ -93,8 +93,10 @@ def check_model_place(config: ModelConfig) -> None:
             f"weights={config.weights}: such a network finds nothing yet; use weights=coco, or checkpoint= for a model "
             "of your own"
         )
+    if config.weights == "latest" or (config.weights and absolute_path(config.weights).is_dir()):
+        raise InstsegError(f"weights={config.weights}: a model of your own is checkpoint={config.weights}")
     if config.weights:
-        _check_weights({**config.model, "weights": config.weights})
+        _check_weights({**config.model, "weights": config.weights}, OF_PREDICTION)
 
 
 def check_next_places(config: NextConfig) -> None:
@@ -127,12 +129,12 @@ def _check_labels(root: str, dataset: Node) -> None:
         recognise_format(path)
 
 
-def _check_weights(model: Node) -> None:
+def _check_weights(model: Node, key: str = OF_TRAINING) -> None:
     """Check the weights of a network of ours; what another one takes for weights is its own affair."""
     weights, backbone, variant = (model.get(key) for key in ("weights", "backbone", "variant"))
     if model.get("_target_") != BUILDER or not isinstance(backbone, str) or weights in (None, "none"):
         return
-    check_weights(str(weights), backbone, str(variant))
+    check_weights(str(weights), backbone, str(variant), key)
 
 
 def _check_folder(key: str, name: str) -> None:
