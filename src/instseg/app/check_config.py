@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 from omegaconf import DictConfig, OmegaConf
 
+from instseg.app.check_choices import check_choices, check_sizes
 from instseg.app.check_lightning import check_loggers, check_strategy
 from instseg.app.check_monitor import LOSS, check_monitor
 from instseg.app.config import (
@@ -55,6 +56,7 @@ def checked_run_config(config: DictConfig) -> RunConfig:
     _check_names_of_metrics(typed)
     check_strategy(typed)
     check_loggers(typed)
+    check_choices(typed)
     return typed
 
 
@@ -66,6 +68,7 @@ def checked_predict_config(config: DictConfig) -> PredictConfig:
     """
     _check_predictions(config, PREDICT_KEYS, PREDICT_VALUES)
     typed = read_config(config, PredictConfig)
+    check_sizes(typed.min_size, typed.max_size)
     typed.build_nms()
     return msgspec.structs.replace(typed, source=with_standard_input(typed.source))
 
@@ -102,6 +105,7 @@ def checked_serve_config(config: DictConfig) -> ServeConfig:
     _check_model(config)
     check_values(plain(config), SERVE_VALUES)
     typed = read_config(config, ServeConfig)
+    check_sizes(typed.min_size, typed.max_size)
     typed.build_nms()
     return typed
 

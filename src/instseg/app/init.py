@@ -90,6 +90,8 @@ def _found(root: str) -> str:
     if "://" in root:
         return root
     path = absolute_path(root)
+    if "${" in str(path):
+        raise InstsegError(f"root={root}: ${{ starts a reference to another key, and no name may hold it: rename it")
     if not path.exists():
         raise InstsegError(f"root={root}: no such folder: {path}")
     return str(path)

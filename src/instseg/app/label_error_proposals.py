@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from instseg.analysis.page.content import Advice
+from instseg.app.check_choices import FOLDER_OF_LABELS
 from instseg.app.config import RunConfig
 from instseg.app.instantiate import build
 from instseg.core.command_line import typed_command
@@ -17,7 +18,7 @@ from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.corrections import Corrections, Proposed
 from instseg.data.reading.readers import LabelReader
 
-FOLDER_OF_LABELS, READER = "instseg.data.sources.folder", "instseg.data.sources.label_reader"
+READER = "instseg.data.sources.label_reader"
 
 
 def renamed(config: RunConfig) -> Mapping[str, str]:

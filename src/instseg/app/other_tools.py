@@ -68,7 +68,7 @@ DETECTRON2: Mapping[str, str] = {
     "SOLVER.WARMUP_ITERS": "scheduler.warmup_steps=500",
     "SOLVER.WEIGHT_DECAY": "optimizer.weight_decay=1e-4",
     "SOLVER.CLIP_GRADIENTS.CLIP_VALUE": "trainer.gradient_clip_val=10.0, of the norm of all gradients",
-    "SOLVER.CHECKPOINT_PERIOD": "trainer.checkpoint_every_minutes=10, besides after every validation",
+    "SOLVER.CHECKPOINT_PERIOD": "trainer.checkpoint_every_minutes=10, and always after a validation",
     "SOLVER.AMP.ENABLED": MIXED,
     "TEST.EVAL_PERIOD": "trainer.check_val_every_n_epoch=1, or trainer.val_check_interval=500 in batches",
     "TEST.DETECTIONS_PER_IMAGE": NUM_DETECTIONS,
@@ -93,7 +93,7 @@ MMDETECTION: Mapping[str, str] = {
     "auto_scale_lr.base_batch_size": "optimizer.base_batch_size=2",
     "train_cfg.max_epochs": "trainer.max_epochs=10",
     "train_cfg.val_interval": "trainer.check_val_every_n_epoch=1",
-    "default_hooks.checkpoint.interval": "trainer.checkpoint_every_minutes=10, besides after every validation",
+    "default_hooks.checkpoint.interval": "trainer.checkpoint_every_minutes=10, and always after a validation",
     "randomness.seed": "seed=0",
     "work_dir": RUNS,
 }

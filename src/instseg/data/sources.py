@@ -54,16 +54,30 @@ def folder(
     Raises:
         InstsegError: an option is wrong, or the labels are of no use.
     """
-    if exif not in EXIF_FRAMES:
-        raise InstsegError(f"dataset.exif={str(exif)[:100]}: expected one of {', '.join(EXIF_FRAMES)}")
-    selection = _selection(_some(options, SHARED_OPTIONS))
-    make_rules: Callable[..., LabelRules] = LabelRules
-    rules = make_rules(**_some(options, RULE_OPTIONS))
+    selection, rules = checked_options({"exif": exif, **options})
     cache = Path(cache_dir).expanduser()
     with told_in_a_line(root, cache):
         labels = _reader(reader, root, cache, max_unpacked_gb, options)
         added = [AutoReader(place, str(cache)) for place in corrected_roots(corrected, cache, max_unpacked_gb)]
         return prepare_dataset(labels, selection, cache, name, exif, added, rules)
+
+
+def checked_options(options: Mapping[str, object]) -> tuple[Selection, LabelRules]:
+    """Check the options that all folders of labels share, without reading anything.
+
+    Args:
+        options: of ``folder``; those of the format are passed over.
+
+    Returns:
+        The selection and the rules that they make.
+
+    Raises:
+        InstsegError: one of them is wrong.
+    """
+    if (exif := options.get("exif", "auto")) not in EXIF_FRAMES:
+        raise InstsegError(f"dataset.exif={str(exif)[:100]}: expected one of {', '.join(EXIF_FRAMES)}")
+    make_rules: Callable[..., LabelRules] = LabelRules
+    return _selection(_some(options, SHARED_OPTIONS)), make_rules(**_some(options, RULE_OPTIONS))
 
 
 def label_reader(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from instseg.core.errors import InstsegError
 from instseg.core.segmenter import AnchorGrid, DetectionLimit, Devices, NetworkLimits
 from instseg.models.feature_backbone import PretrainedBackbone, check_feature_backbone
-from instseg.models.mask_rcnn_options import RANGES, read_groups
-from instseg.models.names import BACKBONES, NORMS, STAGES, STRIDES
+from instseg.models.mask_rcnn_options import RANGES, check_names, read_groups
+from instseg.models.names import BACKBONES, STAGES, STRIDES
 from instseg.models.state_dict import WeightsFile
 from instseg.models.weight_names import check_weights
 
-VARIANTS = ("v1", "v2")
 PUBLISHED = ("none", "coco", "imagenet")
 
 
@@ -45,16 +44,10 @@ def check_choices(
     Raises:
         InstsegError: a name is unknown, or a combination is impossible.
     """
-    if isinstance(backbone, str):
-        _check_name("backbone", backbone, BACKBONES)
-    else:
+    if not isinstance(backbone, str):
         check_feature_backbone(backbone)
         _check_own_backbone(backbone, weights, trainable_layers, load)
-    for key, value, known in (
-        ("variant", variant, VARIANTS),
-        ("norm", norm, ("auto", *NORMS)),
-    ):
-        _check_name(key, value, known)
+    check_names(backbone, variant, norm)
     if trainable_layers not in RANGES["trainable_layers"]:
         raise InstsegError(f"model.trainable_layers={trainable_layers}: expected {RANGES['trainable_layers']}")
     if not isinstance(fpn_channels, int) or fpn_channels < 1:
@@ -68,11 +61,6 @@ def check_choices(
         check_weights(weights, str(backbone), variant)
     if weights in PUBLISHED:
         resolve_norm(norm, variant, weights, None, backbone)
-
-
-def _check_name(key: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
 
 
 def _check_own_backbone(backbone: object, weights: str, trainable_layers: int | None, load: bool) -> None:

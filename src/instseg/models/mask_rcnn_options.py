@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from instseg.core.errors import InstsegError
-from instseg.core.ranges import COUNT, FRACTION, Numbers, Values
-from instseg.models.names import STAGES, STRIDES
+from instseg.core.ranges import COUNT, FRACTION, Numbers, Values, as_written
+from instseg.models.names import BACKBONES, NORMS, STAGES, STRIDES, VARIANTS
 from instseg.models.option_keys import check_keys
 
 PREDICTION_OPTIONS = (
@@ -130,7 +130,7 @@ def read_options(kind: type[Options], given: object, key: str) -> Options:
     if isinstance(given, kind):
         return given
     if not isinstance(given, Mapping):
-        raise InstsegError(f"{key}={given!r} must be a group of options")
+        raise InstsegError(f"{key}={as_written(given)} must be a group of options")
     check_keys(given, [field.name for field in fields(kind)], key)
     for field in fields(kind):
         _check_value(f"{key}.{field.name}", given.get(field.name, field.default), field.default)
@@ -142,9 +142,26 @@ def _check_value(key: str, value: object, default: object) -> None:
     """Raise InstsegError if ``value`` is out of its range, or no list where ``default`` is one."""
     values = RANGES.get(key.removeprefix("model."), NUMBERS.get(type(default)))
     if values is not None and value not in values:
-        raise InstsegError(f"{key}={value!r}: expected {values}")
+        raise InstsegError(f"{key}={as_written(value)}: expected {values}")
     if isinstance(default, tuple) and not isinstance(value, list | tuple):
-        raise InstsegError(f"{key}={value!r}: expected a list")
+        raise InstsegError(f"{key}={as_written(value)}: expected a list")
+
+
+def check_names(backbone: object, variant: object, norm: object) -> None:
+    """Check the options that choose by name.
+
+    Args:
+        backbone: one of ``BACKBONES``; anything but a text is a network of another library, which is not checked.
+        variant: one of ``VARIANTS``.
+        norm: auto, or one of ``NORMS``.
+
+    Raises:
+        InstsegError: a name is unknown.
+    """
+    chosen = {"backbone": (backbone, BACKBONES), "variant": (variant, VARIANTS), "norm": (norm, ("auto", *NORMS))}
+    for key, (value, known) in chosen.items():
+        if value not in known and (key != "backbone" or isinstance(backbone, str)):
+            raise InstsegError(f"model.{key}={value!r} is not known; choose one of {', '.join(known)}")
 
 
 def read_groups(

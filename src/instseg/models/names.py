@@ -2,6 +2,7 @@
 
 HALF = "resnet18_half"
 BACKBONES = (HALF, "resnet18", "resnet34", "resnet50", "resnet101")
+VARIANTS = ("v1", "v2")
 NORMS = ("frozen_bn", "bn", "gn", "sync_bn")
 LIBRARY_NORMS = ("auto", "frozen_bn", "bn")  # of the networks of other libraries
 STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1")  # of a ResNet, in the order in which they become trainable
