@@ -61,7 +61,7 @@ def test_each_validation_is_a_row_of_the_history_and_a_line_of_the_log(trained):
 def test_a_training_says_at_its_start_what_it_is_and_how_large(trained):
     log = (trained / "train.log").read_text()
     for said in ("2 epochs, 4 steps of 4 images", "train 8 images, val 3 images, test 3 images", "learning rate 0.0",
-                 "CPU, 32-true, 1 process", "parameters", f"folder   {trained}", "learns from scratch"):  # fmt: skip
+                 "CPU, 32-true, 1 process", "MaskRCNN, ", f"folder   {trained}", "learns from scratch"):  # fmt: skip
         assert said in log
     assert "transferred" not in log, "there is no table of weights where there are none"
 

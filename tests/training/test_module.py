@@ -14,6 +14,7 @@ from instseg.core.types import Batch
 from instseg.evaluation.metrics import CocoMaskMetrics
 from instseg.training.callbacks import Throughput
 from instseg.training.finite import NonFiniteLossError
+from instseg.training.history import History
 from instseg.training.module import InstanceSegmentationModule
 from instseg.training.pictures import training_sheet
 from instseg.training.tensorboard import read_scalars
@@ -55,6 +56,13 @@ def test_training_logs_every_loss_the_learning_rate_and_the_speed(tmp_path):
     scalars = read_scalars(tmp_path)
     assert {f"train/{name}" for name in (*LOSS_NAMES, "loss")} | {"lr", "images_per_second"} <= scalars.keys()
     assert scalars["train/loss"][1][0] == pytest.approx(3.0)
+
+
+def test_a_training_that_validates_nothing_has_a_row_of_its_history_for_each_epoch(tmp_path):
+    trainer = trainer_of(tmp_path, max_epochs=2, callbacks=[History(tmp_path, "val/loss", "min")], limit_val_batches=0)
+    trainer.fit(module_of(PerfectNetwork()), loader(batch()))
+    _, *rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows] == [["1", "1"], ["2", "2"]]
 
 
 def test_what_is_found_of_a_category_that_nobody_labelled_on_the_image_reaches_no_metric():

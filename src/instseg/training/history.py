@@ -48,6 +48,8 @@ class _State(TypedDict):
 class History(Callback):
     """Writer of a row for each validation: to ``history.csv``, and to the log as one line.
 
+    A training without validations has a row for each epoch.
+
     ``train/loss`` and ``images_per_second`` are means over the steps since the validation before; ``epoch`` counts
     epochs done, so that the first one ends at 1 and its middle is 0.5. The rows are a part of the checkpoints: a
     resumed training continues those that it had reached, and none appears twice.
@@ -120,8 +122,15 @@ class History(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add a row."""
-        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
-            return
+        if not trainer.sanity_checking and trainer.state.fn == TrainerFn.FITTING:
+            self._add_row(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add a row of the training alone, where nothing is validated."""
+        if not sum(trainer.num_val_batches):
+            self._add_row(trainer)
+
+    def _add_row(self, trainer: Trainer) -> None:
         progress = progress_of(trainer)
         self.rows.append(self._row(trainer, progress))
         self._loss, self._steps, self._images, self._training_seconds = 0.0, 0, 0, 0.0

@@ -67,7 +67,7 @@ class StartReport(Callback):
         progress = progress_of(trainer)
         left = (progress.all_steps - progress.steps) * trainer.accumulate_grad_batches * seconds_per_batch
         if math.isfinite(left):
-            log.info("%-8s about %s for the steps that are left, and the validations besides", "time", duration(left))
+            log.info("%-8s about %s for the steps that are left, without the validations", "time", duration(left))
 
 
 def facts(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, str]]:
@@ -79,7 +79,9 @@ def facts(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, str]
     """
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
     trained = sum(size for size, is_trained in sizes if is_trained)
-    yield "model", f"{_millions(sum(size for size, _ in sizes))} parameters, {_millions(trained)} of them trained"
+    network = type(getattr(module, "model", module)).__name__
+    all_sizes = _millions(sum(size for size, _ in sizes))
+    yield "model", f"{network}, {all_sizes} parameters, {_millions(trained)} of them trained"
     data = data_of(trainer)
     if isinstance(data, InstanceDataModule):
         counts = {split: len(index) for split, index in data.prepared.indices.items()}
