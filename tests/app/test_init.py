@@ -41,6 +41,13 @@ def test_a_root_is_written_as_a_path_whatever_its_name(tmp_path):
     assert yaml.safe_load((tmp_path / "project/conf/dataset/my_data.yaml").read_text())["root"] == str(odd)
 
 
+def test_a_root_that_a_config_would_take_for_a_reference_is_refused(tmp_path):
+    (tmp_path / "a${b}").mkdir()
+    with pytest.raises(InstsegError, match="no name may hold it: rename it"):
+        init([str(tmp_path / "project"), f"root={tmp_path}/a${{b}}"])
+    assert not (tmp_path / "project").exists()
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["."], "expected a new or an empty folder"),
     (["new", "root=nowhere"], "root=nowhere: no such folder"),

@@ -14,7 +14,7 @@ from instseg.core.text import plural
 LEVEL = 0.95
 MIN_IMAGES = 3
 """Fewer make no interval."""
-REPEAT = "With seed=0,1,2 dataset.seed=0 besides, all is repeated and the mean taken."
+REPEAT = "Add seed=0,1,2 dataset.seed=0 to repeat everything and take the mean."
 MAY_BE_CHANCE = "The interval holds 0: this may be chance."
 NOT_KNOWN = "Without an interval: this may be chance."
 ON_THESE_IMAGES = "Beyond chance on these test images; another training of each may differ."

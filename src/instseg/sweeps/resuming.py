@@ -75,7 +75,7 @@ def _check_may_change(argument: str, folder: SweepFolder) -> None:
     if not any(key == may or key.startswith(f"{may}.") for may in MAY_CHANGE):
         raise InstsegError(
             f"{argument}: {folder.path} was started with other settings. A sweep is resumed with those it has; these "
-            f"may be given besides: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
+            f"may be given as well: {', '.join(f'{may}=' for may in MAY_CHANGE)}"
         )
 
 
