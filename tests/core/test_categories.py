@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from instseg.core.categories import Categories, category_colour, select_names
+from instseg.core.categories import Categories, select_names
 from instseg.core.errors import InstsegError
 
 ANIMALS = Categories(("cat", "dog", "horse"))
@@ -68,15 +68,3 @@ def test_names_are_selected_in_the_wanted_order():
 def test_a_name_that_is_not_there_is_told_with_those_that_are():
     with pytest.raises(InstsegError, match=r"my.json: no category named hors, cow. Did you mean horse\? There are cat"):
         select_names(ANIMALS.names, ["cat", "hors", "cow"], "my.json")
-
-
-def test_colours_are_bright_and_no_two_of_the_first_forty_are_alike():
-    colours = [category_colour(label) for label in range(1, 41)]
-    assert colours == [category_colour(label) for label in range(1, 41)]
-    assert all(max(colour) > 120 and all(0 <= channel <= 255 for channel in colour) for colour in colours)
-    distances = [
-        sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
-        for i, one in enumerate(colours)
-        for other in colours[:i]
-    ]
-    assert min(distances) > 15

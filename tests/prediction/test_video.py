@@ -20,7 +20,6 @@ from PIL import Image as PilImage
 from pycocotools.coco import COCO
 from rich.console import Console
 
-from instseg.core.categories import category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image
 from instseg.data.formats.coco.predictions import mark_predictions
@@ -34,6 +33,7 @@ from instseg.prediction.video.start import start_video
 from instseg.prediction.video.summary import VideoSummary
 from instseg.prediction.video.tracker import Tracker
 from instseg.prediction.video.video_file import VideoFile
+from instseg.visualization.colours import category_colour
 
 ALL = ["overlays", "coco", "csv"]
 CROSSING = {"red": lambda frame: (15 + 6 * frame, 46.0), "green": lambda frame: (145 - 6 * frame, 52.0)}

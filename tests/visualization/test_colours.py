@@ -8,8 +8,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from instseg.core.categories import category_colour
-from instseg.visualization.colours import SHADES, instance_colours
+from instseg.visualization.colours import SHADES, category_colour, instance_colours
 
 MAX_TURN = 0.04  # of the hue, a circle of 1
 
@@ -46,3 +45,15 @@ def test_a_lone_instance_has_the_colour_of_its_category_and_by_category_all_have
     assert shaded[:2] == [category_colour(3), category_colour(1)] and shaded[2] != category_colour(3)
     assert instance_colours(labels, boxes, "category") == [category_colour(int(label)) for label in labels]
     assert instance_colours(np.zeros(0, np.int64), np.zeros((0, 4))) == []
+
+
+def test_colours_are_bright_and_no_two_of_the_first_forty_are_alike():
+    colours = [category_colour(label) for label in range(1, 41)]
+    assert colours == [category_colour(label) for label in range(1, 41)]
+    assert all(max(colour) > 120 and all(0 <= channel <= 255 for channel in colour) for colour in colours)
+    distances = [
+        sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
+        for i, one in enumerate(colours)
+        for other in colours[:i]
+    ]
+    assert min(distances) > 15

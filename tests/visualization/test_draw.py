@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from instseg.core.categories import Categories, category_colour
+from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.masks import bitmask_to_rle
 from instseg.core.types import GroundTruth, IgnoredRegions, Prediction, Rle, Target
 from instseg.visualization.canvas import MAX_BOXES, OPACITY
+from instseg.visualization.colours import category_colour
 from instseg.visualization.draw import draw_ground_truth, draw_instances, draw_prediction, draw_target
 
 CATEGORIES = Categories(("car", "sign board"))

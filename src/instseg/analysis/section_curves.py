@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from instseg.analysis.line_chart import Bar, Curve, bar_chart, line_chart
 from instseg.analysis.page.content import Chart, Charts, Key, Section
 from instseg.analysis.wording import shown_name
-from instseg.core.categories import Categories, category_colour
+from instseg.core.categories import Categories
 from instseg.evaluation.calibration import Calibration
 from instseg.evaluation.error_costs import ErrorCosts
 from instseg.evaluation.error_types import BACKGROUND, BOTH, CLASSIFICATION, DUPLICATE, LOCALISATION, MISSED
 from instseg.evaluation.estimates import Estimate
 from instseg.evaluation.score_curves import ScoreCurve
+from instseg.visualization.colours import category_colour
 
 MAX_CURVES = 12
 """Categories with a curve: those with the most instances."""

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from instseg.auditing.report import Thumbnail
 from instseg.auditing.thumbnails import polygons_of, rows_of
-from instseg.core.categories import category_colour
 from instseg.core.errors import InstsegError
 from instseg.core.text import visible
 from instseg.core.types import Image, Polygon
 from instseg.data.index.columns import Index
 from instseg.data.prepared import PreparedDataset
+from instseg.visualization.colours import category_colour
 from instseg.visualization.jpeg import encode_jpeg
 from instseg.visualization.scaling import resized
 

@@ -10,9 +10,9 @@ from instseg.auditing.charts import category_bars, histogram, legend
 from instseg.auditing.page_style import STYLE
 from instseg.auditing.report import AuditFinding, AuditReport, Severity, Spot, Thumbnail, spread
 from instseg.core.atomic import write_text_atomically
-from instseg.core.categories import category_colour
 from instseg.core.channels import MAX_CELL, html_text
 from instseg.core.text import MAX_NAMED, plural
+from instseg.visualization.colours import category_colour
 from instseg.visualization.jpeg import data_url
 from instseg.visualization.page.links import Link, links_html
 from instseg.visualization.page.parts import base_style, copy_script

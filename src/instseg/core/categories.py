@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +9,6 @@ from dataclasses import dataclass, field
 from instseg.core.errors import InstsegError
 from instseg.core.text import did_you_mean, list_names, similar_names
 from instseg.core.types import CocoCategory
-
-GOLDEN_RATIO = 0.618033988749895  # successive hues stay far apart, however many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +77,6 @@ class Categories:
         """Map the json's category ids to labels; categories of the json that are not among these are left out."""
         labels = {name: label for label, name in enumerate(self.names, start=1)}
         return {c["id"]: labels[c["name"]] for c in coco_categories if c["name"] in labels}
-
-
-def category_colour(label: int) -> tuple[int, int, int]:
-    """Return the bright RGB colour (0..255) of a label, the same in every picture of every run."""
-    hue = (0.02 + (label - 1) * GOLDEN_RATIO) % 1.0
-    lightness = (0.55, 0.45, 0.65)[(label - 1) // 8 % 3]
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.95)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def select_names(available: Sequence[str], wanted: str | Sequence[str] | None, where: str) -> tuple[str, ...]:

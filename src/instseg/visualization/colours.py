@@ -8,14 +8,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.categories import category_colour
-
+GOLDEN_RATIO = 0.618033988749895  # successive hues stay far apart, however many there are
 Colour = tuple[int, int, int]
 ColourBy = Literal["instance", "category"]
 
 SHADES = ((0.0, 0.0), (0.025, 0.2), (-0.025, -0.17), (0.03, -0.09), (-0.03, 0.1), (0.0, -0.23), (-0.01, 0.24))
 """Differences of hue and lightness from the category's colour, in the order in which instances take them."""
 LIGHTNESS_LIMITS = (0.22, 0.86)
+
+
+def category_colour(label: int) -> Colour:
+    """Return the bright RGB colour (0..255) of a label, the same in every picture of every run."""
+    hue = (0.02 + (label - 1) * GOLDEN_RATIO) % 1.0
+    lightness = (0.55, 0.45, 0.65)[(label - 1) // 8 % 3]
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def instance_colours(

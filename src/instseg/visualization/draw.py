@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from instseg.core.categories import Categories, category_colour
+from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.core.types import GroundTruth, Image, ImageSize, Prediction, Rle, Target
 from instseg.visualization.canvas import Canvas, Look, Shape
-from instseg.visualization.colours import Colour, ColourBy, instance_colours
+from instseg.visualization.colours import Colour, ColourBy, category_colour, instance_colours
 from instseg.visualization.scaling import cut_mask, stretch_mask
 
 if TYPE_CHECKING:

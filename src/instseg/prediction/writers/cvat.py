@@ -11,12 +11,12 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 import numpy as np
 
 from instseg.core.atomic import write_text_atomically
-from instseg.core.categories import category_colour
 from instseg.core.channels import xml_text
 from instseg.core.masks import rle_to_crop
 from instseg.core.types import Rle
 from instseg.prediction.writers.predicted_image import PredictedImage
 from instseg.prediction.writers.writer import Writer
+from instseg.visualization.colours import category_colour
 
 HEADER = '<?xml version="1.0" encoding="utf-8"?>\n'
 

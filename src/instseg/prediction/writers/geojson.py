@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from instseg.core.categories import category_colour
 from instseg.core.files import write_json
 from instseg.core.masks import rle_to_crop
 from instseg.core.polygons import connected_parts
@@ -14,6 +13,7 @@ from instseg.core.types import Polygon
 from instseg.prediction.writers.georeference import Georeference, georeference_of, is_georeferenced
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
+from instseg.visualization.colours import category_colour
 
 NEEDS_RASTERIO = (
     'geojson has the coordinates of pixels; for those of the maps of your GeoTIFFs: pip install "instseg[geo]"'

@@ -10,7 +10,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from instseg.core.categories import category_colour
 from instseg.core.masks import rle_to_box, rle_to_crop
 from instseg.core.polygons import pixel_polygons
 from instseg.core.types import Image, Polygon
@@ -18,7 +17,7 @@ from instseg.core.windows import Window
 from instseg.prediction.writers.instance_files import instance_files
 from instseg.prediction.writers.predicted_image import LoadedImage
 from instseg.prediction.writers.writer import Writer
-from instseg.visualization.colours import Colour
+from instseg.visualization.colours import Colour, category_colour
 from instseg.visualization.sheets import write_image
 
 WIDTH_PX, HEIGHT_PX, DPI = 1080, 600, 100

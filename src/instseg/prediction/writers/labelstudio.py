@@ -9,7 +9,6 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from instseg.core.atomic import write_text_atomically
-from instseg.core.categories import category_colour
 from instseg.core.channels import xml_text
 from instseg.core.command_line import typed_command
 from instseg.core.files import write_json
@@ -18,6 +17,7 @@ from instseg.core.text import path_text
 from instseg.prediction.writers.labelstudio_regions import Control, Region, mean_score, polygon_region
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
+from instseg.visualization.colours import category_colour
 
 TASKS, HOW_TO = "tasks.json", "HOW_TO_IMPORT.txt"
 LABELS, IMAGE = "label", "image"  # names of the tags in the labelling setup

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from instseg.core.atomic import replacing
-from instseg.core.categories import category_colour
 from instseg.core.files import write_json
 from instseg.core.text import plural
 from instseg.prediction.writers.predicted_image import MAX_8_BIT, LoadedImage, PredictedImage
 from instseg.prediction.writers.writer import PredictionRun, Writer
+from instseg.visualization.colours import category_colour
 
 
 class Masks(Writer):
