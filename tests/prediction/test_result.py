@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import sys
 from types import SimpleNamespace
@@ -85,6 +86,8 @@ def test_it_is_drawn_as_a_picture_that_notebooks_show(result):
     assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 3
     assert result._repr_png_().startswith(b"\x89PNG")
     assert result_of()._repr_png_().startswith(b"\x89PNG")
+    sheet = PilImage.open(io.BytesIO(Results([result] * 4)._repr_png_()))
+    assert sheet.width > picture.width and sheet.height > picture.height and Results()._repr_png_() is None
 
 
 def test_coco_holds_the_image_and_its_instances(result):

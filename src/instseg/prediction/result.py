@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,13 +26,12 @@ from instseg.prediction.source_image import SourceImage
 from instseg.prediction.writers.predicted_image import LoadedImage, PredictedImage, prediction_polygons
 from instseg.visualization.colours import ColourBy
 from instseg.visualization.draw import draw_prediction
+from instseg.visualization.notebook import picture_png, sheet_png
 
 Kind = TypeVar("Kind", bound=np.generic)
 
-NOTEBOOK_SIDE_PX = 1280
-"""The longer side of the picture that a notebook shows."""
-NUM_SHOWN = 20
-"""Images whose results a list of results shows."""
+NUM_SHOWN, NUM_DRAWN = 20, 9
+"""Images of a list of results that are shown as text, and those that a notebook shows as pictures."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -159,7 +157,7 @@ class Result:
 
         Args:
             folder: the output; an image that came from memory is written into it as well.
-            formats: overlays, masks, binary, rgb, instances, coco, csv, labelme, labelstudio, yolo.
+            formats: as of ``save=`` of ``instseg predict``, such as overlays, masks, coco, csv, labelme or yolo.
             overwrite: replace what was saved there earlier.
 
         Raises:
@@ -206,10 +204,7 @@ class Result:
 
     def _repr_png_(self) -> bytes:
         """Return the picture that a notebook shows."""
-        picture, file = self.plot(), io.BytesIO()
-        picture.thumbnail((NOTEBOOK_SIDE_PX, NOTEBOOK_SIDE_PX))
-        picture.save(file, "PNG")
-        return file.getvalue()
+        return picture_png(self.plot())
 
 
 class Results(list[Result]):
@@ -238,6 +233,11 @@ class Results(list[Result]):
         shown = [f"  {result.source.name}: {result!r}" for result in self[:NUM_SHOWN]]
         more = [f"  … and {len(self) - NUM_SHOWN} more"] if len(self) > NUM_SHOWN else []
         return "\n".join([images, *shown, *more])
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the sheet of the first images that a notebook shows; None for an empty list."""
+        first = self[:NUM_DRAWN]
+        return sheet_png([result.plot() for result in first], [result.source.name for result in first])
 
 
 def _fixed(array: NDArray[Kind]) -> NDArray[Kind]:
