@@ -52,6 +52,15 @@ def test_all_ranks_get_the_folder_that_the_first_one_makes(tmp_path):
     assert agreed == [(tmp_path / "run_0", False)] * 3
 
 
+def test_a_rank_that_comes_after_the_first_one_has_ended_with_an_error_ends_too(tmp_path):
+    first, second = rank(0), rank(1)
+    folder, _ = first.agree_on_folder(tmp_path, "", folders(tmp_path))
+    folder.rmdir()
+    first.withdraw(tmp_path, "", folder)
+    with pytest.raises(InstsegError, match="rank 1 of 2 ends: rank 0 has ended with an error"):
+        second.agree_on_folder(tmp_path, "", folders(tmp_path))
+
+
 def test_the_next_attempt_of_a_job_continues_in_its_folder_and_says_so(tmp_path):
     make = folders(tmp_path)
     rank(0, 1).agree_on_folder(tmp_path, "", make)

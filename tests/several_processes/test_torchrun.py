@@ -80,7 +80,10 @@ def test_ranks_of_which_one_is_told_stop_together_in_a_validation_and_repeat_it(
     assert_begun_twice_and_ended_like(place / "validated", whole)
 
 
-def test_a_number_of_processes_that_differs_from_torchruns_is_refused(tmp_path):
-    done = torchrun(tmp_path, "trainer.devices=4")
-    assert done.returncode != 0
-    assert "trainer.devices=4, but the launcher has started 2 processes" in " ".join(done.stderr.split())
+def test_a_number_of_processes_that_differs_from_the_launchers_is_refused(tmp_path):
+    folders = (f"outputs={tmp_path}/out", f"cache_dir={tmp_path}/data")
+    first, second = train_as_ranks(2, *TWO, *folders, "trainer.devices=4")
+    assert (first.code, second.code) == (1, 1)
+    said = "trainer.devices=4, but the launcher has started 2 processes"
+    assert said in " ".join(first.output.split())
+    assert said in " ".join(second.output.split()) or "rank 0 has ended with an error" in second.output

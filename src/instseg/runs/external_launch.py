@@ -39,6 +39,8 @@ class FolderNote(Record, frozen=True, kw_only=True):
     folder: str
     again: bool
     """Whether an earlier attempt has begun the run in it."""
+    is_withdrawn: bool = False
+    """Whether rank 0 has ended with an error and removed the folder, which held nothing yet."""
 
 
 class Board(Protocol):
@@ -130,18 +132,31 @@ class ExternalLaunch:
             decide: makes the folder; called by rank 0 of the first attempt.
 
         Raises:
-            InstsegError: rank 0 has left no note for ``PATIENCE_SECONDS``, this machine does not see the folder, or a
-                note is damaged.
+            InstsegError: rank 0 has left no note for ``PATIENCE_SECONDS`` or has withdrawn it, this machine does not
+                see the folder, or a note is damaged.
         """
         name, board = self.identity + suffix, self.board(outputs / NOTES)
         note = self._decided(outputs, name, board, decide) if self.rank == 0 else None
         deadline = time.monotonic() + PATIENCE_SECONDS
         while note is None or note.attempt != self.attempt or not Path(note.folder).is_dir():
+            if note is not None and note.attempt == self.attempt and note.is_withdrawn:
+                raise InstsegError(f"rank {self.rank} of {self.world_size} ends: rank 0 has ended with an error")
             if time.monotonic() > deadline:
                 raise InstsegError(self._timeout_message(note, outputs))
             time.sleep(POLL_SECONDS)
             note = board.read(name)
         return Path(note.folder), note.again
+
+    def withdraw(self, outputs: Path, suffix: str, folder: Path) -> None:
+        """Tell the other ranks that the folder is gone; called by rank 0, which made it and ends with an error.
+
+        Args:
+            outputs: the folder of all runs.
+            suffix: as of ``agree_on_folder``.
+            folder: that was removed.
+        """
+        note = FolderNote(attempt=self.attempt, folder=str(folder), again=False, is_withdrawn=True)
+        self.board(outputs / NOTES).write(self.identity + suffix, note)
 
     def _decided(self, outputs: Path, name: str, board: Board, decide: Callable[[], Path]) -> FolderNote:
         """Leave rank 0's note: the folder of an earlier attempt where that still exists, else a new one."""

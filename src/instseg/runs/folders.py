@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from instseg.core.command_line import typed_command
@@ -25,6 +25,8 @@ PREVIOUS = "previous.ckpt"  # the one before the last, kept in case that is dama
 _created: list[Path] = []
 _created_above: list[Path] = []
 _begun_earlier: set[Path] = set()
+_withdrawals: dict[Path, Callable[[], None]] = {}
+"""Folder that rank 0 has made -> the function that tells the other ranks that it is gone."""
 
 
 @cache
@@ -47,7 +49,10 @@ def run_folder(outputs: str, name: str, resume: str | None, suffix: str) -> str:
     launch = external_launch()
     if launch is None:
         return str(decide())
-    folder, is_again = launch.agree_on_folder(Path(outputs).absolute(), suffix, decide)
+    place = Path(outputs).absolute()
+    folder, is_again = launch.agree_on_folder(place, suffix, decide)
+    if launch.rank == 0:
+        _withdrawals[folder] = partial(launch.withdraw, place, suffix, folder)
     if is_again:
         _begun_earlier.add(folder)
     return str(folder)
@@ -80,6 +85,9 @@ def remove_unused_folders() -> None:
     for folder in _created:
         if folder.is_dir() and {path.name for path in folder.iterdir()} <= {".hydra", "train.log", OWNER_FILE}:
             shutil.rmtree(folder)
+            if folder in _withdrawals:
+                with suppress(OSError, RuntimeError):  # a full disk, a store that is gone: the others wait in vain
+                    _withdrawals[folder]()
     for above in _created_above:
         if above.is_dir() and not any(above.iterdir()):
             above.rmdir()
