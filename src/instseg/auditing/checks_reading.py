@@ -62,6 +62,7 @@ ADVICE = {
     "image_unreadable": "Replace these files by intact copies; the next run uses them.",
     "image_size_differs": "The image was resized or replaced after it was labelled: restore the labelled one.",
     "image_unlabelled": "Label them too if they belong to the dataset; otherwise nothing needs to be done.",
+    "label_unmatched": "Name each after its image, or put its image back: one without a text file has no instances.",
     "image_unknown": "Export the labels again: a part of them is lost.",
     "category_unknown": "Export the labels again: a part of their categories is lost.",
     "category_unnamed": "Put the table of their names beside the labels, or name them by dataset.rename.",

@@ -124,3 +124,10 @@ def test_a_damaged_parquet_is_called_so(tmp_path):
     (tmp_path / "train.parquet").write_bytes(b"PAR1 image bytes")
     with pytest.raises(InstsegError, match="not a parquet file"):
         shapes(tmp_path, cache_dir=str(tmp_path / "cache"))
+
+
+def test_an_image_in_another_spelling_than_in_the_table_is_found(tmp_path):
+    write(tmp_path, {"file_name": "A.PNG", "objects": {"bbox": [BOX], "category": ["car"]}})
+    labels, findings = read_labels(ImageFolderReader(tmp_path))
+    assert (labels["train"].image_root / labels["train"].coco["images"][0]["file_name"]).is_file()
+    assert findings["image_found_elsewhere"] == ["A.PNG (a.png)"]

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from instseg.core.errors import InstsegError
-from instseg.data.formats.mask_folder.pairing import Pairing, compile_pattern, divide_files, pair_by_pattern
+from instseg.data.formats.mask_folder.pairing import (
+    Pairing,
+    compile_pattern,
+    divide_files,
+    pair_by_name,
+    pair_by_pattern,
+)
 
 
 def pairs(*names: str) -> dict[str, tuple[str, str | None] | None]:
@@ -129,3 +135,15 @@ def test_folders_whose_names_end_in_a_word_for_masks_hold_masks(photo, mask):
     assert (photos, masks) == ([photo], [mask])
     found = Pairing(photos).pair(mask)
     assert found is not None and found.image == photo
+
+
+def test_a_mask_in_another_spelling_belongs_to_the_image_that_has_none_else():
+    images = ["images/caf\u00e9.jpg", "images/IMG_1.jpg", "images/my photo.jpg", "images/B.jpg", "images/x.jpg"]
+    masks = [*("masks/cafe\u0301.png", "masks/img_1_Car_2.png", "masks/my%20photo.png"), "masks/B.png", "masks/b.png"]
+    pairs, alone = pair_by_name(masks, images)
+    assert [(one.name, one.image) for one in pairs] == list(zip(masks[:4], images[:4], strict=True))
+    assert pairs[1].category == "Car" and alone == ["masks/b.png"]  # B.jpg has its own
+
+
+def test_a_mask_that_two_images_in_other_spellings_may_mean_belongs_to_none():
+    assert pair_by_name(["masks/Img.png"], ["images/IMG.jpg", "images/img.jpg"]) == ([], ["masks/Img.png"])

@@ -28,6 +28,26 @@ def read(root: Path, **options) -> tuple[dict[str, Labels], dict[str, list[str]]
 # ---- with xml
 
 
+def test_masks_and_lists_in_another_spelling_than_the_xml_are_used(tmp_path):
+    write_voc(tmp_path, "a", "caf\u00e9", "IMG_1", masks=MASKS)
+    folder = tmp_path / "SegmentationObject"
+    (folder / "caf\u00e9.png").rename(folder / "cafe\u0301.png")
+    (folder / "IMG_1.png").rename(folder / "img_1.png")
+    (tmp_path / "ImageSets/Segmentation").mkdir(parents=True)
+    (tmp_path / "ImageSets/Segmentation/train.txt").write_text("a\ncafe\u0301\nimg_1\n")
+    labels, findings = read(tmp_path)
+    found = instances(labels["train"])
+    assert len(found) == 3 and len({str(masks) for masks in found.values()}) == 1 and findings == {}
+
+
+def test_masks_without_xml_in_another_spelling_than_those_of_classes_are_used(tmp_path):
+    write_picture(tmp_path / "JPEGImages/a.png", SIZE)
+    write_mask(tmp_path / "SegmentationObject/a.png", MASKS, VOC_PALETTE)
+    write_mask(tmp_path / "SegmentationClass/A.png", MASKS, VOC_PALETTE)
+    labels, _ = read(tmp_path)
+    assert [name for name, _ in instances(labels["all"])["JPEGImages/a.png"]] == ["aeroplane", "bicycle"]
+
+
 def test_value_k_is_object_k_and_the_void_border_is_nothing(tmp_path):
     labels, findings = read(write_voc(tmp_path, "a", masks=MASKS))
     found = [(name, as_drawn(mask)) for name, mask in instances(labels["all"])["JPEGImages/a.png"]]

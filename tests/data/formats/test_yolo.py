@@ -55,6 +55,51 @@ def rows_of(root: Path, *rows: str, **content: Any) -> tuple[list[tuple[str, Any
     return instances(labels["train"])["images/a.png"], findings
 
 
+# ---- which text file is whose
+
+
+@pytest.mark.parametrize(
+    ("photo", "label"),
+    [
+        ("images/cafe\u0301.png", "labels/caf\u00e9.txt"),  # copied from macOS
+        ("images/Caf\u00e9/a.png", "labels/Cafe\u0301/a.txt"),
+        ("images/IMG_1.PNG", "labels/img_1.TXT"),
+        ("images/my photo.png", "labels/my%20photo.txt"),
+        ("photos/IMG_2.png", "photos/img_2.txt"),
+    ],
+)
+def test_a_text_file_in_another_spelling_is_that_of_the_image_and_said(tmp_path, photo, label):
+    write_photo(tmp_path, photo, POLYGON, label=label)
+    write_yaml(tmp_path, train=Path(photo).parts[0])
+    labels, findings = read(tmp_path)
+    assert instances(labels["train"])[photo] == [("car", OUTLINE)]
+    is_told = Path(photo).stem != Path(label).stem
+    assert findings == ({"label_respelled": [f"{photo} ({Path(label).name})"]} if is_told else {})
+    assert tmp_path / label in YoloReader(tmp_path).label_files()
+
+
+def test_an_image_takes_no_text_file_that_another_has_or_that_two_may_mean(tmp_path):
+    for photo in ("A", "a", "IMG", "img"):
+        write_photo(tmp_path, f"images/{photo}.png")
+    for label in ("a", "Img"):
+        write_photo(tmp_path, "images/a.png", POLYGON, label=f"labels/{label}.txt")
+    write_yaml(tmp_path, train="images")
+    labels, findings = read(tmp_path)
+    assert [name for name, some in instances(labels["train"]).items() if some] == ["images/a.png"]
+    assert findings == {"label_unmatched": [str(tmp_path / "labels/Img.txt")]}
+
+
+def test_text_files_with_rows_that_belong_to_no_image_are_told_as_a_new_one_is(tmp_path):
+    write_photo(tmp_path, "images/a.png", POLYGON)
+    write_photo(tmp_path, "images/unlisted.png", POLYGON)
+    (tmp_path / "train.txt").write_text("images/a.png\n")
+    write_yaml(tmp_path, train="train.txt")
+    for name, text in (("lost", POLYGON), ("classes", "car"), ("notes", "to do"), ("empty", "")):
+        (tmp_path / f"labels/{name}.txt").write_text(text)
+    assert read(tmp_path)[1] == {"label_unmatched": [str(tmp_path / "labels/lost.txt")]}
+    assert tmp_path / "labels/lost.txt" in YoloReader(tmp_path).label_files()
+
+
 # ---- where the images are
 
 

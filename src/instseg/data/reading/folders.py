@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import CACHE_TAG
 from instseg.core.text import list_names
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
+from instseg.data.reading.spelling import alike
 
 SPLIT_PATTERNS = {"train": r"train(ing)?", "val": r"val(id(ation)?)?", "test": r"test"}
 
@@ -187,8 +186,8 @@ class ImageFinder:
         self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
         for name in self.names:
             path = PurePosixPath(name)
-            self._by_name[_alike(path.name)].append(name)
-            self._by_stem[_alike(path.stem)].append(name)
+            self._by_name[alike(path.name)].append(name)
+            self._by_stem[alike(path.stem)].append(name)
 
     def find(self, wanted: str, near: str = "") -> str | None:
         """Return the image file that a name in the labels means; None when there is none or several fit equally well.
@@ -206,7 +205,7 @@ class ImageFinder:
             if normal in self._exact:
                 return normal
         last = PurePosixPath(cleaned)
-        for candidates in (self._by_name.get(_alike(last.name)), self._by_stem.get(_alike(last.stem))):
+        for candidates in (self._by_name.get(alike(last.name)), self._by_stem.get(alike(last.stem))):
             if candidates:
                 return self._best(candidates, last.parent, PurePosixPath(near))
         return None
@@ -214,12 +213,12 @@ class ImageFinder:
     def find_by_end(self, wanted: str) -> str | None:
         """Return the image file of the same name with the longest end of its path in common, if that is only one."""
         path = PurePosixPath(wanted)
-        candidates = self._by_name.get(_alike(path.name))
+        candidates = self._by_name.get(alike(path.name))
         return self._best(candidates, path.parent, PurePosixPath()) if candidates else None
 
     def same_name(self, name: str) -> list[str]:
         """Return all image files of this name, in any folder and case."""
-        return self._by_name.get(_alike(name), [])
+        return self._by_name.get(alike(name), [])
 
     @staticmethod
     def _best(candidates: list[str], wanted: PurePosixPath, near: PurePosixPath) -> str | None:
@@ -232,11 +231,6 @@ class ImageFinder:
         if len(ranked) > 1 and agreement(ranked[0]) == agreement(ranked[1]):
             return None
         return ranked[0]
-
-
-def _alike(name: str) -> str:
-    """Return a name without what tools change in it: case, the form of accents (NFC, NFD), ``%20`` for a space."""
-    return unicodedata.normalize("NFC", unquote(name, errors="surrogateescape")).casefold()
 
 
 def _common(left: Iterable[str], right: Iterable[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from instseg.core.files import read_lines
 from instseg.core.text import list_names, usable_text
 from instseg.core.types import CocoDict
 from instseg.data.formats.coco.annotations import checked_coco
+from instseg.data.formats.coco.names import relocate
 from instseg.data.formats.imagefolder.names import names_of_readme
 from instseg.data.formats.imagefolder.parquet import ParquetImages, looks_like_images
 from instseg.data.formats.imagefolder.rows import Rows, objects_of
@@ -59,7 +60,7 @@ class ImageFolderReader:
     """
 
     FORMAT: ClassVar[str] = "imagefolder"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
     cache_dir: str | None = None
 
@@ -100,7 +101,8 @@ class ImageFolderReader:
             rows, folder = Rows(names_of_readme(home)), file.parent
             for name, row in _lines(file, findings):
                 rows.add(name, row)
-        return Labels(_coco(rows, file, findings), folder)
+        coco = _coco(rows, file, findings)
+        return Labels(coco, relocate(coco["images"], folder, folder, None, findings))
 
 
 def _lines(file: Path, findings: Findings) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -17,8 +17,8 @@ as mask, instance or object. Other names need a pattern.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
@@ -27,6 +27,7 @@ from instseg.core.errors import InstsegError
 from instseg.data.reading.folder_words import MASK_WORDS, is_mask_folder
 from instseg.data.reading.folders import split_named
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
+from instseg.data.reading.spelling import alike
 
 SAYS_NOTHING = MASK_WORDS | {"object", "objects", "obj", "inst", "seg", "binary", "id", "no", "nr"}
 """Words in file names that are not categories."""
@@ -67,28 +68,58 @@ def divide_files(names: Sequence[str]) -> tuple[list[str], list[str]]:
 class Pairing:
     """Finder of the image of a mask among all images."""
 
-    def __init__(self, images: Iterable[str]) -> None:
-        """Index the images, given as posix paths from the root."""
+    def __init__(self, images: Iterable[str], spelled: Callable[[str], str] = str) -> None:
+        """Index the images.
+
+        Args:
+            images: posix paths from the root.
+            spelled: makes names equal that mean the same.
+        """
+        self._spelled = spelled
         self._at: dict[tuple[Place, str], str] = {}
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         for image in images:
             place, stem = _place_and_stem(image)
-            self._at.setdefault((place, stem), image)
-            self._named[stem].append(image)
+            self._at.setdefault(self._key(place, stem), image)
+            self._named[spelled(stem)].append(image)
             if without := CHANNEL.sub("", stem):
-                self._at.setdefault((place, without), image)
+                self._at.setdefault(self._key(place, without), image)
+
+    def _key(self, place: Place, stem: str) -> tuple[Place, str]:
+        return tuple(map(self._spelled, place)), self._spelled(stem)
 
     def pair(self, mask: str) -> MaskFile | None:
         """Return the mask with its image; None if it belongs to no image, or to several equally well."""
         place, stem = _place_and_stem(mask)
         for folders, category in _with_and_without_category(place):
             for where, name, rest in _candidates(folders, stem):
-                if (image := self._at.get((where, name))) is not None:
+                if (image := self._at.get(self._key(where, name))) is not None:
                     return MaskFile(mask, image, category or _category_in(rest))
         for _, name, rest in _candidates(place, stem):
-            if len(images := self._named.get(name, [])) == 1:
+            if len(images := self._named.get(self._spelled(name), [])) == 1:
                 return MaskFile(mask, images[0], _category_in(rest))
         return None
+
+
+def pair_by_name(masks: Sequence[str], images: Sequence[str]) -> tuple[list[MaskFile], list[str]]:
+    """Pair masks with images by their names; what is left of both by names in another spelling.
+
+    Args:
+        masks: paths from their root.
+        images: paths from their root.
+
+    Returns:
+        The masks with their images, and the masks that belong to no image.
+    """
+    pairing = Pairing(images)
+    pairs = {mask: pairing.pair(mask) for mask in masks}
+    if alone := [mask for mask, pair in pairs.items() if pair is None]:
+        taken = {pair.image for pair in pairs.values() if pair is not None}
+        free = {image: alike(image.rpartition(".")[0]) for image in images if image not in taken}
+        numbers = Counter(free.values())
+        respelled = Pairing((image for image, name in free.items() if numbers[name] == 1), alike)
+        pairs |= {mask: respelled.pair(mask) for mask in alone}
+    return [pair for pair in pairs.values() if pair is not None], [mask for mask in masks if pairs[mask] is None]
 
 
 def _place_and_stem(name: str) -> tuple[Place, str]:

@@ -32,6 +32,7 @@ from instseg.data.formats.mask_folder.pairing import (
     Pairing,
     compile_pattern,
     divide_files,
+    pair_by_name,
     pair_by_pattern,
 )
 from instseg.data.formats.mask_values import value_named
@@ -77,7 +78,7 @@ class MaskFolderReader:
     """
 
     FORMAT: ClassVar[str] = "mask_folder"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     root: Path
     category: str = UNNAMED
     names: Mapping[int | str, str | None] | None = None
@@ -187,10 +188,7 @@ class MaskFolderReader:
         if self.pattern is not None:
             pairs, alone = pair_by_pattern(files.masks, files.images, compile_pattern(self.pattern))
         else:
-            pairing = Pairing(files.images)
-            found = {mask: pairing.pair(mask) for mask in files.masks}
-            pairs = [pair for pair in found.values() if pair is not None]
-            alone = [mask for mask, pair in found.items() if pair is None]
+            pairs, alone = pair_by_name(files.masks, files.images)
         if not pairs:
             raise InstsegError(
                 f"{self.root}: no mask belongs to an image; masks: {list_names(alone, 3)}; "

@@ -66,6 +66,7 @@ def find_images(layout: VocLayout, findings: Mapping[str, Findings]) -> list[Voc
             name = _image_of(xml, annotation.file_name, finder, findings[UNSPLIT])
             name = same.get(name, name)
             images.setdefault(name, VocImage(name, key_of(xml))).add(xml, annotation)
+    layout.spell_masks_as([image.key for image in images.values()])
     _add_masks_without_xml(images, layout, finder, findings[UNSPLIT])
     report_unlabelled((name for name in layout.images if same[name] not in images), layout.root, findings)
     return [images[name] for name in sorted(images)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from instseg.core.files import read_lines
 from instseg.data.formats.voc.names import class_names
 from instseg.data.reading.folders import SPLIT_PATTERNS, ImageFinder, split_of_folders, walk
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
+from instseg.data.reading.spelling import alike, pair_names
 
 INSTANCE_FOLDERS = frozenset({"segmentationobject", "segmentationobjectpng"})
 CLASS_FOLDERS = frozenset({"segmentationclass", "segmentationclasspng"})
@@ -50,6 +52,11 @@ class VocLayout:
         masks = (*self.instance_masks.values(), *self.class_masks.values())
         return [self.root / name for name in (*self.xmls, *masks, *self.texts)]
 
+    def spell_masks_as(self, keys: Sequence[str]) -> None:
+        """Give masks the keys of the images that they belong to, where a tool has spelled their names otherwise."""
+        self.instance_masks = _spelled_as(keys, self.instance_masks)
+        self.class_masks = _spelled_as([*keys, *self.instance_masks], self.class_masks)
+
     def names_of(self, class_mask: str) -> dict[int, str]:
         """Return the category of each value in a SegmentationClass mask, see ``class_names``."""
         path = PurePosixPath(class_mask)
@@ -57,6 +64,11 @@ class VocLayout:
         if str(base) not in self._names:
             self._names[str(base)] = class_names(self.root / base)
         return self._names[str(base)]
+
+
+def _spelled_as(keys: Iterable[str], masks: Mapping[str, str]) -> dict[str, str]:
+    names = {there: key for key, there in pair_names(keys, masks).items()}
+    return {names.get(key, key): mask for key, mask in masks.items()}
 
 
 def find_layout(root: Path) -> VocLayout:
@@ -164,7 +176,8 @@ class SplitLists:
         for parent in path.parents:  # innermost first
             names = self._splits.get("" if str(parent) == "." else str(parent))
             if names is not None:
-                return names.get(str(path.relative_to(parent))) or names.get(path.name) or set()
+                below = str(path.relative_to(parent))
+                return next((names[n] for n in (below, path.name, alike(below), alike(path.name)) if n in names), set())
         return set()
 
 
@@ -173,11 +186,16 @@ def _split_of_list(stem: str) -> str | None:
 
 
 def _read_lists(root: Path, files: list[tuple[str, str]]) -> defaultdict[str, set[str]]:
-    """Read the splits of each name, without an image's extension; a list may have 1 or -1 after the name."""
+    """Read the splits of each name, without an image's extension; a list may have 1 or -1 after the name.
+
+    A name counts in another spelling too, unless that is another name of the lists.
+    """
     splits: defaultdict[str, set[str]] = defaultdict(set)
     for split, file in files:
         for line in read_lines(root / file):
             for name in {line.strip('"'), line.split()[0].strip('"')}:
                 path = PurePosixPath(name)
                 splits[str(path.with_suffix("")) if path.suffix.lower() in IMAGE_EXTENSIONS else name].add(split)
+    for name in [name for name in splits if alike(name) not in splits]:
+        splits[alike(name)] |= splits[name]
     return splits

@@ -84,7 +84,7 @@ class VocReader:
     """
 
     FORMAT: ClassVar[str] = "voc"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
     difficult: str = "keep"
 

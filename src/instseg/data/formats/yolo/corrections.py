@@ -11,8 +11,9 @@ from instseg.core.files import read_lines
 from instseg.core.masks import box_to_polygon, clip_polygon, polygons_to_rle, rle_to_box
 from instseg.core.polygons import join_polygons, rle_to_polygons
 from instseg.core.types import ImageSize, Polygon, Rle
+from instseg.data.formats.yolo.label_files import expected_label_file, find_label_files
 from instseg.data.formats.yolo.layout import find_layout
-from instseg.data.formats.yolo.reader import YoloReader, label_file_of
+from instseg.data.formats.yolo.reader import YoloReader
 from instseg.data.formats.yolo.rows import Row, read_row
 from instseg.data.reading.corrections import Correction, Corrections, Label, Proposed, match_labels
 
@@ -28,11 +29,13 @@ def propose(reader: YoloReader, corrections: Corrections, folder: Path) -> Propo
         folder: where the copies are written, at their paths below the root.
     """
     layout, proposed, left = find_layout(reader.root), Proposed(), dict(corrections)
-    for image in (one for images in layout.images.values() for one in images):
+    images = [image for listed in layout.images.values() for image in listed]
+    labels = find_label_files(images)
+    for image in images:
         changes = left.pop(image.resolve(), None)
         if changes is None:
             continue
-        file = label_file_of(image)
+        file = labels.found.get(image) or expected_label_file(image)
         lines = read_lines(file, keep_empty=True) if file.is_file() else []
         rows, num_made = corrected_rows(lines, changes, layout.names)
         copy = folder / (file.relative_to(layout.home) if file.is_relative_to(layout.home) else file.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -17,6 +18,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_lines
 from instseg.core.types import ImageSize
 from instseg.data.formats.yolo.config import CLASS_FILES, find_configs, read_config
+from instseg.data.formats.yolo.label_files import NOT_LABELS, LabelFiles, find_label_files, labels_beside
 from instseg.data.formats.yolo.layout import find_layout
 from instseg.data.formats.yolo.rows import Row, looks_like_pose, read_row
 from instseg.data.reading.findings import Findings
@@ -26,9 +28,6 @@ from instseg.data.reading.labels import Labels, LabelsBuilder
 from instseg.data.reading.threads import READING, map_in_threads
 
 NUM_PROBED = 5
-NOT_LABELS = (*CLASS_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "requirements.txt", "README.txt")
-"""Text files beside labels: names of classes, and lists of images as darknet has them."""
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -44,7 +43,7 @@ def recognise(root: Path) -> str | None:
     if config is not None:
         return f"a YOLO yaml ({config.relative_to(root)})"
     for images in (path for pattern in ("[iI]*", "*/[iI]*") for path in sorted(root.glob(pattern))):
-        labels = _labels_beside(images) if images.name.casefold() == "images" and images.is_dir() else None
+        labels = labels_beside(images) if images.name.casefold() == "images" and images.is_dir() else None
         if labels is not None and _holds_rows(labels):
             return f"YOLO labels ({labels.relative_to(root)})"
     if any((root / name).is_file() for name in CLASS_FILES) and _holds_rows(root):
@@ -76,7 +75,7 @@ class YoloReader:
     """
 
     FORMAT: ClassVar[str] = "yolo"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     root: Path
 
     def label_files(self) -> Iterable[Path]:
@@ -84,7 +83,8 @@ class YoloReader:
         layout = find_layout(self.root)
         images = [image for listed in layout.images.values() for image in listed]
         folders = {image.parent for image in images if image.parent.is_dir()}
-        return [*layout.files, *folders, *filter(Path.is_file, map(label_file_of, images))]
+        labels = find_label_files(images)
+        return [*layout.files, *folders, *labels.found.values(), *labels.unmatched]
 
     def read(self, findings: Mapping[str, Findings]) -> dict[str, Labels]:
         """Read the text file of every image.
@@ -97,11 +97,16 @@ class YoloReader:
         for split in layout.missing:
             findings[next(iter(images))].add("split_missing", split)
         home = common_root({image.parent for listed in images.values() for image in listed}, layout.home)
+        files = find_label_files(image for listed in images.values() for image in listed)
+        for file in files.unmatched:
+            findings[next(iter(images))].add("label_unmatched", str(file))
         collected = _Collector(layout.names)
         builders = {split: LabelsBuilder() for split in images}
         for split, listed in images.items():
-            for loaded in map_in_threads(_load, listed, READING):
+            for loaded in map_in_threads(partial(_load, files), listed, READING):
                 name = loaded.image.relative_to(home).as_posix()
+                if loaded.image in files.respelled:
+                    findings[split].add("label_respelled", f"{name} ({files.found[loaded.image].name})")
                 collected.add(loaded, builders[split].add_image(name, loaded.size), builders[split], findings[split])
         collected.check(self.root)
         if not layout.names:
@@ -115,16 +120,16 @@ class _Loaded:
     """The rows of one image; ``size`` as displayed, None if there are no rows or the image cannot be read."""
 
     image: Path
-    label_file: Path
+    label_file: Path | None
     lines: list[str]
     size: ImageSize | None = None
     problem: str | None = None
 
 
-def _load(image: Path) -> _Loaded:
-    label_file = label_file_of(image)
-    if not label_file.is_file():
-        return _Loaded(image, label_file, [])
+def _load(files: LabelFiles, image: Path) -> _Loaded:
+    label_file = files.found.get(image)
+    if label_file is None:
+        return _Loaded(image, None, [])
     try:
         lines = read_lines(label_file)
     except InstsegError as error:
@@ -209,20 +214,3 @@ def _without_repeated(images: Mapping[str, list[Path]], findings: Mapping[str, F
         else:
             findings[same].add("split_repeated", f"{split} (the same as {same})")
     return kept
-
-
-def label_file_of(image: Path) -> Path:
-    """Return the text file of an image: the last folder ``images`` becomes ``labels``; else beside the image."""
-    parts, beside = list(image.parts), image.with_suffix(".txt")
-    places = [place for place, part in enumerate(parts[:-1]) if part.casefold() == "images"]
-    if not places:
-        return beside
-    labels = _labels_beside(Path(*parts[: places[-1] + 1])) or Path(*parts[: places[-1]], "labels")
-    parallel = (labels / Path(*parts[places[-1] + 1 :])).with_suffix(".txt")
-    return parallel if parallel.is_file() or not beside.is_file() else beside
-
-
-def _labels_beside(images: Path) -> Path | None:
-    """Return the folder called labels, in any case, beside one called images; None where there is none."""
-    spelled = (images.with_name(name) for name in ("labels", "Labels", "LABELS"))
-    return next((folder for folder in spelled if folder.is_dir()), None)
