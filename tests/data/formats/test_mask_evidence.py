@@ -59,6 +59,67 @@ def test_specks_are_no_regions(tmp_path):
     assert "mask_of_classes" not in read(write(tmp_path, mask))[1]
 
 
+def several(root: Path, *masks: tuple[int, ...], colours: bool = False) -> dict[str, str]:
+    """The findings of images with one square of each value, as gray or as colours."""
+    palette = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], np.uint8)
+    for n, values in enumerate(masks):
+        write_picture(root / f"images/{n}.png", SIZE, n)
+        write_mask(root / f"masks/{n}.png", palette[squares(*values)] if colours else squares(*values, dtype=np.uint16))
+    return read(root)[1]
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        [(8, 12)] * 4,
+        [(3, 4)] * 3,
+        [(8, 12), (8,), (12,), (8, 12), (8,)],
+        [(1,), (2,), (2,), (1, 2), (1,), (2,)],
+        [(1,), (3,), (1, 3), (2,), (3,), (2,), (1,), (2, 3)],
+    ],
+)
+def test_the_same_few_values_in_many_masks_that_count_nothing_may_be_categories(tmp_path, masks):
+    told = several(tmp_path, *masks)["mask_values_recur"]
+    assert f"'dataset.names={{{min(map(min, masks))}: name, " in told and f"in {len(masks)} masks" in told
+
+
+def test_colours_that_recur_in_any_order_may_be_categories(tmp_path):
+    masks = [(1,), (2,), (1, 2), (2, 3), (3,), (1,), (2,), (3,)]
+    assert "'dataset.names={#0000ff: name, " in several(tmp_path, *masks, colours=True)["mask_values_recur"]
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        [(1, 2)] * 4,
+        [(1,), (1, 2, 3), (1, 2), (1, 2, 3, 4), (1, 2)],
+        [(2, 3), (2,), (2, 3, 4), (2, 3)],  # 1 is set aside
+        [(50, 100), (50,), (50, 100, 150), (50, 100)],  # made visible
+        [(1, 2, 3), (1, 2, 4), (1, 2, 3, 5), (2, 3, 4, 5), (1, 2, 3)],  # some were deleted
+        [(812, 44), (5, 93), (301, 7), (66, 2)],  # numbered at random
+    ],
+)
+def test_numbered_objects_are_no_categories_in_whatever_way_they_are_numbered(tmp_path, masks):
+    assert not {"mask_values_recur", "mask_of_classes", "mask_values_encoded"} & several(tmp_path, *masks).keys()
+
+
+def test_the_first_colours_of_a_palette_number_objects(tmp_path):
+    masks = [(1,), (1, 2, 3), (1, 2), (1, 2, 3, 4), (1, 2)]
+    assert "mask_values_recur" not in several(tmp_path, *masks, colours=True)
+
+
+@pytest.mark.parametrize("divisor", [1000, 256, 100])
+def test_objects_that_each_category_counts_anew_are_told_with_their_divisor(tmp_path, divisor):
+    values = [divisor + 1, divisor + 2, 3 * divisor + 1]
+    told = several(tmp_path, tuple(values), tuple(values[:2]), tuple(values[::2]), (*values, 3 * divisor + 2))
+    assert f"dataset.divisor={divisor} 'dataset.names={{1: name, 3: name}}'" in told["mask_values_encoded"]
+
+
+def test_more_than_a_hundred_objects_are_no_encoding_though_some_were_deleted(tmp_path):
+    write(tmp_path, np.kron(np.arange(1, 136).reshape(9, 15), np.ones((2, 2), int)).astype(np.uint16))
+    assert "mask_values_encoded" not in read(tmp_path)[1]
+
+
 def test_category_times_1000_plus_number_is_told_and_read_by_the_divisor(tmp_path):
     write(tmp_path, squares(1005, 2003, 10000, 23, dtype=np.uint16))
     _, findings = read(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import numpy as np
 from instseg.core.errors import InstsegError
 from instseg.core.text import list_names
 from instseg.data.formats.mask_files import VOID, Mask, read_mask
-from instseg.data.formats.mask_values import COLOUR, PixelValues, shown_value
+from instseg.data.formats.mask_folder.encodings import divisor_of, encoded_by
+from instseg.data.formats.mask_folder.recurring import do_recur
+from instseg.data.formats.mask_values import PixelValues, shown_value
 
 NUM_PROBED = 32
 MAX_CLASSES, MAX_VALUES_LOOKED_AT = 50, 20
@@ -21,8 +23,6 @@ PARTED_FRACTION = 0.3
 """Of the values in masks, in several regions each; of objects only those are that something occludes."""
 MIN_REGION_FRACTION, MIN_REGION_PX = 0.1, 9
 """Smaller regions, of the largest of their value, are specks."""
-ENCODING = 1000
-"""KITTI, Cityscapes and MOTS write class * 1000 + number of the object."""
 MIN_MASKS, BACKGROUND_FRACTION = (
     2,
     0.8,
@@ -53,7 +53,7 @@ def evidence_of(masks: Sequence[Path], background: int = 0) -> MaskEvidence:
     values = {value for mask in sample for value in np.unique(mask.values).tolist() if value}
     found = _background(sample) if background == 0 else []
     if not found and len(values) > 1:
-        found = _encoding(sample, values) or _classes(sample, values)
+        found = _encoding(sample) or _classes(sample, values) or _recurring(sample)
     return MaskEvidence(len(values) <= 1, found)
 
 
@@ -84,14 +84,13 @@ def _surrounding(values: PixelValues) -> int:
     return value if not corners and (values == value).mean() > 0.5 else 0
 
 
-def _encoding(sample: Sequence[Mask], values: set[int]) -> list[tuple[str, str]]:
-    encoded = sorted(value for value in values if ENCODING <= value < COLOUR)
-    classes = sorted({value // ENCODING for value in encoded})
-    most = max(len(np.unique(mask.values)) for mask in sample)
-    if not encoded or len(classes) > MAX_CLASSES or most * 10 > encoded[-1]:
+def _encoding(sample: Sequence[Mask]) -> list[tuple[str, str]]:
+    divisor = divisor_of([_values_of(mask) for mask in sample])
+    if divisor is None:
         return []
-    names = ", ".join(f"{number}: name" for number in classes[:3])
-    read = f"dataset=mask_folder dataset.divisor={ENCODING} 'dataset.names={{{names}}}'"
+    encoded = sorted({value for mask in sample for value in encoded_by(divisor, _values_of(mask))})
+    names = ", ".join(f"{number}: name" for number in sorted({value // divisor for value in encoded})[:3])
+    read = f"dataset=mask_folder dataset.divisor={divisor} 'dataset.names={{{names}}}'"
     return [("mask_values_encoded", f"values {list_names(encoded, 4)}; {read} reads them so")]
 
 
@@ -101,16 +100,31 @@ def _classes(sample: Sequence[Mask], values: set[int]) -> list[tuple[str, str]]:
     parted = [is_parted for mask in sample for is_parted in _are_parted(mask)]
     if not parted or sum(parted) < PARTED_FRACTION * len(parted):
         return []
-    known = sorted(value for value in values if value != VOID)
-    names = ", ".join(f"{shown_value(value)}: name" for value in known[:4])
     share = f"{sum(parted)} of {len(parted)} values looked at are in several regions"
-    return [("mask_of_classes", f"{share}; dataset=mask_folder 'dataset.names={{{names}}}' reads them as categories")]
+    return [("mask_of_classes", f"{share}; {_read_as_categories(values - {VOID})}")]
+
+
+def _recurring(sample: Sequence[Mask]) -> list[tuple[str, str]]:
+    values = [_values_of(mask) for mask in sample]
+    if not do_recur(values):
+        return []
+    every = set().union(*values)
+    shown = list_names(map(shown_value, sorted(every)), 6)
+    return [("mask_values_recur", f"values {shown} in {len(sample)} masks looked at; {_read_as_categories(every)}")]
+
+
+def _read_as_categories(values: Iterable[int]) -> str:
+    names = ", ".join(f"{shown_value(value)}: name" for value in sorted(values)[:4])
+    return f"dataset=mask_folder 'dataset.names={{{names}}}' reads them as categories"
+
+
+def _values_of(mask: Mask) -> list[int]:
+    return [value for value in np.unique(mask.values).tolist() if value and value != VOID]
 
 
 def _are_parted(mask: Mask) -> list[bool]:
     """Tell of each value whether it is in several regions that are no specks."""
-    values = [value for value in np.unique(mask.values).tolist() if value and value != VOID]
-    return [_num_regions(mask.values == value) > 1 for value in values[:MAX_VALUES_LOOKED_AT]]
+    return [_num_regions(mask.values == value) > 1 for value in _values_of(mask)[:MAX_VALUES_LOOKED_AT]]
 
 
 def _num_regions(inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> int:
