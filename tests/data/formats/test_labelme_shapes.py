@@ -13,7 +13,7 @@ from labelme_files import SIZE, TRIANGLE, png, shape, write_labels
 from reading import instances, read_labels
 
 from instseg.core.masks import polygon_area, rle_to_bitmask, segmentation_to_rle
-from instseg.data.formats.labelme.groups import Groups
+from instseg.data.formats.groups import Groups
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.formats.labelme.shapes import read_instances
 from instseg.data.reading.findings import Findings
@@ -167,11 +167,25 @@ def test_a_background_beside_all_polygons_is_left_out():
     assert len(read_instances(shapes, "a.json", findings)) == 1 and "category_ignored" in findings.names
 
 
-def test_the_same_group_on_every_shape_of_the_dataset_joins_for_no_reason():
-    for groups, expected in (([0, 0], ["a"]), (["0", "0"], ["a"]), ([0, 1], []), ([None, None], []), ([0, None], [])):
-        seen = Groups()
-        seen.add([shape(group_id=group) for group in groups], "a")
-        seen.add([shape(group_id=groups[0])], "b")
-        assert seen.files_joined_for_no_reason() == expected, groups
+@pytest.mark.parametrize(
+    ("shapes", "is_told"),
+    [
+        ([("car", 0), ("car", 0)], True),
+        ([("car", "0"), ("car", "0"), ("dog", "0")], True),
+        ([("car", 0), ("car", 0), ("dog", 1)], True),  # the number of the label
+        ([("car", 0), ("car", 1), ("car", 1)], False),
+        ([("car", None), ("car", None)], False),
+        ([("car", 0), ("car", 0), ("dog", None)], False),
+    ],
+)
+def test_groups_that_are_the_same_for_all_shapes_of_a_label_join_for_no_reason(shapes, is_told):
+    seen = Groups()
+    seen.add(shapes, "a")
+    assert seen.joined_for_no_reason() == []  # of one image alone it cannot be told
+    seen.add(shapes[:1], "b")
+    assert seen.joined_for_no_reason() == (["a"] if is_told else [])
+
+
+def test_shapes_whose_groups_are_ignored_are_instances_each():
     ignored = read_instances([shape(group_id=0), shape(group_id=0)], "a", Findings(), joins_groups=False)
     assert len(ignored) == 2

@@ -21,6 +21,7 @@ from instseg.core.files import mark_as_cache
 from instseg.core.masks import polygon_area
 from instseg.data.formats.auto import FORMATS, recognise_format
 from instseg.data.formats.cvat.reader import CvatReader
+from instseg.data.formats.datumaro.reader import DatumaroReader
 
 SIZE = (20, 30)
 SQUARE = [[2, 2], [12, 2], [12, 12], [2, 12]]
@@ -107,6 +108,17 @@ def test_cvat_xml_with_a_document_type_or_with_tracks_is_refused(tmp_path):
         read_labels(CvatReader(tmp_path))
 
 
+def test_cvat_groups_that_are_the_number_of_the_label_are_told_and_can_be_ignored(tmp_path):
+    shapes = [f'<polygon label="{label}" points="{POINTS}" group_id="{n}"/>' for label, n in (("car", 1), ("dog", 2))]
+    for folder in ("a", "b"):
+        write_cvat(tmp_path / folder, shapes[0], shapes[0], shapes[1])
+    labels, findings = read_labels(CvatReader(tmp_path))
+    assert len(labels["all"].coco["annotations"]) == 4 and len(findings["groups_alike"]) == 2
+    assert "(dataset=cvat dataset.groups=ignore " in findings["groups_alike"][0]
+    labels, findings = read_labels(CvatReader(tmp_path, groups="ignore"))
+    assert len(labels["all"].coco["annotations"]) == 6 and findings == {}
+
+
 # ---- supervisely
 
 
@@ -190,6 +202,17 @@ def test_datumaro_shapes_and_groups(tmp_path):
     found, findings, splits = read(tmp_path, "datumaro")
     assert found == [("car", 100), ("car", 103), ("dog", 12)] and splits == ["all"]
     assert sorted(findings) == ["category_missing", "label_invalid", "shape_invalid", "shape_open"]
+
+
+def test_datumaro_annotations_that_all_have_one_group_are_told_and_can_be_ignored(tmp_path):
+    shapes = [{"type": "polygon", "label_id": 0, "group": 1, "points": FLAT}] * 2
+    items = [{"id": n, "annotations": shapes, "image": {"path": f"{n}.png", "size": list(SIZE)}} for n in "ab"]
+    categories = {"label": {"labels": [{"name": "car"}]}}
+    write_json(tmp_path / "annotations/default.json", {"info": {}, "categories": categories, "items": items})
+    labels, findings = read_labels(DatumaroReader(tmp_path))
+    assert len(labels["all"].coco["annotations"]) == 2 and len(findings["groups_alike"]) == 2
+    labels, findings = read_labels(DatumaroReader(tmp_path, groups="ignore"))
+    assert len(labels["all"].coco["annotations"]) == 4 and findings == {}
 
 
 # ---- panoptic

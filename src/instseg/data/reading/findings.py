@@ -77,7 +77,7 @@ NOTED = {
     "prediction_in_train": "images are labelled by predictions that nobody has changed; in train only",
     "prediction_in_any": "images are labelled by predictions that nobody has changed; in any split, as asked",
     "category_unlisted": "categories are listed by other splits only; joined by name",
-    "groups_alike": "label files give every shape the same group_id, so that all of a label are one instance",
+    "groups_alike": "labels give all shapes of a label the same group in every image, so that they are one instance",
     "mask_of_classes": "mask folders seem to hold categories, not instances: all of a category are read as one object",
     "mask_values_encoded": "mask folders seem to hold category * divisor + number: each value is read as an object",
     "mask_values_recur": "mask folders have the same few values again and again, as categories have: read as objects",

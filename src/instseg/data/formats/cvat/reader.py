@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -17,6 +18,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import check_memory, read_head
 from instseg.core.text import list_names, usable_text
 from instseg.data.formats.cvat.shapes import OPEN_SHAPES, SHAPES, read_shape
+from instseg.data.formats.groups import Groups, check_groups, tell_groups
 from instseg.data.formats.image_labels import ImageLabels, ShapeGroups, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import size_of
 from instseg.data.formats.xml_files import parse_xml
@@ -48,11 +50,17 @@ class CvatReader:
 
     Attributes:
         root: a folder with such files at any depth, or one of them with the images near it.
+        groups: ``join`` takes shapes of one label and group for parts of one instance, ``ignore`` reads each as one.
     """
 
     FORMAT: ClassVar[str] = "cvat"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
+    groups: str = "join"
+
+    def __post_init__(self) -> None:
+        """Raise InstsegError for an unknown value of an option."""
+        check_groups(self.groups)
 
     def label_files(self) -> Iterable[Path]:
         """Return the XML files.
@@ -81,7 +89,9 @@ class CvatReader:
                     findings[image.split].add("image_labelled_twice", f"{image.name} (in {file.name} too)")
                 else:
                     images[image.name] = image
-        builders = read_in_threads(_read_image, list(images.values()), findings)
+        builders = read_in_threads(partial(_read_image, self.groups == "join"), list(images.values()), findings)
+        if self.groups == "join":
+            tell_groups(_groups_of(images.values()), self.FORMAT, findings[next(iter(builders), UNSPLIT)])
         return usable_labels(builders, home, findings, f"{self.root}: labels of CVAT")
 
 
@@ -106,7 +116,21 @@ def _images_of(file: Path, home: Path, finder: ImageFinder) -> Iterable[_CvatIma
         yield _CvatImage(name, by_name or split_named(file.stem) or UNSPLIT, element)
 
 
-def _read_image(image: _CvatImage) -> ImageLabels:
+def _groups_of(images: Iterable[_CvatImage]) -> Groups:
+    groups = Groups()
+    for image in images:
+        shapes = [shape for shape in image.element if shape.tag in SHAPES]
+        groups.add(((usable_text(shape.get("label")), _group(shape)) for shape in shapes), image.name)
+    return groups
+
+
+def _group(shape: Element) -> str | None:
+    """Return the group of a shape, None where it is in none."""
+    group = shape.get("group_id") or "0"
+    return None if group == "0" else group
+
+
+def _read_image(joins_groups: bool, image: _CvatImage) -> ImageLabels:
     element = image.element
     labels = ImageLabels(image.name, image.split, size_of(element.get("height"), element.get("width")))
     groups = ShapeGroups()
@@ -117,9 +141,9 @@ def _read_image(image: _CvatImage) -> ImageLabels:
         elif not label.strip():
             labels.report("category_missing", where)
         else:
-            group = shape.get("group_id") or "0"
+            group = _group(shape) if joins_groups else None
             try:
-                groups.add((label, group) if group != "0" else number, label, read_shape(shape, labels.image_size))
+                groups.add((label, group) if group else number, label, read_shape(shape, labels.image_size))
             except InstsegError as error:
                 labels.report("shape_invalid", f"{where}: {error}")
     groups.add_to(labels)

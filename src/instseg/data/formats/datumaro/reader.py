@@ -5,7 +5,7 @@ Polygons, boxes, ellipses and masks are read. Annotations of one label and group
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_head, read_json
 from instseg.core.masks import segmentation_to_rle
 from instseg.core.text import usable_text
+from instseg.data.formats.groups import Groups, check_groups, tell_groups
 from instseg.data.formats.image_labels import ImageLabels, ShapeGroups, read_in_threads, usable_labels
 from instseg.data.formats.plain_json import as_list, as_number, as_object, box_of_xywh, size_of
 from instseg.data.formats.shapes import Shape, check_polygon, ellipse, read_points
@@ -49,11 +50,17 @@ class DatumaroReader:
 
     Attributes:
         root: the folder with ``annotations/`` and ``images/``.
+        groups: ``join`` takes annotations of one label and group for one instance, ``ignore`` reads each as one.
     """
 
     FORMAT: ClassVar[str] = "datumaro"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     root: Path
+    groups: str = "join"
+
+    def __post_init__(self) -> None:
+        """Raise InstsegError for an unknown value of an option."""
+        check_groups(self.groups)
 
     def label_files(self) -> list[Path]:
         """Return the json of all subsets.
@@ -71,7 +78,10 @@ class DatumaroReader:
         """Read the items of all subsets."""
         finder = ImageFinder(self.root)
         items = [item for file in self.label_files() for item in _items_of(file, findings)]
-        builders = read_in_threads(partial(_read_item, self.root, finder), items, findings)
+        joins_groups = self.groups == "join"
+        builders = read_in_threads(partial(_read_item, self.root, finder, joins_groups), items, findings)
+        if joins_groups:
+            tell_groups(_groups_of(items), self.FORMAT, findings[next(iter(builders), UNSPLIT)])
         return usable_labels(builders, self.root, findings, f"{self.root}: labels of Datumaro")
 
 
@@ -93,7 +103,23 @@ def _items_of(file: Path, findings: Mapping[str, Findings]) -> Iterator[_Item]:
             findings[split_named(file.stem) or UNSPLIT].add("label_invalid", f"{file.name}: items[{number}]")
 
 
-def _read_item(root: Path, finder: ImageFinder, item: _Item) -> ImageLabels:
+def _groups_of(items: Iterable[_Item]) -> Groups:
+    groups = Groups()
+    for number, item in enumerate(items):
+        entries = [as_object(entry) for entry in as_list(item.content.get("annotations"))]
+        shapes = [entry for entry in entries if usable_text(entry.get("type")) not in (*IGNORED, *OPEN_SHAPES)]
+        pairs = ((_name(entry.get("label_id"), item.names), _group(entry)) for entry in shapes)
+        groups.add(pairs, usable_text(item.content.get("id")) or f"item {number}")
+    return groups
+
+
+def _group(entry: Mapping[str, object]) -> int | None:
+    """Return the group of an annotation, None where it is in none."""
+    group = entry.get("group")
+    return group if isinstance(group, int) and group else None
+
+
+def _read_item(root: Path, finder: ImageFinder, joins_groups: bool, item: _Item) -> ImageLabels:
     image = as_object(item.content.get("image"))
     name = usable_text(image.get("path")) or f"{usable_text(item.content.get('id')) or 'unnamed'}.jpg"
     wanted = PurePosixPath("images", item.subset, name.replace("\\", "/"))
@@ -103,24 +129,23 @@ def _read_item(root: Path, finder: ImageFinder, item: _Item) -> ImageLabels:
     groups = ShapeGroups()
     for number, entry in enumerate(map(as_object, as_list(item.content.get("annotations"))), start=1):
         if usable_text(entry.get("type")) not in IGNORED:
-            _add_shape(labels, groups, entry, _name(entry.get("label_id"), item.names), number)
+            category, group = _name(entry.get("label_id"), item.names), _group(entry) if joins_groups else None
+            _add_shape(labels, groups, entry, category, number, number if group is None else (category, group))
     groups.add_to(labels)
     return labels
 
 
 def _add_shape(
-    labels: ImageLabels, groups: ShapeGroups, entry: Mapping[str, object], category: str, number: int
+    labels: ImageLabels, groups: ShapeGroups, entry: Mapping[str, object], category: str, number: int, key: object
 ) -> None:
-    """Add an annotation to the group of its category that it names; a group of its own where it names none."""
+    """Add an annotation to the instance of a key."""
     where, kind = f"{labels.file_name}: annotation {number}", usable_text(entry.get("type"))
     if kind in OPEN_SHAPES:
         labels.report("shape_open", f"{where} ({kind})")
     elif not category:
         labels.report("category_missing", where)
     else:
-        group = entry.get("group")
         try:
-            key = (category, group) if isinstance(group, int) and group else number
             groups.add(key, category, _shape(kind, entry, labels))
         except InstsegError as error:
             labels.report("shape_invalid", f"{where}: {error}")

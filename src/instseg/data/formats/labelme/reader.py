@@ -10,7 +10,7 @@ that ``predict.py`` wrote is a prediction, unless its box ``checked`` is ticked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -20,8 +20,8 @@ from instseg.core.errors import InstsegError
 from instseg.core.files import read_json
 from instseg.core.text import list_names
 from instseg.core.types import CocoImage, ImageSize
+from instseg.data.formats.groups import Groups, check_groups, plain_group, tell_groups
 from instseg.data.formats.labelme.contents import declared_size, is_labelme, is_prediction, read_by_labels
-from instseg.data.formats.labelme.groups import Groups
 from instseg.data.formats.labelme.images import LabelmeImages
 from instseg.data.formats.labelme.parts import add_instance, has_mask
 from instseg.data.formats.labelme.shapes import Instance, read_instances
@@ -30,8 +30,7 @@ from instseg.data.reading.folders import ImageFinder, check_all_split, check_fol
 from instseg.data.reading.images import read_image_header
 from instseg.data.reading.labels import UNSPLIT, Labels, LabelsBuilder, categories_of
 
-UNLABELLED, GROUPS = ("leave_out", "empty"), ("join", "ignore")
-READ_EACH = "dataset=labelme dataset.groups=ignore reads each shape as an instance"
+UNLABELLED = ("leave_out", "empty")
 NUM_PROBED = 5
 MAX_PROBED_BYTES = 50_000_000
 
@@ -69,7 +68,7 @@ class LabelmeReader:
     """
 
     FORMAT: ClassVar[str] = "labelme"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     root: Path
     unlabelled: str = "leave_out"
     groups: str = "join"
@@ -77,9 +76,9 @@ class LabelmeReader:
 
     def __post_init__(self) -> None:
         """Raise InstsegError for an unknown value of an option."""
-        for option, choices in (("unlabelled", UNLABELLED), ("groups", GROUPS)):
-            if getattr(self, option) not in choices:
-                raise InstsegError(f"dataset.{option}={getattr(self, option)}: expected one of {', '.join(choices)}")
+        check_groups(self.groups)
+        if self.unlabelled not in UNLABELLED:
+            raise InstsegError(f"dataset.unlabelled={self.unlabelled}: expected one of {', '.join(UNLABELLED)}")
 
     def label_files(self) -> Iterable[Path]:
         """Return the json, and the folders of the images if those without json count: a new one changes the folder."""
@@ -154,7 +153,7 @@ class _Collector:
             self.num_files += 1
             image = self.images.image_of(file, content, findings)
             if image is not None and self._is_first(image, file, findings):
-                self._groups.add(shapes, str(file))
+                self._groups.add(_groups_in(shapes), str(file))
                 self._add_image(image, content, read_instances(shapes, str(file), findings, self._joins_groups), split)
 
     def _is_first(self, image: str, file: PurePosixPath, findings: Findings) -> bool:
@@ -193,8 +192,8 @@ class _Collector:
     def labels(self) -> dict[str, Labels]:
         """Build the labels of every split."""
         builders = {split: builder for split, builder in self._builders.items() if builder.images}
-        for file in self._groups.files_joined_for_no_reason() if self._joins_groups else ():
-            self._findings[self._split(PurePosixPath(file))].add("groups_alike", f"{file} ({READ_EACH})")
+        if self._joins_groups:
+            tell_groups(self._groups, LabelmeReader.FORMAT, self._findings[next(iter(builders), UNSPLIT)])
         if not builders:
             raise InstsegError(f"{self.root}: its images exist only inside the json; set cache_dir to write them there")
         unsplit = [image["file_name"] for image in self._builders[UNSPLIT].images]
@@ -208,6 +207,11 @@ class _Collector:
             )
         image_root = _start_from_one_folder([image for b in builders.values() for image in b.images], self.root)
         return {split: Labels(builder.coco(categories), image_root) for split, builder in builders.items()}
+
+
+def _groups_in(shapes: Sequence[object]) -> Iterator[tuple[str, object]]:
+    entries = (shape for shape in shapes if isinstance(shape, Mapping))
+    yield from ((str(shape.get("label")), plain_group(shape.get("group_id"))) for shape in entries)
 
 
 def _displayed_size(image: Path) -> ImageSize | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from instseg.core.errors import InstsegError
 from instseg.core.holes import lies_in
 from instseg.core.text import usable_text
-from instseg.data.formats.labelme.groups import plain_group
+from instseg.data.formats.groups import plain_group
 from instseg.data.formats.labelme.parts import Crop, Part, has_mask, kind_of, polygon_of, read_part
 from instseg.data.reading.findings import Findings
 
