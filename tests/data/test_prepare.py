@@ -26,12 +26,15 @@ from factories import (
 )
 from labelme_files import SIZE, shape, write_labels
 from sampled import first, in_turns
+from small_folders_of_tools import cvat_xml, darwin_json
 
 from instseg.core import file_states
 from instseg.core.errors import InstsegError
 from instseg.data import label_digests, prepare, sources
 from instseg.data.formats.coco import reader as coco
 from instseg.data.formats.coco.reader import CocoReader
+from instseg.data.formats.cvat.reader import CvatReader
+from instseg.data.formats.darwin.reader import DarwinReader
 from instseg.data.formats.labelme.reader import LabelmeReader
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.findings_file import read_findings
@@ -493,6 +496,33 @@ def test_an_image_that_was_missing_and_has_come_is_taken_in(tmp_path, count_pars
     assert len(count_parses) == 2, "still missing: nothing to do"
     away.rename(tmp_path / "train/train_0.png")
     assert len(prepared(tmp_path).indices["train"]) == 4
+
+
+@pytest.mark.parametrize("folder", ["", "part2", "a new one/deeper"])
+def test_an_image_that_was_missing_and_has_come_in_a_folder_without_others_is_taken_in(tmp_path, count_parses, folder):
+    root, away = tmp_path / "data", tmp_path / "away.png"
+    write_coco_folder(root)
+    (root / "train/train_0.png").rename(away)
+    (root / "part2").mkdir()
+    assert len(prepared(root).indices["train"]) == 3
+    write_picture(root / folder / "another.png", (5, 5))
+    assert len(prepared(root).indices["train"]) == 3 and len(count_parses) == 2, "no image that is missing"
+    (root / folder / "another.png").rename(root / "another.png")
+    away.rename(root / folder / "TRAIN_0.png")
+    assert len(prepared(root).indices["train"]) == 4
+
+
+@pytest.mark.parametrize(("reader", "write"), [(CvatReader, cvat_xml), (DarwinReader, darwin_json)])
+def test_every_reader_that_seeks_images_by_name_finds_one_in_a_new_folder_later(tmp_path, reader, write):
+    write(tmp_path / "data")
+    photo = next(path for path in sorted(tmp_path.rglob("*")) if path.suffix in (".jpg", ".png"))
+    away = photo.rename(tmp_path / photo.name)
+    options = {"name": "test", "root": str(tmp_path / "data"), "cache_dir": str(tmp_path / "cache")}
+    few = sources.folder(reader=reader, **options)
+    (tmp_path / "data/part2").mkdir()
+    away.rename(tmp_path / "data/part2" / photo.name)
+    every = sources.folder(reader=reader, **options)
+    assert sum(map(len, every.indices.values())) > sum(map(len, few.indices.values()))
 
 
 @pytest.mark.parametrize("first", [b"broken", None], ids=["broken", "of another size"])

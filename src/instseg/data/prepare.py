@@ -26,7 +26,7 @@ from instseg.data.index.layout import INDEX_VERSION
 from instseg.data.label_digests import label_digests
 from instseg.data.prepared import PreparedDataset
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
-from instseg.data.reading.readers import LabelReader, identity_of, labelled_categories
+from instseg.data.reading.readers import LabelReader, identity_of, image_roots, labelled_categories
 from instseg.data.splits.selection import Selection
 from instseg.data.step_results import Request
 
@@ -95,7 +95,8 @@ def _build(indices: Path, stem: str, request: Request) -> Path:
     """Return the folder, which is whole or not there."""
     selected = steps.select(steps.read(request))
     given = [*selected.labels.values(), *([selected.corrected] if selected.corrected else [])]
-    images = image_states(given)  # before a header is read: a change meanwhile shows at the next start
+    roots = [root for reader in (request.reader, *request.corrected) for root in image_roots(reader)]
+    images = image_states(given, roots)  # before a header is read: a change meanwhile shows at the next start
     folder = folder_of(indices, stem, images)
     try:
         with new_folder(folder) as scratch:

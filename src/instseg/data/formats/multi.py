@@ -14,7 +14,7 @@ from instseg.data.formats.auto import READERS_VERSION, reader_of
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.labels import Labels, without_dangling
 from instseg.data.reading.option_values import given_path, typed
-from instseg.data.reading.readers import LabelReader
+from instseg.data.reading.readers import LabelReader, image_roots
 from instseg.data.reading.repeated import one_source_each
 from instseg.data.splits.merge import merge_labels, named_source, same_categories
 from instseg.data.splits.select import rename_categories
@@ -68,6 +68,10 @@ class MultiReader:
     def labelled_categories(self) -> Mapping[str, tuple[str, ...]]:
         """Return name of a source -> the only categories that it has labelled completely."""
         return {name: source.labels for name, source in self._given().items() if source.labels is not None}
+
+    def image_roots(self) -> list[Path]:
+        """Return the folders below which the images of each source are sought."""
+        return [root for source in self._given().values() for root in image_roots(self._reader(source))]
 
     def _reader(self, source: Source) -> LabelReader:
         root = given_path(f"sources.{source.name}.root", source.root, self.root)

@@ -58,10 +58,21 @@ class ReadsSources(Protocol):
         """Return name of a source -> the categories that it has labelled completely; sources of all are not there."""
         ...
 
+    def image_roots(self) -> list[Path]:
+        """Return the folders below which the images of each source are sought."""
+        ...
+
 
 def labelled_categories(reader: LabelReader) -> Mapping[str, tuple[str, ...]]:
     """Return name of a source -> the only categories that it has labelled completely, for readers of several."""
     return reader.labelled_categories() if isinstance(reader, ReadsSources) else {}
+
+
+def image_roots(reader: LabelReader) -> list[Path]:
+    """Return the folders below which a reader seeks images that are not where its labels say."""
+    if isinstance(reader, ReadsSources):
+        return reader.image_roots()
+    return [_dataset_of(reader.root.parent if reader.root.is_file() else reader.root)]
 
 
 def make_reader(
