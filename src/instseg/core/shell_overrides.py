@@ -28,6 +28,11 @@ def sayable(name: str) -> bool:
     return KEY_CHARACTERS.fullmatch(name) is not None and (name.isdigit() or not OTHER_TYPES.fullmatch(name))
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether Hydra reads a text as it is, without quotes, as a key too."""
+    return PLAIN.fullmatch(text) is not None and not OTHER_TYPES.fullmatch(text)
+
+
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{_key(str(k))}:{_text(v)}" for k, v in value.items()) + "}"
@@ -41,7 +46,7 @@ def _key(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    if PLAIN.fullmatch(text) and not OTHER_TYPES.fullmatch(text):
+    if is_plain(text):
         return text
     # Backslashes are taken as they are, except before a quote, where they escape and must be escaped.
     escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text)

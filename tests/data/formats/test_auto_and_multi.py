@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from factories import SHARED, write_coco_folder, write_picture
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from labelme_files import SIZE, shape, write_labels
 from mask_pictures import write_mask
 
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
 from instseg.data.dataset import InstanceDataset
+from instseg.data.formats import auto
 from instseg.data.formats.auto import FORMATS, AutoReader, recognise_format
 from instseg.data.formats.multi import MultiReader
+from instseg.data.formats.several_exports import read_together
 from instseg.data.prepared import PreparedDataset
 from instseg.data.sources import folder
 from instseg.data.transforms.augmentation import Augmentation
@@ -232,9 +237,46 @@ def test_the_folder_above_several_exports_is_answered_with_the_line_that_reads_t
     write_coco_folder(tmp_path / "cache" / "index", {"train": 4})
     with pytest.raises(InstsegError, match=r"site one \(coco\), two \(coco\)\.") as told:
         recognise_format(tmp_path)
-    sources = """'dataset.sources={site_one: {root: "site one"}, two: {root: "two"}}'"""
+    sources = """'dataset.sources={site_one:{root:"site one"},two:{root:two}}'"""
     assert f"dataset=multi dataset.root={tmp_path} {sources}" in str(told.value)
     assert len(read_sources(tmp_path, {"site_one": {"root": "site one"}, "two": {"root": "two"}}).indices["train"]) > 0
+
+
+def test_every_export_is_in_the_line_or_is_said_not_to_be_looked_at(tmp_path, monkeypatch):
+    for number in range(14):
+        write_coco_folder(tmp_path / f"{number:02}", {"train": 1})
+    with pytest.raises(InstsegError, match=r"source_13:\{root:\"13\"\}") as told:
+        recognise_format(tmp_path)
+    assert "not looked at" not in str(told.value)
+    monkeypatch.setattr(auto, "MAX_EXPORTS", 12)
+    with pytest.raises(InstsegError, match=r"11 \(coco\), and maybe others of 2 folders that were not looked at\."):
+        recognise_format(tmp_path)
+
+
+FOLDERS = [
+    "site-1",
+    "site_1",
+    "site_1_2",
+    "2024-01",
+    "caf\u00e9",
+    "\u732b",
+    "\u72ac",
+    "null",
+    "it's",
+    'a "b"',
+    "a,b: {c}",
+    "_",
+]
+
+
+def test_the_line_for_several_folders_is_one_that_shell_and_hydra_read_whatever_they_are_called():
+    _, root, sources = shlex.split(read_together([Path("/data/my sets") / name for name in FOLDERS]))
+    parsed = OverridesParser.create().parse_overrides([root, sources])
+    assert parsed[0].value() == "/data/my sets"
+    given = parsed[1].value()
+    assert [source["root"] for source in given.values()] == FOLDERS
+    assert [str(name) for name in given][:6] == ["site_1", "site_1_3", "site_1_2", "source_2024_01", "cafe", "source_6"]
+    assert all(type(name) is str and re.fullmatch(r"[a-z]\w*", name, re.ASCII) for name in given)
 
 
 @pytest.mark.parametrize("count", [3, 300])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from typing import ClassVar
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.files import CACHE_TAG
-from instseg.core.text import list_names
+from instseg.core.text import list_names, plural
 from instseg.data.formats.drawing_tools import DRAWING_TOOLS
 from instseg.data.formats.foreign import foreign_format
 from instseg.data.formats.image_sets import IMAGE_SETS
+from instseg.data.formats.several_exports import read_together
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.folders import check_folder
 from instseg.data.reading.labels import Labels
@@ -32,7 +32,7 @@ The module has ``recognise(root: Path) -> str | None``: a phrase about the label
 "3 COCO json", or None where they are of another format.
 """
 
-MAX_EXPORTS = 12
+MAX_EXPORTS = 100
 READERS_VERSION = sum(reader.VERSION for _, reader in FORMATS.values())
 """Version of a reader of any of the formats: it rises with the version of each."""
 
@@ -57,14 +57,19 @@ def recognise_format(root: Path) -> tuple[str, str]:
     found = _recognised(root)
     if len(found) == 1:
         return next(iter(found.items()))
-    exports = _exports_in(root)
+    exports, num_unseen = _exports_in(root)
     if found:
         listed = "; ".join(f"dataset={name} ({phrase})" for name, phrase in found.items())
-        every = _multi(exports) if len(exports) > 1 else "dataset=multi (an image that several label is read once)"
+        every = (
+            read_together([*exports])
+            if len(exports) > 1
+            else "dataset=multi (an image that several label is read once)"
+        )
         raise InstsegError(f"{root}: labels of more than one format. Choose {listed}, or read all with {every}")
     if exports:
         listed = ", ".join(f"{folder.name} ({name})" for folder, name in exports.items())
-        every = f", or read all with {_multi(exports)}" if len(exports) > 1 else ""
+        listed += f", and maybe others of {plural(num_unseen, 'folder')} that were not looked at" if num_unseen else ""
+        every = f", or read all with {read_together([*exports])}" if len(exports) > 1 else ""
         raise InstsegError(f"{root}: its folders hold labels: {listed}. Give one of them as dataset.root{every}")
     if foreign := foreign_format(root):
         raise InstsegError(f"{root}: {foreign}")
@@ -88,19 +93,13 @@ def _recognised(root: Path) -> dict[str, str]:
     return found
 
 
-def _exports_in(root: Path) -> dict[Path, str]:
-    """Return the folders in a root that are in one format each, for a root that holds several exports."""
+def _exports_in(root: Path) -> tuple[dict[Path, str], int]:
+    """Return the folders in a root that are in one format each, and how many were too many to look at."""
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    folders = [folder for folder in folders if not (folder / CACHE_TAG).exists()]
-    formats = {folder: [*_recognised(folder)] for folder in folders[:MAX_EXPORTS] if not folder.name.startswith(".")}
-    return {folder: names[0] for folder, names in formats.items() if len(names) == 1}
-
-
-def _multi(exports: Mapping[Path, str]) -> str:
-    names = [re.sub(r"\W+", "_", folder.name) for folder in exports]
-    sources = ", ".join(f'{name}: {{root: "{folder.name}"}}' for name, folder in zip(names, exports, strict=True))
-    root = shlex.quote(f"dataset.root={next(iter(exports)).parent}")
-    return f"dataset=multi {root} 'dataset.sources={{{sources}}}'"
+    folders = [folder for folder in folders if not (folder / CACHE_TAG).exists() and not folder.name.startswith(".")]
+    formats = {folder: [*_recognised(folder)] for folder in folders[:MAX_EXPORTS]}
+    exports = {folder: names[0] for folder, names in formats.items() if len(names) == 1}
+    return exports, max(len(folders) - MAX_EXPORTS, 0)
 
 
 @dataclass(frozen=True, slots=True)
