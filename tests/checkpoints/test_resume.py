@@ -186,6 +186,12 @@ def test_another_optimizer_is_refused_with_what_can_be_done():
         check(checkpoint, {**CONFIG, "optimizer": names[1]})
 
 
+def test_another_monitored_metric_is_refused_since_it_cannot_be_compared_with_the_best_so_far():
+    checkpoint = resumable(config={**CONFIG, "monitor": {"metric": "val/segm_map", "mode": "max"}})
+    with pytest.raises(InstsegError, match=r"val/segm_map in the checkpoint, val/loss now.*model\.weights=last"):
+        check(checkpoint, {**CONFIG, "monitor": {"metric": "val/loss", "mode": "min"}})
+
+
 def test_nothing_is_said_where_all_is_as_it_was(caplog):
     check(resumable(batches=7), {**CONFIG, "model": {**CONFIG["model"], "norm": "auto"}})
     assert not caplog.records

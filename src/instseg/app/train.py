@@ -52,8 +52,7 @@ def fit_and_test(config: RunConfig, job: Job) -> Mapping[str, float]:
 
 def _fit(run: OpenRun, module: InstanceSegmentationModule) -> dict[str, float]:
     start = run.resumed.path if run.resumed else None
-    if run.resumed is None:
-        log_settings(run.trainer, run.config)
+    log_settings(run.trainer, run.config)
     run.trainer.fit(module, datamodule=run.data, ckpt_path=start, weights_only=True)
     return finite(run.trainer.callback_metrics)
 

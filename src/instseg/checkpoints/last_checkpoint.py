@@ -22,6 +22,7 @@ from instseg.checkpoints.description import (
     read_description,
 )
 from instseg.checkpoints.kept_files import check_kept_files
+from instseg.checkpoints.resumed_callbacks import drop_average_of_others, keep_settings
 from instseg.checkpoints.training_state import capture, restore, set_progress
 from instseg.data.samplers import DataStart
 from instseg.distributed.interruption import Interruption, StoppedTogether
@@ -183,11 +184,14 @@ class LastCheckpoint(Callback):
             about = read_description(checkpoint, self.path)
             self._restored = about.training
             (now,) = (c.config for c in callbacks_of(trainer) if isinstance(c, DescribeCheckpoint))
-            self._is_unchanged = not differences(about.config, now, CHANGES_NOTHING)
+            found = differences(about.config, now, CHANGES_NOTHING)
+            self._is_unchanged = not found
             moved = about.config.get("run_dir"), str(self.path.parents[1])
             stored = read_callback_states(checkpoint, self.path)
             states = {str(_with_paths(key, *moved)): _with_paths(state, *moved) for key, state in stored.items()}
             check_kept_files(callbacks_of(trainer), states, self.path)
+            keep_settings(states, callbacks_of(trainer), found)
+            drop_average_of_others(checkpoint, states, callbacks_of(trainer), pl_module)
             checkpoint["callbacks"] = states
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

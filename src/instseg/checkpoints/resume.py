@@ -107,6 +107,7 @@ def check_resumable(
         found.pop(f"model.{option}", None)
     _check_same_network(found)
     _check_same_optimizer(found, resumable.path)
+    _check_same_monitor(found, resumable.path)
     then = {"data": about.data_fingerprint, "processes": training.processes, "instseg": about.written_by}
     now = {"data": data_fingerprint, "processes": processes, "instseg": __version__}
     found |= differences(then | about.packages, now | package_versions())
@@ -126,6 +127,16 @@ def _check_same_optimizer(found: Differences, path: Path) -> None:
     if then != now:  # its module may be another one since
         raise InstsegError(
             f"the checkpoint to resume has the state of another optimizer: {then} in the checkpoint, {now} now. Resume "
+            f"with the same one, or start a new run from its weights: model.weights={path}"
+        )
+
+
+def _check_same_monitor(found: Differences, path: Path) -> None:
+    """Refuse another monitored metric: it would compare new validations with values of the old one, or with none."""
+    moved = {key: both for key, both in found.items() if key.startswith("monitor.") and ABSENT not in both}
+    if moved:
+        raise InstsegError(
+            f"the run to resume chose its best weights by another metric: {in_words(moved, 'the checkpoint')}. Resume "
             f"with the same one, or start a new run from its weights: model.weights={path}"
         )
 

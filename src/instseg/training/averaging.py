@@ -7,14 +7,19 @@ StochasticWeightAveraging is neither validated nor saved in the best checkpoint:
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from instseg.core.errors import InstsegError
+from instseg.core.records import convert_plain
+
+log = logging.getLogger(__name__)
 
 
 class ExponentialAverage(WeightAveraging):
@@ -61,11 +66,27 @@ class AverageOfEpochs(WeightAveraging):
             raise InstsegError(f"callbacks.swa.start={start}: expected a fraction of the epochs, from 0 to below 1")
         super().__init__()
         self.start = start
+        self._first_epoch: int | None = None  # in the average
+
+    def state_dict(self) -> dict[str, object]:
+        """Return what a resumed run needs to know."""
+        return {**super().state_dict(), "first_epoch": self._first_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Resume."""
+        super().load_state_dict(state_dict)
+        first, where = state_dict.get("first_epoch"), f"state of {type(self).__name__}"
+        self._first_epoch = None if first is None else convert_plain(first, int, where, "use another checkpoint")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Require a number of epochs, and skip Lightning's setup."""
+        """Require a number of epochs; drop a resumed average of epochs that are none of the last ones any more."""
         if trainer.max_epochs in (None, -1):
             raise InstsegError("callbacks=swa averages the last epochs, and trainer.max_epochs does not say how many")
+        if self._first_epoch is not None and self._first_epoch < self.start * trainer.max_epochs:
+            assert self._average_model is not None
+            self._average_model.n_averaged.zero_()
+            self._first_epoch = None
+            rank_zero_only(log.info)("The average in the checkpoint began too early for the settings of now: dropped")
 
     @property
     def _has_begun(self) -> bool:
@@ -77,6 +98,7 @@ class AverageOfEpochs(WeightAveraging):
         """Update the average at the end of an epoch, before the validation that measures it."""
         assert self._average_model is not None and trainer.max_epochs is not None
         if trainer.is_last_batch and trainer.current_epoch >= self.start * trainer.max_epochs:
+            self._first_epoch = self._first_epoch if self._has_begun else trainer.current_epoch
             self._average_model.update_parameters(pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

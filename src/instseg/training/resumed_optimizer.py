@@ -1,4 +1,4 @@
-"""Settings of an optimizer that a resumed run has and its checkpoint has not: Lightning restores the checkpoint's."""
+"""Settings of optimizer and schedule that a resumed run has and its checkpoint not: Lightning restores the latter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pytorch_lightning.utilities import rank_zero_only
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from instseg.training.resumed_schedule import ScheduleSettings, with_base_lrs
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ Settings = dict[str, object]
 
 
 class OptimizerSettings:
-    """The settings of a new optimizer, which it is given again whenever the state of a checkpoint is restored.
+    """The settings of a new optimizer and its schedule, which they are given again after a checkpoint is restored.
 
     Args:
         optimizer: before anything is restored.
@@ -34,6 +36,7 @@ class OptimizerSettings:
             group[BUILT_LR] = lr
         self._others = [_settings(group) for group in optimizer.param_groups]
         self._ratios = [1.0] * len(self._lrs)
+        self._schedule = ScheduleSettings(scheduler)
         optimizer.register_load_state_dict_post_hook(self._apply)
 
     def rescale_schedule(self, steps: int | None) -> None:
@@ -42,9 +45,16 @@ class OptimizerSettings:
         Args:
             steps: as many as the epochs that are done have with the batch size of now, where it was another then.
         """
-        pairs = zip(self._scheduler.base_lrs, self._ratios, strict=True)
-        self._scheduler.base_lrs = [lr * ratio for lr, ratio in pairs]
-        if steps is None or not isinstance(self._scheduler, LambdaLR):
+        self._schedule.apply()
+        for schedule in with_base_lrs(self._scheduler):
+            schedule.base_lrs = [lr * ratio for lr, ratio in zip(schedule.base_lrs, self._ratios, strict=True)]
+        if steps is None:
+            return
+        if not isinstance(self._scheduler, LambdaLR):
+            rank_zero_only(log.warning)(
+                "%s stays at step %d, where the epochs that are done have %d steps now: it will not end with the last",
+                type(self._scheduler).__name__, self._scheduler.last_epoch, steps,
+            )  # fmt: skip
             return
         done, self._scheduler.last_epoch = self._scheduler.last_epoch, steps
         scaled = zip(self._scheduler.base_lrs, self._scheduler.lr_lambdas, strict=True)

@@ -24,6 +24,8 @@ SHOWN_FIRST = {
 }  # fmt: skip
 HPARAM_METRICS = ("val/segm_map", "val/segm_map_50", "val/bbox_map", "val/loss", "test/segm_map")
 JPEG_QUALITY = 80
+SETTINGS = "-settings"
+"""End of the name of the event file with the settings alone: TensorBoard shows the first that it finds of a run."""
 
 
 class TensorBoard(TensorBoardLogger):
@@ -51,7 +53,9 @@ class TensorBoard(TensorBoardLogger):
     def log_hyperparams(
         self, params: dict[str, object] | Namespace, metrics: dict[str, object] | None = None, step: int | None = None
     ) -> None:
-        """Write settings for the HPARAMS tab, whose metrics are the last points of the curves.
+        """Write settings for the HPARAMS tab, in the place of those from before the run was resumed.
+
+        Its metrics are the last points of the curves.
 
         Args:
             params: name -> setting.
@@ -60,9 +64,13 @@ class TensorBoard(TensorBoardLogger):
         """
         named = vars(params) if isinstance(params, Namespace) else params
         plain = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in named.items()}
-        self.hparams.update(plain)  # Lightning writes them to hparams.yaml
-        for part in hparams(plain, dict.fromkeys(HPARAM_METRICS, 0.0)):
-            self.experiment._get_file_writer().add_summary(part, step)
+        self.hparams.update(plain)
+        folder = Path(self.log_dir)
+        for earlier in (folder / self.NAME_HPARAMS_FILE, *folder.glob(f"events.out.tfevents.*{SETTINGS}")):
+            earlier.unlink(missing_ok=True)  # Lightning writes hparams.yaml where there is none
+        with SummaryWriter(str(folder), filename_suffix=SETTINGS) as writer:
+            for part in hparams(plain, dict.fromkeys(HPARAM_METRICS, 0.0)):
+                writer._get_file_writer().add_summary(part, step)
 
 
 def tensorboard_of(trainer: Trainer) -> SummaryWriter | None:
