@@ -6,7 +6,7 @@ import pytest
 
 from instseg.checkpoints.files import DiskFullError
 from instseg.core.errors import InstsegError
-from instseg.sweeps.failures import is_disk_full, kind_of, reason_of
+from instseg.sweeps.failures import ends_sweep, is_disk_full, kind_of, reason_of
 
 
 def raised_from(error, cause):
@@ -49,3 +49,26 @@ def test_what_the_user_can_mend_is_refused_and_all_else_an_error():
 )
 def test_a_full_disk_is_told_from_other_errors(error, expected):
     assert is_disk_full(error) is expected
+
+
+def test_a_circle_of_causes_ends():
+    first = raised_from(ValueError("first"), KeyError("second"))
+    raised_from(first.__cause__, first)
+    assert (kind_of(first), is_disk_full(first)) == ("error", False)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (KeyboardInterrupt(), True),
+        (SystemExit(128 + 15), True),
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (SystemExit(1), False),
+        (SystemExit("some text"), False),
+        (SystemExit(255), False),
+        (GeneratorExit(), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_only_signals_and_a_full_disk_end_a_whole_sweep(error, expected):
+    assert ends_sweep(error) is expected

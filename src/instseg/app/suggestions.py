@@ -16,7 +16,7 @@ from omegaconf.errors import InterpolationKeyError
 
 from instseg.app.option_files import has_key
 from instseg.app.other_tools import ON_IMAGES, instead_of_key, instead_of_option, keys_here
-from instseg.core.errors import InstsegError
+from instseg.core.errors import InstsegError, causes
 from instseg.core.overrides import quoted, unquoted
 from instseg.core.text import did_you_mean
 
@@ -37,7 +37,7 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: 
     Returns:
         A few lines without markup.
     """
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, InstsegError):
             return str(cause)
     launcher = str(getattr(error, "missing_cfg_file", "")).partition("hydra/launcher/")[2]
@@ -62,16 +62,6 @@ def explain(error: Exception, config_name: str, arguments: Sequence[str], conf: 
     if unlike := re.match(r"Error merging override (.*)", str(error), re.DOTALL):
         return f"{unlike[1]}: {_other_kind(error)}"
     return str(error).strip()
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to its first cause; a circle of causes ends."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:
-        yield cause
-        seen.add(id(cause))
-        cause = cause.__cause__ or cause.__context__
 
 
 def _other_kind(error: Exception) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator
 from typing import Literal
 
 from instseg.core.atomic import DISK_FULL
-from instseg.core.errors import InstsegError
+from instseg.core.errors import InstsegError, causes
 
 Kind = Literal["diverged", "out of memory", "refused", "crashed", "error"]
 DIVERGED: Literal["diverged"] = "diverged"  # the loss is not finite
@@ -21,6 +20,10 @@ BAD_VALUES: tuple[Kind, ...] = (DIVERGED, OUT_OF_MEMORY)
 MAX_REASON = 300  # characters
 NO_MEMORY = re.compile("not enough memory|can't alloc|out of memory|_ALLOC_FAILED|killed by signal: Killed")
 """Words of torch, CUDA and its libraries, and of a DataLoader with a worker that the system killed."""
+STOPS = {"KeyboardInterrupt", "SIGTERMException"}
+"""Names of the classes of errors that a signal raises."""
+OF_SIGNALS = range(129, 193)
+"""Exit codes that say which signal ended a program."""
 
 
 class Pruned(InstsegError):  # noqa: N818  (nothing is wrong)
@@ -40,7 +43,7 @@ class ProcessDiedError(Exception):
 
 def kind_of(error: BaseException) -> Kind:
     """Classify an error by the names of its classes, so that torch need not be imported."""
-    names, text = _names(error), " ".join(map(str, _with_causes(error)))
+    names, text = _names(error), " ".join(map(str, causes(error)))
     if "NonFiniteLossError" in names:
         return DIVERGED
     if "OutOfMemoryError" in names or isinstance(error, MemoryError) or NO_MEMORY.search(text):
@@ -54,7 +57,7 @@ def is_disk_full(error: BaseException) -> bool:
         "DiskFullError" in _names(cause)
         or getattr(cause, "errno", None) in DISK_FULL
         or any(f"[Errno {code}]" in str(cause) for code in DISK_FULL)
-        for cause in _with_causes(error)
+        for cause in causes(error)
     )
 
 
@@ -62,10 +65,15 @@ def _names(error: BaseException) -> set[str]:
     return {cls.__name__ for cls in type(error).__mro__}
 
 
-def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
+def ends_sweep(error: BaseException) -> bool:
+    """Tell whether an error ends the whole sweep: Ctrl-C, a signal of a scheduler, or a full disk.
+
+    Code that calls ``sys.exit`` ends its own job.
+    """
+    if isinstance(error, Exception):
+        return is_disk_full(error)
+    is_of_signal = isinstance(error, SystemExit) and error.code in OF_SIGNALS
+    return is_of_signal or any(not STOPS.isdisjoint(_names(cause)) for cause in causes(error))
 
 
 def reason_of(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from instseg.core.atomic import write_text_atomically
 from instseg.core.locks import lock_if_free
-from instseg.sweeps.failures import ProcessDiedError, Pruned, full_text, is_disk_full, kind_of, reason_of
+from instseg.sweeps.failures import ProcessDiedError, Pruned, ends_sweep, full_text, kind_of, reason_of
 from instseg.sweeps.records import DONE, FAILED, FINISHED, INTERRUPTED, PRUNED, JobRecord, Outcome
 from instseg.sweeps.sweep_folder import SweepFolder
 
@@ -66,8 +66,8 @@ class RecordedJob:
         except ProcessDiedError as died:
             log.warning("%s", died)
             return Outcome(INTERRUPTED, is_orderly=False)
-        except Exception as error:
-            if is_disk_full(error):
+        except BaseException as error:  # as of code that calls sys.exit
+            if ends_sweep(error):
                 raise
             write_text_atomically(traceback_file, full_text(error))
             return Outcome(FAILED, kind=kind_of(error), reason=reason_of(error))
