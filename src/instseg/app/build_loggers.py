@@ -5,8 +5,7 @@ from __future__ import annotations
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger
 
-from instseg.app.check_lightning import class_name
-from instseg.app.config import Node, RunConfig
+from instseg.app.config import Node, RunConfig, class_name
 from instseg.app.instantiate import build
 from instseg.core.errors import InstsegError
 

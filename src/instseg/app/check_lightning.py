@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 
-from instseg.app.config import Node, RunConfig
+from instseg.app.config import RunConfig, class_name
 from instseg.core.errors import InstsegError
 from instseg.core.text import did_you_mean
 
@@ -52,8 +52,3 @@ def check_loggers(config: RunConfig) -> None:
         if package is not None and importlib.util.find_spec(package) is None:
             extra = f'"instseg[{package}]"' if package in EXTRAS else package
             raise InstsegError(f"logger={name} needs a package that is not installed: pip install {extra}")
-
-
-def class_name(node: Node) -> str:
-    """Return the name of the class that a node builds, without its module."""
-    return str(node.get("_target_")).rpartition(".")[2]

@@ -32,6 +32,11 @@ def as_node(content: object) -> Node:
     return {str(key): value for key, value in content.items()}
 
 
+def class_name(node: Node) -> str:
+    """Return the name of the class that a node builds, without its module."""
+    return str(node.get("_target_")).rpartition(".")[2]
+
+
 class Name(str):
     """A text that may be typed as a number: a folder may be called 2024."""
 

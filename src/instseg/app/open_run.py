@@ -68,7 +68,7 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
             )
         data = build_datamodule(config, prepared)
         if config.stage == "fit":
-            check_measurable(config.monitor.metric, data.prepared.indices["val"], data.categories)
+            check_measurable(config, data.prepared.indices["val"], data.categories)
         write_record(config, job, prepared, trainer.world_size)
         audit_at_start(config, job, data.prepared)
         if config.resume and trainer.is_global_zero:

@@ -114,10 +114,11 @@ class Index:
         per_image: NDArray[np.int64] = np.diff(counted[self._columns["instance_offsets"]])
         return per_image
 
-    def instances_per_category(self) -> NDArray[np.int64]:
-        """Return (num_categories,) the number of instances of each label from 1, crowds left out."""
+    def instances_per_category(self, counted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return (num_categories,) how many instances each label from 1 has, without crowds and those not counted."""
         counts = np.diff(self._columns["instance_offsets"])
         chosen = np.repeat(np.isin(np.arange(len(counts)), self.rows), counts) & ~self._columns["iscrowd"]
+        chosen = chosen if counted is None else chosen & counted
         labels = self._columns["labels"][chosen].astype(np.int64)
         return np.bincount(labels, minlength=self.categories.num_classes)[1:].astype(np.int64)
 
