@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytorch_lightning.callbacks
 import torch
-from torch import Tensor
+from pytorch_lightning import LightningModule, Trainer
 
 
 class EarlyStopping(pytorch_lightning.callbacks.EarlyStopping):
@@ -14,7 +14,16 @@ class EarlyStopping(pytorch_lightning.callbacks.EarlyStopping):
     improvement, and ends a training of which nothing is known. Here such a validation counts as none.
     """
 
-    def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
-        if not self.check_finite and not torch.isfinite(current):
-            return False, None
-        return super()._evaluate_stopping_criteria(current)
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the metric, where it is defined."""
+        if self._is_judged(trainer):
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the metric, where it is defined and one of the training."""
+        if self._is_judged(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def _is_judged(self, trainer: Trainer) -> bool:
+        value = trainer.callback_metrics.get(self.monitor)
+        return value is None or self.check_finite or bool(torch.isfinite(value))
