@@ -145,6 +145,8 @@ VALUES = {
     "train_fraction=2": "train_fraction=2: expected a number above 0 and up to 1",
     "operating_point=precision:90": "operating_point=precision:90: expected f1, precision:0.9 or recall:0.95",
     "augmentation.min_size=2000": "augmentation.min_size=2000: expected at most augmentation.max_size=",
+    "export.format=onx": "export.format=onx: expected one of onnx, openvino, torch_export",
+    "monitor.mode=maximum": "monitor.mode=maximum: val/segm_map is better when it is maximal; use max",
     "model.mask.size=27": "model.mask.size=27 must be 2 or more and even",
     "model.anchors.sizes=[32]": "model.anchors.sizes=[32]: expected 5 entries, one per pyramid level",
     "model.rpn.pre_nms_top_n_train=-1": "model.rpn.pre_nms_top_n_train=-1: expected a whole number from 0 upwards",

@@ -24,6 +24,7 @@ from instseg.core.ranges import (
 from instseg.evaluation.goal import GOALS
 from instseg.models.mask_rcnn_options import BUILDER, RANGES
 from instseg.prediction.augmentations import Augmentation
+from instseg.prediction.export_formats import FormatName
 from instseg.prediction.nms import NmsKind
 
 END = Numbers(1, is_whole=True, besides=(-1, None))
@@ -78,6 +79,8 @@ RUN_VALUES: dict[str, Values] = {
     "audit.accept": ListOf(OneOf(FATAL_KINDS)),
     "operating_point": GOALS,
     "label_errors.min_score": FRACTION,
+    "export.format": OneOf(get_args(FormatName)),
+    "export.quantize": OneOf(("int8",), besides=(None,)),
     "export.max_ap_loss": Numbers(0, 1, besides=(None,)),
     "recalibrate": OneOf(("isotonic", "temperature"), besides=(None,)),
     "batch_size": COUNT,
