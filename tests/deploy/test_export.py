@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from deploy_factories import CATEGORIES, trained_model
 from sampled import first
 
 import instseg
+from instseg.app.export import room_for
 from instseg.core.errors import InstsegError
 from instseg.data.transforms.resize import Resize
 from instseg.deploy import formats
@@ -224,3 +226,10 @@ def test_before_a_training_its_network_is_exported_and_left_as_it_was(exported):
 def test_a_format_without_int8_says_which_has_it():
     with pytest.raises(InstsegError, match="quantize=int8: format=onnx has none; use format=openvino"):
         FORMATS["onnx"].check_installed("onnx", in_int8=True)
+
+
+def test_a_full_disk_is_one_line_with_the_file():
+    with pytest.raises(InstsegError, match=r"^out/model\.onnx: the disk is full\."), room_for(Path("out/model.onnx")):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError), room_for(Path("out/model.onnx")):
+        raise FileNotFoundError("an image of the data")

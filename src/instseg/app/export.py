@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from instseg.app.job import Job
 from instseg.app.trial import Trial, trial_for
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.atomic import write_text_atomically
+from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
 from instseg.data.transforms.resize import Resize
 from instseg.deploy.agreement import Agreement
@@ -25,6 +27,7 @@ from instseg.deploy.export import Comparison, Exported, Int8, export
 from instseg.deploy.formats import FORMATS
 from instseg.deploy.trial_images import trial_images
 from instseg.runs.folders import find_checkpoint, remove_unused_folders
+from instseg.sweeps.failures import is_disk_full
 
 CHECKPOINTS = "checkpoints"
 
@@ -58,11 +61,27 @@ def _export(config: RunConfig, job: Job) -> None:
     measure = partial(trial.measure_ap, with_interval=is_int8, nms=missing_nms(candidates))
     comparison = Comparison(images, measure if trial.test is not None else None)
     int8 = _int8(config, trained, trial) if is_int8 else None
-    exported = export(trained, config.export.format, path, comparison, int8, candidates)
     page = path.with_name(f"{path.name}.md")  # a card for each format
-    write_text_atomically(page, card(exported, trial.origin))
+    with room_for(path):
+        exported = export(trained, config.export.format, path, comparison, int8, candidates)
+        write_text_atomically(page, card(exported, trial.origin))
     _print(exported, page, console)
     remove_unused_folders()
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Name a file that is written within, where the disk is full.
+
+    Raises:
+        InstsegError: it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise InstsegError(f"{path}: the disk is full. Free some space, or choose another output=") from error
 
 
 def _int8(config: RunConfig, trained: TrainedModel, trial: Trial) -> Int8:
