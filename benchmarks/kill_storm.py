@@ -2,7 +2,7 @@
 
     python benchmarks/kill_storm.py --kills 50
 
-A short training is started with the command line, killed after a random time, and gone on with by ``resume=auto``,
+A short training is started with the command line, killed after a random time, and resumed by ``resume=auto``,
 until it ends; then the next one begins. Of ten kills six are SIGKILL, two SIGTERM, and two cut the newest checkpoint
 off besides, as a power cut may. Each ended run is compared with one that was left alone: last and best weights, the
 state of the optimizer, every point of every curve, and metrics.json. Processes are forked from one that has torch.
@@ -183,7 +183,7 @@ def measure(arguments: Namespace) -> Iterator[Row]:
     for kind, count in sorted(storm.kills.items()):
         yield figure(kind, f"{count} kills")
     yield figure(HALF_WRITTEN, f"{storm.half_written} times")
-    yield figure("gone on from the checkpoint before", f"{fallen_back} times")
+    yield figure("resumed from the checkpoint before", f"{fallen_back} times")
     agree = f"{', '.join(alone)}: bit for bit"
     yield figure("all kills", f"{storm.kills.total()} in {runs} runs", "all the same", agree=agree)
 
