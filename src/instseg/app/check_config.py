@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from omegaconf import DictConfig, OmegaConf
@@ -31,7 +31,7 @@ from instseg.app.typed_names import with_standard_input
 from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, SERVE_VALUES, check_values
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
-from instseg.core.ranges import Values
+from instseg.core.ranges import Values, as_written
 from instseg.core.text import did_you_mean
 from instseg.prediction.writers.choice import checked_names
 
@@ -45,10 +45,11 @@ def checked_run_config(config: DictConfig) -> RunConfig:
         InstsegError: the first thing that cannot work, with key, expected and found.
     """
     check_keys("", [str(key) for key in config], RUN_KEYS)
+    content = plain(config)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise InstsegError(f"a value is needed for {', '.join(missing)}, for example {missing[0]}=my_folder")
-    check_values(plain(config), RUN_VALUES)
+    check_values(content, RUN_VALUES)
     typed = read_config(config, RunConfig)
     _check_stage(typed)
     _check_end(typed)
@@ -92,7 +93,10 @@ def _check_predictions(config: DictConfig, keys: Collection[str], values: dict[s
     content = plain(config)
     check_values(content, values)
     if content["save"] not in saves:
-        checked_names(content["save"], [str(name) for name, node in config.writers.items() if node is not None])
+        writers = content["writers"]
+        if not isinstance(writers, Mapping):
+            raise InstsegError(f"writers={as_written(writers)}: expected writers by name")
+        checked_names(content["save"], [str(name) for name, node in writers.items() if node is not None])
 
 
 def checked_serve_config(config: DictConfig) -> ServeConfig:
@@ -116,7 +120,9 @@ def _check_model(config: DictConfig) -> None:
         raise InstsegError("give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both")
     if not DEVICE.fullmatch(str(config.device)):
         meant = f"cuda:{config.device}" if str(config.device).isdigit() else "cuda"
-        raise InstsegError(f"device={config.device}: expected auto, cpu, mps or cuda; for a GPU device={meant}")
+        raise InstsegError(
+            f"device={as_written(config.device)}: expected auto, cpu, mps or cuda; for a GPU device={meant}"
+        )
 
 
 def check_keys(where: str, given: Iterable[str], known: Collection[str]) -> None:

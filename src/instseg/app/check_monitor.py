@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from instseg.app.config import Node, RunConfig, class_name
 from instseg.core.errors import InstsegError
+from instseg.core.ranges import as_written
 from instseg.core.text import did_you_mean
 from instseg.models.mask_rcnn_options import BUILDER, LOSSES
 
@@ -87,7 +88,7 @@ def _check(monitor: Monitored, config: RunConfig) -> None:
         )
     expected = "min" if name.startswith("loss") else "max"
     if monitor.mode not in (None, expected):
-        typed = f"{monitor.key.rpartition('.')[0]}.mode={monitor.mode}"
+        typed = f"{monitor.key.rpartition('.')[0]}.mode={as_written(monitor.mode)}"
         raise InstsegError(f"{typed}: {monitor.metric} is better when it is {expected}imal; use {expected}")
 
 

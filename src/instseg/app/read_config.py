@@ -37,6 +37,8 @@ def read_config(config: DictConfig, kind: type[Kind]) -> Kind:
         return msgspec.convert({**content, "resolved": content}, kind, dec_hook=_to_text)
     except msgspec.ValidationError as error:
         raise _explained(error, content) from error
+    except UnicodeEncodeError as error:  # such as "\\ud800" in a yaml file
+        raise InstsegError(f"the config: a text holds half a character: {error.object!r:.50}") from error
 
 
 def plain(config: DictConfig) -> Node:

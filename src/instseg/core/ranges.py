@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from instseg.core.text import cut
+
+LARGEST = sys.float_info.max
+MAX_LETTERS = 200
+"""Of a value in a message."""
 
 
 class Values(Protocol):
@@ -15,16 +22,16 @@ class Values(Protocol):
 
 
 def as_written(value: object) -> str:
-    """Return a value of a config as one writes it in an override, such as ``null`` or ``[a,1e-3]``.
+    """Return a value of a config as one writes it in an override, such as ``null`` or ``[a,1e-3]``; a long one cut.
 
     Args:
         value: a number, text, ``bool`` or ``None``, or a list or mapping of these.
     """
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}: {as_written(each)}' for key, each in value.items())}}}"
+        return cut(f"{{{','.join(f'{key}: {as_written(each)}' for key, each in value.items())}}}", MAX_LETTERS)
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(as_written, value))}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        return cut(f"[{','.join(map(as_written, value))}]", MAX_LETTERS)
+    return "null" if value is None else cut(str(value).lower() if isinstance(value, bool) else str(value), MAX_LETTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Numbers:
         if isinstance(value, bool) or not isinstance(value, int if self.is_whole else int | float):
             return value in self.besides
         is_within = self.low < value <= self.high if self.is_above else self.low <= value <= self.high
-        return (is_within and math.isfinite(value)) or value in self.besides
+        return (is_within and value <= LARGEST) or value in self.besides
 
     def __str__(self) -> str:
         kind = "a whole number" if self.is_whole else "a number"
