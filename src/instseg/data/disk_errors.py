@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from instseg.core.atomic import DISK_FULL
+from instseg.core.disk_reasons import reason_of, words_of
 from instseg.core.errors import InstsegError
 
-NO_FOLDER = (errno.EEXIST, errno.ENOTDIR)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM)
 
 
@@ -35,25 +35,7 @@ def _line(error: OSError, root: str, cache: Path) -> str:
     file = error.filename
     is_full = error.errno in (*DISK_FULL, errno.EFBIG)
     if is_full or error.errno == errno.EROFS or (isinstance(file, str) and Path(file).is_relative_to(cache)):
-        return f"cache_dir={cache}: {_reason(error, cache)}"
+        return f"cache_dir={cache}: {reason_of(error, cache)}"
     if error.errno in NOT_ALLOWED:
         return f"dataset.root={root}: not allowed to read or write {file}"
-    return f"dataset.root={root}: cannot be read: {_words(error)}{f': {file}' if file else ''}"
-
-
-def _reason(error: OSError, cache: Path) -> str:
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno in DISK_FULL:
-        return f"the disk is full{where}. Free some space, or choose another folder; what is whole is kept"
-    if error.errno in NO_FOLDER and (in_the_way := _file_in_the_way(Path(str(error.filename)), cache)):
-        return f"expected a folder, found the file {in_the_way}. Remove it, or choose another folder"
-    return f"cannot be written to: {_words(error)}{where}. Choose another folder"
-
-
-def _words(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
-
-
-def _file_in_the_way(path: Path, cache: Path) -> Path | None:
-    above = (place for place in (path, *path.parents) if place.is_relative_to(cache))
-    return next((place for place in above if place.exists() and not place.is_dir()), None)
+    return f"dataset.root={root}: cannot be read: {words_of(error)}{f': {file}' if file else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 import socket
@@ -9,17 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
 
+from instseg.core.atomic import replacing
+from instseg.core.disk_reasons import FAULTS_OF_THE_DISK, reason_of
 from instseg.core.errors import InstsegError
 from instseg.core.file_kinds import foreign_kind
 from instseg.core.locks import made_once
 
 DOWNLOAD_TIMEOUT_SECONDS = 30.0
 DIGEST = re.compile(r"-([0-9a-f]{8,})\.")
-"""First digits of the sha256 in the name of a published file."""
+"""First digits of the sha256 in the name of a file, as torch.hub publishes them."""
 
 
 class WeightsUnavailableError(InstsegError):
@@ -34,12 +38,18 @@ def download(url: str, is_published: bool = False) -> Path:
         is_published: torchvision publishes it, with its digest in its name, by which torch.hub's cache has it too.
 
     Raises:
-        WeightsUnavailableError: it cannot be downloaded, or is not what its digest says.
+        WeightsUnavailableError: it cannot be downloaded or kept, or is not what its digest says.
     """
-    path = cached_path(url, is_published)
-    made_once(path, f"download {url}", lambda: _fetch(url, path))
-    if is_published:
-        _verify(path, url)
+    path, digest = cached_path(url, is_published), _known_digest(url, is_published)
+    try:
+        made_once(path, f"download {url}", lambda: _fetch(url, path, digest))
+        _verify(path, url, digest, f"delete {path} and run again to download it")
+    except OSError as error:
+        folder = Path(torch.hub.get_dir()).absolute()
+        raise WeightsUnavailableError(
+            f"the weights {url} are kept in {folder}: {reason_of(error, folder.parent)}\nWays out: set TORCH_HOME to "
+            "another folder; or name a file of weights"
+        ) from error
     return path
 
 
@@ -50,39 +60,54 @@ def cached_path(url: str, is_published: bool = False) -> Path:
         url: of the file.
         is_published: torchvision publishes it.
     """
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder = Path(torch.hub.get_dir()).absolute() / "checkpoints"
     if not is_published:
         folder = folder / "by_address" / hashlib.sha256(url.encode()).hexdigest()[:16]
     return folder / (Path(urlparse(url).path).name or "weights")
 
 
-def _fetch(url: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS):
-            torch.hub.download_url_to_file(url, str(path))
-    except (OSError, HTTPException, RuntimeError, ValueError) as error:
-        raise WeightsUnavailableError(
-            f"the weights {url} could not be downloaded: {error}\nWays out: download them by hand to {path}; or name "
-            "another file of weights"
-        ) from error
-    kind = foreign_kind(path)
-    if kind is not None:
-        path.unlink()
-        raise WeightsUnavailableError(f"model.weights={url}: expected weights, found {kind}")
+def _fetch(url: str, path: Path, digest: str) -> None:
+    """Download a file that gets its name once it is whole, what it should be, and on the disk."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part*"):  # by killed downloads: this one has the lock
+        left.unlink()
+    with replacing(path, sync=True) as received:
+        try:
+            with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS):
+                torch.hub.download_url_to_file(url, str(received))
+        except (OSError, HTTPException, RuntimeError, ValueError) as error:
+            if _is_of_the_disk(error):
+                raise
+            raise WeightsUnavailableError(
+                f"the weights {url} could not be downloaded: {error}\nWays out: download them by hand to {path}; or "
+                "name another file of weights"
+            ) from error
+        kind = foreign_kind(received)
+        if kind is not None:
+            raise WeightsUnavailableError(f"model.weights={url}: expected weights, found {kind}")
+        _verify(received, url, digest, "run again to download it")
 
 
-def _verify(path: Path, url: str) -> None:
-    digest = DIGEST.search(path.name)
-    if digest is None:
+def _is_of_the_disk(error: Exception) -> bool:
+    is_of_the_network = isinstance(error, URLError)  # which may bear a number that a disk has too
+    return isinstance(error, OSError) and not is_of_the_network and error.errno in FAULTS_OF_THE_DISK
+
+
+def _known_digest(url: str, is_published: bool) -> str:
+    """Return the first digits of the sha256 that the name of an address bears; none where they may be a date."""
+    found = DIGEST.search(Path(urlparse(url).path).name)
+    return "" if found is None or (found[1].isdecimal() and not is_published) else found[1]
+
+
+def _verify(path: Path, url: str, digest: str, remedy: str) -> None:
+    if not digest:
         return
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()[: len(digest[1])]
-    if found != digest[1]:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()[: len(digest)]
+    if found != digest:
         raise WeightsUnavailableError(
-            f"the weights {path} ({path.stat().st_size:,} bytes): expected a sha256 that begins with {digest[1]}, "
-            f"found {found}; most often a download was cut short\nWays out: delete it and run again to download {url}; "
-            "or name another file of weights"
+            f"the weights {url} ({path.stat().st_size:,} bytes): expected a sha256 that begins with {digest}, as in "
+            f"their name, found {found}; most often a download was cut short\nWays out: {remedy}; if the name means "
+            "something else, download the file by hand and give its path; or name another file of weights"
         )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from torchvision.models import get_model_weights
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
+from instseg.core.disk_reasons import words_of
 from instseg.core.errors import InstsegError
 from instseg.core.records import convert_plain
 from instseg.core.text import plural
@@ -110,6 +111,8 @@ def load_torch(path: Path, url: str | None) -> object:
         return load_torch_file(path)
     except ForeignFileError as error:
         raise WeightsUnavailableError(f"model.weights={url or path}: {error}") from error
+    except OSError as error:
+        raise WeightsUnavailableError(f"the weights {path} cannot be read: {words_of(error)}") from error
     except TorchFileError as error:
         raise WeightsUnavailableError(
             f"the weights {path} ({path.stat().st_size:,} bytes) cannot be read, most often because their download "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlparse
 
+from instseg.core.disk_reasons import words_of
 from instseg.core.errors import InstsegError
 from instseg.core.file_kinds import foreign_kind
 from instseg.models.names import HALF
@@ -53,7 +54,10 @@ def is_address(weights: str) -> bool:
 def _check_file(weights: str, path: Path, key: str) -> None:
     if not path.is_file():
         raise InstsegError(f"{key}={weights!r}: no such file; expected {EXPECTED[key]}")
-    kind = foreign_kind(path)
+    try:
+        kind = foreign_kind(path)
+    except OSError as error:
+        raise InstsegError(f"{key}={weights}: cannot be read: {words_of(error)}") from error
     if kind is not None:
         raise InstsegError(f"{key}={weights}: expected weights of torch.save or safetensors, found {kind}")
 

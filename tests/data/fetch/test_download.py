@@ -301,7 +301,7 @@ def test_whatever_goes_wrong_the_file_is_right_or_absent(
 def test_a_place_that_cannot_be_written_stops_everything_with_its_name(site: Site, tmp_path: Path) -> None:
     site.files["/a.bin"] = CONTENT
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(InstsegError, match=r"file/a\.bin: cannot be written"):
+    with pytest.raises(InstsegError, match=r"file/a\.bin: expected a folder, found the file .*/file\. Remove it"):
         fetch(site.job("a.bin", tmp_path / "file"))
 
 

@@ -196,5 +196,5 @@ def test_a_disk_that_is_full_is_told(store, tmp_path, monkeypatch):
 
     store.pipe({"/a.jpg": b"1"})
     monkeypatch.setattr(type(store), "get_file", full)
-    with pytest.raises(InstsegError, match=r"a.jpg: cannot be written: .*No space left"):
+    with pytest.raises(InstsegError, match=r"a.jpg: the disk is full"):
         fetch_files(["memory://a.jpg"], tmp_path, "Photos")

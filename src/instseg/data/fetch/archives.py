@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import shutil
 import struct
@@ -11,14 +10,14 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from instseg.core.atomic import DISK_FULL, sync_and_rename
+from instseg.core.atomic import sync_and_rename
+from instseg.core.disk_reasons import FAULTS_OF_THE_DISK
 from instseg.core.errors import InstsegError
 
 COPY_BYTES = 1 << 18
 OPTION = "dataset.max_unpacked_gb"
 MAX_GROWTH, ALWAYS_ALLOWED_BYTES = 100, 200_000_000
 """Images hardly shrink in a zip, text and plain masks to a fiftieth; a bomb becomes a thousand times its size."""
-FAULTS_OF_THE_DISK = (*DISK_FULL, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def check_unpacked_size(archive: Path, unpacked_bytes: int, max_unpacked_gb: float | None = None) -> None:

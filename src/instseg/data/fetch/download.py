@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from instseg.core.disk_reasons import reason_of
 from instseg.core.errors import InstsegError
 from instseg.core.text import plural
 from instseg.data.fetch.http_requests import PermanentError, RangeRefusedError, TooLargeError, TransientError, open_url
@@ -186,7 +187,7 @@ class _Session:
         except PermanentError as failure:
             return str(failure)
         except OSError as error:  # network errors were converted to TransientError where they arose
-            raise InstsegError(f"{job.path}: cannot be written: {error}") from error
+            raise InstsegError(f"{job.path}: {reason_of(error, job.path.parent)}") from error
         with self.lock:
             self.num_exhausted_in_a_row = 0 if reason is None else self.num_exhausted_in_a_row + 1
         return reason

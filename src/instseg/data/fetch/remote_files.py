@@ -23,6 +23,7 @@ import aiohttp
 import fsspec
 
 from instseg.core.atomic import DISK_FULL, replacing
+from instseg.core.disk_reasons import reason_of
 from instseg.core.errors import InstsegError
 from instseg.data.fetch.http_requests import TRANSIENT_STATUS
 from instseg.data.fetch.progress import show_progress
@@ -197,7 +198,7 @@ def _fetch(url: str, path: Path) -> str | None:
             raise InstsegError(_missing_package(url, error)) from error
         except Exception as error:  # each store raises errors of its own
             if isinstance(error, OSError) and error.errno in (*DISK_FULL, errno.EROFS):
-                raise InstsegError(f"{path}: cannot be written: {error}") from error
+                raise InstsegError(f"{path}: {reason_of(error, path.parent)}") from error
             reason = _text(error)
             if _will_not_pass(error):
                 return Refused(reason)
