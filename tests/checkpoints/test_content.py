@@ -31,11 +31,11 @@ TRAINER = SimpleNamespace(
 )
 
 
-def write_checkpoint(path: Path) -> dict[str, torch.Tensor]:
+def write_checkpoint(path: Path, **described: object) -> dict[str, torch.Tensor]:
     model = build_mask_rcnn(CATEGORIES, **SMALL)
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     checkpoint = {"state_dict": weights}
-    DescribeCheckpoint(CATEGORIES, CONFIG).on_save_checkpoint(TRAINER, None, checkpoint)
+    DescribeCheckpoint(CATEGORIES, CONFIG, **described).on_save_checkpoint(TRAINER, None, checkpoint)
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
     return weights
 
@@ -50,12 +50,11 @@ def test_a_checkpoint_rebuilds_its_model_with_categories_and_sizes(tmp_path):
         torch.testing.assert_close(value, weights[f"model.{name}"])
 
 
-def test_a_checkpoint_keeps_the_range_of_16_bits_that_it_was_trained_with(tmp_path, monkeypatch):
+def test_a_checkpoint_keeps_the_range_of_16_bits_that_it_was_trained_with(tmp_path):
     write_checkpoint(tmp_path / "each.ckpt")
     assert load_trained_model(tmp_path / "each.ckpt").value_range is None
-    monkeypatch.setitem(CONFIG, "dataset", {"value_range": [0, 4095]})
-    write_checkpoint(tmp_path / "given.ckpt")
-    assert load_trained_model(tmp_path / "given.ckpt").value_range == (0, 4095)
+    write_checkpoint(tmp_path / "common.ckpt", value_range=(0, 4095))
+    assert load_trained_model(tmp_path / "common.ckpt").value_range == (0, 4095)
 
 
 def test_a_trained_model_knows_its_run_epoch_and_how_good_it_was(tmp_path):

@@ -224,7 +224,7 @@ def test_learning_by_heart_uses_the_same_few_occupied_images_everywhere(tmp_path
 # ---- the record
 
 
-def test_16_bits_are_scaled_alike_where_one_range_is_given(tmp_path):
+def test_16_bits_are_scaled_alike_by_the_range_of_all_or_the_one_that_is_given(tmp_path):
     write_split(tmp_path, "train", ["dim.png", "bright.png", "third.png"])
     for name, value in (("dim.png", 200), ("bright.png", 2000)):
         cv2.imwrite(str(tmp_path / "train" / name), np.full((12, 16), value, np.uint16))
@@ -235,8 +235,19 @@ def test_16_bits_are_scaled_alike_where_one_range_is_given(tmp_path):
             (split.file_name(row), split.read_image(row)) for split in index.values() for row in range(len(split))
         ]
         brightness[bool(value_range)] = {name: int(image.max()) for name, image in images if name != "third.png"}
-    assert brightness[False] == {"dim.png": 200, "bright.png": 125}  # each by the bits that it uses: 8 and 12
+    assert brightness[False] == {"dim.png": 25, "bright.png": 249}  # by 11 bits, which hold the values of both
     assert brightness[True] == {"dim.png": 13, "bright.png": 128}
+
+
+def test_a_network_is_refused_images_that_are_scaled_otherwise_than_it_knows_them(tmp_path):
+    write_split(tmp_path, "train", ["a.png", "b.png", "c.png"])
+    cv2.imwrite(str(tmp_path / "train/a.png"), np.full((12, 16), 2000, np.uint16))
+    found = prepared(tmp_path)
+    found.check_range(None)
+    found.check_range((0, 2047))
+    with pytest.raises(InstsegError, match=r"scaled by \(0, 2047\).*: use dataset\.value_range=\[0,4095\]"):
+        found.check_range((0, 4095))
+    prepared(tmp_path, value_range=[0, 4095]).check_range((0, 4095))
 
 
 @pytest.mark.parametrize("wrong", [[0], [4095, 0], [0, 70000], [0, 0.5], "4095", [-1, 5], [True, 3]])

@@ -60,8 +60,10 @@ def _descriptions(
     stored = {**config.resolved, "model": {**config.model, **resolved_options(model)}}
     earlier = resumed.operating_points if resumed else None
     measured = OperatingPointsOfValidation(config.operating_point, data.categories, earlier, config.recalibrate)
-    scales = _scales(config, data)
-    describe = DescribeCheckpoint(data.categories, stored, data.prepared.fingerprint, lambda: measured.points, scales)
+    prepared, scales = data.prepared, _scales(config, data)
+    describe = DescribeCheckpoint(
+        data.categories, stored, prepared.fingerprint, lambda: measured.points, scales, prepared.value_range
+    )
     return measured, describe
 
 

@@ -30,6 +30,7 @@ def evaluate(config: RunConfig, job: Job) -> Mapping[str, float]:
     with opened(config, job) as run:
         trained = build_trained_model(config, job)
         trained.categories.check_same(run.data.categories, "checkpoint", "dataset")
+        run.data.prepared.check_range(trained.value_range)
         module = build_module(config, trained.model)
         measure = run.trainer.validate if config.stage == "validate" else run.trainer.test
         measure(module, datamodule=run.data, verbose=False)

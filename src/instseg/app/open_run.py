@@ -66,6 +66,7 @@ def opened(config: RunConfig, job: Job) -> Iterator[OpenRun]:
                 trainer.world_size,
                 model_builder_of(config.model).resolved,
             )
+            prepared.check_range(resumed.description.preprocessing.value_range)
         data = build_datamodule(config, prepared)
         if config.stage == "fit":
             check_measurable(config, data.prepared.indices["val"], data.categories)

@@ -88,7 +88,7 @@ ADVICE = {
     "encoding_guessed": "Where a name is not what was written, save the files in UTF-8, or use dataset.rename.",
     "image_bands": "Opacity and near infrared are not seen by the network; nothing else needs to be done.",
     "image_pages": "If the labels were drawn on another page, write each page as a file of its own.",
-    "image_value_range": "If one camera made them, give all one range: dataset.value_range=[0,4095] for 12 bits.",
+    "image_value_range": "If some come out dark, or another range is meant: dataset.value_range=[0,4095] for 12 bits.",
     "groups_alike": "If they are several objects, read each shape as an instance.",
     "shape_fractions": "Read them as fractions of width and height.",
     "part_degenerate": "Nothing needs to be done; the annotation tool may show stray points to delete.",

@@ -57,6 +57,7 @@ class DescribeCheckpoint(Callback):
         data_fingerprint: of the training data.
         operating_points: returns those of the last validation.
         scales: of the training images.
+        value_range: of the training images of 16 bits, given or found.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class DescribeCheckpoint(Callback):
         data_fingerprint: str = "",
         operating_points: Callable[[], OperatingPoints | None] = lambda: None,
         scales: Scales | None = None,
+        value_range: ValueRange | None = None,
     ) -> None:
         self.categories, self.config, self.data_fingerprint = categories, dict(config), data_fingerprint
-        self._operating_points, self._scales = operating_points, scales
+        self._operating_points, self._scales, self._value_range = operating_points, scales, value_range
         self._packages = package_versions()
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, object]) -> None:
@@ -88,8 +90,7 @@ class DescribeCheckpoint(Callback):
         add_to_entry(checkpoint, as_entry(description))
 
     def _preprocessing(self) -> dict[str, object]:
-        of_dataset = section(self.config, "dataset")
-        return {**section(self.config, "augmentation"), "value_range": of_dataset.get("value_range")}
+        return {**section(self.config, "augmentation"), "value_range": self._value_range}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instseg.core.categories import Categories
+from instseg.core.errors import InstsegError
 from instseg.core.text import plural
+from instseg.core.types import ValueRange
 from instseg.data.index.columns import Index
 from instseg.data.splits.splits_file import read_splits_file
 
@@ -34,9 +36,29 @@ class PreparedDataset:
         return self.indices["train"].categories
 
     @property
+    def value_range(self) -> ValueRange | None:
+        """Values of 16 bits that become black and white in all splits; None where no image has 16 bits."""
+        return self.indices["train"].value_range
+
+    @property
     def fingerprint(self) -> str:
         """Name of the folder, which covers the labels and every option."""
         return self.folder.name
+
+    def check_range(self, trained: ValueRange | None) -> None:
+        """Require the range that a network was trained with.
+
+        Args:
+            trained: of its checkpoint; None where it saw no images of 16 bits.
+
+        Raises:
+            InstsegError: images of 16 bits would be brighter or darker here than the network knows them.
+        """
+        if trained is not None and self.value_range not in (None, trained):
+            raise InstsegError(
+                f"{self.folder.name}: images of 16 bits are scaled by {self.value_range}, and the checkpoint was "
+                f"trained with {trained}: use dataset.value_range=[{trained[0]},{trained[1]}]"
+            )
 
     def with_fraction_of_training(self, fraction: float, seed: int) -> PreparedDataset:
         """Return it with a part of the training images only.

@@ -9,7 +9,7 @@ from pathlib import Path
 from instseg.core.errors import InstsegError
 from instseg.core.types import CocoDict
 from instseg.data.corrected import read_corrected
-from instseg.data.index.build import check_not_empty, write_index
+from instseg.data.index.build import check_not_empty, with_range, write_index
 from instseg.data.reading.checked import checked_labels, read_labels
 from instseg.data.reading.coco_text import write_coco
 from instseg.data.reading.findings import Findings
@@ -76,9 +76,10 @@ def index(divided: SplitLabels, folder: Path) -> IndexedLabels:
     parts, read_headers = divided.parts, divided.headers.read
     images = {name: read_headers(p.coco["images"], p.image_root, f"Reading {name}") for name, p in parts.items()}
     is_upright = decide_frames([image for some in images.values() for image in some], divided.request.exif)
+    rules = with_range(divided.request.rules, images, divided.findings)
     for name, part in parts.items():
         coco, root = part.coco, part.image_root
-        found, rules, where = divided.findings[name], divided.request.rules, folder / name
+        found, where = divided.findings[name], folder / name
         write_index(coco, images[name], root, divided.categories, where, is_upright, found, rules, divided.unlabelled)
         write_coco(folder / f"{name}.json", {**coco, "info": _info(coco, root)})
         check_not_empty(folder / name, root, divided.findings)

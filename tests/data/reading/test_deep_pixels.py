@@ -12,8 +12,8 @@ from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
 from instseg.data.reading.findings import Findings
-from instseg.data.reading.frames import read_headers
-from instseg.data.reading.image_kinds import note_kind
+from instseg.data.reading.frames import ListedImage, read_headers
+from instseg.data.reading.image_kinds import note_kind, range_used
 from instseg.data.reading.images import read_image
 
 COLOUR, INFRARED = (200, 100, 50), 64
@@ -65,7 +65,7 @@ def test_opacity_of_a_tiff_is_laid_on_white(tmp_path):
     assert image[0, 0].tolist() == [255, 255, 255] and image[-1, -1].tolist() == list(COLOUR)
 
 
-@pytest.mark.parametrize(("factor", "top"), [(1, 255), (16, 4095), (257, 65535)])
+@pytest.mark.parametrize(("factor", "top"), [(1, 255), (4, 1023), (16, 4095), (60, 16383), (257, 65535)])
 @pytest.mark.parametrize("bands", [COLOUR, (*COLOUR, INFRARED)])
 def test_16_bits_are_scaled_by_the_range_that_they_use(tmp_path, factor, top, bands):
     pixels = colours(*bands, factor=factor, dtype=np.uint16)
@@ -109,12 +109,40 @@ def test_bands_pages_and_ranges_are_named_when_a_dataset_is_read(tmp_path):
     page.save(tmp_path / "b.tif", save_all=True, append_images=[page, page])
     page.save(tmp_path / "c.png")
     findings = Findings()
-    for image in read_headers(
-        [{"id": n, "file_name": name} for n, name in enumerate(("a.tif", "b.tif", "c.png"))], tmp_path
-    ):
+    images = listed(tmp_path, "a.tif", "b.tif", "c.png")
+    for image in images:
         note_kind(image, findings)
+    assert range_used({"train": images}, {"train": findings}) == (0, 4095)
     assert findings.names == {
         "image_bands": ["a.tif (4 bands)"],
-        "image_value_range": ["a.tif (values up to 3,200: 12 of 16 bits)"],
+        "image_value_range": ["a.tif (values up to 3,200; 0 to 4,095 become black to white)"],
         "image_pages": ["b.tif (3 pages)"],
     }
+
+
+def listed(folder: Path, *names: str) -> list[ListedImage]:
+    return read_headers([{"id": number, "file_name": name} for number, name in enumerate(names)], folder)
+
+
+@pytest.mark.parametrize(
+    ("tops", "high"), [((900, 1000), 1023), ((40, 16000), 16383), ((200,), 255), ((1, 65535), 65535)]
+)
+def test_one_range_holds_for_all_images_of_16_bits_and_those_that_use_fewer_are_named(tmp_path, tops, high):
+    for top in tops:
+        PilImage.fromarray(np.full((4, 6), top, np.uint16)).save(tmp_path / f"{top}.png")
+    PilImage.new("L", (6, 4), 255).save(tmp_path / "eight bits.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / f"{tops[0]}.png").read_bytes()[:50])
+    images = listed(tmp_path, "eight bits.png", "cut.png", *(f"{top}.png" for top in tops))
+    findings = {"train": Findings(), "val": Findings()}
+    assert range_used({"train": images[:3], "val": images[3:]}, findings) == (0, high)
+    found = [name for split in findings.values() for name in split.names["image_value_range"]]
+    assert found == [
+        f"{top}.png (values up to {top:,}; 0 to {high:,} become black to white)" for top in tops if top < 32768
+    ]
+
+
+@pytest.mark.parametrize("names", [[], ["eight.png"], ["black.png"]])
+def test_without_values_of_16_bits_there_is_no_range(tmp_path, names):
+    PilImage.new("L", (6, 4), 255).save(tmp_path / "eight.png")
+    PilImage.fromarray(np.zeros((4, 6), np.uint16)).save(tmp_path / "black.png")
+    assert range_used({"train": listed(tmp_path, *names)}, {"train": Findings()}) is None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from instseg.core.categories import Categories
@@ -21,7 +22,7 @@ from instseg.data.index.writer import NOTHING_UNLABELLED, IndexWriter
 from instseg.data.reading.coco_text import whole
 from instseg.data.reading.findings import Findings, reasons
 from instseg.data.reading.frames import ListedImage, labelled_frame
-from instseg.data.reading.image_kinds import note_kind
+from instseg.data.reading.image_kinds import note_kind, range_used
 from instseg.data.reading.label_rules import COCO_RULES, LabelRules
 
 log = logging.getLogger(__name__)
@@ -65,12 +66,25 @@ def write_index(
                 continue
             image_size, upright = frame
             _note_exif(image, upright, findings)
-            note_kind(image, findings, rules.value_range)
+            note_kind(image, findings)
             writer.add_image(image.entry["id"], image.entry["file_name"], image_size, upright, image.source)
             for annotation in annotations[image.entry["id"]]:
                 name = f"annotation {annotation['id']} of {image.entry['file_name']}"
                 label = id_to_label[annotation["category_id"]]
                 _add_instance(writer, whole(annotation), label, name, image_size, rules, findings)
+
+
+def with_range(
+    rules: LabelRules, images: Mapping[str, Sequence[ListedImage]], findings: Mapping[str, Findings]
+) -> LabelRules:
+    """Return the rules with the range of 16 bits that the images use together, unless one is given.
+
+    Args:
+        rules: options of how images and shapes are read.
+        images: split -> its images.
+        findings: split -> where the images are noted that use fewer bits.
+    """
+    return rules if rules.value_range else replace(rules, value_range=range_used(images, findings))
 
 
 def _note_exif(image: ListedImage, upright: bool, findings: Findings) -> None:

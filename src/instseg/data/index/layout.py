@@ -16,7 +16,7 @@ from instseg.core.types import ValueRange
 
 META = "meta.json"
 REMEDY = "the dataset is indexed again"
-INDEX_VERSION = 10
+INDEX_VERSION = 11
 """Raise it whenever the same labels give another index."""
 
 

@@ -22,7 +22,7 @@ AS_8_BIT = "image.astype(np.uint8)"
 def array_to_image(array: NDArray[np.generic], value_range: ValueRange | None = None) -> Image:
     """Return an array as the image that it means.
 
-    uint8 is taken as it is, uint16 is scaled over the range that it uses (8, 12 or 16 bits), as that of a file is,
+    uint8 is taken as it is, uint16 is scaled over the bits that it uses (8 to 16), as that of a file is,
     floats are 0 to 1, and other integers must lie within 0 to 255. Gray is repeated, alpha is laid on white. Channels
     are red, green, blue: an image that OpenCV has read needs ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)`` first.
 

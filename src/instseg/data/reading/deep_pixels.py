@@ -17,8 +17,6 @@ from instseg.core.types import ValueRange
 
 BITS, BANDS, EXTRA, PHOTOMETRIC = 258, 277, 338, 262  # tags of TIFF
 RGB, PREMULTIPLIED = 2, 1  # values of PHOTOMETRIC and EXTRA
-RANGES = (8, 12, 16)
-"""Bits that cameras use of 16; the fewest that hold the largest value of an image are taken as its range."""
 ROWS_AT_A_TIME = 256
 OPACITY_FRACTION = 0.9
 """Of the pixels, which are wholly opaque or transparent where a fourth band is opacity; near infrared is neither."""
@@ -110,9 +108,9 @@ def _stored(image: PilImage.Image) -> NDArray[np.generic] | None:
         return None
 
 
-def bits_used(largest: int) -> int:
-    """Return the bits that a camera uses whose largest value this is: 8, 12 or 16."""
-    return next(bits for bits in RANGES if largest < 1 << bits or bits == RANGES[-1])
+def range_up_to(largest: int) -> ValueRange:
+    """Return the range from 0 of the fewest bits that hold a value, at least 8: a camera of 12 bits seldom uses all."""
+    return 0, (1 << max(8, largest.bit_length())) - 1
 
 
 def to_8_bits(values: NDArray[np.uint16], value_range: ValueRange | None = None) -> NDArray[np.uint8]:
@@ -120,13 +118,13 @@ def to_8_bits(values: NDArray[np.uint16], value_range: ValueRange | None = None)
 
     Args:
         values: (H, W) or (H, W, channels).
-        value_range: that becomes 0 to 255, what lies outside of it being cut; None for 8, 12 or 16 bits, the fewest
-            that hold the values.
+        value_range: that becomes 0 to 255, what lies outside of it being cut; None for the fewest bits that
+            hold the values, at least 8.
 
     Returns:
         Of the shape of the values.
     """
-    low, high = value_range or (0, (1 << bits_used(int(values.max(initial=0)))) - 1)
+    low, high = value_range or range_up_to(int(values.max(initial=0)))
     span = high - low
     scaled = np.empty(values.shape, np.uint8)
     for row in range(0, len(values), ROWS_AT_A_TIME):

@@ -84,7 +84,7 @@ NOTED = {
     "mask_background": "mask folders have a value around all objects, as a background has: it is read as an object",
     "image_bands": "images have more bands than red, green and blue; the others are not used",
     "image_pages": "image files have several pages; the first is used",
-    "image_value_range": "images use fewer than their 16 bits; they are scaled by the range that they use",
+    "image_value_range": "images use fewer than their 16 bits; all are scaled by the bits of the brightest",
     "box_taught": "instances have a box but no mask; they teach boxes and categories, and mask AP does not count them",
     "split_missing": "splits that the labels name are not there; they are taken from the others",
     "files_joined": "label files of one split are read as one",

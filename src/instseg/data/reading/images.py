@@ -66,7 +66,7 @@ class ImageHeader:
 def read_image(path: str | Path, rotate: bool = True, value_range: ValueRange | None = None) -> Image:
     """Decode an image.
 
-    Alpha is laid on white, 16 bits are scaled to 8 over the range that an image uses (8, 12 or 16 bits), CMYK is
+    Alpha is laid on white, 16 bits are scaled to 8 over the bits that an image uses (8 to 16), CMYK is
     converted without a colour profile. Of a TIFF the first page and the bands red, green and blue count, of an
     animation the first frame.
 

@@ -34,7 +34,7 @@ class LabelRules:
         polygons: the order of each pair of numbers.
         coordinates: ``fractions`` of width and height, for polygons and boxes.
         holes: ``cut`` takes a polygon within another of the same instance out of it.
-        value_range: of images of 16 bits, that becomes black to white; None for the range that each uses.
+        value_range: of images of 16 bits, that becomes black to white; None for the range that all use together.
         outside: whose images may lie outside of the dataset: those of ``corrected`` predictions, all or none.
 
     Raises:

@@ -19,7 +19,7 @@ from PIL import Image as PilImage
 from instseg.core.errors import InstsegError
 from instseg.core.types import Image, ImageSize, ValueRange
 from instseg.core.windows import Window
-from instseg.data.reading.deep_pixels import BANDS, BITS, PHOTOMETRIC, bits_used, to_8_bits
+from instseg.data.reading.deep_pixels import BANDS, BITS, PHOTOMETRIC, range_up_to, to_8_bits
 from instseg.data.reading.images import ORIENTATION_TAG
 
 SUFFIXES = (".tif", ".tiff")
@@ -108,7 +108,7 @@ class TiffWindows:
         if self._given_range is not None:
             return self._given_range
         largest = max(int(self._values(strip).max(initial=0)) for strip in self._strips(1))
-        return 0, (1 << bits_used(largest)) - 1
+        return range_up_to(largest)
 
     def _strips(self, factor: int) -> Iterator[Window]:
         height, width = self.size
