@@ -47,7 +47,7 @@ def folder(
         cache_dir: the folder for downloads and indices.
         exif: frame in which the labels were drawn: ``auto``, ``upright`` or ``stored``.
         corrected: folders or files with corrected predictions, which join train; their format is recognised.
-        max_unpacked_gb: limit of what a zip archive may become; None: a hundred times its size, or 0.2 GB.
+        max_unpacked_gb: limit of what a zip or parquet may become; None: a hundred times its size, or 0.2 GB.
         options: those of ``Selection`` and ``LabelRules``, and those of the format, see conf/dataset. A single name of
             ``categories`` and ``drop`` may come without a list, and a number stands for the name that it spells.
 
@@ -58,7 +58,8 @@ def folder(
     cache = Path(cache_dir).expanduser()
     with told_in_a_line(root, cache):
         labels = _reader(reader, root, cache, max_unpacked_gb, options)
-        added = [AutoReader(place, str(cache)) for place in corrected_roots(corrected, cache, max_unpacked_gb)]
+        places = corrected_roots(corrected, cache, max_unpacked_gb)
+        added = [AutoReader(place, str(cache), max_unpacked_gb) for place in places]
         return prepare_dataset(labels, selection, cache, name, exif, added, rules)
 
 
@@ -100,7 +101,7 @@ def label_reader(
         cache_dir: the folder for downloads and indices.
         exif: decides nothing about the reader, like what else ``folder`` takes.
         corrected: the same.
-        max_unpacked_gb: limit of what a zip archive may become.
+        max_unpacked_gb: limit of what a zip or parquet may become.
         options: those of the format, and others.
     """
     return _reader(reader, root, Path(cache_dir).expanduser(), max_unpacked_gb, options)
@@ -114,7 +115,7 @@ def _reader(
     options: Mapping[str, object],
 ) -> LabelReader:
     of_format = {option: value for option, value in options.items() if option not in (*SHARED_OPTIONS, *RULE_OPTIONS)}
-    return make_reader(reader, local_root(root, cache, max_unpacked_gb), of_format, cache)
+    return make_reader(reader, local_root(root, cache, max_unpacked_gb), of_format, cache, max_unpacked_gb)
 
 
 def _some(options: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:

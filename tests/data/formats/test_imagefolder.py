@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 from pathlib import Path
@@ -14,7 +15,12 @@ from factories import write_picture
 from reading import instances, read_labels
 
 from instseg.core.errors import InstsegError
+from instseg.data.formats.auto import AutoReader
+from instseg.data.formats.imagefolder.parquet import ParquetImages
 from instseg.data.formats.imagefolder.reader import ImageFolderReader, recognise
+from instseg.data.formats.multi import MultiReader
+from instseg.data.reading.findings import Findings
+from instseg.data.sources import folder
 
 SIZE = (20, 30)
 POLYGON = [[2, 2, 9, 2, 9, 9]]
@@ -131,3 +137,57 @@ def test_an_image_in_another_spelling_than_in_the_table_is_found(tmp_path):
     labels, findings = read_labels(ImageFolderReader(tmp_path))
     assert (labels["train"].image_root / labels["train"].coco["images"][0]["file_name"]).is_file()
     assert findings["image_found_elsewhere"] == ["A.PNG (a.png)"]
+
+
+def write_repeated(root: Path, num_bytes: int, num_rows: int) -> Path:
+    """A file of a few kilobytes that says the same large value in every row."""
+    image = {"bytes": bytes(num_bytes), "path": "a.png"}
+    table = pyarrow.Table.from_pylist([{"image": image, "objects": {"bbox": [BOX], "category": ["car"]}}] * num_rows)
+    pyarrow.parquet.write_table(table, root / "train.parquet", compression="zstd", use_dictionary=True)
+    return root / "train.parquet"
+
+
+@pytest.mark.parametrize(("num_bytes", "num_rows"), [(100_000, 50), (3_000_000, 2)], ids=["repeated", "declared"])
+def test_what_parquet_becomes_has_the_limit_of_zips(tmp_path, num_bytes, num_rows):
+    file = write_repeated(tmp_path, num_bytes, num_rows)
+    assert file.stat().st_size < 100_000
+    cache = tmp_path / "cache"
+    with pytest.raises(InstsegError, match=r"would become .* GB, and .*dataset\.max_unpacked_gb=\S+ raises the limit"):
+        shapes(tmp_path, cache_dir=str(cache), max_unpacked_gb=0.002)
+    assert sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) <= 2_000_000
+    labels, _ = read_labels(ImageFolderReader(tmp_path, cache_dir=str(cache), max_unpacked_gb=0.1))
+    assert len(labels["train"].coco["images"]) == num_rows
+
+
+def test_one_row_of_parquet_is_in_memory_at_a_time(tmp_path):
+    write_repeated(tmp_path, 100_000, 20)
+    rows = ParquetImages(tmp_path / "train.parquet", tmp_path / "cache").read(Findings())
+    assert pyarrow.total_allocated_bytes() < 100_000
+    for _ in rows:
+        assert pyarrow.total_allocated_bytes() < 10 * 100_000
+
+
+def test_the_limit_of_a_dataset_reaches_parquet_through_every_reader(tmp_path):
+    write_repeated(tmp_path, 100_000, 50)
+    others = {"sources": {"a": {"root": "."}}}
+    for reader, options in ((ImageFolderReader, {}), (AutoReader, {}), (MultiReader, others)):
+        with pytest.raises(InstsegError, match=r"dataset\.max_unpacked_gb"):
+            folder(
+                name="x",
+                reader=reader,
+                root=str(tmp_path),
+                cache_dir=str(tmp_path / "c"),
+                max_unpacked_gb=1e-3,
+                **options,
+            )
+
+
+def test_a_full_disk_is_no_fault_of_a_row(tmp_path, monkeypatch):
+    write_repeated(tmp_path, 1000, 2)
+
+    def fails(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    with pytest.raises(InstsegError, match=r"^cache_dir=.*: the disk is full"):
+        folder(name="x", reader=ImageFolderReader, root=str(tmp_path), cache_dir=str(tmp_path / "cache"))

@@ -24,21 +24,31 @@ def check_unpacked_size(archive: Path, unpacked_bytes: int, max_unpacked_gb: flo
     """Check that an archive stays within the disk space that it may take.
 
     Args:
-        archive: the zip file.
-        unpacked_bytes: of its members together. No more is unpacked of a member than it declares.
+        archive: a zip or parquet file.
+        unpacked_bytes: of what is in it together, declared or found.
         max_unpacked_gb: the limit; None: a hundred times the archive, or 0.2 GB.
 
     Raises:
         InstsegError: it would take more; the message names the option that raises the limit.
     """
-    usual = max(ALWAYS_ALLOWED_BYTES, MAX_GROWTH * archive.stat().st_size)
-    limit = usual if max_unpacked_gb is None else max_unpacked_gb * 1e9
+    limit = unpacked_limit(archive, max_unpacked_gb)
     if unpacked_bytes > limit:
         raise InstsegError(
             f"{archive}: {archive.stat().st_size / 1e6:,.1f} MB would become {unpacked_bytes / 1e9:,.2f} GB, "
             f"and at most {limit / 1e9:,.2f} GB are unpacked; {OPTION}={math.ceil(unpacked_bytes / 1e8) / 10:g} "
             "raises the limit"
         )
+
+
+def unpacked_limit(archive: Path, max_unpacked_gb: float | None) -> float:
+    """Return the bytes that an archive may become.
+
+    Args:
+        archive: a zip or parquet file.
+        max_unpacked_gb: see ``check_unpacked_size``.
+    """
+    usual = max(ALWAYS_ALLOWED_BYTES, MAX_GROWTH * archive.stat().st_size)
+    return usual if max_unpacked_gb is None else max_unpacked_gb * 1e9
 
 
 def extract_zip_members(archive: Path, member_names: Sequence[str], target_dir: Path) -> list[Path]:

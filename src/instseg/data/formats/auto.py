@@ -110,6 +110,7 @@ class AutoReader:
     VERSION: ClassVar[int] = READERS_VERSION
     root: Path
     cache_dir: str
+    max_unpacked_gb: float | None = None
 
     def label_files(self) -> Iterable[Path]:
         """Return the label files of the format that the root is in."""
@@ -126,10 +127,12 @@ class AutoReader:
         return self._reader(recognise_format(self.root)[0])
 
     def _reader(self, name: str) -> LabelReader:
-        return reader_of(name, self.root, {}, Path(self.cache_dir))
+        return reader_of(name, self.root, {}, Path(self.cache_dir), self.max_unpacked_gb)
 
 
-def reader_of(name: str, root: Path, options: Mapping[str, object], cache_dir: Path) -> LabelReader:
+def reader_of(
+    name: str, root: Path, options: Mapping[str, object], cache_dir: Path, max_unpacked_gb: float | None = None
+) -> LabelReader:
     """Make the reader of a format.
 
     Args:
@@ -137,6 +140,7 @@ def reader_of(name: str, root: Path, options: Mapping[str, object], cache_dir: P
         root: of the labels.
         options: of the format.
         cache_dir: for readers that keep files.
+        max_unpacked_gb: for readers that unpack them.
 
     Raises:
         InstsegError: there is no such format, or it has no such option.
@@ -145,4 +149,4 @@ def reader_of(name: str, root: Path, options: Mapping[str, object], cache_dir: P
         name = recognise_format(root)[0]
     if name not in FORMATS:
         raise InstsegError(f"dataset.sources: format {name!r} is not known; expected auto, {', '.join(FORMATS)}")
-    return make_reader(FORMATS[name][1], root, options, cache_dir)
+    return make_reader(FORMATS[name][1], root, options, cache_dir, max_unpacked_gb)

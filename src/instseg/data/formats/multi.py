@@ -49,6 +49,7 @@ class MultiReader:
     root: Path
     cache_dir: str
     sources: Mapping[str, object] | None = None
+    max_unpacked_gb: float | None = None
 
     def label_files(self) -> Iterable[Path]:
         """Return the label files of all sources."""
@@ -75,7 +76,7 @@ class MultiReader:
 
     def _reader(self, source: Source) -> LabelReader:
         root = given_path(f"sources.{source.name}.root", source.root, self.root)
-        return reader_of(source.format, root, source.options, Path(self.cache_dir))
+        return reader_of(source.format, root, source.options, Path(self.cache_dir), self.max_unpacked_gb)
 
     def _given(self) -> dict[str, Source]:
         given = {name: source for name, source in (self.sources or {}).items() if source}

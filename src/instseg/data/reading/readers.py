@@ -76,7 +76,11 @@ def image_roots(reader: LabelReader) -> list[Path]:
 
 
 def make_reader(
-    reader: Callable[..., LabelReader], root: Path, options: Mapping[str, object], cache_dir: Path
+    reader: Callable[..., LabelReader],
+    root: Path,
+    options: Mapping[str, object],
+    cache_dir: Path,
+    max_unpacked_gb: float | None = None,
 ) -> LabelReader:
     """Make the reader of a folder with its own options.
 
@@ -85,17 +89,19 @@ def make_reader(
         root: of the labels.
         options: as they come from a configuration.
         cache_dir: given as text to a reader that has such an option, because it keeps files.
+        max_unpacked_gb: given to a reader that has such an option, because its label files hold packed images.
 
     Raises:
         InstsegError: the format has no such option, or the value is of another type.
     """
     known = list(inspect.signature(reader).parameters)
-    wrong = [option for option in options if option not in known or option in ("root", "cache_dir")]
+    of_all = {"cache_dir": str(cache_dir), "max_unpacked_gb": max_unpacked_gb}
+    wrong = [option for option in options if option not in known or option in ("root", *of_all)]
     if wrong:
         raise InstsegError(f"dataset.{wrong[0]}: this format has no such option; it has {', '.join(known)}")
     hints = get_type_hints(getattr(reader, "func", reader))  # of a partial: what it calls
     given = {option: typed(option, value, hints[option]) for option, value in options.items()}
-    return reader(root, **({"cache_dir": str(cache_dir)} if "cache_dir" in known else {}), **given)
+    return reader(root, **{option: value for option, value in of_all.items() if option in known}, **given)
 
 
 def identity_of(reader: LabelReader) -> dict[str, object]:

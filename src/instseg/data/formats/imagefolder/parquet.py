@@ -12,12 +12,12 @@ from instseg.core.atomic import replacing
 from instseg.core.errors import InstsegError
 from instseg.core.files import mark_as_cache
 from instseg.core.text import is_file_name, usable_text
+from instseg.data.fetch.archives import check_unpacked_size, unpacked_limit
 from instseg.data.formats.imagefolder.names import names_of_schema
 from instseg.data.formats.plain_json import as_object
 from instseg.data.reading.findings import Findings
 from instseg.data.reading.image_files import IMAGE_EXTENSIONS
 
-ROWS_AT_A_TIME = 64
 IMAGE_COLUMNS = ("image", "img", "pixel_values", "photo")
 START = b"PAR1"
 SUFFIXES = {
@@ -33,6 +33,8 @@ SUFFIXES = {
 
 
 class _Batch(Protocol):
+    nbytes: int
+
     def to_pylist(self) -> list[dict[str, object]]: ...
 
 
@@ -40,8 +42,20 @@ class _Schema(Protocol):
     metadata: Mapping[bytes, bytes] | None
 
 
+class _RowGroup(Protocol):
+    total_byte_size: int
+
+
+class _Metadata(Protocol):
+    num_rows: int
+    num_row_groups: int
+
+    def row_group(self, i: int) -> _RowGroup: ...
+
+
 class _ParquetFile(Protocol):
     schema_arrow: _Schema
+    metadata: _Metadata
 
     def iter_batches(self, batch_size: int) -> Iterable[_Batch]: ...
 
@@ -66,19 +80,23 @@ class ParquetImages:
         names: of the categories, as the file declares them.
     """
 
-    def __init__(self, path: Path, cache_dir: Path | None) -> None:
+    def __init__(self, path: Path, cache_dir: Path | None, max_unpacked_gb: float | None = None) -> None:
         """Open the file.
 
         Args:
             path: the file.
             cache_dir: where images are written; None: they cannot be read.
+            max_unpacked_gb: limit of what the file becomes, see ``check_unpacked_size``.
 
         Raises:
-            InstsegError: pyarrow is missing, there is no cache, or the file is damaged.
+            InstsegError: pyarrow is missing, there is no cache, or the file is damaged or becomes too large.
         """
         if cache_dir is None:
             raise InstsegError(f"{path}: images within parquet are written to the cache: set cache_dir")
-        self._file, self._path = _open(path), path
+        self._file, self._path, self._max_unpacked_gb = _open(path), path, max_unpacked_gb
+        about = self._file.metadata
+        declared = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+        check_unpacked_size(path, declared, max_unpacked_gb)
         stat = path.stat()
         key = sha256(
             f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode(errors="surrogateescape")
@@ -92,22 +110,33 @@ class ParquetImages:
 
         Args:
             findings: gets the rows that have no image.
+
+        Raises:
+            InstsegError: the file is damaged or becomes too large.
         """
         number = 0
-        try:
-            for batch in self._file.iter_batches(batch_size=ROWS_AT_A_TIME):
-                for row in batch.to_pylist():
-                    number += 1
-                    image = as_object(next((row[name] for name in IMAGE_COLUMNS if row.get(name)), None))
-                    data = image.get("bytes")
-                    if not isinstance(data, bytes) or not data:
-                        findings.add("label_invalid", f"{self._path.name}: row {number} has no image")
-                        continue
-                    yield self._written(number, usable_text(image.get("path")), data), row
-        except (OSError, ValueError, TypeError) as error:
-            raise InstsegError(f"{self._path}: row {number}: cannot be read: {error}") from error
+        for number, row in enumerate(self._rows(), start=1):
+            image = as_object(next((row[name] for name in IMAGE_COLUMNS if row.get(name)), None))
+            data = image.get("bytes")
+            if not isinstance(data, bytes) or not data:
+                findings.add("label_invalid", f"{self._path.name}: row {number} has no image")
+                continue
+            yield self._written(number, usable_text(image.get("path")), data), row
         if number:
             mark_as_cache(self._cache)
+
+    def _rows(self) -> Iterator[dict[str, object]]:
+        """Yield one row after the other: a file may declare little, and repeat a large value in every row."""
+        limit, num_bytes, number = unpacked_limit(self._path, self._max_unpacked_gb), 0, 0
+        try:
+            for number, batch in enumerate(self._file.iter_batches(batch_size=1), start=1):
+                num_bytes += batch.nbytes
+                if num_bytes > limit:
+                    expected = num_bytes * self._file.metadata.num_rows // number
+                    check_unpacked_size(self._path, expected, self._max_unpacked_gb)
+                yield from batch.to_pylist()
+        except (OSError, ValueError, TypeError) as error:
+            raise InstsegError(f"{self._path}: row {number + 1}: cannot be read: {error}") from error
 
     def _written(self, number: int, given: str, data: bytes) -> str:
         name = PurePosixPath(given.replace("\\", "/")).name

@@ -57,12 +57,14 @@ class ImageFolderReader:
     Attributes:
         root: a folder with such tables at any depth, or one of them.
         cache_dir: where the images of parquet files are written.
+        max_unpacked_gb: limit of what a parquet file becomes, see ``check_unpacked_size``.
     """
 
     FORMAT: ClassVar[str] = "imagefolder"
     VERSION: ClassVar[int] = 2
     root: Path
     cache_dir: str | None = None
+    max_unpacked_gb: float | None = None
 
     def label_files(self) -> list[Path]:
         """Return the tables.
@@ -93,7 +95,8 @@ class ImageFolderReader:
 
     def _read(self, file: Path, home: Path, findings: Findings) -> Labels:
         if file.suffix == ".parquet":
-            images = ParquetImages(file, None if self.cache_dir is None else Path(self.cache_dir))
+            cache_dir = None if self.cache_dir is None else Path(self.cache_dir)
+            images = ParquetImages(file, cache_dir, self.max_unpacked_gb)
             rows, folder = Rows(images.names or names_of_readme(home)), images.folder
             for name, row in images.read(findings):
                 rows.add(name, row)
