@@ -19,19 +19,23 @@ from pytorch_lightning.strategies import StrategyRegistry
 
 from instseg.app.build_model import build_model, remedy_of_training
 from instseg.app.build_trainer import build_trainer
+from instseg.app.check_config import checked_run_config
 from instseg.app.check_lightning import STRATEGIES
 from instseg.app.check_machine import checked_for_this_machine
 from instseg.app.check_parts import check_parts
+from instseg.app.check_places import check_run_places
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.config import NextConfig, PredictConfig, RunConfig, ServeConfig
 from instseg.app.earlier_run import of_earlier_run
 from instseg.app.instantiate import build, build_call
 from instseg.app.read_config import read_config
+from instseg.app.run import run
 from instseg.app.text_arguments import as_texts
 from instseg.app.value_ranges import NEXT_VALUES, PREDICT_VALUES, RUN_VALUES, SERVE_VALUES
 from instseg.core.categories import Categories
 from instseg.core.errors import InstsegError
 from instseg.data import sources
+from instseg.data.formats import auto
 from instseg.data.reading.label_rules import RULE_OPTIONS
 from instseg.data.reading.readers import make_reader
 from instseg.data.transforms.augmentation import Augmentation
@@ -304,3 +308,42 @@ def choices_in(kind, prefix: str = "") -> set[str]:
 ])  # fmt: skip
 def test_every_choice_of_a_config_is_listed_where_a_wrong_one_is_answered(kind, values):
     assert choices_in(kind) <= values.keys()
+
+
+class Code:
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+FOREIGN = {
+    "model.onnx": (b"\x08\x07\x12\x07pytorch:", "expected weights of torch.save or safetensors, found an ONNX model"),
+    "page.pth": (b"<!DOCTYPE html><html>", "found a web page"),
+    "code.pth": (Code(), r"refused, as it holds code, .*, which is never run"),
+    "cut.pth": (b"PK\x03\x04", "cannot be read, most often because their download was cut short"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_weights_that_cannot_be_used_are_answered_before_the_data_are_touched(tmp_path, monkeypatch, name):
+    content, message = FOREIGN[name]
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        torch.save(content, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    places = [f"model.weights={name}", f"cache_dir={tmp_path / 'cache'}", f"outputs={tmp_path / 'outputs'}"]
+    config = changed(composed(tmp_path / "run", "dataset=shapes", "model=r18fpn", "trainer=cpu"), places)
+    with pytest.raises(InstsegError, match=message):
+        run(config)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "page.pth"])
+def test_weights_of_a_foreign_kind_are_answered_before_the_labels_are_recognised(tmp_path, monkeypatch, name):
+    content, message = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(auto, "recognise_format", lambda root: pytest.fail("the labels are read"))
+    places = [f"dataset.root={tmp_path}", f"model.weights={tmp_path / name}"]
+    config = changed(composed(tmp_path, "dataset=auto", "model=r18fpn"), places)
+    with pytest.raises(InstsegError, match=message):
+        check_run_places(checked_run_config(config))

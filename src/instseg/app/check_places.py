@@ -36,12 +36,12 @@ def check_run_places(config: RunConfig) -> None:
     """
     _check_folder("outputs", config.outputs)
     _check_folder("cache_dir", config.cache_dir)
+    if config.stage == "fit" and not config.resume:
+        _check_weights(config.model)
     root = config.dataset.get("root")
     if config.dataset.get("_target_") == FOLDER_OF_LABELS and isinstance(root, str):
         _check_labels(root, config.dataset)
         corrected_places(config.dataset.get("corrected"))
-    if config.stage == "fit" and not config.resume:
-        _check_weights(config.model)
 
 
 def check_predict_places(config: PredictConfig) -> None:
