@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 from data.fetch.test_dataset_root import zipped
@@ -100,6 +105,54 @@ def test_a_fault_of_the_disk_while_indexing_is_one_line(tmp_path, dataset, monke
     assert str(refused.value).startswith(f"cache_dir={tmp_path}: ") and "\n" not in str(refused.value)
     assert not left_in(tmp_path)
     assert sources.folder(name="x", reader=AutoReader, **root)
+
+
+def failing_after(num_bytes: int, number: int) -> type[io.FileIO]:
+    """A disk that takes so many bytes of a file, and answers more as the system does."""
+
+    class Failing(io.FileIO):
+        def write(self, data: bytes) -> int:
+            if self.tell() + len(data) > num_bytes:
+                raise OSError(number, os.strerror(number))
+            return super().write(data)
+
+    return Failing
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize("source", ["archive", "address"])
+def test_a_fault_of_the_disk_while_unzipping_or_downloading_is_one_line(tmp_path, request, monkeypatch, source, number):
+    root = {"root": str(request.getfixturevalue(source)), "cache_dir": str(tmp_path)}
+    failing, opened = failing_after(100, number), Path.open
+
+    def on_that_disk(path: Path, mode: str = "r", *rest: object, **options: object) -> IO[Any]:
+        is_data = path.suffix == ".part" and "b" in mode and "r" not in mode
+        return failing(path, mode.replace("b", "")) if is_data else opened(path, mode, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(InstsegError, match=FAULTS[number]) as refused:
+        patch.setattr(Path, "open", on_that_disk)
+        sources.folder(name="x", reader=AutoReader, **root)
+    assert str(tmp_path) in str(refused.value) and "\n" not in str(refused.value)
+    assert "dataset.root" not in str(refused.value)
+    assert sources.folder(name="x", reader=AutoReader, **root)
+    assert not left_in(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("unshare"), reason="needs namespaces of Linux")
+@pytest.mark.parametrize(("mount", "says"), [("size=4k", "the disk is full"), ("ro", "Read-only file system")])
+def test_a_real_disk_that_is_full_or_read_only_is_one_line(tmp_path, archive, mount, says):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    code = (
+        "from instseg.data import sources; from instseg.data.formats.auto import AutoReader; "
+        f"sources.folder(name='x', reader=AutoReader, root={str(archive)!r}, cache_dir={str(disk)!r})"
+    )
+    script = f"mount -t tmpfs -o {mount} tmpfs {disk} || exit 77; exec {sys.executable} -c {shlex.quote(code)}"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("users may not mount here")
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"instseg.core.errors.InstsegError: cache_dir={disk}: ") and says in last
 
 
 def test_a_file_in_the_place_of_a_folder_is_named_or_replaced(tmp_path, make):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from colour_finder import CATEGORIES, FindsColours, write_photos
 from export_factories import all_writers
+from killed_predictions import killed_after
 from pycocotools.coco import COCO
 from rich.console import Console
 
@@ -206,6 +208,24 @@ def test_a_run_that_was_killed_can_be_replaced_though_it_never_finished(predicto
     with pytest.raises(InstsegError, match=r"earlier run.*overwrite=true"):
         write_predictions(predictor, photos, output, console=quiet)
     assert write_predictions(predictor, photos, output, overwrite=True, console=quiet).num_images == 4
+
+
+@pytest.mark.parametrize("num_images", [0, 1, 3])
+def test_what_a_killed_process_has_written_is_whole_and_the_next_run_replaces_it(
+    predictor, photos, tmp_path, quiet, num_images
+):
+    output = tmp_path / "out"
+    assert killed_after(num_images, photos, output) == -signal.SIGKILL
+    assert output.exists() == (num_images > 0) and not (output / "predictions.json").exists()
+    for picture in output.rglob("*.jpg"):
+        read_image(picture)
+    write_predictions(predictor, photos, output, overwrite=True, console=quiet)
+    write_predictions(predictor, photos, tmp_path / "never killed", console=quiet)
+    found, expected = (
+        json.loads((folder / "predictions.json").read_text()) for folder in (output, tmp_path / "never killed")
+    )
+    assert all(found[key] == expected[key] for key in ("images", "annotations", "categories"))
+    assert not list(output.rglob(".*"))
 
 
 def test_an_earlier_run_stays_until_there_is_something_better(predictor, photos, tmp_path, quiet):

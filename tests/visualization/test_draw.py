@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,9 +19,11 @@ from instseg.core.types import GroundTruth, IgnoredRegions, Prediction, Rle, Tar
 from instseg.visualization.canvas import MAX_BOXES, OPACITY
 from instseg.visualization.colours import category_colour
 from instseg.visualization.draw import draw_ground_truth, draw_instances, draw_prediction, draw_target
+from instseg.visualization.text import text_mask
 
 CATEGORIES = Categories(("car", "sign board"))
 GRAY = 90
+LONG = "W" * 10_000
 
 
 def gray(height: int, width: int) -> NDArray[np.uint8]:
@@ -211,3 +214,18 @@ def test_a_target_is_drawn_from_its_box_masks_as_array_or_tensor():
     np.testing.assert_allclose(picture[500, 200], tinted(2), atol=2)
     from_tensor = draw_target(torch.from_numpy(gray(700, 800)).permute(2, 0, 1), target, CATEGORIES)
     np.testing.assert_array_equal(from_tensor, picture)
+
+
+def test_a_name_of_ten_thousand_letters_costs_no_more_to_draw_than_a_short_one():
+    def seconds(name: str) -> float:
+        text_mask.cache_clear()
+        started = time.process_time()
+        draw_instances(image, boxes, labels, rles, Categories((name, "other")))
+        return time.process_time() - started
+
+    image, boxes = gray(800, 800), np.array([[20.0 + 70 * i, 100, 61 + 70 * i, 141] for i in range(10)])
+    rles = [bitmask_to_rle(disc(800, 800, 40 + 70 * i, 120, 20)) for i in range(10)]
+    labels = np.ones(10, np.int64)
+    seconds("warm")
+    short, long = (min(seconds(name) for _ in range(3)) for name in ("a name that has as many letters as fit", LONG))
+    assert long < 10 * short + 0.2

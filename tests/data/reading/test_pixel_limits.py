@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from PIL import Image as PilImage
 
 from instseg.core.errors import InstsegError
-from instseg.data.reading import pixel_limits
+from instseg.data.reading import images, pixel_limits
+from instseg.data.reading.images import largest_value, read_image
 from instseg.data.reading.pixel_limits import check_pixels, room_for
 
 
@@ -42,3 +47,31 @@ def test_threads_that_decode_hold_a_limited_number_of_pixels_together_and_all_ge
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(decode, [40, 60, 100, 30, 70, 1000, 5] * 40))  # one is larger than all room: it goes alone
     assert max(size for size in most if size < 1000) <= 100 and max(most) == 1000
+
+
+@pytest.mark.parametrize(("read", "decoder"), [(read_image, "image_pixels"), (largest_value, "range_of")])
+@pytest.mark.parametrize(("at_once", "most"), [(399, 1), (400, 1), (800, 2)])
+def test_large_images_are_decoded_one_after_the_other(
+    tmp_path, monkeypatch, read: Callable[..., object], decoder, at_once, most
+):
+    monkeypatch.setattr(pixel_limits, "AT_ONCE", at_once)
+    decode, running, seen, lock = getattr(images, decoder), 0, [], threading.Lock()
+
+    def slow(*given: object) -> object:
+        nonlocal running
+        with lock:
+            running += 1
+            seen.append(running)
+        time.sleep(0.005)
+        result = decode(*given)
+        with lock:
+            running -= 1
+        return result
+
+    monkeypatch.setattr(images, decoder, slow)
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for path in paths:
+        PilImage.fromarray(np.full((20, 20), 1000, np.uint16)).save(path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, paths))
+    assert len(seen) == 8 and max(seen) == most
