@@ -119,10 +119,9 @@ def _check_model(config: DictConfig) -> None:
     if bool(config.checkpoint) == bool(config.weights):
         raise InstsegError("give checkpoint= (a .ckpt, a run folder, or latest) or weights=coco, and not both")
     if not DEVICE.fullmatch(str(config.device)):
-        meant = f"cuda:{config.device}" if str(config.device).isdigit() else "cuda"
-        raise InstsegError(
-            f"device={as_written(config.device)}: expected auto, cpu, mps or cuda; for a GPU device={meant}"
-        )
+        found = as_written(config.device)
+        meant = f"cuda:{found}" if found.isdigit() else "cuda"
+        raise InstsegError(f"device={found}: expected auto, cpu, mps or cuda; for a GPU device={meant}")
 
 
 def check_keys(where: str, given: Iterable[str], known: Collection[str]) -> None:
