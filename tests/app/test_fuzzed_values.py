@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from instseg.app.check_config import checked_predict_config, checked_run_config, checked_serve_config
 from instseg.app.compose import compose
+from instseg.app.conf_folder import CONFIG_DIR
+from instseg.app.suggestions import explain
 from instseg.core.errors import InstsegError
 
 CHECKS = {
@@ -55,4 +58,9 @@ def test_any_value_of_any_key_is_accepted_or_answered_in_a_short_line(command, t
         try:
             check(changed)
         except InstsegError as refused:
-            assert len(str(refused)) < MAX_LETTERS, key
+            answer = str(refused)
+        except OmegaConfBaseException as error:
+            answer = explain(error, command, overrides, CONFIG_DIR)
+        else:
+            continue
+        assert 0 < len(answer) < MAX_LETTERS, key

@@ -18,7 +18,7 @@ from deploy_factories import CATEGORIES, trained_model
 from sampled import first
 
 import instseg
-from instseg.app.export import room_for
+from instseg.app.export_place import room_for
 from instseg.core.errors import InstsegError
 from instseg.data.transforms.resize import Resize
 from instseg.deploy import formats
@@ -232,4 +232,4 @@ def test_a_full_disk_is_one_line_with_the_file():
     with pytest.raises(InstsegError, match=r"^out/model\.onnx: the disk is full\."), room_for(Path("out/model.onnx")):
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(FileNotFoundError), room_for(Path("out/model.onnx")):
-        raise FileNotFoundError("an image of the data")
+        raise FileNotFoundError(errno.ENOENT, "an image of the data")

@@ -45,11 +45,10 @@ def checked_run_config(config: DictConfig) -> RunConfig:
         InstsegError: the first thing that cannot work, with key, expected and found.
     """
     check_keys("", [str(key) for key in config], RUN_KEYS)
-    content = plain(config)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise InstsegError(f"a value is needed for {', '.join(missing)}, for example {missing[0]}=my_folder")
-    check_values(content, RUN_VALUES)
+    check_values(plain(config), RUN_VALUES)
     typed = read_config(config, RunConfig)
     _check_stage(typed)
     _check_end(typed)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,23 +12,19 @@ from rich.table import Table
 
 from instseg.app.build_model import build_trained_model
 from instseg.app.config import RunConfig
+from instseg.app.export_place import output_path, room_for
 from instseg.app.job import Job
 from instseg.app.trial import Trial, trial_for
 from instseg.checkpoints.content import TrainedModel
 from instseg.core.atomic import write_text_atomically
-from instseg.core.errors import InstsegError
-from instseg.core.files import absolute_path
+from instseg.core.command_line import typed_command
 from instseg.data.transforms.resize import Resize
-from instseg.deploy.agreement import Agreement
 from instseg.deploy.candidates import leave_to_file, missing_nms
 from instseg.deploy.card import HEADER, card, cells
 from instseg.deploy.export import Comparison, Exported, Int8, export
 from instseg.deploy.formats import FORMATS
 from instseg.deploy.trial_images import trial_images
-from instseg.runs.folders import find_checkpoint, remove_unused_folders
-from instseg.sweeps.failures import is_disk_full
-
-CHECKPOINTS = "checkpoints"
+from instseg.runs.folders import remove_unused_folders
 
 
 def export_checkpoint(config: RunConfig, job: Job) -> Mapping[str, float]:
@@ -52,7 +47,7 @@ def _export(config: RunConfig, job: Job) -> None:
     is_int8 = config.export.quantize is not None
     chosen.check_installed(config.export.format, is_int8)
     trained = build_trained_model(config, job)
-    path = _output(config, chosen.suffix)
+    path = output_path(config, chosen.suffix)
     trial = trial_for(config, trained.categories)
     images = list(trial_images(trial.images, trained.min_size, trained.max_size))
     console = Console(highlight=False)
@@ -69,39 +64,13 @@ def _export(config: RunConfig, job: Job) -> None:
     remove_unused_folders()
 
 
-@contextmanager
-def room_for(path: Path) -> Iterator[None]:
-    """Name a file that is written within, where the disk is full.
-
-    Raises:
-        InstsegError: it is.
-    """
-    try:
-        yield
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-        raise InstsegError(f"{path}: the disk is full. Free some space, or choose another output=") from error
-
-
 def _int8(config: RunConfig, trained: TrainedModel, trial: Trial) -> Int8:
     resize = Resize(trained.min_size, trained.max_size)
     return Int8([resize(image) for image in trial.calibration], config.export.max_ap_loss)
 
 
-def _output(config: RunConfig, suffix: str) -> Path:
-    """Return the path of the file: as given, in the run folder of the checkpoint, or beside a checkpoint of no run."""
-    end = f"_{config.export.quantize}{suffix}" if config.export.quantize else suffix
-    if config.export.output is not None:
-        path = absolute_path(config.export.output)
-        return path if path.suffix == suffix else path / f"model{end}"
-    checkpoint = find_checkpoint(str(config.checkpoint), absolute_path(config.outputs)).absolute()
-    is_in_run = checkpoint.parent.name == CHECKPOINTS
-    return checkpoint.parents[1] / f"model{end}" if is_in_run else checkpoint.with_name(f"{checkpoint.stem}{end}")
-
-
 def _print(exported: Exported, page: Path, console: Console) -> None:
-    console.print(_table(exported.agreements))
+    console.print(_table(exported))
     if exported.ap is not None:
         ap = exported.ap
         console.print(f"test mask AP: {ap.reference:.4f} in PyTorch, {ap.found:.4f} exported ({ap.num_images} images)")
@@ -110,17 +79,17 @@ def _print(exported: Exported, page: Path, console: Console) -> None:
     if exported.gain is not None:
         console.print(f"gain:         {exported.gain}", soft_wrap=True)
     console.print(
-        f"its card:  {page}\npredict:   instseg predict checkpoint={exported.path} source=images/",
+        f"its card:  {page}\npredict:   {typed_command('predict')} checkpoint={exported.path} source=images/",
         soft_wrap=True,
         markup=False,
     )
     print(exported.path)
 
 
-def _table(agreements: list[Agreement]) -> Table:
+def _table(exported: Exported) -> Table:
     table = Table(title="difference from PyTorch", title_justify="left")
     for number, title in enumerate(HEADER):
         table.add_column(title, justify="right" if number else "left")
-    for agreement in agreements:
+    for agreement in exported.agreements:
         table.add_row(*cells(agreement))
     return table
