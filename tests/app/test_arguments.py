@@ -105,7 +105,7 @@ def test_a_run_is_resumed_whatever_the_name_of_its_folder_and_however_it_is_quot
 
 
 @pytest.mark.parametrize("left", ["previous.ckpt", None])
-def test_a_run_goes_on_without_its_last_checkpoint_and_starts_over_where_none_was_saved(tmp_path, left):
+def test_a_run_resumes_without_its_last_checkpoint_and_starts_over_where_none_was_saved(tmp_path, left):
     run = made_run(tmp_path, "shapes_small", "a", "seed=3", checkpoints=[left] if left else [])
     assert complete_arguments([f"resume={run}"]) == ["seed=3", quoted("resume", run)]
     with pytest.raises(InstsegError, match=r"has neither checkpoints/last\.ckpt nor previous\.ckpt to resume from"):

@@ -14,7 +14,7 @@ from instseg.app.check_config import checked_predict_config, checked_run_config,
 from instseg.app.compose import compose
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.suggestions import explain
-from instseg.core.errors import InstsegError
+from instseg.core.errors import MAX_LINE, InstsegError
 
 CHECKS = {
     "train": (checked_run_config, ["run_dir=.", "dataset=yolo", "dataset.root=x", "callbacks=early_stopping"]),
@@ -23,7 +23,6 @@ CHECKS = {
 }
 NUMBERS = (0, 1, -1, 0.5, 1.5, 10**400, -(10**400), 2**63, 1e308, 1e-320, float("nan"), float("inf"))
 TEXTS = ("", "auto", "none", "../..", "/dev/null", "1e3", "\0", "\ud800", "é" * 50, "x" * 5000, "s3://", "box", "min")
-MAX_LETTERS = 1500
 
 
 def keys_of(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -52,7 +51,7 @@ def test_any_value_of_any_key_is_accepted_or_answered_in_a_short_line(command, t
     check, overrides = CHECKS[command]
     config, rng = compose(command, overrides), random.Random(0)
     keys = [key for key in keys_of(config) if not key.endswith("_target_")]
-    for _ in range(tries):
+    for _ in range(tries // len(CHECKS)):
         changed, key = config.copy(), rng.choice(keys)
         OmegaConf.update(changed, key, any_value(rng), merge=False, force_add=True)
         try:
@@ -63,4 +62,4 @@ def test_any_value_of_any_key_is_accepted_or_answered_in_a_short_line(command, t
             answer = explain(error, command, overrides, CONFIG_DIR)
         else:
             continue
-        assert 0 < len(answer) < MAX_LETTERS, key
+        assert 0 < len(answer) <= MAX_LINE + len(" … "), key

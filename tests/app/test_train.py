@@ -137,7 +137,7 @@ def test_predict_names_what_it_cannot_read_and_says_so_by_its_exit_code(trained,
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_and_curves(place):
+def test_ctrl_c_leaves_a_checkpoint_to_resume_from_and_curves(place):
     command = started(place, "train.py", *TINY, "trainer.max_epochs=500", f"outputs={place}/interrupted")
     pattern = "interrupted/shapes_small/*/checkpoints/last.ckpt"
     wait_until(lambda: list(place.glob(pattern)), command)

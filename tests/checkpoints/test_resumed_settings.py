@@ -46,7 +46,7 @@ def test_another_batch_size_between_two_epochs_is_used_and_recorded(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_that_had_stopped_early_goes_on_with_more_patience(tmp_path):
+def test_a_training_that_had_stopped_early_resumes_with_more_patience(tmp_path):
     folder, stopping = tmp_path / "patient", ("callbacks=early_stopping", "+callbacks.early_stopping.min_delta=1000")
     stopping += ("trainer.max_epochs=4", "callbacks.pictures=null", "callbacks.curves=null")
     assert run(folder, *stopping, "callbacks.early_stopping.patience=1") == 0

@@ -36,7 +36,8 @@ def images_of_many_sizes() -> list[tuple[str, Image]]:
     return [*made[:-1], *((str(image.shape), image) for image in noise)]
 
 
-EXPORTED = [(name, "onnx") for name in NETWORKS] + [("r50fpn_v2", "openvino"), ("small", "torch_export")]
+EXPORTED = [(name, "onnx") for name in NETWORKS] + [("r50fpn_v2", "openvino")]
+"""By torch.export in ``test_torch_export``."""
 
 
 @pytest.mark.parametrize(("name", "format_name"), EXPORTED)

@@ -71,7 +71,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_a_rank_that_is_killed_ends_the_others_and_the_training_can_go_on(place):
+def test_a_rank_that_is_killed_ends_the_others_and_the_training_can_be_resumed(place):
     command, second = train_until_saved(place, "killed")
     began = time.monotonic()
     os.kill(second, signal.SIGKILL)

@@ -72,7 +72,7 @@ def uninterrupted(place):
 
 
 @pytest.mark.parametrize("how", ["time is up", "preempted"])
-def test_a_job_that_is_started_again_goes_on_in_its_folder_and_ends_as_if_nothing_had_been(
+def test_a_job_that_is_started_again_resumes_in_its_folder_and_ends_as_if_nothing_had_been(
     place, slurm, uninterrupted, how
 ):
     """SIGUSR1 is what ``sbatch --signal=USR1@120`` sends; ``scontrol requeue`` sends SIGTERM, as preemption does."""

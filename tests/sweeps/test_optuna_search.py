@@ -74,7 +74,7 @@ def test_without_anything_typed_the_learning_rate_is_searched_around_what_it_is(
     assert all(0.001 <= float(job.values["optimizer.lr"]) <= 0.1 for job in jobs)
 
 
-def test_a_search_that_was_killed_goes_on_with_the_trial_it_was_at_and_the_number_that_is_left(tmp_path):
+def test_a_search_that_was_killed_resumes_with_the_trial_it_was_at_and_the_number_that_is_left(tmp_path):
     first = begun(tmp_path, num_trials=6)
     done = first.ask(1)[0]
     first.tell(record(done.number, done.values, goodness(done)))

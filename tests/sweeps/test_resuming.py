@@ -57,7 +57,7 @@ def test_auto_beside_a_kind_of_sweep_is_the_newest_of_that_kind(outputs):
 
 
 @pytest.mark.parametrize("typed", ["-m", "sweep=grid"])
-def test_a_sweep_that_is_to_go_on_never_starts_from_zero_because_of_a_slip(typed, outputs):
+def test_a_sweep_to_resume_never_starts_from_zero_because_of_a_slip(typed, outputs):
     run = outputs / "shapes_small" / "a"
     run.mkdir(parents=True)
     for wrong in ("Auto", str(outputs / "sweeps" / "c"), str(run)):

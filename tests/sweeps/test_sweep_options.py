@@ -45,7 +45,7 @@ def test_an_ablation_takes_the_transforms_of_the_chosen_augmentation(tmp_path, c
     assert "without copy_paste: val/segm_map worse by 0.050" in printed
 
 
-def test_a_search_goes_on_where_it_was_interrupted_and_can_be_made_longer(tmp_path):
+def test_a_search_resumes_where_it_was_interrupted_and_can_be_made_longer(tmp_path):
     seen = []
 
     def train(config):

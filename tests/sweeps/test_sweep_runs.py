@@ -49,7 +49,7 @@ def test_the_leaderboard_compares_the_best_two_on_their_test_images(sweep):
     assert [row["state"] for row in rows] == ["done", "done", "failed"]
 
 
-def test_the_folder_is_enough_to_go_on_and_nothing_that_is_done_runs_again(sweep):
+def test_the_folder_is_enough_to_resume_and_nothing_that_is_done_runs_again(sweep):
     _, folder = sweep
     before = folder.records()
     result = train(f"resume={folder.path}")

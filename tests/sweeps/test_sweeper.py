@@ -92,7 +92,7 @@ def test_a_second_start_runs_nothing_that_is_done_and_failed_jobs_only_when_aske
     assert states(folder_of(tmp_path)) == ["done", "done"]
 
 
-def test_ctrl_c_keeps_what_is_done_says_how_to_go_on_and_the_job_goes_on_from_its_last_checkpoint(tmp_path, capsys):
+def test_ctrl_c_keeps_what_is_done_says_how_to_resume_and_the_job_resumes_from_its_last_checkpoint(tmp_path, capsys):
     def train(config):
         if config.optimizer.lr == 2:
             last = Path(config.run_dir) / "checkpoints" / "last.ckpt"
@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_what_is_done_says_how_to_go_on_and_the_job_goes_on_from_it
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
-def test_a_job_goes_on_from_the_checkpoint_before_where_the_last_is_damaged_or_gone(tmp_path, is_gone):
+def test_a_job_resumes_from_the_checkpoint_before_where_the_last_is_damaged_or_gone(tmp_path, is_gone):
     place = tmp_path / "photos, new = [2] (May)"
 
     def killed_while_saving(config):
@@ -163,7 +163,7 @@ def test_other_values_in_the_same_folder_are_refused(tmp_path):
         swept(tmp_path, Training(), "optimizer.lr=1,3")
 
 
-def test_a_full_disk_stops_the_sweep_and_the_job_goes_on_when_there_is_room(tmp_path):
+def test_a_full_disk_stops_the_sweep_and_the_job_resumes_when_there_is_room(tmp_path):
     train = Training(lr_1=DiskFullError("last.ckpt cannot be written, the disk is full: 9 MB are needed. …"))
     with pytest.raises(InstsegError, match=r"the disk is full: 9 MB are needed\. Make room.*resume=\S+/sweeps/one$"):
         swept(tmp_path, train, "optimizer.lr=1,2")
