@@ -20,17 +20,31 @@ def check_choices(config: RunConfig) -> None:
         InstsegError: the first that cannot work.
     """
     check_sizes(config.augmentation.get("min_size"), config.augmentation.get("max_size"), "augmentation.")
-    if config.trainer.accelerator == "cpu" and str(config.trainer.precision).startswith("16"):
-        raise InstsegError(
-            f"trainer.precision={config.trainer.precision} needs a GPU; with trainer.accelerator=cpu use 32-true or "
-            "bf16-mixed"
-        )
+    if config.trainer.accelerator == "cpu":
+        check_precision(config, on_gpu=False)
     if config.model.get("_target_") == BUILDER:
         _check_network(config.model)
     if config.dataset.get("_target_") == FOLDER_OF_LABELS:
         from instseg.data.sources import checked_options  # all readers are imported here
 
         checked_options(config.dataset)
+
+
+def check_precision(config: RunConfig, on_gpu: bool) -> None:
+    """Check that a training in float16 has a GPU.
+
+    Args:
+        config: of the run.
+        on_gpu: whether it trains on one.
+
+    Raises:
+        InstsegError: it has none.
+    """
+    if str(config.trainer.precision).startswith("16") and not on_gpu:
+        there = "with trainer.accelerator=cpu" if config.trainer.accelerator == "cpu" else "on CPU"
+        raise InstsegError(
+            f"trainer.precision={config.trainer.precision} needs a GPU; {there} use 32-true or bf16-mixed"
+        )
 
 
 def check_sizes(min_size: object, max_size: object, group: str = "") -> None:

@@ -6,6 +6,7 @@ import torch
 from omegaconf import DictConfig
 
 from instseg.app.check_calls import check_calls
+from instseg.app.check_choices import check_precision
 from instseg.app.check_config import checked_run_config
 from instseg.app.config import RunConfig
 from instseg.app.known_builders import model_builder_of
@@ -35,7 +36,6 @@ def _check_hardware(config: RunConfig) -> None:
             "Use trainer=cpu, or check the driver with nvidia-smi"
         )
     on_gpu = has_gpu and trainer.accelerator != "cpu"
-    if str(trainer.precision).startswith("16") and not on_gpu:
-        raise InstsegError(f"trainer.precision={trainer.precision} needs a GPU; on CPU use 32-true or bf16-mixed")
+    check_precision(config, on_gpu)
     devices = Devices(on_gpu, is_single=trainer.strategy == "auto" and trainer.devices in (1, "1"))
     model_builder_of(config.model).check_devices(options_of(config.model), devices)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from instseg.app.conf_folder import CONFIG_DIR
 from instseg.app.plain_arguments import parse_plain, plain_parser
+from instseg.app.text_arguments import reference_in
 from instseg.core.command_line import typed_command
 from instseg.core.errors import InstsegError
 from instseg.core.files import absolute_path
@@ -91,7 +92,7 @@ def _found(root: str) -> str:
         return root
     path = absolute_path(root)
     if "${" in str(path):
-        raise InstsegError(f"root={root}: ${{ starts a reference to another key, and no name may hold it: rename it")
+        raise reference_in(f"root={root}")
     if not path.exists():
         raise InstsegError(f"root={root}: no such folder: {path}")
     return str(path)

@@ -64,6 +64,15 @@ def _refuse_what_names_nothing(argument: str) -> None:
         ) from None
 
 
+def reference_in(argument: str) -> InstsegError:
+    """Return the error of a name that a config would take for a reference.
+
+    Args:
+        argument: that holds the name.
+    """
+    return InstsegError(f"{argument}: ${{ starts a reference to another key, and no name may hold it: rename it")
+
+
 def _as_text(argument: str, is_sweep: bool) -> str:
     key, equals, value = argument.partition("=")
     name = key.lstrip("+")
@@ -73,7 +82,7 @@ def _as_text(argument: str, is_sweep: bool) -> str:
     if value == "null":  # of a group: no option of it, which Hydra writes as a list
         return f"{key}=[]" if is_group else argument
     if "${" in INTERPOLATION.sub("", value):
-        raise InstsegError(f"{argument}: ${{ starts a reference to another key, and no name may hold it: rename it")
+        raise reference_in(argument)
     if value[:1] in ("'", '"') or FUNCTION.fullmatch(value) or (is_sweep and "," in value):
         return argument
     if value.startswith("[") and value.endswith("]"):

@@ -27,11 +27,15 @@ def as_written(value: object) -> str:
     Args:
         value: a number, text, ``bool`` or ``None``, or a list or mapping of these.
     """
+    return cut(_written(value), MAX_LETTERS)
+
+
+def _written(value: object) -> str:
     if isinstance(value, Mapping):
-        return cut(f"{{{','.join(f'{key}: {as_written(each)}' for key, each in value.items())}}}", MAX_LETTERS)
+        return f"{{{','.join(f'{key}: {_written(each)}' for key, each in value.items())}}}"
     if isinstance(value, list | tuple):
-        return cut(f"[{','.join(map(as_written, value))}]", MAX_LETTERS)
-    return "null" if value is None else cut(str(value).lower() if isinstance(value, bool) else str(value), MAX_LETTERS)
+        return f"[{','.join(map(_written, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
