@@ -133,8 +133,7 @@ def _check_same_optimizer(found: Differences, path: Path) -> None:
 
 def _check_same_monitor(found: Differences, path: Path) -> None:
     """Refuse another monitored metric: it would compare new validations with values of the old one, or with none."""
-    moved = {key: both for key, both in found.items() if key.startswith("monitor.") and ABSENT not in both}
-    if moved:
+    if moved := _changed_in(found, "monitor"):
         raise InstsegError(
             f"the run to resume chose its best weights by another metric: {in_words(moved, 'the checkpoint')}. Resume "
             f"with the same one, or start a new run from its weights: model.weights={path}"
@@ -142,9 +141,13 @@ def _check_same_monitor(found: Differences, path: Path) -> None:
 
 
 def _check_same_network(found: Differences) -> None:
-    network = {key: both for key, both in found.items() if key.startswith("model.") and ABSENT not in both}
-    if network:
+    if network := _changed_in(found, "model"):
         raise InstsegError(f"the checkpoint to resume holds another network: {in_words(network, 'the checkpoint')}")
+
+
+def _changed_in(found: Differences, group: str) -> Differences:
+    """Return the differences in a group of keys that both configs have."""
+    return {key: both for key, both in found.items() if key.startswith(f"{group}.") and ABSENT not in both}
 
 
 def _check_same_place(found: Differences, training: TrainingState) -> None:
